@@ -1,0 +1,54 @@
+"""What is loaded once and kept: runs by folder and time of change, data by their settings."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from rtl_core.config import DataSettings, PartitionSettings
+
+if TYPE_CHECKING:
+    from rtl_core.data.dataset import Dataset
+    from rtl_core.runs.checkpoint import Run
+
+
+@st.cache_resource(show_spinner=False)
+def freeze_startup_objects() -> bool:
+    """Streamlit collects garbage fully after every rerun; what imports created never becomes garbage."""
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+def load_run(folder: Path) -> Run:
+    """The finished run in a folder. Raises BadInput for whatever is wrong with its files."""
+    return _load_run(str(folder), (folder / "run.json").stat().st_mtime_ns if (folder / "run.json").exists() else 0)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the run")
+def _load_run(folder: str, changed: int) -> Run:
+    from rtl_core.runs.checkpoint import load_run as load
+
+    return load(Path(folder))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the data")
+def dataset(settings: DataSettings, seed: int) -> Dataset:
+    """The data that settings name. Raises BadInput."""
+    from rtl_core.data.sources import load
+
+    return load(settings, seed)
+
+
+@st.cache_data(max_entries=16, show_spinner="Splitting the data")
+def partition_sizes(data: DataSettings, partition: PartitionSettings, seed: int) -> tuple[pd.DataFrame, float | None]:
+    """(subset, train, val, test) and the silhouette. Raises BadInput for empty or tiny subsets."""
+    from rtl_core.data.partitions import sizes, split
+
+    rows = dataset(data, seed)
+    found = split(rows, partition, seed)
+    return sizes(rows, found), found.silhouette

@@ -1,0 +1,164 @@
+"""What the numbers say, in sentences: the headline of every page and the titles of its charts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from app import words
+from rtl_core.tickets.similarity import ChanceInterval, Similarity
+
+LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
+
+
+def main_metric(task: str) -> str:
+    """One-vs-rest tickets meet nine negatives for every positive: balanced accuracy. Otherwise accuracy."""
+    return "balanced_accuracy" if task == "one_vs_rest" else "accuracy"
+
+
+def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
+    """One row per method that applies, best first: method, label, value, low, high, steps and stored weights."""
+    rows = []
+    for entry in evaluation["methods"]:
+        if not entry.get("applies", True) or entry.get(metric) is None:
+            continue
+        low, high = (entry.get("ci") or {}).get(metric) or (None, None)
+        rows.append({
+            "method": entry["method"],
+            "label": words.METHODS.get(entry["method"], entry["method"]),
+            metric: entry[metric],
+            "low": low,
+            "high": high,
+            "density": entry.get("density"),
+            "params_total": entry.get("params_total"),
+            "steps_extract": entry.get("steps_extract"),
+            "steps_joint": entry.get("steps_joint"),
+        })
+    columns = ["method", "label", metric, "low", "high", "density", "params_total", "steps_extract", "steps_joint"]
+    return pd.DataFrame(rows, columns=columns).sort_values(metric, ascending=False, ignore_index=True)
+
+
+def against_rtl(methods: pd.DataFrame, metric: str) -> dict[str, list[str]]:
+    """Labels of the controls that RTL is above, level with, below. Level: the 95 % intervals overlap."""
+    found: dict[str, list[str]] = {"above": [], "level": [], "below": []}
+    if "rtl" not in set(methods.method):
+        return found
+    rtl = methods[methods.method == "rtl"].iloc[0]
+    for row in methods[methods.method != "rtl"].itertuples():
+        if pd.isna(rtl.low) or pd.isna(row.low) or (row.low <= rtl.high and rtl.low <= row.high):
+            found["level"].append(row.label)
+        else:
+            found["above" if rtl[metric] > getattr(row, metric) else "below"].append(row.label)
+    return found
+
+
+def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
+    """The answer of the Overview page."""
+    rtl = methods[methods.method == "rtl"]
+    kept = words.density(density)
+    if rtl.empty:
+        return f"{k} tickets keep {kept} of the weights each; nothing was evaluated"
+    reached = f"{k} tickets at {kept} density reach {words.percent(rtl.iloc[0][metric])} {words.METRICS[metric]}"
+    controls = len(methods) - 1
+    if controls == 0:
+        return f"{reached}; no control was trained to compare with"
+    found = against_rtl(methods, metric)
+    if len(found["above"]) == controls:
+        return f"{reached}, above all {controls} controls"
+    parts = [f"{name} {len(found[name])}" for name in ("above", "level", "below") if found[name]]
+    parts = [part.replace("level", "level with") for part in parts]
+    return f"{reached}: {words.listed(parts)} of {controls} controls"
+
+
+def methods_title(methods: pd.DataFrame, metric: str) -> str:
+    """The strongest comparison that matters: RTL against random masks at equal joint steps."""
+    by_name = methods.set_index("method")[metric]
+    if "rtl" not in by_name:
+        return "The controls of this run"
+    if "random" in by_name:
+        lead = by_name["rtl"] - by_name["random"]
+        return f"RTL against random masks at equal joint steps: {words.points(lead)}"
+    best = methods[methods.method != "rtl"].head(1)
+    if best.empty:
+        return f"RTL reaches {words.percent(by_name['rtl'])}"
+    return f"RTL against {best.iloc[0].label.lower()}: {words.points(by_name['rtl'] - best.iloc[0][metric])}"
+
+
+def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
+    """The claims that this run does not support, each in a plain sentence."""
+    found = against_rtl(methods, metric)
+    value = methods.set_index("label")[metric]
+    rtl = methods[methods.method == "rtl"]
+    if rtl.empty:
+        return []
+    own = rtl.iloc[0][metric]
+    verb = {"level": "Level with", "below": "Below"}
+    return [
+        f"{verb[kind]} “{label}” ({words.percent(value[label])}, RTL {words.points(own - value[label])})"
+        for kind in ("below", "level")
+        for label in found[kind]
+    ]
+
+
+def beyond_chance(found: Similarity, chance: ChanceInterval) -> tuple[int, int, int]:
+    """Pairs whose overlap is above, and below, chance (Holm over all pairs), and pairs where that is defined."""
+    i, j = np.triu_indices(len(found.names), 1)
+    p, z = chance.p[i, j], chance.z[i, j]
+    defined = ~np.isnan(p)
+    if not defined.any():
+        return 0, 0, 0
+    p, z = p[defined], z[defined]
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    significant = adjusted < LEVEL
+    return int((significant & (z > 0)).sum()), int((significant & (z < 0)).sum()), len(p)
+
+
+def masks(profile: pd.DataFrame) -> str:
+    """The answer of the Masks page: where tickets share more than chance, and where they do not."""
+    defined = profile.dropna(subset=["excess_mean"])
+    if defined.empty:
+        return "No layer leaves room for a comparison with chance at this density"
+    most, least = defined.loc[defined.excess_mean.idxmax()], defined.loc[defined.excess_mean.idxmin()]
+    first = f"Tickets share {_excess(most.excess_mean)} in {short(most.layer)}"
+    if len(defined) == 1:
+        return first
+    return f"{first}, {_excess(least.excess_mean)} in {short(least.layer)}"
+
+
+def matrix_title(found: Similarity, chance: ChanceInterval) -> str:
+    above, below, pairs = beyond_chance(found, chance)
+    if pairs == 0:
+        return "Here every mask is full or empty: overlap says nothing"
+    beside = f", {below} less than chance" if below else ""
+    return f"{above} of {pairs} pairs share more than chance{beside}"
+
+
+def pair_title(a: str, b: str, total: pd.Series) -> str:
+    return f"{a} and {b} share {words.count(total.shared)} weights, {_excess(total.excess)}"
+
+
+def ownership_title(counts: pd.DataFrame, k: int) -> str:
+    total = counts.weights.sum()
+    nobody = counts.loc[counts.owners == 0, "weights"].sum() / total
+    everybody = counts.loc[counts.owners == k, ["weights", "expected"]].sum()
+    return (
+        f"{words.percent(nobody, 0)} of the weights serve no ticket; {words.count(everybody.weights)} serve all {k} "
+        f"(chance: {words.count(everybody.expected)})"
+    )
+
+
+def short(layer: str) -> str:
+    """A tensor's name without the part that all of them have."""
+    return layer.removesuffix(".weight")
+
+
+def _excess(value: float) -> str:
+    if value != value:
+        return "which says nothing against chance"
+    if abs(value) < 0.02:
+        return "no more than chance"
+    return f"{100 * abs(value):.0f} % {'more' if value > 0 else 'less'} than chance"

@@ -1,0 +1,142 @@
+"""The parts of the Overview page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from app import findings, words
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+SMALL = 30  # rows below which an estimate is marked
+
+
+def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
+    """One row per ticket for the tiles and their download."""
+    evaluated = {entry["name"]: entry for entry in (run.info.get("evaluation") or {}).get("tickets", [])}
+    densities = run.tickets.densities()
+    layers = run.tickets.layer_densities()
+    rows = []
+    for k, (name, subset) in enumerate(zip(run.tickets.names, run.tickets.subsets, strict=True)):
+        entry = evaluated.get(name, {})
+        n = entry.get("n") or ((entry.get("n_pos") or 0) + (entry.get("n_neg") or 0)) or None
+        empty = [findings.short(layer) for layer, d in zip(run.tickets.layout.names, layers[k], strict=True) if d == 0]
+        rows.append({
+            "name": name, "subset": subset, "density": densities[k], "label": words.METRICS[metric],
+            "value": entry.get(metric), "ci": (entry.get("ci") or {}).get(metric), "n": n,
+            "warnings": _warnings(entry, empty, n),
+        })
+    return pd.DataFrame(rows)
+
+
+def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[str]:
+    found = []
+    if empty:
+        found.append(f"dead layer: nothing kept in {words.listed(empty)}")
+    if entry.get("constant"):
+        found.append("dead ticket: the same answer for every input")
+    if n is not None and n < SMALL:
+        found.append(f"only {n} test rows")
+    return found
+
+
+def steps_table(methods: pd.DataFrame, metric: str) -> None:
+    """What each method spent and stores, beside what it reaches."""
+    table = pd.DataFrame({
+        "method": methods.label,
+        "what it is": methods.method.map(words.METHOD_NOTES),
+        words.METRICS[metric]: [words.percent(v) for v in methods[metric]],
+        "95 % interval": [words.interval([low, high]) for low, high in zip(methods.low, methods.high, strict=True)],
+        "steps to extract": methods.steps_extract,
+        "steps joint": methods.steps_joint,
+        "weights stored": methods.params_total,
+    })
+    with st.expander("Every method with its steps per subset and the weights that it stores"):
+        st.dataframe(
+            table, hide_index=True,
+            column_config={name: st.column_config.NumberColumn(format="localized") for name in table.columns[4:]},
+        )
+
+
+def limits(methods: pd.DataFrame, metric: str) -> None:
+    """What does not hold, as plainly as what does."""
+    st.subheader("What does not hold in this run", anchor=False)
+    sentences = findings.does_not_hold(methods, metric)
+    if sentences:
+        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    else:
+        st.write("RTL's interval lies above that of every control that was trained.")
+    st.caption("“Level” means that the 95 % intervals overlap. One training cannot tell more; several seeds can.")
+
+
+def skipped(evaluation: dict[str, Any]) -> None:
+    """Controls that do not apply here, with the reason: an absence is never silent."""
+    left_out = [entry for entry in evaluation["methods"] if not entry.get("applies", True)]
+    st.subheader("Controls left out", anchor=False)
+    if not left_out:
+        st.write("None of the controls that were asked for was left out.")
+    for entry in left_out:
+        reason = entry.get("reason") or "does not apply to this task"
+        st.markdown(f"- **{words.METHODS.get(entry['method'], entry['method'])}**: {reason}")
+
+
+def routers_frame(evaluation: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {
+            "router": words.ROUTERS.get(entry["router"], entry["router"]),
+            "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
+            "accuracy": words.percent(entry.get("accuracy")),
+            "95 % interval": words.interval((entry.get("ci") or {}).get("accuracy")),
+            "balanced accuracy": words.percent(entry.get("balanced_accuracy")),
+            "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
+            "its share of the FLOPs": words.percent(entry.get("flops_share")),
+        }
+        for entry in evaluation["routers"]
+    ])
+
+
+def made_of(run: Run) -> None:
+    """Data, partition, cost and environment of the run, for the record."""
+    info = run.info
+    with st.expander("How this run was made: data, subsets, cost, environment"):
+        data, cost, place = info.get("data") or {}, info.get("cost") or {}, info.get("environment") or {}
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.markdown("**Data and subsets**")
+            st.write(_facts({
+                "Source": run.config.data.spec, "Rows (train / val / test)": _rows(data), "Licence": data.get("licence"),
+                "Fingerprint": data.get("fingerprint"), "Subsets by": (info.get("partition") or {}).get("by"),
+                "Silhouette": (info.get("partition") or {}).get("silhouette"),
+            }))
+            sizes = (info.get("partition") or {}).get("sizes")
+            if sizes:
+                st.dataframe(pd.DataFrame(sizes), hide_index=True)
+        with right:
+            st.markdown("**Network and cost**")
+            st.write(_facts({
+                "Network": (info.get("model") or {}).get("name"), "Parameters": cost.get("params_total"),
+                "Prunable": cost.get("n_prunable"), "FLOPs executed per input": cost.get("flops_executed"),
+                "Multiply-adds, dense": cost.get("macs_dense"), "Seed": run.config.seed,
+                "Torch": place.get("torch"), "Python": place.get("python"), "Threads": place.get("threads"),
+                "Processor": place.get("processor"),
+                "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
+            }))
+            st.download_button(
+                "Download settings", lambda: run.config.model_dump_json(indent=2), file_name=f"{run.name}.json",
+                mime="application/json", on_click="ignore",
+            )
+
+
+def _rows(data: dict[str, Any]) -> str | None:
+    counts = [data.get(key) for key in ("n_train", "n_val", "n_test")]
+    return None if None in counts else " / ".join(words.count(n) for n in counts)
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    """A markdown list of what is known."""
+    shown = {k: f"{v:,}" if isinstance(v, int) and k != "Seed" else v for k, v in facts.items() if v is not None}
+    return "\n".join(f"- {name}: {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items())

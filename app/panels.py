@@ -1,0 +1,152 @@
+"""The pieces that pages are arranged from: header, tiles, a chart with its title, reading help and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from app import cache, charts, colours, findings, nav, session, words
+from rtl_core.errors import BadInput
+from rtl_core.runs.store import RunSummary
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+
+def require_run() -> Run:
+    """The chosen run, its header drawn; where there is none, or it has no result yet, says so and stops the page."""
+    asked = st.session_state.pop("run_asked_in_vain", None)
+    if asked:
+        st.warning(f"There is no run “{asked}” on this machine; another one is shown. Choose in the sidebar.")
+    summary = session.current()
+    if summary is None:
+        no_run()
+    if summary.problem:
+        refuse(f"{summary.problem}. Choose another run in the sidebar, or delete this one on the Train page.")
+    if not (summary.folder / "run.json").exists():
+        unfinished(summary)
+    try:
+        run = cache.load_run(summary.folder)
+    except BadInput as error:
+        refuse(f"{error}. Choose another run in the sidebar.")
+    header(run, summary)
+    return run
+
+
+def no_run() -> None:
+    """The empty state: what would be here, and the way there."""
+    st.title("No run to look at yet")
+    st.write("A run holds the tickets of one training, and how they compare. Train one, in about a minute, to see it here.")
+    st.page_link(nav.TRAIN, label="Train tickets", icon=":material/model_training:")
+    st.stop()
+
+
+def unfinished(summary: RunSummary) -> None:
+    word, mark = words.STATES[summary.state]
+    st.title(f"{summary.title} has no result yet")
+    st.write(f"{mark} It is {word}. Its tickets can be looked at when training is done.")
+    st.page_link(nav.TRAIN, label="See its progress", icon=":material/model_training:", query_params={"run": summary.name, "view": "Progress"})
+    st.stop()
+
+
+def refuse(sentence: str) -> None:
+    """One sentence that says what is wrong and what to do; nothing after it is drawn."""
+    st.error(sentence)
+    st.stop()
+
+
+def header(run: Run, summary: RunSummary) -> None:
+    """Slim line on top of every page: run, state, data, density, and one chip per ticket."""
+    word, mark = words.STATES[summary.state]
+    facts = [
+        words.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0],
+        "one-vs-rest tickets" if run.config.task == "one_vs_rest" else "multi-class tickets",
+        f"density {words.density(run.tickets.target.density)}",
+        f"{words.count(run.tickets.n)} prunable weights",
+    ]
+    line = "".join(f'<span class="fact">{escape(fact)}</span>' for fact in facts)
+    name = escape(summary.title)
+    st.html(f'<div class="lab-head"><span class="name">{name}</span><span class="lab-badge">{mark} {word}</span>{line}</div>')
+    ticket_chips(run.tickets.names)
+
+
+def ticket_chips(names: tuple[str, ...]) -> None:
+    """One chip per ticket in its colour; the pressed one is marked on all pages."""
+    dots = "".join(
+        f'.st-key-ticket button:nth-of-type({i}):not([kind="x"])::before {{ background: {colour}; }}'
+        for i, colour in enumerate(colours.of_tickets(len(names)), 1)
+    )
+    st.html(
+        "<style>.st-key-ticket button::before { content: ''; width: .65rem; height: .65rem; border-radius: 50%; "
+        f"margin-right: .45rem; flex: none; }} {dots}</style>"
+    )
+    st.pills("Ticket", list(names), key="ticket", bind="query-params", label_visibility="collapsed")
+
+
+def tiles(frame: pd.DataFrame, chosen: int | None) -> None:
+    """One tile per ticket. Columns: name, subset, density, label, value, ci, n, warnings (a list of sentences)."""
+    palette = colours.of_tickets(len(frame))
+    st.html(f'<div class="lab-tiles">{"".join(_tile(row, palette[i], i == chosen) for i, row in enumerate(frame.itertuples()))}</div>')
+
+
+def _tile(row: Any, colour: str, chosen: bool) -> str:
+    n = f"n = {words.count(row.n)}" if row.n is not None and row.n == row.n else ""
+    warnings = "".join(f'<div class="warn">⚠ {escape(sentence)}</div>' for sentence in row.warnings)
+    subset = "" if row.subset == row.name else f"{escape(row.subset)}<br>"
+    return (
+        f'<div class="lab-tile{" chosen" if chosen else ""}" style="--ticket: {colour}">'
+        f'<div class="title">{escape(row.name)}</div><div class="value">{words.percent(row.value)}</div>'
+        f'<div class="small">{escape(row.label)}<br>{words.interval(row.ci)} · {n}<br>{subset}keeps {words.density(row.density)}</div>'
+        f"{warnings}</div>"
+    )
+
+
+def chart(title: str, figure: Any, numbers: pd.DataFrame, how: str, name: str) -> None:
+    """A Plotly figure under the title that says its finding, with how to read it and its numbers."""
+    st.subheader(title, anchor=False)
+    st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{name}")
+    reading(how, numbers, name)
+
+
+def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
+    """One sentence of help, and the chart's numbers as a table and a file."""
+    text, button = st.columns([5, 1], vertical_alignment="top")
+    text.caption(how)
+    with button.popover("Numbers", icon=":material/table:", width="stretch"):
+        st.dataframe(numbers, hide_index=True)
+        download(numbers, name)
+
+
+def download(numbers: pd.DataFrame, name: str) -> None:
+    st.download_button(
+        "Download CSV", lambda: numbers.to_csv(index=False).encode(), file_name=f"{name}.csv", mime="text/csv",
+        on_click="ignore", key=f"csv-{name}",
+    )
+
+
+def term(word: str) -> str:
+    """A glossary entry, for `help=`."""
+    return words.GLOSSARY[word]
+
+
+def guarded(draw: Callable[[], None]) -> None:
+    """Draws something whose input the user chose; what is wrong with it becomes one sentence in its place."""
+    try:
+        draw()
+    except BadInput as error:
+        st.error(str(error))
+
+
+def run_size(folder: Path) -> str:
+    from rtl_core.runs.store import disk_use
+
+    return words.size(disk_use(folder))
+
+
+def metric_of(run: Run) -> str:
+    return findings.main_metric(run.config.task)

@@ -1,0 +1,127 @@
+"""Plain-language texts: what methods, routers and terms are called, and how numbers are written."""
+
+from __future__ import annotations
+
+METHODS = {
+    "rtl": "RTL tickets",
+    "random": "Random masks",
+    "permuted": "Tickets swapped between subsets",
+    "imp_single": "One mask, a ticket's density",
+    "imp_single_ovr": "One mask, one-vs-rest outputs",
+    "imp_single_union": "One mask, same stored weights",
+    "imp_multi": "Separate networks",
+    "imp_multi_full_budget": "Separate networks, full budget",
+    "dense": "Dense network, no mask",
+    "random_same_total": "Random masks, RTL's total steps",
+    "dense_same_total": "Dense network, RTL's total steps",
+}
+
+METHOD_NOTES = {
+    "rtl": "the tickets of this run",
+    "random": "masks drawn at random with each ticket's own layer densities",
+    "permuted": "the same tickets, each given to another subset",
+    "imp_single": "one mask for all subsets, as dense as one ticket",
+    "imp_single_ovr": "one mask trained like the tickets, one output per subset",
+    "imp_single_union": "one mask that stores as many weights as all tickets together",
+    "imp_multi": "a network of its own for every subset",
+    "imp_multi_full_budget": "a network of its own for every subset, with all steps each",
+    "dense": "all weights kept",
+    "random_same_total": "random masks that spend the extraction's steps on joint training",
+    "dense_same_total": "all weights kept, with the extraction's steps added to training",
+}
+
+ROUTERS = {
+    "oracle": "Oracle (told the subset)",
+    "context": "Context (told the subset)",
+    "max_response": "Strongest ticket answers",
+    "min_entropy": "Most certain ticket answers",
+    "gate": "Learned gate",
+    "centroid": "Nearest centroid",
+}
+
+METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "recall": "recall"}
+
+GLOSSARY = {
+    "ticket": "A mask over the shared network: which weights one part of the data computes with.",
+    "density": "The share of the prunable weights that a ticket keeps. Sparsity is the rest.",
+    "overlap": "IoU: weights that both tickets keep, divided by weights that either keeps.",
+    "chance": "The overlap that independent random masks with the same layer densities would have.",
+    "excess": "How far the overlap is above chance: 0 is chance, 1 is identical, below 0 is less than chance.",
+    "balanced accuracy": "The mean of the recalls of all classes, so that frequent classes do not dominate.",
+    "control": "A method trained beside the tickets to see whether learned masks matter.",
+    "rung": "One density on the way down at which the masks are known.",
+}
+
+STATES = {
+    "starting": ("starting", "◔"),
+    "running": ("training", "▶"),
+    "stopping": ("stopping", "◒"),
+    "stopped": ("stopped", "■"),
+    "done": ("finished", "✓"),
+    "failed": ("failed", "✕"),
+}
+
+PARTITIONS = {
+    "class": "Class",
+    "attribute": "Attribute",
+    "kmeans": "Clusters (k-means)",
+    "hdbscan": "Clusters (HDBSCAN)",
+    "quantiles": "Quantiles of a column",
+}
+
+BUNDLED = {
+    "bundled:domains": ("Fashion in five domains", "the same clothes as they are, rotated, inverted, noisy, blurred"),
+    "bundled:fashion": ("Fashion", "pictures of clothes in ten classes"),
+    "bundled:digits": ("Digits", "small pictures of handwritten digits"),
+    "bundled:adult": ("Adult census", "a table: who earns more than 50,000 dollars a year"),
+}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None or share != share else f"{100 * share:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares, in percentage points with its sign."""
+    return f"{100 * difference:+.1f} points".replace("-", "−")
+
+
+def signed(value: float | None) -> str:
+    """An excess over chance, as a signed share of what is possible."""
+    return "–" if value is None or value != value else f"{value:+.2f}".replace("-", "−")
+
+
+def interval(low_high: list[float] | None, digits: int = 1) -> str:
+    if not low_high or None in low_high:
+        return "no interval"
+    return f"{100 * low_high[0]:.{digits}f} to {100 * low_high[1]:.{digits}f} %"
+
+
+def density(value: float) -> str:
+    return f"{100 * value:.3g} %"
+
+
+def count(n: float) -> str:
+    return f"{n:,.0f}"
+
+
+def size(n_bytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known yet"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def listed(items: list[str]) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -1,0 +1,64 @@
+"""Overview: what this run is, what its tickets reach, and how that stands beside the controls."""
+
+from __future__ import annotations
+
+from app import shell
+
+shell.ensure_entry()
+
+import pandas as pd  # noqa: E402
+import streamlit as st  # noqa: E402
+
+from app import charts, colours, findings, nav, overview, panels, session, words  # noqa: E402
+
+run = panels.require_run()
+metric = panels.metric_of(run)
+evaluation = run.info.get("evaluation") or {"tickets": [], "methods": [], "routers": []}
+methods = findings.methods_frame(evaluation, metric)
+
+st.title(findings.overview(methods, metric, run.tickets.k, run.tickets.target.density), anchor=False)
+for sentence in run.info.get("warnings") or []:
+    st.warning(sentence)
+
+tickets = overview.tickets_frame(run, metric)
+if run.tickets.k <= 24:
+    panels.tiles(tickets, session.chosen_ticket(run.tickets.names))
+panels.reading(
+    f"A tile is a ticket: {words.METRICS[metric]} on the test rows of its own subset, with its 95 % interval.",
+    tickets.drop(columns=["warnings", "label"]), "tickets",
+)
+
+if not methods.empty:
+    st.space("small")
+    panels.chart(
+        findings.methods_title(methods, metric),
+        charts.whiskers(methods, metric, words.METRICS[metric], colours.tone()),
+        methods.drop(columns="method"),
+        "A dot is a method's mean over all subsets, its whisker the 95 % interval over test data of this one training; "
+        "it does not cover other seeds.",
+        "methods",
+    )
+    overview.steps_table(methods, metric)
+    left, right = st.columns(2, gap="large")
+    with left:
+        overview.limits(methods, metric)
+    with right:
+        overview.skipped(evaluation)
+
+if evaluation["routers"]:
+    st.space("small")
+    st.subheader("Who chooses the ticket decides what an honest figure is", anchor=False)
+    routers = overview.routers_frame(evaluation)
+    st.dataframe(routers, hide_index=True)
+    panels.reading(
+        "A router that is told the label or the subset gives an upper bound; only routers that see nothing but the input "
+        "could be used in the field.",
+        pd.DataFrame(evaluation["routers"]).drop(columns="ci", errors="ignore"), "routers",
+    )
+
+st.space("small")
+overview.made_of(run)
+st.subheader("Where to look next", anchor=False)
+here = {"run": st.session_state["run"]}
+st.page_link(nav.MASKS, label="Masks: what the tickets share, layer by layer, against chance", icon=":material/grid_on:", query_params=here)
+st.page_link(nav.TRAIN, label="Train: the same on your own pictures or table", icon=":material/model_training:", query_params=here)

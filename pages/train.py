@@ -1,0 +1,3 @@
+from app import shell
+
+shell.ensure_entry()

@@ -1,0 +1,210 @@
+"""All settings of a run, described once.
+
+Command-line flags, the app's forms and the check of `config.json` are drawn from these models, so a
+field's title, description, default and bounds stand here and nowhere else. Unknown keys and values
+out of range are errors that name the field and what is allowed.
+"""
+
+import json
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rtl_core.errors import BadInput
+
+Task = Literal["multiclass", "one_vs_rest"]
+Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
+Method = Literal[
+    "random",
+    "permuted",
+    "imp_single",
+    "imp_single_ovr",
+    "imp_single_union",
+    "imp_multi",
+    "dense",
+    "random_same_total",
+    "dense_same_total",
+    "imp_multi_full_budget",
+]
+CONTROLS: tuple[str, ...] = Method.__args__
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class DataSettings(_Settings):
+    """What is learned from."""
+
+    spec: str = Field(
+        "bundled:domains",
+        title="Data",
+        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, npz:PATH, idx:PATH or openml:NAME",
+    )
+    image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
+        None, title="Image size", description="Side in pixels that pictures are resized to; empty: 32 for folders, as stored elsewhere"
+    )
+    target: str | None = Field(None, title="Target column", description="Tables: the column to predict")
+    groups: tuple[str, ...] = Field((), title="Group columns", description="Tables: columns kept as attributes (and left in the features)")
+    drop: tuple[str, ...] = Field((), title="Dropped columns", description="Tables: columns that are not features")
+    val_share: float = Field(0.1, ge=0.02, le=0.5, title="Validation share", description="Share of the training rows set aside to choose settings on")
+    test_share: float = Field(0.2, ge=0.05, le=0.5, title="Test share", description="Share set aside for the final figures where the data has no split of its own")
+    limit: Annotated[int, Field(ge=100)] | None = Field(None, title="Row limit", description="Use at most so many training rows, drawn by seed, in proportion to the classes")
+
+
+class PartitionSettings(_Settings):
+    """How the data is split into the subsets that get a ticket each."""
+
+    by: Literal["class", "attribute", "kmeans", "hdbscan", "quantiles"] = Field("attribute", title="Partition by")
+    column: str | None = Field(None, title="Column", description="The attribute for `attribute` and `quantiles`; empty: the first one there is")
+    k: int = Field(5, ge=2, le=100, title="Number of subsets", description="For k-means and quantiles")
+    features: Literal["raw", "pca", "backbone"] = Field(
+        "pca", title="Cluster on", description="raw inputs, their principal components, or the features of a trained dense backbone"
+    )
+    umap: bool = Field(False, title="UMAP before clustering")
+    noise: Literal["nearest", "drop"] = Field("nearest", title="Noise points", description="HDBSCAN: give noise to the nearest cluster, or leave it out")
+    min_size: int = Field(32, ge=2, le=100_000, title="Smallest subset", description="Training rows below which a subset is refused")
+
+
+class ModelSettings(_Settings):
+    """The one network that all tickets share."""
+
+    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp"] = Field("convnet", title="Network")
+    width: float = Field(1.0, ge=0.1, le=4.0, title="Width", description="Multiplies the number of channels")
+    stem: Literal["cifar", "imagenet"] = Field("cifar", title="ResNet stem", description="cifar: 3x3, no pooling; imagenet: 7x7, stride 2, pooling")
+
+
+class OptimiserSettings(_Settings):
+    name: Literal["adam", "sgd", "momentum"] = Field("adam", title="Optimiser")
+    batch_size: int = Field(64, ge=2, le=4096, title="Batch size")
+    weight_decay: float = Field(0.0, ge=0.0, le=0.1, title="Weight decay")
+
+
+class ExtractSettings(_Settings):
+    """Algorithm 1: how each ticket's mask is found on its own subset."""
+
+    score: Score = Field("lamp", title="Pruning score")
+    schedule: Literal["one_shot", "fraction", "count"] = Field(
+        "one_shot", title="Schedule", description="one_shot: one cut after one run; fraction, count: rounds with rewinding (the paper)"
+    )
+    steps: int = Field(280, ge=1, le=1_000_000, title="Steps per round", description="Training steps of a ticket before every cut")
+    fraction: float = Field(0.3, gt=0.0, lt=1.0, title="Fraction per round", description="Share of the kept weights removed in a round")
+    count: int = Field(4096, ge=1, title="Weights per round", description="Number of weights removed in a round (the paper: 4,096)")
+    layer_floor: int = Field(1, ge=0, le=100_000, title="Floor per layer", description="Weights that every layer keeps, whatever the score says")
+    learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
+    warm_steps: int = Field(
+        200, ge=0, le=1_000_000, title="Warm start", description="Dense steps over all subsets in turn before theta_0 is frozen (late rewinding); 0: the paper"
+    )
+
+
+class JointSettings(_Settings):
+    """Algorithm 2: joint retraining of the shared weights with the masks fixed."""
+
+    steps: int = Field(150, ge=1, le=1_000_000, title="Joint steps", description="Batches per ticket; smaller subsets repeat cyclically")
+    learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
+
+
+class SharingSettings(_Settings):
+    """What belongs to a ticket and what to all of them."""
+
+    head: Literal["shared", "ticket"] = Field("shared", title="Classifier head")
+    norm_statistics: Literal["shared", "ticket"] = Field("ticket", title="Norm statistics")
+    norm_affine: Literal["shared", "ticket"] = Field("shared", title="Norm scale and shift")
+    recalibrate_batches: int = Field(
+        12, ge=0, le=10_000, title="Recalibration batches", description="Batches on which norm statistics are re-estimated per ticket after joint training; 0: off"
+    )
+
+
+class Config(_Settings):
+    """One training, completely. `Config.model_validate(dict)` fills in the defaults."""
+
+    preset: str | None = Field(None, title="Preset", description="The preset this started from, for the record")
+    mode: Literal["paper"] = Field("paper", title="Mode")
+    task: Task = Field("multiclass", title="Task", description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest")
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
+    density: float = Field(0.1, gt=0.0, lt=1.0, title="Density", description="Share of the prunable weights that a ticket keeps (1 - sparsity)")
+    denser: tuple[float, ...] = Field((1.0, 0.7, 0.5, 0.35, 0.25, 0.15), title="Denser rungs", description="Densities above the target at which a one-shot extraction is also recorded")
+    lighter: tuple[float, ...] = Field((0.07, 0.05, 0.035, 0.025, 0.015), title="Lighter rungs", description="Densities below the target to which the ranking goes on")
+    threads: int = Field(1, ge=1, le=256, title="CPU threads", description="Results depend on it bit for bit, so it is part of the run")
+    device: Literal["cpu", "cuda"] = Field("cpu", title="Device")
+    controls: tuple[Method, ...] = Field(CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with")
+    data: DataSettings = DataSettings()
+    partition: PartitionSettings = PartitionSettings()
+    model: ModelSettings = ModelSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    extract: ExtractSettings = ExtractSettings()
+    joint: JointSettings = JointSettings()
+    sharing: SharingSettings = SharingSettings()
+
+    @model_validator(mode="after")
+    def _rungs_on_their_side(self) -> "Config":
+        for name, rungs in (("denser", self.denser), ("lighter", self.lighter)):
+            if any(not 0 < d <= 1 for d in rungs):
+                raise ValueError(f"{name}: densities lie in (0, 1]")
+        return self
+
+
+def parse(values: dict[str, Any]) -> Config:
+    """A valid `Config`, or BadInput that names the first wrong field and what is allowed."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(_one_line(error)) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "function-after") or "settings"
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(sorted(_fields_beside(first["loc"])))
+        return f"unknown setting '{where}'; known here: {known}"
+    given = first.get("input")
+    shown = "" if isinstance(given, (dict, list, tuple)) else f" (got {given!r})"
+    return f"setting '{where}': {first['msg'][0].lower()}{first['msg'][1:]}{shown}"
+
+
+def _fields_beside(loc: tuple) -> list[str]:
+    model: Any = Config
+    for part in loc[:-1]:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def with_setting(values: dict[str, Any], assignment: str) -> dict[str, Any]:
+    """`values` with one `key=value` applied; dots reach into groups, values are JSON or plain text."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise BadInput(f"--set wants key=value, for example --set extract.steps=100 (got {assignment!r})")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    changed = json.loads(json.dumps(values))
+    group = changed
+    *path, last = key.split(".")
+    for part in path:
+        group = group.setdefault(part, {})
+        if not isinstance(group, dict):
+            raise BadInput(f"--set {key}: '{part}' is a value, not a group of settings")
+    group[last] = value
+    return changed
+
+
+def preset_names() -> list[str]:
+    folder = resources.files("rtl_core").joinpath("presets")
+    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+
+
+def preset(name: str) -> dict[str, Any]:
+    """A preset's settings: only what differs from the defaults (its reason is in its file)."""
+    if name not in preset_names():
+        raise BadInput(f"there is no preset '{name}'; there are: {', '.join(preset_names())}")
+    text = resources.files("rtl_core").joinpath("presets", f"{name}.json").read_text("utf-8")
+    return {"preset": name, **json.loads(text)["settings"]}
+
+
+def preset_reason(name: str) -> str:
+    preset(name)
+    text = resources.files("rtl_core").joinpath("presets", f"{name}.json").read_text("utf-8")
+    return json.loads(text)["reason"]

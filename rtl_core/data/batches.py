@@ -1,0 +1,50 @@
+"""Batches as a pure function of the step, so that a resumed run needs only the step's number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rtl_core.errors import BadInput
+from rtl_core.rng import numpy_generator
+
+BatchAt = Callable[[int], np.ndarray]  # step (0, 1, ...) -> row indices of its batch
+
+
+def cyclic(rows: np.ndarray, size: int, seed: int, *names: str | int) -> BatchAt:
+    """Batches of `size` rows that run through `rows` again and again, shuffled anew each time.
+
+    The paper repeats a smaller subset's batches in the same order until the largest subset is through
+    ("balanced creation", Algorithm 2); a new order in every pass is our one difference.
+    """
+    if len(rows) == 0:
+        raise BadInput("a batch needs rows to draw from, but the subset is empty; choose another partition")
+    orders: dict[int, np.ndarray] = {}
+
+    def order(turn: int) -> np.ndarray:
+        if turn not in orders:
+            if len(orders) > 2:
+                orders.clear()  # passes are visited in ascending order: the old ones are not needed again
+            orders[turn] = numpy_generator(seed, "batches", *names, turn).permutation(rows)
+        return orders[turn]
+
+    def at(step: int) -> np.ndarray:
+        first, last = step * size, (step + 1) * size
+        turns = range(first // len(rows), (last - 1) // len(rows) + 1)
+        stretch = np.concatenate([order(turn) for turn in turns])
+        start = first - turns[0] * len(rows)
+        return stretch[start : start + size]
+
+    return at
+
+
+def balanced(pools: Sequence[np.ndarray], size: int, seed: int, *names: str | int) -> BatchAt:
+    """Batches with equal shares of each pool, as one-vs-rest tickets train (class and rest, half and half)."""
+    shares = [size // len(pools) + (i < size % len(pools)) for i in range(len(pools))]
+    streams = [cyclic(pool, share, seed, *names, i) for i, (pool, share) in enumerate(zip(pools, shares, strict=True))]
+
+    def at(step: int) -> np.ndarray:
+        return np.concatenate([stream(step) for stream in streams])
+
+    return at

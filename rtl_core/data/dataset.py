@@ -1,0 +1,72 @@
+"""The one in-memory type that every source of data returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    import torch
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to learn from, with their split and attributes.
+
+    x            uint8 (n, channels, height, width) for pictures, float32 (n, features) for tables
+                 (already standardised / one-hot with the statistics of the train rows)
+    y            int64 (n,), index into `classes`
+    attributes   n rows; columns that describe a row but are not its label (domain, sex, ...)
+    split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures)
+    unit         int64 (n,): rows with the same unit come from the same picture or person, so
+                 intervals resample units, not rows
+    mean, std    per channel, of the train pictures scaled to [0, 1]; empty for tables
+    features     tables: one name per column of x; `sources` names the original column of each
+    fingerprint  hash of everything above: the same name for the same data
+    """
+
+    spec: str
+    kind: Literal["image", "table"]
+    x: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+    attributes: pd.DataFrame
+    split: np.ndarray
+    unit: np.ndarray
+    fingerprint: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    features: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    target: str = "class"
+    licence: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(channels, height, width) or (features,)."""
+        return tuple(self.x.shape[1:])
+
+    def rows(self, split: Split) -> np.ndarray:
+        """The indices of a split's rows, ascending."""
+        return np.flatnonzero(self.split == split)
+
+    def inputs(self, rows: np.ndarray) -> torch.Tensor:
+        """The network's float32 inputs for some rows: (b, c, h, w) channels_last, or (b, features)."""
+        import torch
+
+        batch = torch.from_numpy(self.x[rows])
+        if self.kind == "table":
+            return batch
+        batch = batch.to(memory_format=torch.channels_last).float()
+        mean = torch.tensor(self.mean).view(1, -1, 1, 1) * 255
+        std = torch.tensor(self.std).view(1, -1, 1, 1) * 255
+        return batch.sub_(mean).div_(std)

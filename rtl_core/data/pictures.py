@@ -1,0 +1,119 @@
+"""From arrays of pictures to a Dataset: split, limit, size and the statistics of the train pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+from rtl_core.config import DataSettings
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.fingerprint import fingerprint
+from rtl_core.data.splits import check_rows, complete_split, limited_rows
+from rtl_core.errors import BadInput
+
+SMALLEST_SIDE, LARGEST_SIDE = 8, 256  # pixels; the bounds of DataSettings.image_size
+MAX_BYTES = 4 * 2**30  # of pictures in memory
+
+
+def from_arrays(
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: tuple[str, ...],
+    given: np.ndarray | None,
+    settings: DataSettings,
+    seed: int,
+    *,
+    split_seed: int | None = None,
+    licence: str = "",
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """Pictures uint8 (n, c, h, w) with their labels as a Dataset; `given` is the split the data brings, if any.
+
+    `split_seed` fixes the split whatever the run's seed is (bundled data); the limit is drawn by `seed`.
+    """
+    split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
+    keep = limited_rows(y, split, settings.limit, seed)
+    return picture_dataset(
+        settings.spec, resized(x[keep], settings.image_size), y[keep], classes, split[keep], licence=licence, notes=notes
+    )
+
+
+def picture_dataset(
+    spec: str,
+    x: np.ndarray,
+    y: np.ndarray,
+    classes: tuple[str, ...],
+    split: np.ndarray,
+    *,
+    attributes: pd.DataFrame | None = None,
+    unit: np.ndarray | None = None,
+    licence: str = "",
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """A Dataset of finished uint8 pictures (n, c, h, w); without `unit` every picture stands for itself."""
+    check_rows(y, split, classes)
+    attributes = pd.DataFrame(index=pd.RangeIndex(len(y))) if attributes is None else attributes
+    mean, std = channel_statistics(x[split == "train"])
+    return Dataset(
+        spec=spec,
+        kind="image",
+        x=x,
+        y=y.astype(np.int64),
+        classes=classes,
+        attributes=attributes,
+        split=split,
+        unit=np.arange(len(y)) if unit is None else unit,
+        fingerprint=fingerprint(x, y.astype(np.int64), split, classes, attributes),
+        mean=mean,
+        std=std,
+        licence=licence,
+        notes=notes,
+    )
+
+
+def channel_statistics(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of uint8 pictures scaled to [0, 1].
+
+    Summed as integers, so that every machine gets the same bits. A channel without contrast gets
+    one grey level as its deviation instead of 0.
+    """
+    pixels = x.size / x.shape[1]
+    mean = x.sum(axis=(0, 2, 3), dtype=np.int64) / pixels
+    mean_square = np.square(x, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64) / pixels
+    std = np.sqrt(np.maximum(mean_square - mean**2, 1.0))
+    return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
+
+
+def resized(x: np.ndarray, side: int | None) -> np.ndarray:
+    """uint8 pictures (n, c, h, w), c 1 or 3, as (n, c, side, side); as they are where side is None."""
+    height, width = x.shape[2:]
+    if side is None:
+        if min(height, width) < SMALLEST_SIDE or max(height, width) > LARGEST_SIDE:
+            raise BadInput(
+                f"the pictures are {height} x {width} pixels; sides from {SMALLEST_SIDE} to {LARGEST_SIDE} work, "
+                "or set data.image_size to resize them"
+            )
+        return x
+    if (height, width) == (side, side):
+        return x
+    check_memory(len(x), x.shape[1], side)
+    small = np.empty((len(x), x.shape[1], side, side), dtype=np.uint8)
+    for row, picture in enumerate(x):
+        for channel, plane in enumerate(picture):
+            small[row, channel] = np.asarray(cover_square(Image.fromarray(plane), side))
+    return small
+
+
+def cover_square(picture: Image.Image, side: int) -> Image.Image:
+    """The picture scaled until its shorter side is `side` pixels, then cut to the square in its centre."""
+    return ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
+
+
+def check_memory(count: int, channels: int, side: int) -> None:
+    needed = count * channels * side * side
+    if needed > MAX_BYTES:
+        raise BadInput(
+            f"{count:,} pictures of {side} x {side} pixels need {needed / 2**30:.1f} GiB, more than "
+            f"{MAX_BYTES / 2**30:.0f}; set data.limit or a smaller data.image_size"
+        )

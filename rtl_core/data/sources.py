@@ -1,0 +1,50 @@
+"""From a data spec to a Dataset: the one door to all sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rtl_core.config import DataSettings
+from rtl_core.data.bundled import BUNDLED, load_bundled
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.folders import load_folder
+from rtl_core.data.idx import load_idx
+from rtl_core.data.npz import load_npz
+from rtl_core.data.tables import load_openml, load_table
+from rtl_core.errors import BadInput
+
+PATH_SOURCES: dict[str, Callable[[Path, DataSettings, int], Dataset]] = {
+    "folder": load_folder,
+    "csv": load_table,
+    "npz": load_npz,
+    "idx": load_idx,
+}
+NAME_SOURCES: dict[str, Callable[[str, DataSettings, int], Dataset]] = {
+    "bundled": load_bundled,
+    "openml": load_openml,
+}
+
+
+def load(settings: DataSettings, seed: int) -> Dataset:
+    """The data that `settings.spec` names (`kind:rest`); `seed` draws the split where the data has none, and the limit.
+
+    Raises BadInput, in one sentence, for whatever is wrong with the spec, the files or their contents.
+    """
+    kind, _, rest = settings.spec.partition(":")
+    if not rest or kind not in PATH_SOURCES | NAME_SOURCES:
+        raise BadInput(f"'{settings.spec}' names no data; there are: {', '.join(known_specs())}")
+    if kind in NAME_SOURCES:
+        return NAME_SOURCES[kind](rest, settings, seed)
+    path = Path(rest).expanduser()
+    try:
+        if not path.exists():
+            raise BadInput(f"{settings.spec}: there is no {path}")
+        return PATH_SOURCES[kind](path, settings, seed)
+    except OSError as error:
+        raise BadInput(f"{settings.spec}: {error.filename or path} cannot be read ({error.strerror})") from None
+
+
+def known_specs() -> list[str]:
+    """What a spec may look like, for messages and forms."""
+    return [f"bundled:{name}" for name in BUNDLED] + [f"{kind}:PATH" for kind in PATH_SOURCES] + ["openml:NAME"]

@@ -1,0 +1,65 @@
+"""What loops tell the outside: progress events, and a journal that lets them stop and go on.
+
+A training loop knows nothing of files, screens or logging. It calls `report(event)` to say where it
+is and `journal.mark(...)` after every step; whoever started it decides what to do with either.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Stopped(Exception):
+    """Raised by a journal after it has saved the state, when somebody asked the run to stop."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened: a step, a pruning round, a measurement."""
+
+    phase: str  # "warm_start", "extract", "joint", "recalibrate", "evaluate"
+    method: str  # "rtl", "random", ... : for whom
+    step: int = 0  # steps done in this stage
+    steps: int = 0  # steps of this stage in all
+    ticket: str | None = None
+    round: int | None = None
+    values: dict[str, float | int | str | None] = field(default_factory=dict)  # loss, density, balanced_accuracy ...
+
+
+Report = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """A report that tells nobody."""
+
+
+class Journal(Protocol):
+    """Where a loop leaves its state so that it can be stopped at any step and resumed bit for bit.
+
+    A stage is a piece of training with a unique name; `state` is everything needed to go on from
+    step `step` (randomness is a function of the step, so no generator state is among it).
+    """
+
+    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+        """The last (step, state) kept for `stage`, or None where it has not begun."""
+
+    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+        """Called after every step. May keep `state()`; always does when `last`. May raise Stopped."""
+
+
+class MemoryJournal:
+    """Keeps the finished stages in memory: for scripts, notebooks and tests."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, tuple[int, Tensors]] = {}
+
+    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+        return self._stages.get(stage)
+
+    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+        if last:
+            self._stages[stage] = (step, {name: t.detach().clone() for name, t in state().items()})

@@ -1,0 +1,153 @@
+"""The controls: for each, whether it applies, which masks it trains, and at which cost.
+
+They answer one question each: does it matter that the masks were learned (`random`), that each is for its
+own subset (`permuted`), that there are several (`imp_single`, and `imp_single_union` with the same stored
+weights), that they share weights (`imp_multi`), that they are sparse (`dense`), and would the extraction's
+steps not have bought as much in plain training (`random_same_total`, `dense_same_total`)?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl_core.config import Config
+from rtl_core.learning.methods import (
+    Experiment,
+    extract_single,
+    extraction_steps,
+    learn_one,
+    learn_tickets,
+    warm_steps_per_subset,
+)
+from rtl_core.learning.parts import Learned
+from rtl_core.learning.start import Start
+from rtl_core.rng import numpy_generator
+from rtl_core.tickets.pruning import random_like
+from rtl_core.tickets.ticket_set import TicketSet
+
+
+@dataclass(frozen=True)
+class Control:
+    """does_not_apply: (config, K) -> the reason, or None where it applies."""
+
+    learn: Callable[[Experiment, Start, TicketSet], Learned]
+    does_not_apply: Callable[[Config, int], str | None] = lambda config, k: None
+
+
+def random_masks(lab: Experiment, tickets: TicketSet) -> np.ndarray:
+    """(K, N): for each ticket a random mask with its own count in every layer."""
+    seed = lab.config.seed
+    return np.stack(
+        [
+            random_like(mask, tickets.layout, numpy_generator(seed, "random masks", name))
+            for mask, name in zip(tickets.masks(), tickets.names, strict=True)
+        ]
+    )
+
+
+def _random(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    return learn_tickets(lab, start, "random", random_masks(lab, tickets), 0, lab.config.joint.steps)
+
+
+def _random_same_total(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    return learn_tickets(lab, start, "random_same_total", random_masks(lab, tickets), 0, _total_steps(lab))
+
+
+def _permuted(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    """Every subset gets its neighbour's ticket: a cyclic shift leaves none in place."""
+    masks = np.roll(tickets.masks(), -1, axis=0)
+    return learn_tickets(lab, start, "permuted", masks, _extract_steps(lab), lab.config.joint.steps)
+
+
+def _imp_single(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    if lab.one is not None:
+        return learn_one(lab, start, extract_single(lab, start, lab.config.density, True), _extract_steps(lab))
+    return _one_mask(lab, start, "imp_single", lab.config.density)
+
+
+def _imp_single_ovr(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    return _one_mask(lab, start, "imp_single_ovr", lab.config.density)
+
+
+def _imp_single_union(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    """One mask with as many weights as the tickets store together."""
+    return _one_mask(lab, start, "imp_single_union", float(tickets.masks().any(axis=0).mean()))
+
+
+def _one_mask(lab: Experiment, start: Start, method: str, density: float) -> Learned:
+    mask = extract_single(lab, start, density, tells_apart=False)
+    masks = np.stack([mask] * len(lab.subsets))
+    return learn_tickets(lab, start, method, masks, _extract_steps(lab), lab.config.joint.steps)
+
+
+def _imp_multi(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    """K networks: each subset's own ticket (Algorithm 1 is the same) over weights that nobody shares."""
+    return learn_tickets(lab, start, "imp_multi", tickets.masks(), _extract_steps(lab), lab.config.joint.steps)
+
+
+def _imp_multi_full_budget(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    """As `imp_multi`, but each network takes as many joint steps as RTL's shared weights took in all."""
+    steps = lab.config.joint.steps * len(lab.subsets)
+    return learn_tickets(lab, start, "imp_multi_full_budget", tickets.masks(), _extract_steps(lab), steps)
+
+
+def _dense(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    return learn_tickets(lab, start, "dense", None, 0, lab.config.joint.steps)
+
+
+def _dense_same_total(lab: Experiment, start: Start, tickets: TicketSet) -> Learned:
+    return learn_tickets(lab, start, "dense_same_total", None, 0, _total_steps(lab))
+
+
+def _extract_steps(lab: Experiment) -> int:
+    return extraction_steps(lab.config, lab.layout.n)
+
+
+def _total_steps(lab: Experiment) -> int:
+    return _extract_steps(lab) + lab.config.joint.steps
+
+
+def _only_one_vs_rest(config: Config, k: int) -> str | None:
+    if config.task == "one_vs_rest":
+        return None
+    return "these tickets tell all classes already; one mask for all of them is imp_single"
+
+
+CONTROLS: dict[str, Control] = {
+    "random": Control(_random),
+    "permuted": Control(_permuted),
+    "imp_single": Control(_imp_single),
+    "imp_single_ovr": Control(_imp_single_ovr, _only_one_vs_rest),
+    "imp_single_union": Control(_imp_single_union),
+    "imp_multi": Control(_imp_multi),
+    "imp_multi_full_budget": Control(_imp_multi_full_budget),
+    "dense": Control(_dense),
+    "random_same_total": Control(_random_same_total),
+    "dense_same_total": Control(_dense_same_total),
+}
+
+
+def gradient_steps(config: Config, k: int, n: int) -> int:
+    """All gradient steps of a run: its length before it starts."""
+    extract, joint = extraction_steps(config, n), config.joint.steps
+    cost = {
+        "random_same_total": extract + joint,
+        "dense_same_total": extract + joint,
+        "imp_multi_full_budget": joint * k,
+    }
+    chosen = [name for name in config.controls if CONTROLS[name].does_not_apply(config, k) is None]
+    singles = _single_extractions(config, chosen)
+    warm = warm_steps_per_subset(config, k)
+    return k * (warm + extract + joint + singles * extract + sum(cost.get(name, joint) for name in chosen))
+
+
+def _single_extractions(config: Config, chosen: list[str]) -> int:
+    """How many one-mask extractions the chosen controls need: masks cut from the same training count once."""
+    in_turn = [name for name in ("imp_single", "imp_single_ovr", "imp_single_union") if name in chosen]
+    if config.task == "one_vs_rest" and "imp_single" in in_turn:
+        in_turn.remove("imp_single")
+        return 1 + bool(in_turn)
+    return int(bool(in_turn))

@@ -1,0 +1,72 @@
+"""What a method has learned: for each subset the tensors that its ticket computes with.
+
+A mask is never written into a parameter and no module knows of it: `materialise` multiplies when a
+ticket is applied (`torch.func.functional_call`) or copied out as a plain module.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from rtl_core.events import Tensors
+from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
+
+
+@dataclass(frozen=True)
+class Part:
+    """The tensors that serve one subset.
+
+    mask     bool (N,) over the prunable weights, None for a dense network
+    shared   parameters that several tickets use: the SAME dict object in each of their parts
+    private  parameters of this ticket alone (its head, its norms' scale and shift, where so set)
+    buffers  norm statistics; the same dict object in every part where they are shared
+    """
+
+    subset: str
+    mask: np.ndarray | None
+    shared: Tensors
+    private: Tensors
+    buffers: Tensors
+
+
+@dataclass(frozen=True)
+class Learned:
+    """One method's outcome.
+
+    reads        "per_subset": part k answers for subset k. "argmax": the one part tells all subsets apart
+                 (one mask trained as a multi-class network); its k-th output is subset k's score
+    outputs      of the network that the parts belong to
+    steps_*      gradient steps per subset in each phase
+    """
+
+    method: str
+    parts: tuple[Part, ...]
+    reads: Literal["per_subset", "argmax"]
+    outputs: int
+    steps_warm: int
+    steps_extract: int
+    steps_joint: int
+
+
+def materialise(part: Part, layout: Layout) -> Tensors:
+    """Name -> tensor for everything the module needs, masked weights multiplied out."""
+    tensors = {**part.shared, **part.private, **part.buffers}
+    if part.mask is not None:
+        device = next(iter(part.shared.values())).device
+        for name, mask in layout.unflatten(torch.from_numpy(part.mask)).items():
+            tensors[name] = tensors[name] * mask.to(device)
+    return {name: tensor.detach() for name, tensor in tensors.items()}
+
+
+def as_module(network: Network, part: Part, layout: Layout) -> nn.Module:
+    """The ticket as a plain module of its own, in eval mode."""
+    module = copy.deepcopy(network.module)
+    module.load_state_dict(materialise(part, layout), strict=True)
+    return module.eval()

@@ -1,0 +1,71 @@
+"""theta_0: the weights that every method starts from and that extraction rewinds to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rtl_core.config import SharingSettings
+from rtl_core.events import Tensors
+from rtl_core.learning.parts import Part
+from rtl_core.models.network import Network
+
+
+@dataclass(frozen=True)
+class Start:
+    """theta_0 with what each of the K tickets has of its own at that moment.
+
+    shared   parameters common to all; private, buffers: one dict per ticket
+    Every method takes fresh copies, so theta_0 itself never moves.
+    """
+
+    shared: Tensors
+    private: tuple[Tensors, ...]
+    buffers: tuple[Tensors, ...]
+    steps: int  # dense steps per subset that were spent to get here
+
+    def parts(self, names: tuple[str, ...], masks: np.ndarray | None, one_network: bool = True) -> tuple[Part, ...]:
+        """Fresh parts for all subsets: over one shared copy of theta_0, or (imp_multi) over a copy each."""
+        common = _copy(self.shared)
+        same_buffers = all(b is self.buffers[0] for b in self.buffers)
+        buffers = [_copy(self.buffers[0])] * len(names) if same_buffers and one_network else [_copy(b) for b in self.buffers]
+        return tuple(
+            Part(
+                subset=name,
+                mask=None if masks is None else masks[k],
+                shared=common if one_network else _copy(self.shared),
+                private=_copy(self.private[k]),
+                buffers=buffers[k],
+            )
+            for k, name in enumerate(names)
+        )
+
+    def part(self, k: int, name: str, mask: np.ndarray | None) -> Part:
+        """A fresh part for one subset on its own: where Algorithm 1 rewinds to."""
+        return Part(name, mask, _copy(self.shared), _copy(self.private[k]), _copy(self.buffers[k]))
+
+
+def cold_start(network: Network, sharing: SharingSettings, k: int, device: str) -> Start:
+    """The network's initial weights, divided into what tickets share and what each has to itself."""
+    own = set(network.head if sharing.head == "ticket" else ()) | set(
+        network.norm_affine if sharing.norm_affine == "ticket" else ()
+    )
+    parameters = {name: p.detach().clone().to(device) for name, p in network.module.named_parameters()}
+    buffers = {name: b.detach().clone().to(device) for name, b in network.module.named_buffers()}
+    return Start(
+        shared={name: p for name, p in parameters.items() if name not in own},
+        private=tuple(_copy({name: parameters[name] for name in sorted(own)}) for _ in range(k)),
+        buffers=(buffers,) * k if sharing.norm_statistics == "shared" else tuple(_copy(buffers) for _ in range(k)),
+        steps=0,
+    )
+
+
+def from_parts(parts: tuple[Part, ...], steps: int) -> Start:
+    """Freeze what dense training of the parts has arrived at as theta_0 (late rewinding)."""
+    return Start(parts[0].shared, tuple(p.private for p in parts), tuple(p.buffers for p in parts), steps)
+
+
+def _copy(tensors: Tensors) -> Tensors:
+    return {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}

@@ -1,0 +1,157 @@
+"""The networks by name: built from settings, rebuilt from a stored description, or brought along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import prod
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, ValidationError, field_validator
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from rtl_core.config import ModelSettings
+from rtl_core.errors import BadInput
+from rtl_core.models.convnet import ConvNet
+from rtl_core.models.ghostnet import GhostNet
+from rtl_core.models.mlp import MLP
+from rtl_core.models.network import Network
+from rtl_core.models.resnet import Basic, Bottleneck, ResNet
+from rtl_core.rng import torch_generator
+
+MAX_INPUT = 2**20  # numbers per input
+HEAD = ("head.weight", "head.bias")  # in every network of the catalogue
+
+
+class Description(ModelSettings):
+    """What a run stores of its network. Read from files of others, so every size is bounded."""
+
+    input_shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=3)
+    outputs: int = Field(ge=1, le=10_000)
+
+    @field_validator("input_shape")
+    @classmethod
+    def _bounded(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if prod(shape) > MAX_INPUT:
+            raise ValueError(f"an input may hold {MAX_INPUT:,} numbers, not {prod(shape):,}")
+        return shape
+
+
+def _convnet(description: Description) -> nn.Module:
+    channels = _picture_channels(description, smallest=ConvNet.STRIDE)
+    return ConvNet(channels, description.outputs, description.width)
+
+
+def _ghostnet(description: Description) -> nn.Module:
+    channels = _picture_channels(description, smallest=GhostNet.STRIDE)
+    return GhostNet(channels, description.outputs, description.width)
+
+
+def _resnet18(description: Description) -> nn.Module:
+    return _resnet(description, Basic, (2, 2, 2, 2))
+
+
+def _resnet50(description: Description) -> nn.Module:
+    return _resnet(description, Bottleneck, (3, 4, 6, 3))
+
+
+def _resnet(description: Description, block: type[Basic | Bottleneck], depths: tuple[int, int, int, int]) -> nn.Module:
+    channels = _picture_channels(description, smallest=ResNet.STRIDE[description.stem])
+    return ResNet(block, depths, description.stem, channels, description.outputs, description.width)
+
+
+def _mlp(description: Description) -> nn.Module:
+    return MLP(prod(description.input_shape), description.outputs, description.width)
+
+
+CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
+    "convnet": _convnet,
+    "ghostnet": _ghostnet,
+    "resnet18": _resnet18,
+    "resnet50": _resnet50,
+    "mlp": _mlp,
+}
+
+
+def build(settings: ModelSettings, input_shape: tuple[int, ...], outputs: int, seed: int) -> Network:
+    """A network of the catalogue with its initial weights.
+
+    The weights are a pure function of `seed` and each layer's name and shape: networks that differ only in
+    `outputs` have the same prunable weights. Raises BadInput where the network cannot take such inputs.
+    """
+    fields = {**settings.model_dump(), "input_shape": input_shape, "outputs": outputs}
+    return _build(_described(fields), seed)
+
+
+def rebuild(description: dict[str, Any]) -> Network:
+    """The network that `Network.description` tells of, its weights those of seed 0: the caller loads the stored ones.
+
+    Raises BadInput for an unknown or invalid description.
+    """
+    return _build(_described(description), seed=0)
+
+
+def wrap(
+    module: nn.Module, prunable: Iterable[str], head: Iterable[str], input_shape: tuple[int, ...], outputs: int
+) -> Network:
+    """A `Network` of any module: name the tensors that masks cover and those of the classifier.
+
+    Raises BadInput for names that are not parameters of the module, given twice or in both lists.
+    """
+    prunable, head = tuple(prunable), tuple(head)
+    parameters = dict(module.named_parameters())
+    unknown = [name for name in (*prunable, *head) if name not in parameters]
+    if unknown:
+        raise BadInput(f"the module has no parameter {', '.join(unknown)}; it has {', '.join(parameters)}")
+    if not prunable:
+        raise BadInput("no prunable tensor is named; name at least one parameter that masks cover")
+    if len({*prunable, *head}) < len(prunable) + len(head):
+        raise BadInput("a tensor is named twice among the prunable ones and the head; name each once")
+    norms = [name for name, part in module.named_modules() if isinstance(part, _BatchNorm) and part.affine]
+    affine = tuple(f"{norm}.{kind}" for norm in norms for kind in ("weight", "bias"))
+    return Network(module, prunable, head, affine, tuple(input_shape), outputs)
+
+
+def _described(fields: dict[str, Any]) -> Description:
+    try:
+        return Description.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "description"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"the network's description is not valid: '{where}': {reason}") from None
+
+
+def _picture_channels(description: Description, smallest: int) -> int:
+    """Channels of the pictures, or BadInput for other inputs and for pictures under `smallest` pixels a side."""
+    shape, name = description.input_shape, description.name
+    if len(shape) != 3:
+        raise BadInput(f"{name} needs pictures (channels, height, width); for inputs of shape {shape} choose mlp")
+    channels, height, width = shape
+    if min(height, width) < smallest:
+        raise BadInput(f"{name} needs {smallest} x {smallest} pixels or more; these pictures have {height} x {width}")
+    return channels
+
+
+def _build(description: Description, seed: int) -> Network:
+    with torch.device("meta"):  # elsewhere a new module draws its weights from the global generator
+        module = CATALOGUE[description.name](description)
+    module.to_empty(device="cpu")
+    _initialise(module, seed)
+    network = wrap(module, module.prunable, HEAD, description.input_shape, description.outputs)
+    return replace(network, description=description.model_dump(mode="json"))
+
+
+@torch.no_grad()
+def _initialise(module: nn.Module, seed: int) -> None:
+    """PyTorch's default distribution, uniform within 1 / sqrt(fan-in), every layer from a generator of its own."""
+    for name, layer in module.named_modules():
+        if isinstance(layer, _BatchNorm):
+            layer.reset_parameters()
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
+            generator = torch_generator(seed, "model", name)
+            bound = layer.weight[0].numel() ** -0.5
+            for tensor in layer.parameters(recurse=False):
+                tensor.uniform_(-bound, bound, generator=generator)

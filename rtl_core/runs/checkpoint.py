@@ -1,0 +1,320 @@
+"""The checkpoint of a run: two tensor files and `run.json`, which is written last and vouches for them.
+
+    tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets; theta_0/NAME; of the rtl method
+                          theta/NAME, private/K/NAME, buffers/K/NAME; lighter/RUNG/K/NAME
+    methods.safetensors   the other methods (learned_file.py)
+    run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
+
+Reading the masks and the JSON needs no torch, so the app can show a run within milliseconds. The digests
+find accidents and careless edits; they are no signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from rtl_core.config import Config, parse
+from rtl_core.errors import BadInput
+from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.store import CHECKPOINT_FILE, read_config
+from rtl_core.tickets.bits import pack
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+if TYPE_CHECKING:
+    from rtl_core.events import Tensors
+    from rtl_core.learning.parts import Learned
+
+FORMAT = "rtl-lab-run"
+FORMAT_VERSION = 1
+TICKETS_FILE = "tickets.safetensors"
+METHODS_FILE = "methods.safetensors"
+MAX_TENSOR_BYTES = 16 * 2**30
+MAX_JSON_BYTES = 64 * 2**20
+_FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle", b"\x89HDF": "an HDF5 file"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A loaded checkpoint: its tickets and everything that was written about them.
+
+    info      what the pipeline recorded: evaluation, data, partition, model, rungs, environment, ...
+    manifest  how the tensor files make up the methods; read by `load_learned`
+    """
+
+    folder: Path
+    config: Config
+    tickets: TicketSet
+    info: dict[str, Any]
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that the run has weights of."""
+        return tuple(entry["method"] for entry in self.manifest["methods"])
+
+
+def save_checkpoint(
+    folder: Path,
+    tickets: TicketSet,
+    theta_0: Tensors,
+    learned: Sequence[Learned],
+    lighter_buffers: Mapping[tuple[int, int], Tensors],
+    info: Mapping[str, Any],
+) -> None:
+    """Writes the run's outcome into its folder.
+
+    theta_0          the weights that every method started from; empty for runs that have masks only
+    lighter_buffers  (rung index, ticket index) -> norm statistics of that lighter ticket
+    info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
+                     where the folder has no config.json
+    """
+    from rtl_core.runs.learned_file import check_layout, pack_learned, prefixed
+    from rtl_core.runs.tensors import write_tensors
+
+    if theta_0:
+        check_layout(theta_0, tickets.layout, "theta_0")
+    packed = pack_learned(learned, tickets, theta_0)
+    tensors = {**_ticket_tensors(tickets), **prefixed("theta_0", theta_0), **packed.own}
+    for (rung, k), buffers in lighter_buffers.items():
+        tensors.update(prefixed(f"lighter/{rung}/{k}", buffers))
+    # From here to the end the folder has no checkpoint rather than one that mixes old and new.
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    write_tensors(folder / TICKETS_FILE, tensors)
+    write_tensors(folder / METHODS_FILE, packed.others)
+    document = plain(
+        {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "tickets": {
+                "names": tickets.names,
+                "subsets": tickets.subsets,
+                "layout": asdict(tickets.layout),
+                "rungs": [asdict(rung) for rung in tickets.rungs],
+            },
+            "methods": packed.methods,
+            "lighter": list(lighter_buffers),
+            "files": {name: _seal(folder / name) for name in (TICKETS_FILE, METHODS_FILE)},
+            "info": info,
+        }
+    )
+    write_json(folder / CHECKPOINT_FILE, {**document, "digest": _digest(document)})
+
+
+def load_run(folder: Path) -> Run:
+    """The run's tickets and records, checked, without torch; BadInput says what is wrong with the files."""
+    try:
+        document = read_json(folder / CHECKPOINT_FILE, MAX_JSON_BYTES)
+        _check_document(document)
+        for name, seal in document["files"].items():
+            _check_file(folder / name, seal, content=name == TICKETS_FILE)
+        tickets = _read_tickets(folder / TICKETS_FILE, document["tickets"])
+    except BadInput as error:
+        raise BadInput(f"run '{folder.name}' cannot be opened: {error}") from None
+    info = document["info"]
+    config = parse(info["config"]) if "config" in info else read_config(folder)
+    manifest = {key: document[key] for key in ("methods", "lighter", "files")}
+    return Run(folder, config, tickets, info, manifest)
+
+
+def load_theta_0(run: Run) -> Tensors:
+    """Name -> the weights before Algorithm 1; BadInput for runs that have masks only."""
+    from rtl_core.runs.learned_file import check_layout, under
+
+    theta_0 = under("theta_0", _tensors(run, TICKETS_FILE))
+    if not theta_0:
+        raise BadInput(f"run '{run.name}' has masks only; what needs weights cannot be done with it")
+    check_layout(theta_0, run.tickets.layout, "theta_0")
+    return theta_0
+
+
+def load_learned(run: Run) -> dict[str, Learned]:
+    """Method -> what it learned; dictionaries that parts shared when saved are shared again."""
+    from rtl_core.runs.learned_file import under, unpack_learned
+
+    tensors = _tensors(run, TICKETS_FILE)
+    theta_0 = under("theta_0", tensors)
+    return unpack_learned(
+        run.manifest["methods"], {**tensors, **_tensors(run, METHODS_FILE)}, run.tickets, theta_0
+    )
+
+
+def load_lighter(run: Run) -> dict[tuple[int, int], Tensors]:
+    """(rung index, ticket index) -> norm statistics of the lighter tickets."""
+    from rtl_core.runs.learned_file import under
+
+    tensors = _tensors(run, TICKETS_FILE)
+    return {(rung, k): under(f"lighter/{rung}/{k}", tensors) for rung, k in run.manifest["lighter"]}
+
+
+def _tensors(run: Run, name: str) -> Tensors:
+    from rtl_core.runs.tensors import read_tensors
+
+    path = run.folder / name
+    _check_file(path, run.manifest["files"][name], content=True)
+    return read_tensors(path)[0]
+
+
+def _ticket_tensors(tickets: TicketSet) -> Tensors:
+    import torch
+
+    arrays = {"bits": pack(tickets.masks()), "pruned_at": tickets.pruned_at}
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _seal(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _check_document(document: dict[str, Any]) -> None:
+    """Refuses a `run.json` that is not ours, is of another version, was edited, or does not fit the schema."""
+    if document.get("format") != FORMAT:
+        raise BadInput(f"{CHECKPOINT_FILE} is not a run of this program (its format should be '{FORMAT}')")
+    if document.get("format_version") != FORMAT_VERSION:
+        version = document.get("format_version")
+        raise BadInput(f"its format version is {version}; this program reads version {FORMAT_VERSION}")
+    if document.get("digest") != _digest({key: value for key, value in document.items() if key != "digest"}):
+        raise BadInput(f"{CHECKPOINT_FILE} was changed after it was written; take the original file")
+    try:
+        checked = _Document.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{CHECKPOINT_FILE}, '{where}': {first['msg']}") from None
+    if set(checked.files) != {TICKETS_FILE, METHODS_FILE}:
+        raise BadInput(f"{CHECKPOINT_FILE} should list the files {TICKETS_FILE} and {METHODS_FILE}")
+
+
+def _check_file(path: Path, seal: dict[str, Any], content: bool) -> None:
+    """Refuses a tensor file by its size and first bytes before anything of it is read, then by its content."""
+    if not path.is_file():
+        raise BadInput(f"{path.name} is missing; copy the whole folder of the run")
+    size = path.stat().st_size
+    if size > MAX_TENSOR_BYTES:
+        raise BadInput(f"{path.name} has {size:,} bytes; files of more than {MAX_TENSOR_BYTES:,} are not read")
+    with open(path, "rb") as file:
+        head = file.read(9)
+    foreign = next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None)
+    if foreign is not None and not head.endswith(b"{"):
+        raise BadInput(f"{path.name} is {foreign}, not a safetensors file; nothing is unpickled or unpacked here")
+    if size != seal["bytes"]:
+        wrong = "truncated" if size < seal["bytes"] else "another file or was added to"
+        raise BadInput(f"{path.name} is {wrong}: it has {size:,} bytes and was written with {seal['bytes']:,}")
+    if len(head) < 9 or struct.unpack("<Q", head[:8])[0] > size - 8 or not head.endswith(b"{"):
+        raise BadInput(f"{path.name} is not a safetensors file; it is another file renamed")
+    if content and _seal(path) != seal:
+        raise BadInput(f"{path.name} was changed after it was written; take the original file")
+
+
+def _read_tickets(path: Path, stated: dict[str, Any]) -> TicketSet:
+    """The ticket set, with everything about it that can contradict itself checked."""
+    ticket = _Tickets.model_validate(stated)
+    k, n = len(ticket.names), ticket.layout.n
+    if not k or len(set(ticket.names)) != k or len(ticket.subsets) != k:
+        raise BadInput(f"its {k} ticket names should be distinct, and as many as its {len(ticket.subsets)} subsets")
+    indices = [rung.index for rung in ticket.rungs]
+    if indices != list(range(1, len(indices) + 1)) or [r.kind for r in ticket.rungs].count("target") != 1:
+        raise BadInput("its rungs should be numbered from 1 on, and one of them should be the target")
+    try:
+        with safe_open(path, framework="np") as file:
+            bits = _array(file, "bits", (k, -(-n // 8)))
+            pruned_at = _array(file, "pruned_at", (k, n))
+            _check_weights(file, ticket.layout)
+    except SafetensorError as error:
+        raise BadInput(f"{path.name} is not a complete safetensors file ({error})") from None
+    tickets = TicketSet(ticket.names, ticket.subsets, ticket.layout, pruned_at, ticket.rungs)
+    if int(pruned_at.max(initial=0)) > len(indices):
+        raise BadInput(f"pruned_at names rung {pruned_at.max()}, but there are {len(indices)} rungs")
+    if not np.array_equal(pack(tickets.masks()), bits):
+        raise BadInput("the masks' bits disagree with pruned_at: the file was not written by this program")
+    return tickets
+
+
+def _array(file: Any, name: str, shape: tuple[int, int]) -> np.ndarray:
+    if name not in file.keys():  # noqa: SIM118 (not a mapping)
+        raise BadInput(f"{TICKETS_FILE} has no tensor '{name}'")
+    found = file.get_slice(name)  # type and shape stand in the header: looked at before the values are read
+    if found.get_dtype() != "U8" or tuple(found.get_shape()) != shape:
+        raise BadInput(
+            f"tensor '{name}' is {found.get_dtype()} of shape {tuple(found.get_shape())}; it should be U8 of {shape}"
+        )
+    return file.get_tensor(name)
+
+
+def _check_weights(file: Any, layout: Layout) -> None:
+    """The headers of theta_0 fit the layout that the masks cover (a run with masks only has none)."""
+    names = set(file.keys())
+    if not any(name.startswith("theta_0/") for name in names):
+        return
+    for name, shape in zip(layout.names, layout.shapes, strict=True):
+        key = f"theta_0/{name}"
+        found = tuple(file.get_slice(key).get_shape()) if key in names else None
+        if found != shape:
+            wrong = "is missing" if found is None else f"has shape {found}"
+            raise BadInput(f"tensor '{key}' {wrong}; the masks cover one of shape {shape}")
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Tickets(_Schema):
+    names: tuple[str, ...]
+    subsets: tuple[str, ...]
+    layout: Layout
+    rungs: tuple[Rung, ...]
+
+
+class _Part(_Schema):
+    subset: str
+    mask: str | None
+    shared: str
+    private: str
+    buffers: str
+
+
+class _Method(_Schema):
+    method: str
+    reads: Literal["per_subset", "argmax"]
+    outputs: int
+    steps_warm: int
+    steps_extract: int
+    steps_joint: int
+    parts: tuple[_Part, ...]
+
+
+class _File(_Schema):
+    bytes: int
+    sha256: str
+
+
+class _Document(_Schema):
+    """`run.json`."""
+
+    format: str
+    format_version: int
+    tickets: _Tickets
+    methods: tuple[_Method, ...]
+    lighter: tuple[tuple[int, int], ...]
+    files: dict[str, _File]
+    info: dict[str, Any]
+    digest: str

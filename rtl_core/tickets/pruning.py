@@ -1,0 +1,104 @@
+"""Which weights go: scores, exact counts, ties by logical index, a floor per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rtl_core.errors import BadInput
+from rtl_core.tickets.layout import Layout
+
+# (weights (N,), kept bool (N,), layout) -> scores (N,); the lowest among the kept go first
+ScoreFunction = Callable[[np.ndarray, np.ndarray, Layout], np.ndarray]
+
+
+def global_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+    """|w|, all layers together: the paper's Algorithm 1."""
+    return np.abs(weights).astype(np.float64)
+
+
+def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+    """Layer-adaptive magnitude (Lee et al., 2021, eq. 5): w_i^2 over the sum of the kept w_j^2 >= w_i^2 of its layer."""
+    scores = np.zeros(layout.n)
+    for part in layout.slices().values():
+        squares = np.where(kept[part], np.square(weights[part], dtype=np.float64), 0.0)
+        order = np.argsort(squares, kind="stable")
+        at_least = np.cumsum(squares[order][::-1])[::-1]
+        scores[part][order] = np.divide(squares[order], at_least, out=np.zeros_like(at_least), where=at_least > 0)
+    return scores
+
+
+def layer_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+    """|w| compared within its own layer: the share of the layer's kept weights that are smaller."""
+    scores = np.zeros(layout.n)
+    for part in layout.slices().values():
+        magnitudes = np.where(kept[part], np.abs(weights[part]).astype(np.float64), -1.0)
+        ranks = np.empty(magnitudes.size)
+        ranks[np.argsort(magnitudes, kind="stable")] = np.arange(magnitudes.size)
+        removed = int((~kept[part]).sum())
+        scores[part] = (ranks - removed + 0.5) / max(1, int(kept[part].sum()))
+    return scores
+
+
+SCORES: dict[str, ScoreFunction] = {
+    "global_magnitude": global_magnitude,
+    "lamp": lamp,
+    "layer_magnitude": layer_magnitude,
+}
+
+
+def kept_count(density: float, n: int) -> int:
+    """How many of n weights a density keeps: always the same exact number, at least one."""
+    return max(1, round(density * n))
+
+
+def prune(weights: np.ndarray, kept: np.ndarray, keep: int, score: str, layout: Layout, layer_floor: int = 0) -> np.ndarray:
+    """The mask of exactly `keep` weights, a subset of `kept`: those with the highest scores stay.
+
+    weights      float (N,) in logical order
+    kept         bool (N,): the mask so far
+    layer_floor  each layer's best so many weights stay whatever the others score
+    Equal scores break by logical index (the later one goes first), so equal scores give the same mask
+    on every machine. Raises BadInput where the floors alone need more than `keep`.
+    """
+    if not np.isfinite(weights[kept]).all():
+        raise BadInput("the weights to prune hold NaN or infinity: the training diverged; lower the learning rate")
+    if keep > int(kept.sum()):
+        raise BadInput(f"cannot keep {keep:,} weights where only {int(kept.sum()):,} are left")
+    scores = SCORES[score](weights, kept, layout)
+    scores[~kept] = -np.inf
+    if layer_floor:
+        scores[_protected(scores, kept, layer_floor, layout)] = np.inf
+        if int(np.isposinf(scores).sum()) > keep:
+            raise BadInput(
+                f"a floor of {layer_floor} weights in each of {len(layout.names)} layers needs more than the "
+                f"{keep:,} weights that this density keeps; lower extract.layer_floor or raise the density"
+            )
+    best_first = np.argsort(-scores, kind="stable")
+    mask = np.zeros(layout.n, dtype=bool)
+    mask[best_first[:keep]] = True
+    return mask
+
+
+def _protected(scores: np.ndarray, kept: np.ndarray, layer_floor: int, layout: Layout) -> np.ndarray:
+    """Logical indices of every layer's `layer_floor` best kept weights."""
+    chosen = []
+    for part in layout.slices().values():
+        best_first = np.argsort(-scores[part], kind="stable")[: min(layer_floor, int(kept[part].sum()))]
+        chosen.append(best_first + part.start)
+    return np.concatenate(chosen)
+
+
+def random_like(mask: np.ndarray, layout: Layout, generator: np.random.Generator) -> np.ndarray:
+    """A random mask with exactly as many weights in every layer as `mask`: the control that learned nothing."""
+    drawn = np.zeros_like(mask)
+    for part in layout.slices().values():
+        keep = int(mask[part].sum())
+        drawn[part.start + generator.permutation(part.stop - part.start)[:keep]] = True
+    return drawn
+
+
+def dead_layers(mask: np.ndarray, layout: Layout) -> tuple[str, ...]:
+    """Layers of which nothing is kept: the ticket passes no signal through them."""
+    return tuple(name for name, part in layout.slices().items() if not mask[part].any())

@@ -1,0 +1,73 @@
+"""A ticket set: K masks over the same N weights, and how they came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rtl_core.tickets.layout import Layout
+
+KEPT = 0  # in `pruned_at`: no rung removed this weight
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One density on the ladder that the ranking of the weights went down.
+
+    kind     "denser": above the target, passed on the way down; "target": the tickets themselves;
+             "lighter": below the target, nested subsets of the final masks
+    """
+
+    index: int  # 1, 2, ... from the densest down
+    density: float
+    kind: Literal["denser", "target", "lighter"]
+
+
+@dataclass(frozen=True)
+class TicketSet:
+    """K tickets over one network's N prunable weights.
+
+    names      one per ticket
+    subsets    the part of the data that each ticket was made for
+    pruned_at  uint8 (K, N): index of the rung that removed the weight, `KEPT` (0) where none did; the
+               masks of all rungs are therefore nested by construction
+    rungs      densest first; exactly one is the target
+    """
+
+    names: tuple[str, ...]
+    subsets: tuple[str, ...]
+    layout: Layout
+    pruned_at: np.ndarray
+    rungs: tuple[Rung, ...]
+
+    @property
+    def k(self) -> int:
+        return len(self.names)
+
+    @property
+    def n(self) -> int:
+        return self.layout.n
+
+    @property
+    def target(self) -> Rung:
+        return next(rung for rung in self.rungs if rung.kind == "target")
+
+    def masks(self, rung: Rung | None = None) -> np.ndarray:
+        """bool (K, N): what each ticket keeps at a rung (the target unless said)."""
+        index = (rung or self.target).index
+        return (self.pruned_at == KEPT) | (self.pruned_at > index)
+
+    def densities(self, rung: Rung | None = None) -> np.ndarray:
+        """(K,) share of the N weights that each ticket keeps."""
+        return self.masks(rung).mean(axis=1)
+
+    def layer_densities(self, rung: Rung | None = None) -> np.ndarray:
+        """(K, layers) share of each tensor that each ticket keeps."""
+        masks = self.masks(rung)
+        return np.stack([masks[:, part].mean(axis=1) for part in self.layout.slices().values()], axis=1)
+
+    def rung_at(self, density: float) -> Rung:
+        """The rung whose density is nearest to `density`."""
+        return min(self.rungs, key=lambda rung: abs(rung.density - density))

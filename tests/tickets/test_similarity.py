@@ -1,0 +1,242 @@
+import json
+from itertools import combinations, product
+from math import comb, sqrt
+
+import numpy as np
+import pytest
+
+from rtl_core.errors import BadInput
+from rtl_core.rng import numpy_generator
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.similarity import TOTAL, as_json, chance_interval, layer_profile, ownership, pair, similarity
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+
+def tickets_keeping(masks, sizes):
+    """A ticket set with one rung whose masks are the given bool (K, N), over layers of the given sizes."""
+    masks = np.asarray(masks, dtype=bool)
+    names = tuple(f"ticket{k}" for k in range(len(masks)))
+    layout = Layout(tuple(f"layer{i}" for i in range(len(sizes))), tuple((size,) for size in sizes))
+    return TicketSet(names, names, layout, (~masks).astype(np.uint8), (Rung(1, 0.25, "target"),))
+
+
+def independent_masks(generator, k, sizes, densities):
+    """bool (k, N): in every layer a fixed number of weights, drawn independently for each mask."""
+    rows = []
+    for _ in range(k):
+        layers = [generator.permutation(n) < round(n * d) for n, d in zip(sizes, densities, strict=True)]
+        rows.append(np.concatenate(layers))
+    return np.stack(rows)
+
+
+def measures_by_sets(a, b, sizes):
+    """IoU, chance and excess straight from the definitions, with sets of indices; None where undefined."""
+    kept_a, kept_b = set(np.flatnonzero(a)), set(np.flatnonzero(b))
+    above = below = 0.0
+    start = 0
+    for n in sizes:
+        layer = set(range(start, start + n))
+        d_a, d_b = len(kept_a & layer) / n, len(kept_b & layer) / n
+        above += n * d_a * d_b
+        below += n * (d_a + d_b - d_a * d_b)
+        start += n
+    if not kept_a | kept_b:
+        return None, None, None
+    iou, chance = len(kept_a & kept_b) / len(kept_a | kept_b), above / below
+    return iou, chance, None if chance == 1 else (iou - chance) / (1 - chance)
+
+
+def test_equals_the_definitions_on_sets():
+    sizes = (5, 17, 64, 3)
+    generator = numpy_generator(0, "masks")
+    masks = np.concatenate([generator.random((1, sum(sizes))) < d for d in (0.05, 0.3, 0.5, 0.5, 0.9)])
+    found = similarity(tickets_keeping(masks, sizes))
+    for i, j in product(range(5), repeat=2):
+        iou, chance, excess = measures_by_sets(masks[i], masks[j], sizes)
+        assert found.iou[i, j] == pytest.approx(iou, abs=1e-12)
+        assert found.chance[i, j] == pytest.approx(chance, abs=1e-12)
+        assert found.excess[i, j] == pytest.approx(excess, abs=1e-12)
+    assert found.size.tolist() == masks.sum(axis=1).tolist()
+    assert found.n == sum(sizes)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "iou", "chance", "excess"),
+    [
+        ([1, 1, 0, 0], [1, 1, 0, 0], 1, 1 / 3, 1),  # identical, density 1/2: chance d / (2 - d)
+        ([1, 1, 0, 0], [0, 0, 1, 1], 0, 1 / 3, -1 / 2),  # complementary
+        ([1, 0, 0, 0], [0, 1, 0, 0], 0, 1 / 7, -1 / 6),  # disjoint
+        ([1, 0, 0, 0], [1, 1, 0, 0], 1 / 2, 1 / 5, 3 / 8),  # nested
+        ([0, 0, 0, 0], [1, 1, 0, 0], 0, 0, 0),  # one is empty
+        ([0, 0, 0, 0], [0, 0, 0, 0], np.nan, np.nan, np.nan),  # the union is empty
+        ([1, 1, 1, 1], [1, 1, 1, 1], 1, 1, np.nan),  # chance is 1
+        ([1, 1, 1, 1], [1, 1, 0, 0], 1 / 2, 1 / 2, 0),  # one is full: the overlap is forced
+    ],
+)
+def test_answers_known_on_paper(a, b, iou, chance, excess):
+    found = similarity(tickets_keeping([a, b], [4]))
+    assert found.iou[0, 1] == pytest.approx(iou, nan_ok=True)
+    assert found.chance[0, 1] == pytest.approx(chance, nan_ok=True)
+    assert found.excess[0, 1] == pytest.approx(excess, nan_ok=True)
+
+
+def test_full_and_empty_layers_together_leave_no_excess():
+    found = similarity(tickets_keeping([[1, 1, 0, 0, 0], [1, 1, 0, 0, 0]], [2, 3]))
+    assert found.iou[0, 1] == found.chance[0, 1] == 1
+    assert np.isnan(found.excess).all()
+
+
+def test_one_layer_is_looked_at_alone_and_an_unknown_one_refused():
+    tickets = tickets_keeping([[1, 0, 1, 1], [0, 1, 1, 1]], [2, 2])
+    assert similarity(tickets, layer="layer0").iou[0, 1] == 0
+    assert similarity(tickets, layer="layer1").iou[0, 1] == 1
+    assert similarity(tickets).iou[0, 1] == 0.5
+    with pytest.raises(BadInput, match=r"no layer 'layer2'.*layer0, layer1"):
+        similarity(tickets, layer="layer2")
+
+
+def test_rungs_show_the_nested_masks():
+    layout = Layout(("w",), ((4,),))
+    rungs = (Rung(1, 0.75, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
+    pruned_at = np.array([[0, 3, 2, 1], [3, 0, 1, 2]], dtype=np.uint8)
+    tickets = TicketSet(("a", "b"), ("a", "b"), layout, pruned_at, rungs)
+    assert [similarity(tickets, rung).iou[0, 1] for rung in rungs] == [0.5, 1, 0]
+    assert similarity(tickets).density == 0.5
+    assert similarity(tickets, rungs[2]).density == 0.25
+
+
+def test_independent_masks_at_unequal_layer_densities_have_no_excess():
+    sizes, densities = (200, 1000, 4000), (0.9, 0.3, 0.02)
+    excess = []
+    for repeat in range(40):
+        masks = independent_masks(numpy_generator(1, "excess", repeat), 2, sizes, densities)
+        found = similarity(tickets_keeping(masks, sizes))
+        excess.append(found.excess[0, 1])
+    standard_error = np.std(excess, ddof=1) / sqrt(len(excess))
+    assert abs(np.mean(excess)) < 4 * standard_error
+    whole = sum(n * d for n, d in zip(sizes, densities, strict=True)) / sum(sizes)
+    assert found.iou[0, 1] > 3 * whole / (2 - whole)  # the naive chance level would call this a large overlap
+
+
+def test_layer_profile_averages_the_pairs_and_names_dead_and_full_layers():
+    masks = np.array(
+        [
+            [0, 0, 1, 1, 1, 1, 0, 0],
+            [0, 0, 1, 1, 1, 0, 1, 0],
+            [0, 0, 1, 1, 0, 0, 0, 0],
+        ]
+    )
+    profile = layer_profile(tickets_keeping(masks, [2, 2, 4])).set_index("layer")
+    assert profile.status.tolist() == ["empty layer", "full layer", "ok"]
+    assert profile.empty_tickets.tolist() == [3, 0, 1]
+    assert profile.density_mean.tolist() == pytest.approx([0, 1, 1 / 3])
+    assert profile.loc["layer2", ["kept_min", "kept_mean", "kept_max"]].tolist() == pytest.approx([0, 4 / 3, 2])
+    assert np.isnan(profile.iou_mean["layer0"]) and np.isnan(profile.chance_mean["layer0"])
+    assert profile.iou_mean["layer1"] == 1 and np.isnan(profile.excess_mean["layer1"])
+    pairs = [measures_by_sets(masks[i, 4:], masks[j, 4:], [4]) for i, j in combinations(range(3), 2)]
+    expected = np.mean(np.array(pairs, dtype=float), axis=0)
+    assert profile.loc["layer2", ["iou_mean", "chance_mean", "excess_mean"]].tolist() == pytest.approx(expected)
+
+
+def test_a_single_ticket_has_no_pairs():
+    profile = layer_profile(tickets_keeping([[1, 0]], [2]))
+    assert profile[["iou_mean", "chance_mean", "excess_mean"]].isna().all(axis=None)
+
+
+def test_pair_counts_add_up_and_its_total_is_the_similarity():
+    masks = numpy_generator(2, "pair").random((3, 40)) < 0.4
+    tickets = tickets_keeping(masks, [10, 30])
+    table = pair(tickets, "ticket2", "ticket0").set_index("layer")
+    assert list(table.index) == ["layer0", "layer1", TOTAL]
+    assert (table.shared + table.only_a + table.only_b + table.neither == table.n).all()
+    assert table.only_a[TOTAL] == (masks[2] & ~masks[0]).sum()
+    assert table.only_b["layer1"] == (masks[0] & ~masks[2])[10:].sum()
+    whole, second = similarity(tickets), similarity(tickets, layer="layer1")
+    for column in ("iou", "chance", "excess"):
+        assert table.loc[TOTAL, column] == getattr(whole, column)[2, 0]
+        assert table.loc["layer1", column] == getattr(second, column)[2, 0]
+
+
+def test_pair_refuses_an_unknown_ticket():
+    with pytest.raises(BadInput, match="no ticket 'x'; there are: ticket0, ticket1"):
+        pair(tickets_keeping([[1], [1]], [1]), "ticket0", "x")
+
+
+def test_ownership_counts_owners_and_expects_poisson_binomial():
+    masks = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 0, 0, 0, 0]])
+    table = ownership(tickets_keeping(masks, [4, 1]))
+    first = table[table.layer == "layer0"]
+    assert first.weights.tolist() == [2, 1, 0, 1]
+    by_outcomes = np.zeros(4)  # densities 1/2, 1/4, 1/4: add up the eight outcomes
+    for outcome in product((0, 1), repeat=3):
+        chances = [p if kept else 1 - p for p, kept in zip((1 / 2, 1 / 4, 1 / 4), outcome, strict=True)]
+        by_outcomes[sum(outcome)] += 4 * np.prod(chances)
+    assert first.expected.tolist() == pytest.approx(by_outcomes)
+    assert table[table.layer == "layer1"].expected.tolist() == [0, 0, 1, 0]
+
+
+def test_expected_intersection_and_spread_are_hypergeometric():
+    """Three of seven weights and four of seven: the distribution written out with binomial coefficients."""
+    a, b = [1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0]
+    found = chance_interval(tickets_keeping([a, b], [7]))
+    weights = np.array([comb(3, x) * comb(4, 4 - x) for x in range(4)]) / comb(7, 4)
+    mean = weights @ np.arange(4)
+    sd = sqrt(weights @ (np.arange(4) - mean) ** 2)
+    assert found.expected[0, 1] == pytest.approx(mean)
+    assert found.sd[0, 1] == pytest.approx(sd)
+    assert found.z[0, 1] == pytest.approx((3 - mean) / sd)
+    assert found.exact and found.p[0, 1] == pytest.approx(2 * weights[3])
+
+
+def test_forced_overlaps_have_no_p():
+    tickets = tickets_keeping([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]], [2, 2])
+    found = chance_interval(tickets)
+    assert np.isnan(found.p).all() and np.isnan(found.z).all()
+    assert found.low[0, 1] == found.high[0, 1] == 1
+    assert np.isnan(np.diagonal(found.expected)).all()
+
+
+@pytest.mark.parametrize("sizes", [(60, 400, 900), (500,)])
+def test_under_independence_p_rejects_at_its_level_and_the_band_covers(sizes):
+    densities = (0.8, 0.3, 0.1)[: len(sizes)] if len(sizes) > 1 else (0.3,)
+    cases = rejected = covered = 0
+    for repeat in range(60):
+        masks = independent_masks(numpy_generator(3, "calibration", len(sizes), repeat), 10, sizes, densities)
+        tickets = tickets_keeping(masks, sizes)
+        found, iou = chance_interval(tickets), similarity(tickets).iou
+        for i in range(0, 10, 2):  # disjoint pairs, so that the cases are independent
+            cases += 1
+            rejected += found.p[i, i + 1] < 0.05
+            covered += found.low[i, i + 1] <= iou[i, i + 1] <= found.high[i, i + 1]
+    spread = 3 * sqrt(cases * 0.05 * 0.95)
+    assert abs(rejected - 0.05 * cases) < spread
+    assert abs(covered - 0.95 * cases) < spread
+
+
+def test_p_finds_a_small_real_overlap_and_a_small_real_avoidance():
+    generator = numpy_generator(4, "power")
+    base = independent_masks(generator, 1, (2000, 2000), (0.2, 0.2))[0]
+    kept, free = np.flatnonzero(base), np.flatnonzero(~base)
+    alike, apart = np.zeros_like(base), np.zeros_like(base)
+    alike[np.r_[kept[:260], free[:540]]] = True  # 160 expected
+    apart[np.r_[kept[::8], free[:700]]] = True  # 100 shared
+    found = chance_interval(tickets_keeping([base, alike, apart], (2000, 2000)))
+    assert found.z[0, 1] > 4 and found.z[0, 2] < -4
+    assert max(found.p[0, 1], found.p[0, 2]) < 1e-4
+
+
+def test_json_has_the_contract_fields_and_null_for_undefined():
+    found = as_json(tickets_keeping([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], [2, 2]))
+    text = json.dumps(found, allow_nan=False)
+    back = json.loads(text)
+    assert back["names"] == ["ticket0", "ticket1", "ticket2"] and back["density"] == 0.25
+    assert back["iou"][0][1] == 1 and back["excess"][0][1] is None
+    assert back["layers"][0] == {
+        "name": "layer0",
+        "n": 2,
+        "density_mean": 0.0,
+        "iou_mean": None,
+        "chance_mean": None,
+        "excess_mean": None,
+        "status": "empty layer",
+    }
