@@ -11,19 +11,19 @@ def kernels(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """int (height, width) codes: 0 neither, 1 only a, 2 only b, 3 both, -1 the gap between kernels.
 
     a, b   bool masks of one layer, flat; shape (out, in, kh, kw), or (out, in) for a linear layer
-    One row of kernels per filter, one column per input channel, at most SHOWN of each.
+    One column of kernels per output, one row per input, at most SHOWN of each.
     """
     out, inputs, *size = shape
     height, width = size if len(size) == 2 else (1, 1)
     codes = (a.astype(int) + 2 * b.astype(int)).reshape(out, inputs, height, width)[:SHOWN, :SHOWN]
     gap = 1 if height * width > 1 else 0
     padded = np.pad(codes, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=-1)
-    rows, columns = codes.shape[0] * (height + gap), codes.shape[1] * (width + gap)
-    return padded.transpose(0, 2, 1, 3).reshape(rows, columns)
+    rows, columns = codes.shape[1] * (height + gap), codes.shape[0] * (width + gap)
+    return padded.transpose(1, 2, 0, 3).reshape(rows, columns)
 
 
 def picture(codes: np.ndarray, colours: tuple[str, str, str, str], gap: str, width: int) -> np.ndarray:
-    """uint8 (h, w, 3): the codes in colours (neither, only a, only b, both), enlarged by whole pixels to about `width`."""
+    """uint8 (h, w, 3): the codes in colours (neither, only a, only b, both), enlarged to about `width`."""
     table = np.array([_rgb(colour) for colour in (*colours, gap)], dtype=np.uint8)  # code -1 is the last one
     scale = max(1, min(12, width // codes.shape[1]))
     return table[codes].repeat(scale, axis=0).repeat(scale, axis=1)

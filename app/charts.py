@@ -29,17 +29,29 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
         if part.empty:
             continue
         figure.add_scatter(
-            x=x, y=part.label, mode="markers+text", text=[f"{v:.1f}" for v in x], textposition="top center",
-            marker={"size": 13 if mine else 9, "color": colour, "symbol": symbol}, textfont={"size": 12},
+            x=x,
+            y=part.label,
+            mode="markers+text",
+            text=[f"{v:.1f}" for v in x],
+            textposition="top center",
+            marker={"size": 13 if mine else 9, "color": colour, "symbol": symbol},
+            textfont={"size": 12},
             error_x={
-                "type": "data", "symmetric": False, "array": 100 * part.high - x, "arrayminus": x - 100 * part.low,
-                "color": colour, "thickness": 1.6, "width": 5,
+                "type": "data",
+                "symmetric": False,
+                "array": 100 * part.high - x,
+                "arrayminus": x - 100 * part.low,
+                "color": colour,
+                "thickness": 1.6,
+                "width": 5,
             },
             customdata=np.stack([part.steps_extract.fillna(0), part.steps_joint.fillna(0)], axis=1),
-            hovertemplate="%{y}<br>%{x:.1f} %<br>steps: %{customdata[0]:,.0f} to extract, %{customdata[1]:,.0f} joint<extra></extra>",
+            hovertemplate="%{y}<br>%{x:.1f} %<br>steps: %{customdata[0]:,.0f} to extract, "
+            "%{customdata[1]:,.0f} joint<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=list(rows.label), title="", ticklabelstandoff=8)
     figure.update_xaxes(title=f"{label} on test data, %", zeroline=False)
+    figure.update_layout(showlegend=False)
     return _calm(figure, height=90 + 44 * len(rows))
 
 
@@ -48,20 +60,36 @@ def profile(layers: pd.DataFrame, tone: Tone) -> go.Figure:
     names = [short(name) for name in layers.layer]
     figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.09)
     figure.add_scatter(
-        x=names, y=layers.iou_mean, name="overlap", mode="lines+markers",
-        line={"color": colours.TICKETS[0], "width": 2}, marker={"size": 9},
-        customdata=layers.excess_mean, hovertemplate="%{x}<br>IoU %{y:.3f}<br>excess %{customdata:+.2f}<extra></extra>",
+        x=names,
+        y=layers.iou_mean,
+        name="overlap",
+        mode="lines+markers",
+        line={"color": colours.TICKETS[0], "width": 2},
+        marker={"size": 9},
+        customdata=layers.excess_mean,
+        hovertemplate="%{x}<br>IoU %{y:.3f}<br>excess %{customdata:+.2f}<extra></extra>",
     )
     figure.add_scatter(
-        x=names, y=layers.chance_mean, name="chance", mode="lines+markers",
-        line={"color": tone.muted, "dash": "dot", "width": 1.6}, marker={"size": 7, "symbol": "line-ew-open"},
+        x=names,
+        y=layers.chance_mean,
+        name="chance",
+        mode="lines+markers",
+        line={"color": tone.muted, "dash": "dot", "width": 1.6},
+        marker={"size": 7, "symbol": "line-ew-open"},
         hovertemplate="%{x}<br>chance %{y:.3f}<extra></extra>",
     )
     figure.add_bar(
-        x=names, y=100 * layers.density_mean, name="kept", marker_color=colours.TICKETS[7], showlegend=False,
+        x=names,
+        y=100 * layers.density_mean,
+        name="kept",
+        marker_color=colours.TICKETS[7],
+        showlegend=False,
         text=[f"{100 * d:.3g}" for d in layers.density_mean] if len(names) <= _LABELLED else None,
-        textposition="outside", cliponaxis=False,
-        hovertemplate="%{x}<br>%{y:.1f} % kept<extra></extra>", row=2, col=1,
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{x}<br>%{y:.1f} % kept<extra></extra>",
+        row=2,
+        col=1,
     )
     figure.update_yaxes(title="IoU", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="kept, %", rangemode="tozero", row=2, col=1)
@@ -75,12 +103,23 @@ def owners(counts: pd.DataFrame, tone: Tone) -> go.Figure:
     k = int(counts.owners.max())
     figure = go.Figure()
     figure.add_bar(
-        x=counts.owners, y=counts.weights, name="this run", marker_color=colours.TICKETS[7],
+        x=counts.owners,
+        y=counts.weights,
+        name="this run",
+        marker_color=colours.TICKETS[7],
         hovertemplate="%{x} tickets: %{y:,} weights<extra></extra>",
     )
     figure.add_scatter(
-        x=counts.owners, y=counts.expected, name="chance", mode="markers",
-        marker={"symbol": "line-ew-open", "size": 26 if k <= _LABELLED else 10, "color": tone.text, "line": {"width": 2}},
+        x=counts.owners,
+        y=counts.expected,
+        name="chance",
+        mode="markers",
+        marker={
+            "symbol": "line-ew-open",
+            "size": 26 if k <= _LABELLED else 10,
+            "color": tone.text,
+            "line": {"width": 2},
+        },
         hovertemplate="by chance: %{y:,.0f}<extra></extra>",
     )
     figure.update_xaxes(title="tickets that keep the weight", dtick=1 if k <= 20 else None)
@@ -90,7 +129,7 @@ def owners(counts: pd.DataFrame, tone: Tone) -> go.Figure:
 
 
 def rungs(records: pd.DataFrame, names: tuple[str, ...], metric: str, density: float) -> go.Figure:
-    """What was measured at each density: one line per ticket, the denser side from extraction, the lighter from the end."""
+    """What was measured at each density, a line per ticket: the denser side in extraction, the lighter at the end."""
     figure = go.Figure()
     palette = colours.of_tickets(len(names))
     for ticket, name in enumerate(names):
@@ -99,13 +138,20 @@ def rungs(records: pd.DataFrame, names: tuple[str, ...], metric: str, density: f
             if part.empty:
                 continue
             figure.add_scatter(
-                x=100 * part.density, y=100 * part[metric], mode="lines+markers", name=name, legendgroup=name,
+                x=100 * part.density,
+                y=100 * part[metric],
+                mode="lines+markers",
+                name=name,
+                legendgroup=name,
                 showlegend=measure == "final" or not (records.measure == "final").any(),
-                line={"color": palette[ticket], "dash": dash, "width": 1.8}, marker={"size": 7, "symbol": symbol},
+                line={"color": palette[ticket], "dash": dash, "width": 1.8},
+                marker={"size": 7, "symbol": symbol},
                 hovertemplate=f"%{{y:.1f}} % at density %{{x:.3g}} %<br>measured: {measure}",
             )
     figure.add_vline(x=100 * density, line={"color": "#8a949e", "dash": "dash", "width": 1})
-    figure.update_xaxes(title="density, % of the weights kept (log scale)", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100])
+    figure.update_xaxes(
+        title="density, % of the weights kept (log scale)", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100]
+    )
     figure.update_yaxes(title=f"{words.METRICS[metric]}, %")
     return _calm(figure, height=360)
 
@@ -116,8 +162,12 @@ def curves(points: pd.DataFrame, x: str, y: str, titles: tuple[str, str], names:
     figure = go.Figure()
     for name, part in points.groupby("ticket", sort=False):
         figure.add_scatter(
-            x=part[x], y=part[y], name=str(name), mode="lines+markers" if len(part) < 30 else "lines",
-            line={"color": palette.get(name, "#8a949e"), "width": 1.8}, marker={"size": 6},
+            x=part[x],
+            y=part[y],
+            name=str(name),
+            mode="lines+markers" if len(part) < 30 else "lines",
+            line={"color": palette.get(name, "#8a949e"), "width": 1.8},
+            marker={"size": 6},
         )
     figure.update_xaxes(title=titles[0])
     figure.update_yaxes(title=titles[1])
@@ -138,28 +188,46 @@ def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int] | None
         for j in range(k)
     ]
     axis = {
-        "type": "category", "data": list(found.names), "splitArea": {"show": False}, "axisTick": {"show": False},
-        "axisLine": {"show": False}, "axisLabel": {"color": tone.text, "interval": 0 if k <= 20 else "auto"},
+        "type": "category",
+        "data": list(found.names),
+        "splitArea": {"show": False},
+        "axisTick": {"show": False},
+        "axisLine": {"show": False},
+        "axisLabel": {"color": tone.text, "interval": 0 if k <= 20 else "auto"},
     }
     return {
         "animation": False,
         "grid": {"left": 8, "right": 92, "top": 8, "bottom": 8, "containLabel": True},
         "tooltip": {
-            "formatter": "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>{@[6]} weights shared"
+            "formatter": "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>"
+            "{@[6]} weights shared"
         },
         "xAxis": {**axis, "axisLabel": {**axis["axisLabel"], "rotate": 40 if k > 6 else 0}},
         "yAxis": {**axis, "inverse": True},
         "visualMap": {
-            "min": low, "max": high, "dimension": 2, "calculable": False, "right": 0, "top": "middle",
-            "itemHeight": 260, "itemWidth": 14, "precision": 2, "inRange": {"color": list(scale)},
-            "text": _ends(shown), "textStyle": {"color": tone.text},
+            "min": low,
+            "max": high,
+            "dimension": 2,
+            "calculable": False,
+            "right": 0,
+            "top": "middle",
+            "itemHeight": 260,
+            "itemWidth": 14,
+            "precision": 2,
+            "inRange": {"color": list(scale)},
+            "text": _ends(shown),
+            "textStyle": {"color": tone.text},
         },
-        "series": [{
-            "type": "heatmap", "data": cells, "selectedMode": "single",
-            "label": {"show": k <= _LABELLED, "formatter": "{@[2]}", "fontSize": 13},
-            "itemStyle": {"borderColor": tone.surface, "borderWidth": 2},
-            "select": {"itemStyle": {"borderColor": tone.text, "borderWidth": 3}},
-        }],
+        "series": [
+            {
+                "type": "heatmap",
+                "data": cells,
+                "selectedMode": "single",
+                "label": {"show": k <= _LABELLED, "formatter": "{@[2]}", "fontSize": 13},
+                "itemStyle": {"borderColor": tone.surface, "borderWidth": 2},
+                "select": {"itemStyle": {"borderColor": tone.text, "borderWidth": 3}},
+            }
+        ],
     }
 
 
@@ -173,7 +241,7 @@ def _scale(found: Similarity, shown: str, tone: Tone) -> tuple[tuple[str, ...], 
 
 
 def _ends(shown: str) -> list[str]:
-    return ["more than\nchance", "less than\nchance"] if shown == "excess" else ["identical", "disjoint"]
+    return ["more", "less"] if shown == "excess" else ["identical", "disjoint"]
 
 
 def _cell(found: Similarity, matrix: np.ndarray, i: int, j: int, chosen, fill, tone: Tone) -> dict[str, Any]:

@@ -24,12 +24,18 @@ class Tone:
 
 
 LIGHT = Tone(
-    text="#1D2733", muted="#5B6673", line="#C9CDC6", surface="#FBFBF9",
+    text="#1D2733",
+    muted="#5B6673",
+    line="#C9CDC6",
+    surface="#FBFBF9",
     diverging=("#6F3B82", "#BFA0CB", "#EEEFEA", "#8FBFCD", "#17586F"),
     sequential=("#F2F6F9", "#C0D8E4", "#72ABC4", "#2F7496", "#15425B"),
 )
 DARK = Tone(
-    text="#E4E8EC", muted="#A3AEBA", line="#3A4551", surface="#12171D",
+    text="#E4E8EC",
+    muted="#A3AEBA",
+    line="#3A4551",
+    surface="#12171D",
     diverging=("#CE9ADF", "#74507F", "#252E38", "#3C7F95", "#8CD5EC"),
     sequential=("#1C2530", "#1F4A60", "#2F7496", "#62A9C6", "#B5DCEC"),
 )

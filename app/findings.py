@@ -25,17 +25,19 @@ def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
         if not entry.get("applies", True) or entry.get(metric) is None:
             continue
         low, high = (entry.get("ci") or {}).get(metric) or (None, None)
-        rows.append({
-            "method": entry["method"],
-            "label": words.METHODS.get(entry["method"], entry["method"]),
-            metric: entry[metric],
-            "low": low,
-            "high": high,
-            "density": entry.get("density"),
-            "params_total": entry.get("params_total"),
-            "steps_extract": entry.get("steps_extract"),
-            "steps_joint": entry.get("steps_joint"),
-        })
+        rows.append(
+            {
+                "method": entry["method"],
+                "label": words.METHODS.get(entry["method"], entry["method"]),
+                metric: entry[metric],
+                "low": low,
+                "high": high,
+                "density": entry.get("density"),
+                "params_total": entry.get("params_total"),
+                "steps_extract": entry.get("steps_extract"),
+                "steps_joint": entry.get("steps_joint"),
+            }
+        )
     columns = ["method", "label", metric, "low", "high", "density", "params_total", "steps_extract", "steps_joint"]
     return pd.DataFrame(rows, columns=columns).sort_values(metric, ascending=False, ignore_index=True)
 
@@ -73,17 +75,21 @@ def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
 
 
 def methods_title(methods: pd.DataFrame, metric: str) -> str:
-    """The strongest comparison that matters: RTL against random masks at equal joint steps."""
-    by_name = methods.set_index("method")[metric]
-    if "rtl" not in by_name:
+    """RTL beside random masks, at equal joint steps and at equal total steps: what learning the masks is worth."""
+    value = methods.set_index("method")[metric]
+    if "rtl" not in value:
         return "The controls of this run"
-    if "random" in by_name:
-        lead = by_name["rtl"] - by_name["random"]
-        return f"RTL against random masks at equal joint steps: {words.points(lead)}"
+    leads = [
+        f"{words.points(value['rtl'] - value[control])} {condition}"
+        for control, condition in (("random", "at equal joint steps"), ("random_same_total", "at equal total steps"))
+        if control in value
+    ]
+    if leads:
+        return f"RTL against random masks: {', '.join(leads)}"
     best = methods[methods.method != "rtl"].head(1)
     if best.empty:
-        return f"RTL reaches {words.percent(by_name['rtl'])}"
-    return f"RTL against {best.iloc[0].label.lower()}: {words.points(by_name['rtl'] - best.iloc[0][metric])}"
+        return f"RTL reaches {words.percent(value['rtl'])}"
+    return f"RTL against {best.iloc[0].label.lower()}: {words.points(value['rtl'] - best.iloc[0][metric])}"
 
 
 def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:

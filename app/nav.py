@@ -15,8 +15,10 @@ MASKS = "pages/masks.py"
 
 def navigation():
     """The menu; returns the page that was asked for. Its entries have no icons: they would be fetched from outside."""
-    return st.navigation([
-        st.Page(OVERVIEW, title="Overview", default=True),
-        st.Page(TRAIN, title="Train"),
-        st.Page(MASKS, title="Masks"),
-    ])
+    return st.navigation(
+        [
+            st.Page(OVERVIEW, title="Overview", default=True),
+            st.Page(TRAIN, title="Train"),
+            st.Page(MASKS, title="Masks"),
+        ]
+    )

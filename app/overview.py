@@ -25,11 +25,18 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
         entry = evaluated.get(name, {})
         n = entry.get("n") or ((entry.get("n_pos") or 0) + (entry.get("n_neg") or 0)) or None
         empty = [findings.short(layer) for layer, d in zip(run.tickets.layout.names, layers[k], strict=True) if d == 0]
-        rows.append({
-            "name": name, "subset": subset, "density": densities[k], "label": words.METRICS[metric],
-            "value": entry.get(metric), "ci": (entry.get("ci") or {}).get(metric), "n": n,
-            "warnings": _warnings(entry, empty, n),
-        })
+        rows.append(
+            {
+                "name": name,
+                "subset": subset,
+                "density": densities[k],
+                "label": words.METRICS[metric],
+                "value": entry.get(metric),
+                "ci": (entry.get("ci") or {}).get(metric),
+                "n": n,
+                "warnings": _warnings(entry, empty, n),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -46,18 +53,21 @@ def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[st
 
 def steps_table(methods: pd.DataFrame, metric: str) -> None:
     """What each method spent and stores, beside what it reaches."""
-    table = pd.DataFrame({
-        "method": methods.label,
-        "what it is": methods.method.map(words.METHOD_NOTES),
-        words.METRICS[metric]: [words.percent(v) for v in methods[metric]],
-        "95 % interval": [words.interval([low, high]) for low, high in zip(methods.low, methods.high, strict=True)],
-        "steps to extract": methods.steps_extract,
-        "steps joint": methods.steps_joint,
-        "weights stored": methods.params_total,
-    })
+    table = pd.DataFrame(
+        {
+            "method": methods.label,
+            "what it is": methods.method.map(words.METHOD_NOTES),
+            words.METRICS[metric]: [words.percent(v) for v in methods[metric]],
+            "95 % interval": [words.interval([low, high]) for low, high in zip(methods.low, methods.high, strict=True)],
+            "steps to extract": methods.steps_extract,
+            "steps joint": methods.steps_joint,
+            "weights stored": methods.params_total,
+        }
+    )
     with st.expander("Every method with its steps per subset and the weights that it stores"):
         st.dataframe(
-            table, hide_index=True,
+            table,
+            hide_index=True,
             column_config={name: st.column_config.NumberColumn(format="localized") for name in table.columns[4:]},
         )
 
@@ -85,18 +95,20 @@ def skipped(evaluation: dict[str, Any]) -> None:
 
 
 def routers_frame(evaluation: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame([
-        {
-            "router": words.ROUTERS.get(entry["router"], entry["router"]),
-            "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
-            "accuracy": words.percent(entry.get("accuracy")),
-            "95 % interval": words.interval((entry.get("ci") or {}).get("accuracy")),
-            "balanced accuracy": words.percent(entry.get("balanced_accuracy")),
-            "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
-            "its share of the FLOPs": words.percent(entry.get("flops_share")),
-        }
-        for entry in evaluation["routers"]
-    ])
+    return pd.DataFrame(
+        [
+            {
+                "router": words.ROUTERS.get(entry["router"], entry["router"]),
+                "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
+                "accuracy": words.percent(entry.get("accuracy")),
+                "95 % interval": words.interval((entry.get("ci") or {}).get("accuracy")),
+                "balanced accuracy": words.percent(entry.get("balanced_accuracy")),
+                "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
+                "its share of the FLOPs": words.percent(entry.get("flops_share")),
+            }
+            for entry in evaluation["routers"]
+        ]
+    )
 
 
 def made_of(run: Run) -> None:
@@ -107,27 +119,46 @@ def made_of(run: Run) -> None:
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown("**Data and subsets**")
-            st.write(_facts({
-                "Source": run.config.data.spec, "Rows (train / val / test)": _rows(data), "Licence": data.get("licence"),
-                "Fingerprint": data.get("fingerprint"), "Subsets by": (info.get("partition") or {}).get("by"),
-                "Silhouette": (info.get("partition") or {}).get("silhouette"),
-            }))
+            st.write(
+                _facts(
+                    {
+                        "Source": run.config.data.spec,
+                        "Rows (train / val / test)": _rows(data),
+                        "Licence": data.get("licence"),
+                        "Fingerprint": data.get("fingerprint"),
+                        "Subsets by": (info.get("partition") or {}).get("by"),
+                        "Silhouette": (info.get("partition") or {}).get("silhouette"),
+                    }
+                )
+            )
             sizes = (info.get("partition") or {}).get("sizes")
             if sizes:
                 st.dataframe(pd.DataFrame(sizes), hide_index=True)
         with right:
             st.markdown("**Network and cost**")
-            st.write(_facts({
-                "Network": (info.get("model") or {}).get("name"), "Parameters": cost.get("params_total"),
-                "Prunable": cost.get("n_prunable"), "FLOPs executed per input": cost.get("flops_executed"),
-                "Multiply-adds, dense": cost.get("macs_dense"), "Seed": run.config.seed,
-                "Torch": place.get("torch"), "Python": place.get("python"), "Threads": place.get("threads"),
-                "Processor": place.get("processor"),
-                "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
-            }))
+            st.write(
+                _facts(
+                    {
+                        "Network": (info.get("model") or {}).get("name"),
+                        "Parameters": cost.get("params_total"),
+                        "Prunable": cost.get("n_prunable"),
+                        "FLOPs executed per input": cost.get("flops_executed"),
+                        "Multiply-adds, dense": cost.get("macs_dense"),
+                        "Seed": run.config.seed,
+                        "Torch": place.get("torch"),
+                        "Python": place.get("python"),
+                        "Threads": place.get("threads"),
+                        "Processor": place.get("processor"),
+                        "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
+                    }
+                )
+            )
             st.download_button(
-                "Download settings", lambda: run.config.model_dump_json(indent=2), file_name=f"{run.name}.json",
-                mime="application/json", on_click="ignore",
+                "Download settings",
+                lambda: run.config.model_dump_json(indent=2),
+                file_name=f"{run.name}.json",
+                mime="application/json",
+                on_click="ignore",
             )
 
 
@@ -139,4 +170,6 @@ def _rows(data: dict[str, Any]) -> str | None:
 def _facts(facts: dict[str, Any]) -> str:
     """A markdown list of what is known."""
     shown = {k: f"{v:,}" if isinstance(v, int) and k != "Seed" else v for k, v in facts.items() if v is not None}
-    return "\n".join(f"- {name}: {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items())
+    return "\n".join(
+        f"- {name}: {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items()
+    )

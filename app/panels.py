@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -41,7 +39,9 @@ def require_run() -> Run:
 def no_run() -> None:
     """The empty state: what would be here, and the way there."""
     st.title("No run to look at yet")
-    st.write("A run holds the tickets of one training, and how they compare. Train one, in about a minute, to see it here.")
+    st.write(
+        "A run holds the tickets of one training, and how they compare. Train one, in about a minute, to see it here."
+    )
     st.page_link(nav.TRAIN, label="Train tickets", icon=":material/model_training:")
     st.stop()
 
@@ -50,7 +50,12 @@ def unfinished(summary: RunSummary) -> None:
     word, mark = words.STATES[summary.state]
     st.title(f"{summary.title} has no result yet")
     st.write(f"{mark} It is {word}. Its tickets can be looked at when training is done.")
-    st.page_link(nav.TRAIN, label="See its progress", icon=":material/model_training:", query_params={"run": summary.name, "view": "Progress"})
+    st.page_link(
+        nav.TRAIN,
+        label="See its progress",
+        icon=":material/model_training:",
+        query_params={"run": summary.name, "view": "Progress"},
+    )
     st.stop()
 
 
@@ -71,14 +76,15 @@ def header(run: Run, summary: RunSummary) -> None:
     ]
     line = "".join(f'<span class="fact">{escape(fact)}</span>' for fact in facts)
     name = escape(summary.title)
-    st.html(f'<div class="lab-head"><span class="name">{name}</span><span class="lab-badge">{mark} {word}</span>{line}</div>')
+    badge = f'<span class="lab-badge">{mark} {word}</span>'
+    st.html(f'<div class="lab-head"><span class="name">{name}</span>{badge}{line}</div>')
     ticket_chips(run.tickets.names)
 
 
 def ticket_chips(names: tuple[str, ...]) -> None:
     """One chip per ticket in its colour; the pressed one is marked on all pages."""
     dots = "".join(
-        f'.st-key-ticket button:nth-of-type({i}):not([kind="x"])::before {{ background: {colour}; }}'
+        f".st-key-ticket button:nth-of-type({i})::before {{ background: {colour}; }}"
         for i, colour in enumerate(colours.of_tickets(len(names)), 1)
     )
     st.html(
@@ -91,18 +97,19 @@ def ticket_chips(names: tuple[str, ...]) -> None:
 def tiles(frame: pd.DataFrame, chosen: int | None) -> None:
     """One tile per ticket. Columns: name, subset, density, label, value, ci, n, warnings (a list of sentences)."""
     palette = colours.of_tickets(len(frame))
-    st.html(f'<div class="lab-tiles">{"".join(_tile(row, palette[i], i == chosen) for i, row in enumerate(frame.itertuples()))}</div>')
+    drawn = [_tile(row, palette[i], i == chosen) for i, row in enumerate(frame.itertuples())]
+    st.html(f'<div class="lab-tiles">{"".join(drawn)}</div>')
 
 
 def _tile(row: Any, colour: str, chosen: bool) -> str:
     n = f"n = {words.count(row.n)}" if row.n is not None and row.n == row.n else ""
     warnings = "".join(f'<div class="warn">⚠ {escape(sentence)}</div>' for sentence in row.warnings)
     subset = "" if row.subset == row.name else f"{escape(row.subset)}<br>"
+    small = f"{escape(row.label)}<br>{words.interval(row.ci)} · {n}<br>{subset}keeps {words.density(row.density)}"
     return (
         f'<div class="lab-tile{" chosen" if chosen else ""}" style="--ticket: {colour}">'
         f'<div class="title">{escape(row.name)}</div><div class="value">{words.percent(row.value)}</div>'
-        f'<div class="small">{escape(row.label)}<br>{words.interval(row.ci)} · {n}<br>{subset}keeps {words.density(row.density)}</div>'
-        f"{warnings}</div>"
+        f'<div class="small">{small}</div>{warnings}</div>'
     )
 
 
@@ -115,37 +122,27 @@ def chart(title: str, figure: Any, numbers: pd.DataFrame, how: str, name: str) -
 
 def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
     """One sentence of help, and the chart's numbers as a table and a file."""
-    text, button = st.columns([5, 1], vertical_alignment="top")
+    text, button = st.columns([4, 1], vertical_alignment="top")
     text.caption(how)
-    with button.popover("Numbers", icon=":material/table:", width="stretch"):
+    with button.popover("Numbers", width="stretch"):
         st.dataframe(numbers, hide_index=True)
         download(numbers, name)
 
 
 def download(numbers: pd.DataFrame, name: str) -> None:
     st.download_button(
-        "Download CSV", lambda: numbers.to_csv(index=False).encode(), file_name=f"{name}.csv", mime="text/csv",
-        on_click="ignore", key=f"csv-{name}",
+        "Download CSV",
+        lambda: numbers.to_csv(index=False).encode(),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        key=f"csv-{name}",
     )
 
 
 def term(word: str) -> str:
     """A glossary entry, for `help=`."""
     return words.GLOSSARY[word]
-
-
-def guarded(draw: Callable[[], None]) -> None:
-    """Draws something whose input the user chose; what is wrong with it becomes one sentence in its place."""
-    try:
-        draw()
-    except BadInput as error:
-        st.error(str(error))
-
-
-def run_size(folder: Path) -> str:
-    from rtl_core.runs.store import disk_use
-
-    return words.size(disk_use(folder))
 
 
 def metric_of(run: Run) -> str:

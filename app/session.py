@@ -44,7 +44,10 @@ def run_picker() -> None:
         st.session_state.pop("run", None)  # deleted meanwhile
     samples = store.samples()
     st.sidebar.selectbox(
-        "Run", list(runs), key="run", bind="query-params",
+        "Run",
+        list(runs),
+        key="run",
+        bind="query-params",
         help="Samples come with RTL Lab; your own runs follow, newest first.",
     )
     chosen = runs[st.session_state["run"]]

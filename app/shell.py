@@ -24,6 +24,9 @@ _STYLE = """<style>
 .lab-tile .value { font-size: 1.55rem; font-weight: 600; line-height: 1.35; }
 .lab-tile .small { font-size: .84rem; opacity: .82; line-height: 1.45; }
 .lab-tile .warn { font-size: .84rem; line-height: 1.4; margin-top: .35rem; }
+.lab-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: .9rem; }
+.lab-facts .value { font-size: 1.35rem; font-weight: 600; }
+.lab-facts .small { font-size: .84rem; opacity: .82; }
 .lab-key { display: inline-flex; gap: 1.1rem; flex-wrap: wrap; font-size: .87rem; }
 .lab-key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin-right: .4rem;
   vertical-align: -.08rem; border: 1px solid rgba(128,138,148,.5); }

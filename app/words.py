@@ -69,6 +69,19 @@ PARTITIONS = {
     "quantiles": "Quantiles of a column",
 }
 
+CHOICES = {
+    **METHODS,
+    **PARTITIONS,
+    "multiclass": "Every ticket tells all classes",
+    "one_vs_rest": "A ticket tells its subset from the rest",
+    "lamp": "LAMP",
+    "global_magnitude": "Global magnitude",
+    "layer_magnitude": "Magnitude, layer by layer",
+    "one_shot": "One cut",
+    "fraction": "Rounds, by fraction",
+    "count": "Rounds, by count",
+}
+
 BUNDLED = {
     "bundled:domains": ("Fashion in five domains", "the same clothes as they are, rotated, inverted, noisy, blurred"),
     "bundled:fashion": ("Fashion", "pictures of clothes in ten classes"),

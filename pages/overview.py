@@ -25,7 +25,8 @@ if run.tickets.k <= 24:
     panels.tiles(tickets, session.chosen_ticket(run.tickets.names))
 panels.reading(
     f"A tile is a ticket: {words.METRICS[metric]} on the test rows of its own subset, with its 95 % interval.",
-    tickets.drop(columns=["warnings", "label"]), "tickets",
+    tickets.drop(columns=["warnings", "label"]),
+    "tickets",
 )
 
 if not methods.empty:
@@ -53,12 +54,23 @@ if evaluation["routers"]:
     panels.reading(
         "A router that is told the label or the subset gives an upper bound; only routers that see nothing but the input "
         "could be used in the field.",
-        pd.DataFrame(evaluation["routers"]).drop(columns="ci", errors="ignore"), "routers",
+        pd.DataFrame(evaluation["routers"]).drop(columns="ci", errors="ignore"),
+        "routers",
     )
 
 st.space("small")
 overview.made_of(run)
 st.subheader("Where to look next", anchor=False)
 here = {"run": st.session_state["run"]}
-st.page_link(nav.MASKS, label="Masks: what the tickets share, layer by layer, against chance", icon=":material/grid_on:", query_params=here)
-st.page_link(nav.TRAIN, label="Train: the same on your own pictures or table", icon=":material/model_training:", query_params=here)
+st.page_link(
+    nav.MASKS,
+    label="Masks: what the tickets share, layer by layer, against chance",
+    icon=":material/grid_on:",
+    query_params=here,
+)
+st.page_link(
+    nav.TRAIN,
+    label="Train: the same on your own pictures or table",
+    icon=":material/model_training:",
+    query_params=here,
+)

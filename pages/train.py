@@ -1,3 +1,26 @@
+"""Train: a new run from data to schedule, its progress, and all runs."""
+
+from __future__ import annotations
+
 from app import shell
 
 shell.ensure_entry()
+
+import streamlit as st  # noqa: E402
+
+from app import train  # noqa: E402
+
+st.title("Train one ticket for every part of your data", anchor=False)
+view = st.segmented_control(
+    "View",
+    train.VIEWS,
+    default=train.VIEWS[0],
+    required=True,
+    key="view",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+refused = st.session_state.pop("start_refused", None)
+if refused:
+    st.error(f"Training did not start: {refused}")
+{"New run": train.new_run, "Progress": train.progress, "All runs": train.all_runs}[view]()

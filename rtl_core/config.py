@@ -101,7 +101,7 @@ class ExtractSettings(_Settings):
 class JointSettings(_Settings):
     """Algorithm 2: joint retraining of the shared weights with the masks fixed."""
 
-    steps: int = Field(150, ge=1, le=1_000_000, title="Joint steps", description="Batches per ticket; smaller subsets repeat cyclically")
+    steps: int = Field(120, ge=1, le=1_000_000, title="Joint steps", description="Batches per ticket; smaller subsets repeat cyclically")
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
 
 
@@ -127,6 +127,7 @@ class Config(_Settings):
     denser: tuple[float, ...] = Field((1.0, 0.7, 0.5, 0.35, 0.25, 0.15), title="Denser rungs", description="Densities above the target at which a one-shot extraction is also recorded")
     lighter: tuple[float, ...] = Field((0.07, 0.05, 0.035, 0.025, 0.015), title="Lighter rungs", description="Densities below the target to which the ranking goes on")
     threads: int = Field(1, ge=1, le=256, title="CPU threads", description="Results depend on it bit for bit, so it is part of the run")
+    workers: int = Field(2, ge=1, le=64, title="Trainings at a time", description="Independent tickets and methods trained side by side; changes no result")
     device: Literal["cpu", "cuda"] = Field("cpu", title="Device")
     controls: tuple[Method, ...] = Field(CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with")
     data: DataSettings = DataSettings()

@@ -71,21 +71,23 @@ def warm_steps_per_subset(config: Config, k: int) -> int:
     return round(config.extract.warm_steps / k)
 
 
-def extract_tickets(lab: Experiment, start: Start, measures: list[Measure | None]) -> tuple[TicketSet, list[dict]]:
-    """Algorithm 1 for every subset: the ticket set, and what was measured on the way down (with `ticket` indices)."""
-    config = lab.config
+def extract_ticket(lab: Experiment, start: Start, k: int, measure: Measure | None) -> Extraction:
+    """Algorithm 1 for subset k, independent of all others."""
+    config, name = lab.config, lab.names[k]
     rungs = ladder(config.extract, config.density, lab.layout.n, config.denser, config.lighter)
-    extractions: list[Extraction] = []
-    for k, (subset, measure) in enumerate(zip(lab.subsets, measures, strict=True)):
 
-        def rewind(mask: np.ndarray, k: int = k, name: str = subset.name) -> list[Part]:
-            return [start.part(k, name, mask)]
+    def rewind(mask: np.ndarray) -> list[Part]:
+        return [start.part(k, name, mask)]
 
-        stage = lab.stage("extract", "rtl", config.extract.steps, ticket=subset.name)
-        extractions.append(_extract(lab, lab.network, rewind, [subset], rungs, stage, measure))
-    tickets = TicketSet(lab.names, lab.names, lab.layout, np.stack([e.pruned_at for e in extractions]), rungs.rungs)
-    records = [{"ticket": k, **record} for k, e in enumerate(extractions) for record in e.records]
-    return tickets, records
+    stage = lab.stage("extract", "rtl", config.extract.steps, ticket=name)
+    return _extract(lab, lab.network, rewind, [lab.subsets[k]], rungs, stage, measure)
+
+
+def ticket_set(lab: Experiment, extractions: Sequence[Extraction]) -> TicketSet:
+    """The K extractions as one set."""
+    config = lab.config
+    rungs = ladder(config.extract, config.density, lab.layout.n, config.denser, config.lighter).rungs
+    return TicketSet(lab.names, lab.names, lab.layout, np.stack([e.pruned_at for e in extractions]), rungs)
 
 
 def extract_single(lab: Experiment, start: Start, density: float, tells_apart: bool) -> np.ndarray:

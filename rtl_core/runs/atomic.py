@@ -52,7 +52,9 @@ def read_json(path: Path, limit: int) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise BadInput(f"{path.name} is not valid JSON: it is truncated, was edited by hand, or is another file renamed") from None
+        raise BadInput(
+            f"{path.name} is not valid JSON: it is truncated, was edited by hand, or is another file renamed"
+        ) from None
     if not isinstance(value, dict):
         raise BadInput(f"{path.name} holds a JSON {type(value).__name__}; it should hold an object")
     return value

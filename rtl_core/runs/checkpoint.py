@@ -148,9 +148,7 @@ def load_learned(run: Run) -> dict[str, Learned]:
 
     tensors = _tensors(run, TICKETS_FILE)
     theta_0 = under("theta_0", tensors)
-    return unpack_learned(
-        run.manifest["methods"], {**tensors, **_tensors(run, METHODS_FILE)}, run.tickets, theta_0
-    )
+    return unpack_learned(run.manifest["methods"], {**tensors, **_tensors(run, METHODS_FILE)}, run.tickets, theta_0)
 
 
 def load_lighter(run: Run) -> dict[tuple[int, int], Tensors]:

@@ -108,7 +108,9 @@ def prefixed(prefix: str, tensors: Tensors) -> Tensors:
     """The tensors under `prefix/NAME`, as `under` finds them again."""
     slashed = next((name for name in tensors if "/" in name), None)
     if slashed is not None:
-        raise BadInput(f"the tensor name '{slashed}' has a '/', which separates groups in a checkpoint; rename the module")
+        raise BadInput(
+            f"the tensor name '{slashed}' has a '/', which separates groups in a checkpoint; rename the module"
+        )
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 

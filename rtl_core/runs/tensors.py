@@ -61,11 +61,7 @@ def as_bytes(tensor: torch.Tensor) -> torch.Tensor:
 
 def _is_channels_last(tensor: torch.Tensor) -> bool:
     # By strides: `is_contiguous` calls a 1x1 convolution's weight both formats at once.
-    return (
-        tensor.dim() == 4
-        and not tensor.is_contiguous()
-        and tensor.is_contiguous(memory_format=torch.channels_last)
-    )
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
 
 
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:

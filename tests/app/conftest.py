@@ -13,7 +13,14 @@ from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
 RUNGS = (Rung(1, 0.5, "denser"), Rung(2, 0.25, "target"), Rung(3, 0.1, "lighter"))
-METHOD_VALUES = {"rtl": 0.78, "random": 0.72, "imp_single": 0.71, "imp_single_union": 0.75, "dense": 0.73, "random_same_total": 0.777}
+METHOD_VALUES = {
+    "rtl": 0.78,
+    "random": 0.72,
+    "imp_single": 0.71,
+    "imp_single_union": 0.75,
+    "dense": 0.73,
+    "random_same_total": 0.777,
+}
 
 
 def tickets_with_shared_start(seed: int = 0) -> TicketSet:
@@ -38,12 +45,22 @@ def evaluation_document() -> dict:
         return {"accuracy": value, "balanced_accuracy": value, "recall": value, "roc_auc": 0.95, "ci": ci, **more}
 
     methods = [
-        entry(v, method=m, applies=True, density=0.25, params_total=9_000, steps_extract=280 if m == "rtl" else 0, steps_joint=150)
+        entry(
+            v,
+            method=m,
+            applies=True,
+            density=0.25,
+            params_total=9_000,
+            steps_extract=280 if m == "rtl" else 0,
+            steps_joint=150,
+        )
         for m, v in METHOD_VALUES.items()
     ]
     methods.append({"method": "imp_multi", "applies": False, "reason": "switched off in the settings"})
     return {
-        "tickets": [entry(0.70 + 0.03 * k, name=name, density=0.25, params=2_700, n=2000) for k, name in enumerate(NAMES)],
+        "tickets": [
+            entry(0.70 + 0.03 * k, name=name, density=0.25, params=2_700, n=2000) for k, name in enumerate(NAMES)
+        ],
         "methods": methods,
         "routers": [
             entry(0.78, router="oracle", uses_label=True, agreement_with_oracle=1.0, flops_share=0.0),
@@ -54,18 +71,42 @@ def evaluation_document() -> dict:
 
 def info_document(config: Config, tickets: TicketSet) -> dict:
     rungs = [
-        {"rung": r.index, "ticket": k, "density": r.density, "kind": r.kind, "n": 1000, "accuracy": 0.6 + 0.1 * r.density, "ci": {},
-         "balanced_accuracy": 0.6 + 0.1 * r.density, "measure": "extraction" if r.kind == "denser" else "final"}
-        for r in RUNGS for k in range(tickets.k)
+        {
+            "rung": r.index,
+            "ticket": k,
+            "density": r.density,
+            "kind": r.kind,
+            "n": 1000,
+            "accuracy": 0.6 + 0.1 * r.density,
+            "ci": {},
+            "balanced_accuracy": 0.6 + 0.1 * r.density,
+            "measure": "extraction" if r.kind == "denser" else "final",
+        }
+        for r in RUNGS
+        for k in range(tickets.k)
     ]
     return {
         "config": config.model_dump(mode="json"),
         "evaluation": evaluation_document(),
         "rungs": rungs,
-        "data": {"spec": config.data.spec, "kind": "image", "fingerprint": "0123456789abcdef", "classes": ["a", "b"],
-                 "n_train": 5000, "n_val": 1000, "n_test": 2000, "input_shape": [1, 28, 28], "licence": "MIT"},
-        "partition": {"by": "attribute", "column": "domain", "uses_label": True, "silhouette": None,
-                      "sizes": [{"subset": n, "train": 1000, "val": 200, "test": 400} for n in NAMES]},
+        "data": {
+            "spec": config.data.spec,
+            "kind": "image",
+            "fingerprint": "0123456789abcdef",
+            "classes": ["a", "b"],
+            "n_train": 5000,
+            "n_val": 1000,
+            "n_test": 2000,
+            "input_shape": [1, 28, 28],
+            "licence": "MIT",
+        },
+        "partition": {
+            "by": "attribute",
+            "column": "domain",
+            "uses_label": True,
+            "silhouette": None,
+            "sizes": [{"subset": n, "train": 1000, "val": 200, "test": 400} for n in NAMES],
+        },
         "model": {"name": "convnet"},
         "cost": {"params_total": 10_000, "n_prunable": tickets.n, "flops_executed": 3_800_000, "macs_dense": 1_900_000},
         "environment": {"torch": "2.13.0", "python": "3.11", "threads": 1, "processor": "cpu", "seconds": 42.0},

@@ -1,0 +1,80 @@
+"""A run's progress, polled from its folder while its process lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import charts, words
+from rtl_core.runs import store
+from rtl_core.runs.status import ACTIVE, Status, effective_status
+
+POLL_SECONDS = 1.0
+_PHASES = {
+    "warm_start": "Warm start: a few dense steps on all subsets",
+    "extract": "Algorithm 1: finding each ticket's mask",
+    "joint": "Algorithm 2: training the shared weights with the masks fixed",
+    "recalibrate": "Re-estimating norm statistics per ticket",
+    "evaluate": "Evaluating on the test data",
+}
+
+
+def progress(folder: Path) -> None:
+    """Where the run stands. Polls once a second while it is active, and not at all afterwards."""
+    status = effective_status(folder)
+    live = status is not None and status.state in ACTIVE
+
+    @st.fragment(run_every=POLL_SECONDS if live else None)
+    def poll() -> None:
+        now = effective_status(folder)
+        if live and (now is None or now.state not in ACTIVE):
+            st.rerun()  # the whole page once more: buttons change, and polling ends
+        _bar(now)
+        _curves(store.read_metrics(folder))
+
+    poll()
+
+
+def _bar(status: Status | None) -> None:
+    if status is None:
+        st.info("This run has left no word about its progress.")
+        return
+    word, mark = words.STATES[status.state]
+    what = _PHASES.get(status.phase, status.phase.replace("_", " ").capitalize() or "Getting ready")
+    whom = words.METHODS.get(status.method, status.method)
+    st.markdown(f"**{mark} {word.capitalize()}** · {what}{f' · {whom}' if whom else ''}")
+    if status.total:
+        share = min(1.0, status.done / status.total)
+        left = f" · about {words.duration(status.eta_seconds)} left" if status.eta_seconds and status.active else ""
+        st.progress(share, text=f"{words.count(status.done)} of {words.count(status.total)} steps{left}")
+    if status.error:
+        st.error(status.error)
+
+
+def _curves(metrics: list[dict[str, Any]]) -> None:
+    frame = pd.DataFrame([{**m, **(m.get("values") or {})} for m in metrics])
+    if frame.empty or "ticket" not in frame:
+        st.caption("Curves appear with the first steps.")
+        return
+    frame = frame[(frame.get("method", "rtl") == "rtl") & frame.ticket.notna()]
+    names = tuple(frame.ticket.unique())
+    left, right = st.columns(2, gap="large")
+    with left:
+        _curve(frame, "loss", "step", "Training loss per ticket", ("step of the phase", "loss"), names)
+    with right:
+        _curve(frame, "accuracy", "density", "Accuracy on the way down", ("density", "validation accuracy"), names)
+
+
+def _curve(frame: pd.DataFrame, y: str, x: str, title: str, axes: tuple[str, str], names: tuple[str, ...]) -> None:
+    """One curve per ticket of the phase that is going on, where it has been measured."""
+    if y not in frame or x not in frame:
+        return
+    points = frame.dropna(subset=[x, y])
+    if points.empty:
+        return
+    points = points[points.phase == points.phase.iloc[-1]]
+    st.subheader(title, anchor=False)
+    st.plotly_chart(charts.curves(points, x, y, axes, names), config=charts.CONFIG, key=f"live-{y}")

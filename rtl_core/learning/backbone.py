@@ -1,0 +1,44 @@
+"""A dense network trained on all rows, for features to cluster on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rtl_core.config import Config
+from rtl_core.data.dataset import Dataset
+from rtl_core.events import Journal, Report
+from rtl_core.learning.joint import Stage, train_jointly
+from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.parts import as_module
+from rtl_core.learning.start import cold_start
+from rtl_core.learning.subsets import Subset
+from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
+
+STEPS = 300  # about two passes over 10,000 rows: enough for features that tell classes apart
+
+
+def backbone_features(
+    network: Network, dataset: Dataset, config: Config, report: Report, journal: Journal
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Trains `network` densely on the train rows' labels; returns row indices -> (n, f) features."""
+    layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
+    everything = Subset(
+        "backbone", (dataset.rows("train"),), lambda rows: torch.from_numpy(dataset.y[rows]), functional.cross_entropy
+    )
+    part = cold_start(network, config.sharing, 1, config.device).part(0, "backbone", None)
+    stage = Stage("backbone", "backbone", STEPS, config.extract.learning_rate, config.seed, "backbone")
+    train_jointly(network, [part], [everything], layout, dataset.inputs, stage, config.optimiser, report, journal)
+    part = recalibrate(network, part, everything, layout, dataset.inputs, 12, config.seed)
+    module = as_module(network, part, layout).to(config.device)
+
+    @torch.no_grad()
+    def features(rows: np.ndarray) -> np.ndarray:
+        chunks = [module.features(dataset.inputs(rows[i : i + 128]).to(config.device)) for i in range(0, len(rows), 128)]
+        return torch.cat(chunks).cpu().numpy()
+
+    return features

@@ -1,0 +1,122 @@
+"""Tells the world what a running training does, through the files of its run folder."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rtl_core.errors import BadInput
+from rtl_core.runs.status import Status, process_exists, process_start, read_status, write_status
+from rtl_core.runs.store import append_metric, clear_stop, stop_asked
+
+if TYPE_CHECKING:
+    from rtl_core.events import Event
+
+_WRITE_SECONDS = 0.5  # status and losses at most so often
+_HEARTBEAT_SECONDS = 5.0  # and the status at least so often
+
+
+class StatusReporter:
+    """A `Report` that keeps `status.json` and `metrics.jsonl` of a run's folder up to date.
+
+    Used as a context manager around the whole run: entering says "running", leaving says "done", "stopped"
+    (on `Stopped`) or "failed" with the error, which goes on up. A thread of its own writes, so that the loop
+    does not wait for the disk and a long computation without events still shows a heartbeat.
+
+    total_steps  gradient steps of the whole run: the sum of `Event.steps` over its stages
+    Raises BadInput on entering where another process is at work on the folder.
+    """
+
+    def __init__(self, folder: Path, total_steps: int) -> None:
+        self._folder = folder
+        self._total = total_steps
+        self._steps: dict[tuple, int] = {}  # stage -> steps done in it
+        self._computed = 0  # of these, the ones done by this process: others were recalled from the journal
+        self._loss_written = float("-inf")
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
+
+    def __enter__(self) -> StatusReporter:
+        before = read_status(self._folder)
+        if before is not None and before.active and before.pid != os.getpid() and process_exists(before):
+            raise BadInput(f"run '{self._folder.name}' is already being trained by process {before.pid}")
+        if before is None or before.state != "starting":
+            clear_stop(self._folder)  # an old request; one made since the launch still counts
+        now, pid = time.time(), os.getpid()
+        self._status = Status(
+            "running", total=self._total, pid=pid, process_started=process_start(pid), heartbeat=now, started=now
+        )
+        write_status(self._folder, self._status)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        from rtl_core.events import Stopped
+
+        if error is None:
+            self._finish("done")
+        elif isinstance(error, Stopped | KeyboardInterrupt):
+            self._finish("stopped")
+        else:
+            self._finish("failed", str(error) or type(error).__name__)
+
+    def __call__(self, event: Event) -> None:
+        """Takes note of an event: O(1) and, but for a line of metrics now and then, without touching the disk."""
+        with self._lock:
+            stage = (event.phase, event.method, event.ticket, event.round)
+            if stage in self._steps:
+                self._computed += max(0, event.step - self._steps[stage])
+            self._steps[stage] = max(event.step, self._steps.get(stage, 0))
+            done = sum(self._steps.values())
+            self._status = replace(
+                self._status,
+                phase=event.phase,
+                method=event.method,
+                ticket=event.ticket,
+                done=done,
+                eta_seconds=self._eta(done),
+            )
+        if self._is_worth_a_line(event):
+            place = {name: getattr(event, name) for name in ("phase", "method", "ticket", "round", "step", "steps")}
+            append_metric(self._folder, {"time": time.time(), **place, **event.values})
+
+    def _is_worth_a_line(self, event: Event) -> bool:
+        """Every measurement is; of the losses of single steps, two a second are enough for a curve."""
+        if set(event.values) != {"loss"}:
+            return bool(event.values)
+        now = time.monotonic()
+        if now - self._loss_written < _WRITE_SECONDS and event.step < event.steps:
+            return False
+        self._loss_written = now
+        return True
+
+    def _eta(self, done: int) -> float | None:
+        """Seconds to go at this process's pace so far; None before there is one."""
+        if not self._computed:
+            return None
+        return max(0, self._total - done) * (time.time() - self._status.started) / self._computed
+
+    def _keep_writing(self) -> None:
+        written, last = None, 0.0
+        while not self._ended.wait(_WRITE_SECONDS):
+            with self._lock:
+                self._status = replace(self._status, state="stopping" if stop_asked(self._folder) else "running")
+                status = self._status
+            if status != written or time.monotonic() - last >= _HEARTBEAT_SECONDS:
+                write_status(self._folder, replace(status, heartbeat=time.time()))
+                written, last = status, time.monotonic()
+
+    def _finish(self, state: str, error: str | None = None) -> None:
+        self._ended.set()
+        self._thread.join()
+        now = time.time()
+        done = self._total if state == "done" else self._status.done
+        ended = {"state": state, "done": done, "error": error, "eta_seconds": None, "heartbeat": now, "finished": now}
+        write_status(self._folder, replace(self._status, **ended))
+        clear_stop(self._folder)

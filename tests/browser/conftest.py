@@ -1,0 +1,107 @@
+"""A server of the app on a free port, and a real Chromium looking at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SETTLED = """(quiet) => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  const still = app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
+    && !document.querySelector('[data-testid="stSkeleton"]');
+  if (!still) { window.__still = null; return false }
+  window.__still = window.__still || performance.now();
+  return performance.now() - window.__still > quiet;
+}"""
+
+
+def settle(page, quiet_ms: int = 300) -> None:
+    """Waits until the script has been quiet for a while. A hint only: assert on what is visible afterwards."""
+    page.evaluate("() => { window.__still = null }")
+    page.wait_for_function(SETTLED, arg=quiet_ms, timeout=60_000, polling=50)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the browser tests were not run")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """visit(address): a fresh page there, settled; the requests that leave the machine are in page.outside."""
+    contexts = []
+
+    def go(address: str):
+        context = browser.new_context(viewport={"width": 1280, "height": 1000})
+        contexts.append(context)
+        page = context.new_page()
+        page.outside = []
+        page.on("request", lambda r: page.outside.append(r.url) if _leaves(r.url) else None)
+        page.goto(address)
+        page.wait_for_selector('[data-testid="stApp"]')
+        settle(page)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def serve():
+    """serve(runs folder): the address of a fresh server that keeps its runs there."""
+    servers = []
+
+    def start(runs: Path) -> str:
+        port = _free_port()
+        command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+        environment = {**os.environ, "RTL_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+        servers.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/_stcore/health")
+        return address
+
+    yield start
+    for server in servers:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _leaves(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(url: str, seconds: float = 40) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(f"no answer from {url}")
