@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
 
 ALL_LAYERS = "all layers"
-_PICTURED = 3  # layers whose kernels are drawn while none is chosen
+_PICTURED = 2  # layers whose kernels are drawn while none is chosen
 _KINDS = {"denser": "denser: on the way down", "target": "target: the tickets", "lighter": "lighter: nested subsets"}
 
 

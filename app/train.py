@@ -278,10 +278,10 @@ def _edit(runs: dict[str, store.RunSummary]) -> None:
     names = list(runs)
     run = runs[st.selectbox("Run to change", names, names.index(chosen) if chosen in names else 0)]
     left, right = st.columns(2)
-    title = left.text_input("Title", run.title, max_chars=200, key=f"title-{run.name}")
-    note = right.text_input("Note", run.note, max_chars=2_000, key=f"note-{run.name}")
+    left.text_input("Title", run.title, max_chars=200, key=f"title-{run.name}")
+    right.text_input("Note", run.note, max_chars=2_000, key=f"note-{run.name}")
     save, delete, _ = st.columns([1, 1, 3])
-    save.button("Save", on_click=_save, args=(run, title, note), width="stretch")
+    save.button("Save", on_click=_save, args=(run,), width="stretch")
     with delete.popover("Delete", width="stretch"):
         st.write(f"Delete “{run.title}” and its {words.size(run.bytes)} for good?")
         st.button("Delete for good", type="primary", on_click=_delete, args=(run,), disabled=run.state in ACTIVE)
@@ -290,9 +290,9 @@ def _edit(runs: dict[str, store.RunSummary]) -> None:
         st.error(refused)
 
 
-def _save(run: store.RunSummary, title: str, note: str) -> None:
-    store.rename_run(run.folder, title)
-    store.annotate_run(run.folder, note)
+def _save(run: store.RunSummary) -> None:
+    store.rename_run(run.folder, st.session_state[f"title-{run.name}"])
+    store.annotate_run(run.folder, st.session_state[f"note-{run.name}"])
 
 
 def _delete(run: store.RunSummary) -> None:

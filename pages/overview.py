@@ -52,7 +52,7 @@ if evaluation["routers"]:
     routers = overview.routers_frame(evaluation)
     st.dataframe(routers, hide_index=True)
     panels.reading(
-        "A router that is told the label or the subset gives an upper bound; only routers that see nothing but the input "
+        "A router that is told the label or the subset gives an upper bound; only routers that see just the input "
         "could be used in the field.",
         pd.DataFrame(evaluation["routers"]).drop(columns="ci", errors="ignore"),
         "routers",

@@ -19,7 +19,8 @@ class FileJournal:
     """Keeps every stage's last state in `resume/` of a run's folder; a `Journal` for training loops.
 
     A finished stage stays until `clear`, so that a resumed run passes it at once; the running one is
-    written every `every_seconds`, at its last step, and when somebody asked the run to stop.
+    written every `every_seconds`, at its last step, and when somebody asked the run to stop. Stages may run
+    side by side in threads.
     """
 
     def __init__(self, folder: Path, every_seconds: float = 20.0) -> None:
@@ -27,7 +28,7 @@ class FileJournal:
         self._folder = folder / "resume"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._every = every_seconds
-        self._written = time.monotonic()
+        self._written: dict[str, float] = {}  # stage -> when; each has its clock, for several may run side by side
 
     def recall(self, stage: str) -> tuple[int, Tensors] | None:
         """The last (step, state) of `stage`. None where there is none or its file is damaged: training is a
@@ -47,11 +48,12 @@ class FileJournal:
     def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         """Keep the state if it is time to; raises `Stopped` after keeping it when the run was asked to stop."""
         stop = stop_asked(self._run)
-        if last or stop or time.monotonic() - self._written >= self._every:
+        now = time.monotonic()
+        if last or stop or now - self._written.setdefault(stage, now) >= self._every:
             tensors = state()
             # Written before we return: the caller's next step changes these tensors in place.
             write_tensors(self._path(stage), tensors, {"stage": stage, "step": str(step), "digest": digest(tensors)})
-            self._written = time.monotonic()
+            self._written[stage] = time.monotonic()
         if stop:
             raise Stopped(f"stopped as asked, at step {step} of '{stage}'")
 

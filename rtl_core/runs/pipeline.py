@@ -277,6 +277,8 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
             "fingerprint": dataset.fingerprint,
             "classes": list(dataset.classes),
             "input_shape": list(dataset.input_shape),
+            "mean": list(dataset.mean),
+            "std": list(dataset.std),
             "licence": dataset.licence,
             "notes": list(dataset.notes),
             **{f"n_{split}": len(dataset.rows(split)) for split in ("train", "val", "test")},

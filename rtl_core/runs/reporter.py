@@ -28,16 +28,17 @@ class StatusReporter:
     (on `Stopped`) or "failed" with the error, which goes on up. A thread of its own writes, so that the loop
     does not wait for the disk and a long computation without events still shows a heartbeat.
 
-    total_steps  gradient steps of the whole run: the sum of `Event.steps` over its stages
+    total_steps  gradient steps of the whole run: the sum of `Event.steps` over its stages; `expect` states it
+                 later where it is known only once the data are there
     Raises BadInput on entering where another process is at work on the folder.
     """
 
-    def __init__(self, folder: Path, total_steps: int) -> None:
+    def __init__(self, folder: Path, total_steps: int = 0) -> None:
         self._folder = folder
         self._total = total_steps
         self._steps: dict[tuple, int] = {}  # stage -> steps done in it
         self._computed = 0  # of these, the ones done by this process: others were recalled from the journal
-        self._loss_written = float("-inf")
+        self._loss_written: dict[tuple, float] = {}  # stage -> when a loss of it went to the metrics
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
@@ -66,8 +67,14 @@ class StatusReporter:
         else:
             self._finish("failed", str(error) or type(error).__name__)
 
+    def expect(self, total_steps: int) -> None:
+        """States the run's gradient steps."""
+        with self._lock:
+            self._total = total_steps
+            self._status = replace(self._status, total=total_steps)
+
     def __call__(self, event: Event) -> None:
-        """Takes note of an event: O(1) and, but for a line of metrics now and then, without touching the disk."""
+        """Takes note of an event, from any thread; touches the disk only for a line of metrics now and then."""
         with self._lock:
             stage = (event.phase, event.method, event.ticket, event.round)
             if stage in self._steps:
@@ -82,18 +89,18 @@ class StatusReporter:
                 done=done,
                 eta_seconds=self._eta(done),
             )
-        if self._is_worth_a_line(event):
-            place = {name: getattr(event, name) for name in ("phase", "method", "ticket", "round", "step", "steps")}
-            append_metric(self._folder, {"time": time.time(), **place, **event.values})
+            if self._is_worth_a_line(event, stage):
+                place = {name: getattr(event, name) for name in ("phase", "method", "ticket", "round", "step", "steps")}
+                append_metric(self._folder, {"time": time.time(), **place, **event.values})
 
-    def _is_worth_a_line(self, event: Event) -> bool:
+    def _is_worth_a_line(self, event: Event, stage: tuple) -> bool:
         """Every measurement is; of the losses of single steps, two a second are enough for a curve."""
         if set(event.values) != {"loss"}:
             return bool(event.values)
         now = time.monotonic()
-        if now - self._loss_written < _WRITE_SECONDS and event.step < event.steps:
+        if now - self._loss_written.get(stage, float("-inf")) < _WRITE_SECONDS and event.step < event.steps:
             return False
-        self._loss_written = now
+        self._loss_written[stage] = now
         return True
 
     def _eta(self, done: int) -> float | None:

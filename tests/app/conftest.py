@@ -138,3 +138,8 @@ def runs_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def known_run(runs_folder):
     return write_run(runs_folder)
+
+
+@pytest.fixture
+def known_tickets() -> TicketSet:
+    return tickets_with_shared_start()

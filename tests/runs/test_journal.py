@@ -72,6 +72,16 @@ def test_unfinished_stage_is_kept_only_when_it_is_time(tmp_path):
     assert never(tmp_path).recall("s")[0] == 2
 
 
+def test_stages_side_by_side_are_each_kept_in_their_time(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    journal = FileJournal(tmp_path, every_seconds=10)
+    for now in range(12):
+        for stage in ("a", "b"):
+            journal.mark(stage, now, False, lambda: {"weights": torch.zeros(1)})
+    assert journal.recall("a")[0] == journal.recall("b")[0] == 10
+
+
 def test_stop_keeps_the_state_and_raises(tmp_path):
     ask_stop(tmp_path)
     with pytest.raises(Stopped, match="step 3"):

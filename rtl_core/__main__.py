@@ -1,0 +1,3 @@
+from rtl_core.cli import main
+
+main()

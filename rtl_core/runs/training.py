@@ -1,0 +1,150 @@
+"""A run's folder trained from config to checkpoint, and a finished one asked about other data."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.config import Config, DataSettings
+from rtl_core.data import sources
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.events import Event, Report, silent
+from rtl_core.learning.controls import gradient_steps
+from rtl_core.models.catalogue import build
+from rtl_core.runs import pipeline
+from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
+from rtl_core.runs.journal import FileJournal
+from rtl_core.runs.reporter import StatusReporter
+from rtl_core.runs.status import effective_status
+from rtl_core.runs.store import create_run, read_config
+
+
+def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:
+    """Trains a config into a run folder below `root`: the JSON document of `train`."""
+    dataset = sources.load(config.data, config.seed)
+    folder, existed = create_run(config, dataset.fingerprint, root, again)
+    status = effective_status(folder) if existed else None
+    if status is not None and status.state == "done":
+        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True}
+    return train_folder(folder, report, dataset)
+
+
+def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None = None) -> dict[str, Any]:
+    """Trains the run in `folder` from where its journal is, or from the start."""
+    config, began = read_config(folder), time.monotonic()
+    journal = FileJournal(folder)
+    with StatusReporter(folder) as status:
+
+        def both(event: Event) -> None:
+            status(event)
+            report(event)
+
+        setting = pipeline.prepare(config, both, journal, dataset)
+        total = gradient_steps(config, setting.partition.k, setting.layout.n)
+        status.expect(total)
+        report(Event("start", "rtl", steps=total))
+        outcome = pipeline.train(setting, both, journal)
+        save_checkpoint(
+            folder, outcome.tickets, outcome.theta_0, outcome.learned, outcome.lighter_buffers, outcome.info
+        )
+        journal.clear()
+    return {"run": folder.name, "folder": str(folder), "seconds": time.monotonic() - began, "reused": False}
+
+
+def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
+    """The JSON document of `evaluate`: as recorded on the run's test split, or measured on other data."""
+    if spec is None:
+        return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
+    setting, split = _on_other_data(run, spec)
+    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run), split)}
+
+
+def _on_other_data(run: Run, spec: str) -> tuple[pipeline.Setting, str]:
+    """The run's networks over another data set, prepared as the training data were."""
+    trained = run.info["data"]
+    settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})
+    dataset = sources.load(settings, run.config.seed)
+    if dataset.fingerprint == trained["fingerprint"]:
+        split = "test"
+    elif dataset.kind == "table":
+        raise BadInput(
+            "tickets for tables can be evaluated on their own data only: another table would be scaled by its own "
+            "statistics, not by those that the tickets were trained with"
+        )
+    else:
+        split = "all"
+    if list(dataset.input_shape) != trained["input_shape"]:
+        raise BadInput(f"the run takes inputs of shape {trained['input_shape']}, '{spec}' has {list(dataset.input_shape)}")
+    if list(dataset.classes) != trained["classes"]:
+        raise BadInput(f"the run tells {', '.join(trained['classes'])} apart; '{spec}' has {', '.join(dataset.classes)}")
+    dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+    if split == "all":  # none of these rows was trained on: all of them count
+        dataset = replace(dataset, split=np.full(len(dataset), "test"))
+    outputs = 1 if run.config.task == "one_vs_rest" else len(dataset.classes)
+    network = build(run.config.model, dataset.input_shape, outputs, run.config.seed)
+    one_network = build(run.config.model, dataset.input_shape, run.tickets.k, run.config.seed) if outputs == 1 else None
+    partition = _same_partition(run, dataset)
+    return pipeline.Setting(run.config, dataset, partition, network, one_network, run.tickets.layout), "test"
+
+
+def _resized(run: Run) -> dict[str, int]:
+    """Pictures from elsewhere are brought to the side that the run's network takes."""
+    shape = run.info["data"]["input_shape"]
+    return {"image_size": shape[-1]} if run.info["data"]["kind"] == "image" and shape[-1] >= 8 else {}
+
+
+def _same_partition(run: Run, dataset: Dataset) -> Partition:
+    """The run's partition on other rows; BadInput where it cannot be read off them."""
+    by, column = run.info["partition"]["by"], run.info["partition"]["column"]
+    names = run.tickets.subsets
+    if by == "class":
+        values = np.array(dataset.classes, object)[dataset.y]
+    elif by == "attribute" and column in dataset.attributes:
+        values = dataset.attributes[column].astype(str).to_numpy(object)
+    elif dataset.fingerprint == run.info["data"]["fingerprint"]:
+        return pipeline.partitions.split(dataset, run.config.partition, run.config.seed)
+    else:
+        raise BadInput(
+            f"the run's subsets were made by {by}{f' ({column})' if column else ''}, which cannot be read off "
+            f"'{dataset.spec}'; give data that has this attribute"
+        )
+    index = {name: k for k, name in enumerate(names)}
+    assignment = np.array([index.get(str(value), -1) for value in values], np.int64)
+    return Partition(by, column, names, assignment, run.info["partition"]["uses_label"])
+
+
+def headline(run: Run) -> dict[str, Any]:
+    """The JSON document of `show` for a run with a checkpoint."""
+    counts = run.tickets.masks().sum(axis=1)
+    return {
+        "run": run.name,
+        "task": run.config.task,
+        "mode": run.config.mode,
+        "tickets": [
+            {"name": name, "subset": subset, "density": float(count / run.tickets.n), "params": int(count)}
+            for name, subset, count in zip(run.tickets.names, run.tickets.subsets, counts, strict=True)
+        ],
+        "n_prunable": run.tickets.n,
+        "model": run.info["model"],
+        "data": run.info["data"],
+        "partition": run.info["partition"],
+        "warnings": run.info["warnings"],
+        "methods": [
+            {key: row.get(key) for key in ("method", "applies", "balanced_accuracy", "accuracy")}
+            for row in run.info["evaluation"]["methods"]
+        ],
+    }
+
+
+def open_run(folder: Path) -> Run:
+    """A finished run; one that is not finished yet says in which state it is."""
+    status = effective_status(folder)
+    if status is not None and status.state != "done":
+        raise BadInput(f"run '{folder.name}' has no tickets yet, it is {status.state}; resume or wait for it")
+    return load_run(folder)

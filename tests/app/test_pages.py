@@ -1,0 +1,135 @@
+"""Every page over a finished run, no run, a broken run and an address that names none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rtl_core.runs import store
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("overview", "train", "masks")
+
+
+def open_page(page: str, **query) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    return app if page == "overview" else app.switch_page(f"pages/{page}.py").run()
+
+
+def texts(app: AppTest) -> str:
+    return "\n".join(
+        str(part.value)
+        for kind in ("title", "subheader", "markdown", "caption", "error", "warning", "info")
+        for part in app.get(kind)
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_over_a_finished_run(known_run, page):
+    app = open_page(page, run="known-run")
+    assert not app.exception
+    assert [box.label for box in app.sidebar.selectbox] == ["Run"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_any_run_leads_somewhere(runs_folder, monkeypatch, page):
+    monkeypatch.setattr(store, "samples", lambda: {})
+    app = open_page(page)
+    assert not app.exception
+    assert app.title[0].value in ("No run to look at yet", "Train one ticket for every part of your data")
+
+
+@pytest.mark.parametrize("page", ["overview", "masks"])
+def test_broken_run_is_one_sentence(known_run, page):
+    tickets = known_run / "tickets.safetensors"
+    tickets.write_bytes(tickets.read_bytes()[:-10])
+    app = open_page(page, run="known-run")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "known-run" in app.error[0].value and "Choose another run" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["overview", "masks"])
+def test_unfinished_run_points_to_its_progress(known_run, page):
+    (known_run / "run.json").unlink()
+    app = open_page(page, run="known-run")
+    assert not app.exception
+    assert app.title[0].value == "known-run has no result yet"
+
+
+def test_unknown_run_in_the_address_is_said(known_run):
+    app = open_page("overview", run="gone")
+    assert "“gone”" in app.warning[0].value
+
+
+def test_overview_says_what_holds_and_what_does_not(known_run):
+    app = open_page("overview", run="known-run")
+    assert (
+        app.title[0].value == "5 tickets at 25 % density reach 78.0 % accuracy: above 4 and level with 1 of 5 controls"
+    )
+    said = texts(app)
+    assert "RTL against random masks: +6.0 points at equal joint steps, +0.3 points at equal total steps" in said
+    assert "Level with “Random masks, RTL's total steps” (77.7 %, RTL +0.3 points)" in said
+    assert "**Separate networks**: switched off in the settings" in said
+
+
+def test_masks_headline_and_matrix(known_run):
+    app = open_page("masks", run="known-run")
+    assert app.title[0].value.startswith("Tickets share 5") and "in conv1" in app.title[0].value
+    spec = json.loads(app.get("echarts_chart")[0].proto.spec)
+    cells = spec["series"][0]["data"]
+    assert len(cells) == 25
+    assert len({cell["name"] for cell in cells}) == 25
+    shown = np.array(
+        [[np.nan if c["value"][2] == "-" else c["value"][2] for c in cells[r : r + 5]] for r in range(0, 25, 5)]
+    )
+    assert np.isnan(np.diagonal(shown)).all()
+    assert np.array_equal(shown, shown.T, equal_nan=True)
+    assert spec["visualMap"]["min"] == -spec["visualMap"]["max"]
+
+
+def test_masks_view_is_restored_from_the_address(known_run):
+    app = open_page("masks", run="known-run", rung="10 %", layer="conv2", a="noisy", b="rotated", show="overlap")
+    assert app.selectbox(key="layer").value == "conv2"
+    assert (app.selectbox(key="a").value, app.selectbox(key="b").value) == ("noisy", "rotated")
+    assert app.select_slider(key="rung").value == "10 %"
+    assert any("noisy and rotated share" in part.value for part in app.subheader)
+
+
+def test_the_same_ticket_twice_asks_for_another(known_run):
+    app = open_page("masks", run="known-run", a="noisy", b="noisy")
+    assert not app.exception
+    assert any("two different tickets" in part.value for part in app.info)
+
+
+def test_train_lists_runs_and_renames_them(known_run):
+    app = open_page("train", run="known-run", view="All runs")
+    assert not app.exception
+    app.text_input(key="title-known-run").set_value("My <b>first</b> run")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert store.summary(known_run).title == "My <b>first</b> run"
+
+
+def test_looking_at_a_run_loads_no_torch(known_run):
+    """Torch costs a second and 180 MB: Overview and Masks must do without."""
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('streamlit_app.py', default_timeout=60)\n"
+        "app.query_params['run'] = 'known-run'\n"
+        "app.run(); assert not app.exception\n"
+        "app.switch_page('pages/masks.py').run(); assert not app.exception\n"
+        "heavy = [m for m in ('torch', 'umap', 'captum', 'fairlearn', 'sklearn') if m in sys.modules]\n"
+        "print(heavy)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stderr[-2000:]
