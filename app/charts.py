@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
             "%{customdata[1]:,.0f} joint<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=list(rows.label), title="", ticklabelstandoff=8)
+    figure.update_yaxes(range=[-0.6, len(rows) - 0.3])  # room for the number above the topmost dot
     figure.update_xaxes(title=f"{label} on test data, %", zeroline=False)
     figure.update_layout(showlegend=False)
     return _calm(figure, height=90 + 44 * len(rows))
@@ -160,13 +162,16 @@ def curves(points: pd.DataFrame, x: str, y: str, titles: tuple[str, str], names:
     """One line per ticket in its colour, live: points has the columns ticket, x, y."""
     palette = dict(zip(names, colours.of_tickets(len(names)), strict=True))
     figure = go.Figure()
-    for name, part in points.groupby("ticket", sort=False):
+    for name in names:
+        part = points[points.ticket == name]
+        if part.empty:
+            continue
         figure.add_scatter(
             x=part[x],
             y=part[y],
-            name=str(name),
+            name=name,
             mode="lines+markers" if len(part) < 30 else "lines",
-            line={"color": palette.get(name, "#8a949e"), "width": 1.8},
+            line={"color": palette[name], "width": 1.8},
             marker={"size": 6},
         )
     figure.update_xaxes(title=titles[0])
@@ -174,7 +179,7 @@ def curves(points: pd.DataFrame, x: str, y: str, titles: tuple[str, str], names:
     return _calm(figure, height=300)
 
 
-def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int] | None, tone: Tone) -> dict[str, Any]:
+def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int], tone: Tone) -> dict[str, Any]:
     """K x K cells as an ECharts heatmap; `shown` is "excess" (neutral at chance) or "iou". The chosen pair is framed.
 
     The position of a cell in the data is row * K + column, which is what a click reports.
@@ -183,7 +188,7 @@ def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int] | None
     scale, low, high = _scale(found, shown, tone)
     matrix = found.excess if shown == "excess" else found.iou
     cells = [
-        _cell(found, matrix, i, j, chosen, lambda v: colours.on_scale(scale, (v - low) / (high - low)), tone)
+        _cell(found, matrix, i, j, lambda v: colours.on_scale(scale, (v - low) / (high - low)))
         for i in range(k)
         for j in range(k)
     ]
@@ -202,12 +207,16 @@ def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int] | None
             "formatter": "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>"
             "{@[6]} weights shared"
         },
-        "xAxis": {**axis, "axisLabel": {**axis["axisLabel"], "rotate": 40 if k > 6 else 0}},
+        "xAxis": {
+            **axis,
+            "axisLabel": {**axis["axisLabel"], "rotate": 40 if k > 6 and max(map(len, found.names)) > 3 else 0},
+        },
         "yAxis": {**axis, "inverse": True},
         "visualMap": {
             "min": low,
             "max": high,
             "dimension": 2,
+            "seriesIndex": 0,
             "calculable": False,
             "right": 0,
             "top": "middle",
@@ -225,9 +234,22 @@ def overlap_matrix(found: Similarity, shown: str, chosen: tuple[int, int] | None
                 "selectedMode": "single",
                 "label": {"show": k <= _LABELLED, "formatter": "{@[2]}", "fontSize": 13},
                 "itemStyle": {"borderColor": tone.surface, "borderWidth": 2},
-                "select": {"itemStyle": {"borderColor": tone.text, "borderWidth": 3}},
-            }
+                "select": {"itemStyle": {"borderColor": tone.surface, "borderWidth": 2}},  # the frame says it
+            },
+            _frame(chosen, tone),
         ],
+    }
+
+
+def _frame(chosen: tuple[int, int], tone: Tone) -> dict[str, Any]:
+    """Frames around the chosen pair's two cells: a series of its own, for cells drawn later would cover a border."""
+    i, j = chosen
+    return {
+        "type": "heatmap",
+        "silent": True,
+        "data": [[j, i, 0], [i, j, 0]] if i != j else [],
+        "itemStyle": {"color": "transparent", "borderColor": tone.text, "borderWidth": 3},
+        "emphasis": {"disabled": True},
     }
 
 
@@ -244,20 +266,17 @@ def _ends(shown: str) -> list[str]:
     return ["more", "less"] if shown == "excess" else ["identical", "disjoint"]
 
 
-def _cell(found: Similarity, matrix: np.ndarray, i: int, j: int, chosen, fill, tone: Tone) -> dict[str, Any]:
+def _cell(found: Similarity, matrix: np.ndarray, i: int, j: int, fill: Callable[[float], str]) -> dict[str, Any]:
     a, b = found.names[i], found.names[j]
     value = matrix[i, j]
     if i == j or np.isnan(value):
         return {"name": f"{a} ∩ {b}", "value": [j, i, "-"]}
     numbers = [_rounded(m[i, j]) for m in (found.iou, found.chance, found.excess)]
-    cell = {
+    return {
         "name": f"{a} ∩ {b}",
         "value": [j, i, _rounded(value, 2), *numbers, int(found.intersection[i, j])],
         "label": {"color": colours.readable_on(fill(value))},
     }
-    if chosen in ((i, j), (j, i)):
-        cell["itemStyle"] = {"borderColor": tone.text, "borderWidth": 3}
-    return cell
 
 
 def _rounded(value: float, digits: int = 3) -> float | str:

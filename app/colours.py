@@ -58,11 +58,11 @@ def _further(i: int) -> str:
 
 
 def readable_on(fill: str) -> str:
-    """Dark or light text, whichever has the larger contrast on a fill (WCAG relative luminance)."""
+    """Black or white text, whichever has the larger contrast on a fill (WCAG relative luminance)."""
     channels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#12171D" if (luminance + 0.05) ** 2 > 1.05 * 0.058 else "#FFFFFF"
+    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
 
 
 def on_scale(scale: tuple[str, ...], position: float) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import charts, words
+from app import cache, charts, words
+from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.status import ACTIVE, Status, effective_status
 
@@ -26,6 +27,7 @@ def progress(folder: Path) -> None:
     """Where the run stands. Polls once a second while it is active, and not at all afterwards."""
     status = effective_status(folder)
     live = status is not None and status.state in ACTIVE
+    names = _ticket_names(folder)
 
     @st.fragment(run_every=POLL_SECONDS if live else None)
     def poll() -> None:
@@ -33,7 +35,7 @@ def progress(folder: Path) -> None:
         if live and (now is None or now.state not in ACTIVE):
             st.rerun()  # the whole page once more: buttons change, and polling ends
         _bar(now)
-        _curves(store.read_metrics(folder))
+        _curves(store.read_metrics(folder), names)
 
     poll()
 
@@ -54,13 +56,24 @@ def _bar(status: Status | None) -> None:
         st.error(status.error)
 
 
-def _curves(metrics: list[dict[str, Any]]) -> None:
-    frame = pd.DataFrame([{**m, **(m.get("values") or {})} for m in metrics])
+def _ticket_names(folder: Path) -> tuple[str, ...]:
+    """The tickets in the order of the partition, which gives them their colours; empty where it is not known yet."""
+    config = store.read_config(folder)
+    if config.partition.by in ("kmeans", "hdbscan"):
+        return ()
+    try:
+        return tuple(cache.partition_sizes(config.data, config.partition, config.seed)[0].subset)
+    except BadInput:
+        return ()
+
+
+def _curves(metrics: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    frame = pd.DataFrame(metrics)
     if frame.empty or "ticket" not in frame:
         st.caption("Curves appear with the first steps.")
         return
     frame = frame[(frame.get("method", "rtl") == "rtl") & frame.ticket.notna()]
-    names = tuple(frame.ticket.unique())
+    names = names or tuple(frame.ticket.unique())
     left, right = st.columns(2, gap="large")
     with left:
         _curve(frame, "loss", "step", "Training loss per ticket", ("step of the phase", "loss"), names)

@@ -52,6 +52,7 @@ def measure_choice() -> str:
         default="against chance",
         required=True,
         key="show",
+        wrap=True,
         bind="query-params",
         help=panels.term("overlap") + " " + panels.term("excess"),
     )
@@ -259,7 +260,7 @@ def overlap_view(tickets: TicketSet, rung: Rung, layer: str | None, shown: str) 
     """The matrix with the chosen pair's picture beside it, and the pair's numbers below."""
     found = similarity(tickets, rung, layer)
     first = first_pair(tickets)
-    left, right = st.columns([6, 5], gap="large")
+    left, right = st.container(key="overlap").columns([6, 5], gap="large")
     with left:
         title = findings.matrix_title(found, chance_interval(tickets, rung, layer))
         matrix(found, shown, current_pair(tickets.names, first), title)

@@ -40,6 +40,15 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tiles_help(run: Run, metric: str) -> str:
+    where = (
+        "all test rows, its own subset against the rest"
+        if run.config.task == "one_vs_rest"
+        else "its subset's test rows"
+    )
+    return f"A tile is a ticket: {words.METRICS[metric]} on {where}, with its 95 % interval."
+
+
 def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[str]:
     found = []
     if empty:

@@ -122,9 +122,10 @@ def chart(title: str, figure: Any, numbers: pd.DataFrame, how: str, name: str) -
 
 def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
     """One sentence of help, and the chart's numbers as a table and a file."""
-    text, button = st.columns([4, 1], vertical_alignment="top")
-    text.caption(how)
-    with button.popover("Numbers", width="stretch"):
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.caption(how, width="stretch")
+        numbers_button = st.popover("Numbers", width="content")
+    with numbers_button:
         st.dataframe(numbers, hide_index=True)
         download(numbers, name)
 

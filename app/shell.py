@@ -30,6 +30,10 @@ _STYLE = """<style>
 .lab-key { display: inline-flex; gap: 1.1rem; flex-wrap: wrap; font-size: .87rem; }
 .lab-key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin-right: .4rem;
   vertical-align: -.08rem; border: 1px solid rgba(128,138,148,.5); }
+@media (max-width: 1150px) {
+  .st-key-overlap [data-testid="stHorizontalBlock"]:not(.st-key-overlap [data-testid="stColumn"] *) { flex-wrap: wrap; }
+  .st-key-overlap [data-testid="stColumn"]:not(.st-key-overlap [data-testid="stColumn"] *) { min-width: 100%; }
+}
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 1.2rem .9rem 3rem; } }
 </style>"""
 

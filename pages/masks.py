@@ -15,7 +15,7 @@ run = panels.require_run()
 tickets = run.tickets
 headline = st.empty()
 
-density, layers, measure = st.columns([5, 3, 3], gap="large")
+density, layers, measure = st.columns([4, 3, 4], gap="large")
 with density:
     rung = masks.rung_slider(tickets)
 with layers:

@@ -21,10 +21,9 @@ for sentence in run.info.get("warnings") or []:
     st.warning(sentence)
 
 tickets = overview.tickets_frame(run, metric)
-if run.tickets.k <= 24:
-    panels.tiles(tickets, session.chosen_ticket(run.tickets.names))
+panels.tiles(tickets, session.chosen_ticket(run.tickets.names))
 panels.reading(
-    f"A tile is a ticket: {words.METRICS[metric]} on the test rows of its own subset, with its 95 % interval.",
+    overview.tiles_help(run, metric),
     tickets.drop(columns=["warnings", "label"]),
     "tickets",
 )

@@ -1,0 +1,35 @@
+# Two commands do everything: `make app` and `make test`. Both install into .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: app test test-all lint bench samples clean
+
+.venv/app.done: requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev.done: requirements-dev.txt .venv/app.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+app: .venv/app.done            ## open the app on a bundled sample
+	$(BIN)/python -m streamlit run streamlit_app.py
+
+test: .venv/dev.done           ## style, the fast tests and, where a Chromium is found, the browser tests
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -m browser -rs
+
+test-all: test                 ## also the slow tests
+	$(BIN)/python -m pytest -q -m "slow"
+
+bench: .venv/dev.done          ## speed as ratios, written to docs/results/
+	$(BIN)/python -m benchmarks.speed
+
+samples: .venv/app.done        ## remake the bundled checkpoints
+	$(BIN)/python -m benchmarks.samples
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,26 @@
+"""Says in the last lines whether the browser tests ran; fails where they are required and did not."""
+
+import os
+
+import pytest
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and "browser" in report.keywords:
+        _skipped.append(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _skipped and os.environ.get("RTL_BROWSER") == "required":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _skipped:
+        required = os.environ.get("RTL_BROWSER") == "required"
+        verdict = "and they are required here: this counts as a failure" if required else "install Chromium to run them"
+        terminalreporter.write_line(f"{len(_skipped)} browser tests were SKIPPED ({verdict})", yellow=True)
