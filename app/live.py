@@ -58,10 +58,8 @@ def _bar(status: Status | None) -> None:
 
 def _ticket_names(folder: Path) -> tuple[str, ...]:
     """The tickets in the order of the partition, which gives them their colours; empty where it is not known yet."""
-    config = store.read_config(folder)
-    if config.partition.by in ("kmeans", "hdbscan"):
-        return ()
     try:
+        config = store.read_config(folder)
         return tuple(cache.partition_sizes(config.data, config.partition, config.seed)[0].subset)
     except BadInput:
         return ()

@@ -17,16 +17,22 @@ from rtl_core.events import Event, Stopped
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout")]
-Runs = Annotated[Path | None, typer.Option("--runs", help="Folder of the runs; runs/ at the project's root unless given")]
+Runs = Annotated[
+    Path | None, typer.Option("--runs", help="Folder of the runs; runs/ at the project's root unless given")
+]
 RunName = Annotated[str, typer.Argument(help="A run's name, its folder, or a sample's name")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="One setting, e.g. extract.steps=100; `settings` lists them")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting, e.g. extract.steps=100; `settings` lists them")
+]
 Data = Annotated[str | None, typer.Option(help=settings.DataSettings.model_fields["spec"].description)]
 
 
 @app.command()
 def train(
     preset: Annotated[str | None, typer.Argument(help="demo, domains, classes, adult, ...")] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file of settings, only what differs from the defaults")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON file of settings, only what differs from the defaults")
+    ] = None,
     data: Data = None,
     set_: Set = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this run instead of starting one")] = None,
@@ -39,7 +45,9 @@ def train(
 
     if resume is not None:
         if preset or config or data or set_:
-            raise BadInput("--resume goes on with the run's own settings; leave out the preset, --config, --data and --set")
+            raise BadInput(
+                "--resume goes on with the run's own settings; leave out the preset, --config, --data and --set"
+            )
         with progress() as report:
             document = training.train_folder(store.find_run(resume, _root(runs)), report)
     else:
@@ -106,7 +114,9 @@ def evaluate(run: RunName, data: Data = None, runs: Runs = None, as_json: AsJson
 @app.command()
 def similarity(
     run: RunName,
-    density: Annotated[float | None, typer.Option(help="The rung nearest to this density; the tickets' own unless given")] = None,
+    density: Annotated[
+        float | None, typer.Option(help="The rung nearest to this density; the tickets' own unless given")
+    ] = None,
     layer: Annotated[str | None, typer.Option(help="One layer instead of the whole network")] = None,
     runs: Runs = None,
     as_json: AsJson = False,
@@ -125,7 +135,11 @@ def similarity(
 @app.command("settings")
 def list_settings(as_json: AsJson = False) -> None:
     """Every setting with its default and what it means."""
-    _say({"settings": list(_described(settings.Config))}, as_json, lambda d: _table(d["settings"], ("key", "default", "about")))
+    _say(
+        {"settings": list(_described(settings.Config))},
+        as_json,
+        lambda d: _table(d["settings"], ("key", "default", "about")),
+    )
 
 
 def main() -> None:
@@ -143,7 +157,7 @@ def main() -> None:
         raise SystemExit(130) from None
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")):  # a verb, an option or a value it does not know
-            _fail(getattr(error, "format_message", lambda: str(error))())
+            _fail(error.format_message() if hasattr(error, "format_message") else str(error))
         raise
 
 
@@ -189,7 +203,12 @@ class progress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+        )
         self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._bar.start()
         self._task = self._bar.add_task("loading", total=None)
@@ -273,4 +292,6 @@ def _demo_text(document: dict[str, Any]) -> Any:
         row["expected"] = expected.get(row["method"], {}).get("text", "-")
     about = f"{document['run']} ({document['seconds']:.0f} s); expected: {document['expected']['source']}"
     rows = [{**row, "accuracy": _with_interval(row, "accuracy")} for row in document["methods"]]
-    return Group(about, _table(rows, ("method", "params_total", "steps_extract", "steps_joint", "accuracy", "expected")))
+    return Group(
+        about, _table(rows, ("method", "params_total", "steps_extract", "steps_joint", "accuracy", "expected"))
+    )

@@ -40,31 +40,60 @@ class DataSettings(_Settings):
     spec: str = Field(
         "bundled:domains",
         title="Data",
-        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, npz:PATH, idx:PATH or openml:NAME",
+        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, "
+        "npz:PATH, idx:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
-        None, title="Image size", description="Side in pixels that pictures are resized to; empty: 32 for folders, as stored elsewhere"
+        None,
+        title="Image size",
+        description="Side in pixels that pictures are resized to; empty: 32 for folders, as stored elsewhere",
     )
     target: str | None = Field(None, title="Target column", description="Tables: the column to predict")
-    groups: tuple[str, ...] = Field((), title="Group columns", description="Tables: columns kept as attributes (and left in the features)")
+    groups: tuple[str, ...] = Field(
+        (), title="Group columns", description="Tables: columns kept as attributes (and left in the features)"
+    )
     drop: tuple[str, ...] = Field((), title="Dropped columns", description="Tables: columns that are not features")
-    val_share: float = Field(0.1, ge=0.02, le=0.5, title="Validation share", description="Share of the training rows set aside to choose settings on")
-    test_share: float = Field(0.2, ge=0.05, le=0.5, title="Test share", description="Share set aside for the final figures where the data has no split of its own")
-    limit: Annotated[int, Field(ge=100)] | None = Field(None, title="Row limit", description="Use at most so many training rows, drawn by seed, in proportion to the classes")
+    val_share: float = Field(
+        0.1,
+        ge=0.02,
+        le=0.5,
+        title="Validation share",
+        description="Share of the training rows set aside to choose settings on",
+    )
+    test_share: float = Field(
+        0.2,
+        ge=0.05,
+        le=0.5,
+        title="Test share",
+        description="Share set aside for the final figures where the data has no split of its own",
+    )
+    limit: Annotated[int, Field(ge=100)] | None = Field(
+        None,
+        title="Row limit",
+        description="Use at most so many training rows, drawn by seed, in proportion to the classes",
+    )
 
 
 class PartitionSettings(_Settings):
     """How the data is split into the subsets that get a ticket each."""
 
     by: Literal["class", "attribute", "kmeans", "hdbscan", "quantiles"] = Field("attribute", title="Partition by")
-    column: str | None = Field(None, title="Column", description="The attribute for `attribute` and `quantiles`; empty: the first one there is")
+    column: str | None = Field(
+        None, title="Column", description="The attribute for `attribute` and `quantiles`; empty: the first one there is"
+    )
     k: int = Field(5, ge=2, le=100, title="Number of subsets", description="For k-means and quantiles")
     features: Literal["raw", "pca", "backbone"] = Field(
-        "pca", title="Cluster on", description="raw inputs, their principal components, or the features of a trained dense backbone"
+        "pca",
+        title="Cluster on",
+        description="raw inputs, their principal components, or the features of a trained dense backbone",
     )
     umap: bool = Field(False, title="UMAP before clustering")
-    noise: Literal["nearest", "drop"] = Field("nearest", title="Noise points", description="HDBSCAN: give noise to the nearest cluster, or leave it out")
-    min_size: int = Field(32, ge=2, le=100_000, title="Smallest subset", description="Training rows below which a subset is refused")
+    noise: Literal["nearest", "drop"] = Field(
+        "nearest", title="Noise points", description="HDBSCAN: give noise to the nearest cluster, or leave it out"
+    )
+    min_size: int = Field(
+        32, ge=2, le=100_000, title="Smallest subset", description="Training rows below which a subset is refused"
+    )
 
 
 class ModelSettings(_Settings):
@@ -72,7 +101,9 @@ class ModelSettings(_Settings):
 
     name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp"] = Field("convnet", title="Network")
     width: float = Field(1.0, ge=0.1, le=4.0, title="Width", description="Multiplies the number of channels")
-    stem: Literal["cifar", "imagenet"] = Field("cifar", title="ResNet stem", description="cifar: 3x3, no pooling; imagenet: 7x7, stride 2, pooling")
+    stem: Literal["cifar", "imagenet"] = Field(
+        "cifar", title="ResNet stem", description="cifar: 3x3, no pooling; imagenet: 7x7, stride 2, pooling"
+    )
 
 
 class OptimiserSettings(_Settings):
@@ -86,22 +117,46 @@ class ExtractSettings(_Settings):
 
     score: Score = Field("lamp", title="Pruning score")
     schedule: Literal["one_shot", "fraction", "count"] = Field(
-        "one_shot", title="Schedule", description="one_shot: one cut after one run; fraction, count: rounds with rewinding (the paper)"
+        "one_shot",
+        title="Schedule",
+        description="one_shot: one cut after one run; fraction, count: rounds with rewinding (the paper)",
     )
-    steps: int = Field(280, ge=1, le=1_000_000, title="Steps per round", description="Training steps of a ticket before every cut")
-    fraction: float = Field(0.3, gt=0.0, lt=1.0, title="Fraction per round", description="Share of the kept weights removed in a round")
-    count: int = Field(4096, ge=1, title="Weights per round", description="Number of weights removed in a round (the paper: 4,096)")
-    layer_floor: int = Field(1, ge=0, le=100_000, title="Floor per layer", description="Weights that every layer keeps, whatever the score says")
+    steps: int = Field(
+        280, ge=1, le=1_000_000, title="Steps per round", description="Training steps of a ticket before every cut"
+    )
+    fraction: float = Field(
+        0.3, gt=0.0, lt=1.0, title="Fraction per round", description="Share of the kept weights removed in a round"
+    )
+    count: int = Field(
+        4096, ge=1, title="Weights per round", description="Number of weights removed in a round (the paper: 4,096)"
+    )
+    layer_floor: int = Field(
+        1,
+        ge=0,
+        le=100_000,
+        title="Floor per layer",
+        description="Weights that every layer keeps, whatever the score says",
+    )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
     warm_steps: int = Field(
-        200, ge=0, le=1_000_000, title="Warm start", description="Dense steps over all subsets in turn before theta_0 is frozen (late rewinding); 0: the paper"
+        200,
+        ge=0,
+        le=1_000_000,
+        title="Warm start",
+        description="Dense steps over all subsets in turn before theta_0 is frozen (late rewinding); 0: the paper",
     )
 
 
 class JointSettings(_Settings):
     """Algorithm 2: joint retraining of the shared weights with the masks fixed."""
 
-    steps: int = Field(120, ge=1, le=1_000_000, title="Joint steps", description="Batches per ticket; smaller subsets repeat cyclically")
+    steps: int = Field(
+        120,
+        ge=1,
+        le=1_000_000,
+        title="Joint steps",
+        description="Batches per ticket; smaller subsets repeat cyclically",
+    )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
 
 
@@ -112,7 +167,11 @@ class SharingSettings(_Settings):
     norm_statistics: Literal["shared", "ticket"] = Field("ticket", title="Norm statistics")
     norm_affine: Literal["shared", "ticket"] = Field("shared", title="Norm scale and shift")
     recalibrate_batches: int = Field(
-        12, ge=0, le=10_000, title="Recalibration batches", description="Batches on which norm statistics are re-estimated per ticket after joint training; 0: off"
+        12,
+        ge=0,
+        le=10_000,
+        title="Recalibration batches",
+        description="Batches on which norm statistics are re-estimated per ticket after joint training; 0: off",
     )
 
 
@@ -121,15 +180,43 @@ class Config(_Settings):
 
     preset: str | None = Field(None, title="Preset", description="The preset this started from, for the record")
     mode: Literal["paper"] = Field("paper", title="Mode")
-    task: Task = Field("multiclass", title="Task", description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest")
+    task: Task = Field(
+        "multiclass",
+        title="Task",
+        description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
-    density: float = Field(0.1, gt=0.0, lt=1.0, title="Density", description="Share of the prunable weights that a ticket keeps (1 - sparsity)")
-    denser: tuple[float, ...] = Field((1.0, 0.7, 0.5, 0.35, 0.25, 0.15), title="Denser rungs", description="Densities above the target at which a one-shot extraction is also recorded")
-    lighter: tuple[float, ...] = Field((0.07, 0.05, 0.035, 0.025, 0.015), title="Lighter rungs", description="Densities below the target to which the ranking goes on")
-    threads: int = Field(1, ge=1, le=256, title="CPU threads", description="Results depend on it bit for bit, so it is part of the run")
-    workers: int = Field(2, ge=1, le=64, title="Trainings at a time", description="Independent tickets and methods trained side by side; changes no result")
+    density: float = Field(
+        0.1,
+        gt=0.0,
+        lt=1.0,
+        title="Density",
+        description="Share of the prunable weights that a ticket keeps (1 - sparsity)",
+    )
+    denser: tuple[float, ...] = Field(
+        (1.0, 0.7, 0.5, 0.35, 0.25, 0.15),
+        title="Denser rungs",
+        description="Densities above the target at which a one-shot extraction is also recorded",
+    )
+    lighter: tuple[float, ...] = Field(
+        (0.07, 0.05, 0.035, 0.025, 0.015),
+        title="Lighter rungs",
+        description="Densities below the target to which the ranking goes on",
+    )
+    threads: int = Field(
+        1, ge=1, le=256, title="CPU threads", description="Results depend on it bit for bit, so it is part of the run"
+    )
+    workers: int = Field(
+        2,
+        ge=1,
+        le=64,
+        title="Trainings at a time",
+        description="Independent tickets and methods trained side by side; changes no result",
+    )
     device: Literal["cpu", "cuda"] = Field("cpu", title="Device")
-    controls: tuple[Method, ...] = Field(CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with")
+    controls: tuple[Method, ...] = Field(
+        CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with"
+    )
     data: DataSettings = DataSettings()
     partition: PartitionSettings = PartitionSettings()
     model: ModelSettings = ModelSettings()

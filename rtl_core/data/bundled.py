@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _adult(settings: DataSettings, seed: int) -> Dataset:
 
 def age_groups(age: pd.Series) -> pd.Series:
     """Ordered categories "under 25", "25-34", ..., "65 and over"."""
-    between = [f"{low}-{high - 1}" for low, high in zip(AGE_EDGES, AGE_EDGES[1:], strict=False)]
+    between = [f"{low}-{high - 1}" for low, high in itertools.pairwise(AGE_EDGES)]
     names = [f"under {AGE_EDGES[0]}", *between, f"{AGE_EDGES[-1]} and over"]
     return pd.cut(age, [-np.inf, *AGE_EDGES, np.inf], right=False, labels=names)
 

@@ -42,7 +42,9 @@ def kmeans(points: np.ndarray, train: np.ndarray, settings: PartitionSettings, s
     from sklearn.cluster import KMeans
 
     if settings.k > len(train):
-        raise BadInput(f"{settings.k} clusters cannot be found in {len(train)} training rows; choose a smaller partition.k")
+        raise BadInput(
+            f"{settings.k} clusters cannot be found in {len(train)} training rows; choose a smaller partition.k"
+        )
     model = KMeans(settings.k, n_init=4, random_state=_seed32(seed, "kmeans")).fit(points[train])
     return model.predict(points).astype(np.int64)
 

@@ -135,9 +135,11 @@ def _one_hot(column: pd.Series, train: np.ndarray) -> pd.DataFrame:
     categories = sorted(counts.index)
     if len(categories) > MAX_CATEGORIES:
         ranked = sorted(categories, key=lambda category: (-counts[category], category))
-        categories = sorted(ranked[:MAX_CATEGORIES]) + [OTHER]
+        categories = [*sorted(ranked[:MAX_CATEGORIES]), OTHER]
         texts = texts.where(texts.isin(categories), OTHER)
-    return pd.DataFrame({f"{column.name}={category}": (texts == category).astype(np.float32) for category in categories})
+    return pd.DataFrame(
+        {f"{column.name}={category}": (texts == category).astype(np.float32) for category in categories}
+    )
 
 
 def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:

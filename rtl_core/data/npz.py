@@ -67,7 +67,9 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[in
             raise BadInput(f"array '{member.filename}' has an unknown format version {version}")
         shape, _, dtype = readers[version](file)
         if dtype.hasobject:
-            raise BadInput(f"array '{member.filename}' holds pickled objects, which are never opened; store numbers or texts")
+            raise BadInput(
+                f"array '{member.filename}' holds pickled objects, which are never opened; store numbers or texts"
+            )
         if file.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
             raise BadInput(f"array '{member.filename}' does not hold the values that its header promises")
     return shape, dtype
@@ -76,7 +78,7 @@ def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[in
 def _joined(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """x, y and the split that the archive brings (None for plain x and y)."""
     if "x" in arrays and "y" in arrays:
-        return _aligned(arrays, "x", "y") + (None,)
+        return (*_aligned(arrays, "x", "y"), None)
     parts = [part for part in PARTS if f"x_{part}" in arrays and f"y_{part}" in arrays]
     if "train" not in parts:
         raise BadInput(f"an npz archive needs {_KEYS}; this one holds {', '.join(sorted(arrays)) or 'nothing'}")
@@ -127,7 +129,12 @@ def as_pictures(x: np.ndarray) -> np.ndarray:
 
 
 def _table(
-    x: np.ndarray, codes: np.ndarray, classes: tuple[str, ...], given: np.ndarray | None, settings: DataSettings, seed: int
+    x: np.ndarray,
+    codes: np.ndarray,
+    classes: tuple[str, ...],
+    given: np.ndarray | None,
+    settings: DataSettings,
+    seed: int,
 ) -> Dataset:
     if x.dtype.kind not in "iufb":
         raise BadInput(f"a table's x holds numbers, not {x.dtype}")

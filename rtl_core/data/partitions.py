@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -32,9 +33,7 @@ def split(dataset: Dataset, settings: PartitionSettings, seed: int, features: Fe
 
 def sizes(dataset: Dataset, partition: Partition) -> pd.DataFrame:
     """One row per subset: its name and its number of train, val and test rows."""
-    counts = {
-        part: np.bincount(_assigned(partition, dataset.rows(part)), minlength=partition.k) for part in PARTS
-    }
+    counts = {part: np.bincount(_assigned(partition, dataset.rows(part)), minlength=partition.k) for part in PARTS}
     return pd.DataFrame({"subset": partition.names, **counts})
 
 
@@ -122,7 +121,7 @@ def _number_or_text(value: object) -> str:
 def _range_names(column: str, edges: np.ndarray) -> tuple[str, ...]:
     if len(edges) == 0:
         return (column,)
-    between = [f"{low:g} ≤ {column} < {high:g}" for low, high in zip(edges, edges[1:], strict=False)]
+    between = [f"{low:g} ≤ {column} < {high:g}" for low, high in itertools.pairwise(edges)]
     return (f"{column} < {edges[0]:g}", *between, f"{column} ≥ {edges[-1]:g}")
 
 
@@ -134,9 +133,7 @@ def _assigned(partition: Partition, rows: np.ndarray) -> np.ndarray:
 def _check(dataset: Dataset, partition: Partition, settings: PartitionSettings) -> None:
     advice = _ADVICE[settings.by]
     if not 2 <= partition.k <= MAX_SUBSETS:
-        raise BadInput(
-            f"the partition has {partition.k} subset(s), wanted are 2 to {MAX_SUBSETS}; {advice}"
-        )
+        raise BadInput(f"the partition has {partition.k} subset(s), wanted are 2 to {MAX_SUBSETS}; {advice}")
     table = sizes(dataset, partition)
     for subset, train, val, test in table.sort_values("train", kind="stable").itertuples(index=False):
         if train < settings.min_size:
@@ -146,7 +143,9 @@ def _check(dataset: Dataset, partition: Partition, settings: PartitionSettings) 
             )
         for part, count in (("val", val), ("test", test)):
             if count == 0:
-                raise BadInput(f"subset '{subset}' has {train} training rows but no {part} rows; give more data, or {advice}")
+                raise BadInput(
+                    f"subset '{subset}' has {train} training rows but no {part} rows; give more data, or {advice}"
+                )
 
 
 _ADVICE = {

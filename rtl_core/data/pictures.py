@@ -35,7 +35,13 @@ def from_arrays(
     split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
     return picture_dataset(
-        settings.spec, resized(x[keep], settings.image_size), y[keep], classes, split[keep], licence=licence, notes=notes
+        settings.spec,
+        resized(x[keep], settings.image_size),
+        y[keep],
+        classes,
+        split[keep],
+        licence=licence,
+        notes=notes,
     )
 
 

@@ -38,7 +38,9 @@ def backbone_features(
 
     @torch.no_grad()
     def features(rows: np.ndarray) -> np.ndarray:
-        chunks = [module.features(dataset.inputs(rows[i : i + 128]).to(config.device)) for i in range(0, len(rows), 128)]
+        chunks = [
+            module.features(dataset.inputs(rows[i : i + 128]).to(config.device)) for i in range(0, len(rows), 128)
+        ]
         return torch.cat(chunks).cpu().numpy()
 
     return features

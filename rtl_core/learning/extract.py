@@ -32,7 +32,9 @@ class Ladder:
     rounds: tuple[tuple[Rung, ...], ...]  # per round of training, the rungs cut after it
 
 
-def ladder(settings: ExtractSettings, density: float, n: int, denser: Sequence[float], lighter: Sequence[float]) -> Ladder:
+def ladder(
+    settings: ExtractSettings, density: float, n: int, denser: Sequence[float], lighter: Sequence[float]
+) -> Ladder:
     """Which densities an extraction passes on its way to the target and below.
 
     one_shot cuts every rung from the same trained weights; fraction and count train before every cut
@@ -106,11 +108,23 @@ def extract(
         train_jointly(network, parts, subsets, layout, inputs, here, optimiser, report, journal)
         weights = layout.flatten(parts[0].shared).cpu().numpy()
         for rung in cuts:
-            smaller = prune(weights, mask, kept_count(rung.density, layout.n), settings.score, layout, settings.layer_floor)
+            smaller = prune(
+                weights, mask, kept_count(rung.density, layout.n), settings.score, layout, settings.layer_floor
+            )
             pruned_at[mask & ~smaller] = rung.index
             mask = smaller
             if measure is not None and rung.kind != "lighter":
                 found = {"density": rung.density, **measure(replace(parts[0], mask=mask))}
                 records.append({"rung": rung.index, **found})
-                report(Event("extract", stage.method, here.steps * len(parts), here.steps * len(parts), stage.ticket, round_, found))
+                report(
+                    Event(
+                        "extract",
+                        stage.method,
+                        here.steps * len(parts),
+                        here.steps * len(parts),
+                        stage.ticket,
+                        round_,
+                        found,
+                    )
+                )
     return Extraction(pruned_at, tuple(records))

@@ -18,7 +18,6 @@ from rtl_core.learning.subsets import Subset
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 
-
 BATCH = 64  # statistics of larger batches differ little, and small ones fit the processor's cache
 
 

@@ -30,7 +30,9 @@ class Start:
         """Fresh parts for all subsets: over one shared copy of theta_0, or (imp_multi) over a copy each."""
         common = _copy(self.shared)
         same_buffers = all(b is self.buffers[0] for b in self.buffers)
-        buffers = [_copy(self.buffers[0])] * len(names) if same_buffers and one_network else [_copy(b) for b in self.buffers]
+        buffers = (
+            [_copy(self.buffers[0])] * len(names) if same_buffers and one_network else [_copy(b) for b in self.buffers]
+        )
         return tuple(
             Part(
                 subset=name,

@@ -43,14 +43,22 @@ def ticket_subsets(dataset: Dataset, partition: Partition, task: str) -> tuple[S
     train = dataset.split == "train"
     if task == "multiclass":
         return tuple(
-            Subset(name, (np.flatnonzero(train & (partition.assignment == k)),), _indices(dataset.y), functional.cross_entropy)
+            Subset(
+                name,
+                (np.flatnonzero(train & (partition.assignment == k)),),
+                _indices(dataset.y),
+                functional.cross_entropy,
+            )
             for k, name in enumerate(partition.names)
         )
     in_some = train & (partition.assignment >= 0)
     return tuple(
         Subset(
             name,
-            (np.flatnonzero(in_some & (partition.assignment == k)), np.flatnonzero(in_some & (partition.assignment != k))),
+            (
+                np.flatnonzero(in_some & (partition.assignment == k)),
+                np.flatnonzero(in_some & (partition.assignment != k)),
+            ),
             _is(partition.assignment, k),
             functional.binary_cross_entropy_with_logits,
         )

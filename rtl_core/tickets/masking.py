@@ -34,5 +34,7 @@ def frozen_outside(optimiser: torch.optim.Optimizer, masks: Mapping[torch.Tensor
 def _tensors_of(parameter: torch.Tensor, optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
     """The parameter and the optimiser's averages of the same shape (not its step counter)."""
     state = optimiser.state.get(parameter, {})
-    averages = [state[key] for key in sorted(state) if torch.is_tensor(state[key]) and state[key].shape == parameter.shape]
+    averages = [
+        state[key] for key in sorted(state) if torch.is_tensor(state[key]) and state[key].shape == parameter.shape
+    ]
     return [parameter, *averages]

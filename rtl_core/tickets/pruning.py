@@ -19,7 +19,7 @@ def global_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> n
 
 
 def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
-    """Layer-adaptive magnitude (Lee et al., 2021, eq. 5): w_i^2 over the sum of the kept w_j^2 >= w_i^2 of its layer."""
+    """Layer-adaptive magnitude (Lee et al., 2021, eq. 5): w_i^2 over the sum of its layer's kept w_j^2 >= w_i^2."""
     scores = np.zeros(layout.n)
     for part in layout.slices().values():
         squares = np.where(kept[part], np.square(weights[part], dtype=np.float64), 0.0)
@@ -53,7 +53,9 @@ def kept_count(density: float, n: int) -> int:
     return max(1, round(density * n))
 
 
-def prune(weights: np.ndarray, kept: np.ndarray, keep: int, score: str, layout: Layout, layer_floor: int = 0) -> np.ndarray:
+def prune(
+    weights: np.ndarray, kept: np.ndarray, keep: int, score: str, layout: Layout, layer_floor: int = 0
+) -> np.ndarray:
     """The mask of exactly `keep` weights, a subset of `kept`: those with the highest scores stay.
 
     weights      float (N,) in logical order

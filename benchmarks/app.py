@@ -1,0 +1,108 @@
+"""How fast the app answers: `python -m benchmarks.app` prints a table.
+
+One server and one Chromium in one run: the time from the server's start to the first page, and the time from a
+choice on a page to the page being settled again, on a sample.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from rtl_core.runs.store import project_root, samples
+
+RERUNS = 15
+_STATE = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState"
+_WATCH = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  window.__reruns = []; let began = null;
+  new MutationObserver(() => {
+    if (app.dataset.testScriptState === 'running' && began === null) began = performance.now();
+    if (app.dataset.testScriptState === 'notRunning' && began !== null) {
+      window.__reruns.push(performance.now() - began); began = null;
+    }
+  }).observe(app, { attributes: true, attributeFilter: ['data-test-script-state'] });
+}"""
+
+
+def run() -> dict[str, float]:
+    """Seconds to the first page; median and worst milliseconds of a rerun of each page."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with tempfile.TemporaryDirectory() as runs, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        began = time.perf_counter()
+        server, address = _serve(runs)
+        try:
+            _open(page, address)
+            found = {"first page, s": time.perf_counter() - began}
+            for name, path in (("overview", ""), ("masks", "masks")):
+                times = _rerun_times(page, f"{address}/{path}?run={next(iter(samples()))}")
+                found[f"{name} rerun, median ms"] = statistics.median(times)
+                found[f"{name} rerun, worst ms"] = max(times)
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+            browser.close()
+    return found
+
+
+def _serve(runs: str) -> tuple[subprocess.Popen, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    server = subprocess.Popen(
+        command,
+        cwd=project_root(),
+        env={**os.environ, "RTL_RUNS": runs},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return server, f"http://127.0.0.1:{port}"
+
+
+def _open(page, address: str) -> None:
+    """Loads a page, again and again until the server answers, and waits for its headline."""
+    from playwright.sync_api import Error
+
+    until = time.monotonic() + 60
+    while True:
+        try:
+            page.goto(address)
+            break
+        except Error:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+    page.wait_for_selector("h1")
+
+
+def _rerun_times(page, address: str) -> list[float]:
+    """Milliseconds from running to settled, as the browser sees it, after pressing a ticket's chip; the first is warm-up."""
+    _open(page, address)
+    page.wait_for_function(f"{_STATE} === undefined || ({_STATE})() === 'notRunning'")
+    page.wait_for_timeout(1500)
+    page.evaluate(_WATCH)
+    for _ in range(RERUNS + 1):
+        page.locator(".st-key-ticket button").first.click()
+        page.wait_for_timeout(400)
+    return page.evaluate("() => window.__reruns")[1:]
+
+
+def main() -> None:
+    print("| measured | value |\n|---|---|")
+    for name, value in run().items():
+        print(f"| {name} | {value:.3g} |")
+
+
+if __name__ == "__main__":
+    main()
