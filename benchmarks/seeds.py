@@ -61,8 +61,8 @@ def table(name: str, results: dict[str, dict]) -> str:
         f"# {title}: RTL and its controls over {len(seeds)} seeds",
         "",
         f"`python -m benchmarks.seeds {name}`: preset `{preset_name}`, test split, seeds {', '.join(seeds)} (named",
-        "before they were run; no setting was chosen with them). Difference = RTL minus control, paired by seed, with the 95 %",
-        "interval of a paired t. Steps are gradient steps per subset; all methods start from the same warm start.",
+        "before they were run; no setting was chosen with them). Difference = RTL minus control, paired by seed, with",
+        "the 95 % interval of a paired t. Steps are gradient steps per subset; all methods start from the same warm start.",
         "",
         f"| method | {metric.replace('_', ' ')}, mean | every seed | RTL - method [95 % interval] | ROC AUC "
         "| steps extract + joint | stored weights |",
