@@ -59,6 +59,20 @@ def measure_choice() -> str:
     return labels[label]
 
 
+def detail_choice() -> str:
+    """Which of the detailed charts is drawn; the others cost nothing."""
+    return st.segmented_control(
+        "Details",
+        ["Layer by layer", "Who owns the weights", "Density by density"],
+        default="Layer by layer",
+        required=True,
+        key="detail",
+        bind="query-params",
+        wrap=True,
+        label_visibility="collapsed",
+    )
+
+
 def pair_choice(names: tuple[str, ...], first: tuple[int, int]) -> tuple[int, int] | None:
     """The two tickets to compare, by select boxes or by a click in the matrix; None where it is one ticket twice."""
     left, right = st.columns(2)

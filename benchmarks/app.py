@@ -18,7 +18,6 @@ import time
 from rtl_core.runs.store import project_root, samples
 
 RERUNS = 15
-_STATE = "() => document.querySelector('[data-testid=\"stApp\"]')?.dataset.testScriptState"
 _WATCH = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   window.__reruns = []; let began = null;
@@ -87,9 +86,8 @@ def _open(page, address: str) -> None:
 
 
 def _rerun_times(page, address: str) -> list[float]:
-    """Milliseconds from running to settled, as the browser sees it, after pressing a ticket's chip; the first is warm-up."""
+    """Milliseconds from running to settled, seen by the browser, after a ticket's chip is pressed; one is warm-up."""
     _open(page, address)
-    page.wait_for_function(f"{_STATE} === undefined || ({_STATE})() === 'notRunning'")
     page.wait_for_timeout(1500)
     page.evaluate(_WATCH)
     for _ in range(RERUNS + 1):

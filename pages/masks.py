@@ -27,10 +27,10 @@ headline.title(findings.masks(layer_profile(tickets, rung)), anchor=False)
 masks.overlap_view(tickets, rung, layer, shown)
 
 st.space("small")
-by_layer, by_owner, by_density = st.tabs(["Layer by layer", "Who owns the weights", "Density by density"])
-with by_layer:
+detail = masks.detail_choice()
+if detail == "Layer by layer":
     masks.layers_view(tickets, rung)
-with by_owner:
+elif detail == "Who owns the weights":
     masks.ownership_view(tickets, rung, layer)
-with by_density:
+else:
     masks.rungs_view(run, panels.metric_of(run))

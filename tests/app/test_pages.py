@@ -133,3 +133,18 @@ def test_looking_at_a_run_loads_no_torch(known_run):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("detail", "title"),
+    [
+        ("Layer by layer", "in conv1"),
+        ("Who owns the weights", "of the weights serve no ticket"),
+        ("Density by density", "From 25 % to 10 % density the tickets lose 1.5 points"),
+    ],
+)
+def test_each_detail_of_the_masks_draws_its_chart(known_run, detail, title):
+    app = open_page("masks", run="known-run", detail=detail)
+    assert not app.exception
+    assert title in app.subheader[-1].value
+    assert len(app.get("plotly_chart")) == 1
