@@ -19,7 +19,7 @@ app: .venv/app.done            ## open the app on a bundled sample
 
 test: .venv/dev.done           ## style, the fast tests and, where a Chromium is found, the browser tests
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -m "not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not browser and not gpu"
 	$(BIN)/python -m pytest -q -m browser -rs
 
 test-all: test                 ## also the slow tests

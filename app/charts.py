@@ -126,6 +126,7 @@ def owners(counts: pd.DataFrame, tone: Tone) -> go.Figure:
     )
     figure.update_xaxes(title="tickets that keep the weight", dtick=1 if k <= 20 else None)
     figure.update_yaxes(title="weights (log scale)", type="log", dtick=1)
+    figure.update_yaxes(range=[-0.3, float(np.log10(counts[["weights", "expected"]].to_numpy().max())) + 0.2])
     figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
     return _calm(figure, height=340)
 

@@ -17,7 +17,6 @@ class Tone:
 
     text: str
     muted: str
-    line: str
     surface: str
     diverging: tuple[str, ...]
     sequential: tuple[str, ...]
@@ -26,7 +25,6 @@ class Tone:
 LIGHT = Tone(
     text="#1D2733",
     muted="#5B6673",
-    line="#C9CDC6",
     surface="#FBFBF9",
     diverging=("#6F3B82", "#BFA0CB", "#EEEFEA", "#8FBFCD", "#17586F"),
     sequential=("#F2F6F9", "#C0D8E4", "#72ABC4", "#2F7496", "#15425B"),
@@ -34,7 +32,6 @@ LIGHT = Tone(
 DARK = Tone(
     text="#E4E8EC",
     muted="#A3AEBA",
-    line="#3A4551",
     surface="#12171D",
     diverging=("#CE9ADF", "#74507F", "#252E38", "#3C7F95", "#8CD5EC"),
     sequential=("#1C2530", "#1F4A60", "#2F7496", "#62A9C6", "#B5DCEC"),

@@ -199,7 +199,7 @@ def _kernels(tickets: TicketSet, rung: Rung, i: int, j: int, layer: str, fills: 
         return
     masks = tickets.masks(rung)[:, tickets.layout.slices()[layer]]
     codes = bitmaps.kernels(masks[i], masks[j], shape)
-    st.image(bitmaps.picture(codes, fills, colours.tone().surface, width=520))
+    st.image(bitmaps.picture(codes, fills, colours.tone().surface, width=520 if len(shape) == 4 else 330))
     part = "" if max(shape[:2]) <= bitmaps.SHOWN else f" The first {bitmaps.SHOWN} of each are shown."
     st.caption(f"{findings.short(layer)}: a column is one of {shape[0]} outputs, a row one of {shape[1]} inputs.{part}")
 

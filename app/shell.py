@@ -16,7 +16,7 @@ _STYLE = """<style>
 .lab-head .name { font-weight: 650; font-size: 1.05rem; }
 .lab-head .fact { opacity: .8; }
 .lab-badge { padding: .08rem .55rem; border-radius: 99px; border: 1px solid currentColor; font-size: .8rem; }
-.lab-tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(185px, 1fr)); gap: .8rem; }
+.lab-tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: .8rem; }
 .lab-tile { border: 1px solid rgba(128,138,148,.32); border-radius: 10px; padding: .8rem .95rem .85rem;
   border-top: 4px solid var(--ticket); }
 .lab-tile.chosen { outline: 2px solid var(--ticket); outline-offset: 1px; }

@@ -96,7 +96,8 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def points(difference: float) -> str:
     """A difference of shares, in percentage points with its sign."""
-    return f"{100 * difference:+.1f} points".replace("-", "−")
+    rounded = round(100 * difference, 1)
+    return f"{rounded:+.1f} points".replace("-", "−") if rounded else "0.0 points"
 
 
 def signed(value: float | None) -> str:

@@ -21,6 +21,8 @@ from rtl_core.runs.pipeline import prepare, train
 SEEDS = (11, 12, 13, 14, 15)
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 WITHOUT = ("imp_multi", "imp_multi_full_budget")  # K networks each: left out of the table to keep it short to make
+IN_README = "domains_seeds"
+MARKS = ("<!-- results -->", "<!-- /results -->")
 STUDIES = {
     "domains_seeds": ("domains", "accuracy", "Five domains, ten classes each"),
     "classes_seeds": ("classes", "balanced_accuracy", "Ten one-vs-rest tickets"),
@@ -62,7 +64,8 @@ def table(name: str, results: dict[str, dict]) -> str:
         "",
         f"`python -m benchmarks.seeds {name}`: preset `{preset_name}`, test split, seeds {', '.join(seeds)} (named",
         "before they were run; no setting was chosen with them). Difference = RTL minus control, paired by seed, with",
-        "the 95 % interval of a paired t. Steps are gradient steps per subset; all methods start from the same warm start.",
+        "the 95 % interval of a paired t. Steps are gradient steps per subset; all methods start from the same",
+        "warm start.",
         "",
         f"| method | {metric.replace('_', ' ')}, mean | every seed | RTL - method [95 % interval] | ROC AUC "
         "| steps extract + joint | stored weights |",
@@ -84,12 +87,22 @@ def table(name: str, results: dict[str, dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def into_readme(readme: Path, text: str) -> None:
+    """Puts a study's table between the README's two marks, so that no figure there is typed by hand."""
+    before, _, rest = readme.read_text("utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    readme.write_text(f"{before}{MARKS[0]}\n{rows}\n{MARKS[1]}{after}", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(STUDIES))
     name = parser.parse_args().name
     text = table(name, run(name))
     (RESULTS / f"{name}.md").write_text(text)
+    if name == IN_README:
+        into_readme(RESULTS.parents[1] / "README.md", text)
     print(text)
 
 

@@ -113,7 +113,7 @@ def _total_steps(lab: Experiment) -> int:
 def _only_one_vs_rest(config: Config, k: int) -> str | None:
     if config.task == "one_vs_rest":
         return None
-    return "these tickets tell all classes already; one mask for all of them is imp_single"
+    return "these tickets tell all classes already, so one mask for all of them is the plain one-mask control"
 
 
 CONTROLS: dict[str, Control] = {
