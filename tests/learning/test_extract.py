@@ -1,0 +1,115 @@
+"""Algorithm 1, the ladder of densities and the controls."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from rtl_core.config import CONTROLS as NAMES_OF_CONTROLS
+from rtl_core.config import ExtractSettings
+from rtl_core.learning.controls import CONTROLS, gradient_steps
+from rtl_core.learning.extract import ladder
+from rtl_core.learning.methods import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
+from rtl_core.tickets.pruning import kept_count
+
+SCHEDULES = {
+    "one_shot": {"schedule": "one_shot"},
+    "fraction": {"schedule": "fraction", "fraction": 0.3},
+    "count": {"schedule": "count", "count": 7},
+}
+
+
+def settings(schedule, **more):
+    return {"steps": 3, "warm_steps": 3, "learning_rate": 0.05, **SCHEDULES[schedule], **more}
+
+
+def tickets_of(lab, start=None):
+    start = start or warm_start(lab)
+    return ticket_set(lab, [extract_ticket(lab, start, k, None) for k in range(3)])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("score", ["lamp", "global_magnitude", "layer_magnitude"])
+def test_every_rung_keeps_the_exact_count_and_is_nested(make_lab, schedule, score):
+    lab = make_lab(extract=settings(schedule, score=score))
+    tickets = tickets_of(lab)
+    masks = [tickets.masks(rung) for rung in tickets.rungs]
+    for rung, mask in zip(tickets.rungs, masks, strict=True):
+        assert (mask.sum(axis=1) == kept_count(rung.density, tickets.n)).all()
+    for denser, lighter in zip(masks, masks[1:], strict=False):
+        assert not (lighter & ~denser).any()
+    assert [rung.kind for rung in tickets.rungs].count("target") == 1
+
+
+def test_ladders_known_on_paper():
+    one_shot = ladder(ExtractSettings(**SCHEDULES["one_shot"]), 0.5, 100, (1.0, 0.7), (0.2,))
+    assert [[rung.density for rung in cuts] for cuts in one_shot.rounds] == [[1.0, 0.7, 0.5, 0.2]]
+    count = ladder(ExtractSettings(schedule="count", count=20), 0.5, 100, (), (0.2,))
+    assert [[rung.density for rung in cuts] for cuts in count.rounds] == [[1.0, 0.8], [0.6], [0.5, 0.2]]
+    fraction = ladder(ExtractSettings(schedule="fraction", fraction=0.5), 0.2, 100, (), ())
+    assert [[rung.density for rung in cuts] for cuts in fraction.rounds] == [[1.0, 0.5], [0.25], [0.2]]
+    assert [rung.index for rung in fraction.rungs] == [1, 2, 3, 4]
+
+
+def test_side_by_side_gives_the_same_bits_as_in_turn(make_lab):
+    start = warm_start(make_lab())
+    in_turn = tickets_of(make_lab(), start)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(extract_ticket, make_lab(), start, k, None) for k in range(3)]
+    assert np.array_equal(in_turn.pruned_at, np.stack([job.result().pruned_at for job in jobs]))
+
+
+def test_tickets_differ_between_subsets(make_lab):
+    masks = tickets_of(make_lab()).masks()
+    assert not np.array_equal(masks[0], masks[1])
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
+def test_controls_are_what_they_say(make_lab, task):
+    lab = make_lab(task=task)
+    start = warm_start(lab)
+    tickets = tickets_of(lab, start)
+    masks = tickets.masks()
+    learned = {
+        name: control.learn(lab, start, tickets)
+        for name, control in CONTROLS.items()
+        if control.does_not_apply(lab.config, 3) is None
+    }
+    of = {name: None if one.parts[0].mask is None else [p.mask for p in one.parts] for name, one in learned.items()}
+    for part in lab.layout.slices().values():
+        for random, mask in zip(of["random"], masks, strict=True):
+            assert random[part].sum() == mask[part].sum()
+    assert not np.array_equal(of["random"], masks)
+    assert all(any(np.array_equal(p, m) for m in masks) for p in of["permuted"])
+    assert all(p is not m for p, m in zip(of["permuted"], masks, strict=True))
+    assert np.array_equal(of["permuted"], masks[[1, 2, 0]])
+    assert of["imp_single"][0].sum() == masks[0].sum()
+    assert all(m.sum() == masks.any(axis=0).sum() for m in of["imp_single_union"])
+    assert of["dense"] is None
+    assert np.array_equal(of["imp_multi"], masks)
+    assert len({id(part.shared) for part in learned["imp_multi"].parts}) == 3
+    assert len({id(part.shared) for part in learned["random"].parts}) == 1
+    assert (learned["imp_single"].reads == "argmax") == (task == "one_vs_rest")
+    assert ("imp_single_ovr" in learned) == (task == "one_vs_rest")
+    total = extraction_steps(lab.config, tickets.n) + lab.config.joint.steps
+    assert learned["random_same_total"].steps_joint == learned["dense_same_total"].steps_joint == total
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
+@pytest.mark.parametrize("schedule", ["one_shot", "count"])
+def test_the_length_that_is_announced_is_the_one_that_is_run(make_lab, task, schedule):
+    steps = {}
+
+    def report(event):
+        if event.steps:
+            steps[event.phase, event.method, event.ticket, event.round] = event.step
+
+    chosen = [name for name in NAMES_OF_CONTROLS if schedule == "one_shot" or name != "imp_single_union"]
+    lab = make_lab(report, task=task, extract=settings(schedule), controls=chosen)
+    start = warm_start(lab)
+    tickets = tickets_of(lab, start)
+    learn_tickets(lab, start, "rtl", tickets.masks(), 0, lab.config.joint.steps)
+    for name in chosen:
+        if CONTROLS[name].does_not_apply(lab.config, 3) is None:
+            CONTROLS[name].learn(lab, start, tickets)
+    assert sum(steps.values()) == gradient_steps(lab.config, 3, lab.layout.n)
