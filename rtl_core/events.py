@@ -4,13 +4,16 @@ A training loop knows nothing of files, screens or logging. It calls `report(eve
 is and `journal.mark(...)` after every step; whoever started it decides what to do with either.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import torch
+if TYPE_CHECKING:
+    import torch  # the command line and the app know events, but load torch only where it computes
 
-Tensors = dict[str, torch.Tensor]
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
 
 
 class Stopped(Exception):

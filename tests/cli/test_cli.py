@@ -1,0 +1,214 @@
+"""The command line end to end, on a run small enough to train in seconds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rtl_core import cli
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.store import ask_stop, samples
+
+TINY = [
+    "extract.steps=4",
+    "joint.steps=3",
+    "extract.warm_steps=6",
+    "denser=[1.0]",
+    "lighter=[0.05]",
+    "sharing.recalibrate_batches=1",
+    'controls=["random","imp_single","imp_single_union"]',
+    "partition.min_size=2",
+]
+
+
+@pytest.fixture
+def rtl(capsys, monkeypatch):
+    """Arguments -> (exit code, stdout, stderr) of one call."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["rtl_core", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def tiny(*more: str) -> list[str]:
+    return [part for setting in (*TINY, *more) for part in ("--set", setting)]
+
+
+def document(result: tuple[int, str, str]) -> dict:
+    code, out, err = result
+    assert code == 0, err
+    assert out.count("\n") == 1
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+
+
+def refused(result: tuple[int, str, str]) -> str:
+    code, out, err = result
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err
+    return err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Class folders of JPEG and PNG pictures of mixed size and colour."""
+    root = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    for c, name in enumerate(("cat", "dog", "owl")):
+        (root / name).mkdir()
+        for i in range(24):
+            side = int(generator.integers(20, 50))
+            pixels = generator.integers(0, 120, (side, side + 7, 3)).astype(np.uint8)
+            pixels[:, :, c] = 220
+            picture = Image.fromarray(pixels)
+            picture = picture.convert("L") if i % 5 == 0 else picture
+            picture.save(root / name / f"{i}.{'png' if i % 2 else 'jpg'}")
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def run(rtl, folder, runs) -> str:
+    """The name of a trained run on the pictures; trained once, then reused."""
+    return document(rtl("train", "classes", "--data", f"folder:{folder}", *tiny(), "--runs", runs, "--json"))["run"]
+
+
+def test_class_folders_train_and_the_same_call_reuses(rtl, folder, runs, run):
+    again = document(rtl("train", "classes", "--data", f"folder:{folder}", *tiny(), "--runs", runs, "--json"))
+    assert again["reused"] is True and again["run"] == run
+    shown = document(rtl("show", run, "--runs", runs, "--json"))
+    assert [ticket["name"] for ticket in shown["tickets"]] == ["cat", "dog", "owl"]
+    assert shown["state"] == "done" and shown["task"] == "one_vs_rest" and shown["n_prunable"] > 0
+    assert shown["data"]["input_shape"] == [3, 32, 32]
+
+
+def test_evaluate_has_the_promised_fields(rtl, runs, run):
+    found = document(rtl("evaluate", run, "--runs", runs, "--json"))
+    for ticket in found["tickets"]:
+        assert {"density", "params", "balanced_accuracy", "recall", "precision", "specificity"} <= set(ticket)
+        assert {"roc_auc", "average_precision", "accuracy", "n_pos", "n_neg", "ci"} <= set(ticket)
+        low, high = ticket["ci"]["balanced_accuracy"]
+        assert low <= ticket["balanced_accuracy"] <= high
+    methods = {row["method"]: row for row in found["methods"]}
+    assert set(methods) == {"rtl", "random", "imp_single", "imp_single_union"}
+    assert methods["rtl"]["steps_extract"] == 4 and methods["random"]["steps_extract"] == 0
+    oracle, response = found["routers"]
+    assert (oracle["router"], oracle["uses_label"], oracle["accuracy"]) == ("oracle", True, None)
+    assert (response["router"], response["uses_label"]) == ("max_response", False)
+
+
+def test_measuring_the_same_data_again_gives_the_recorded_figures(rtl, folder, runs, run):
+    recorded = document(rtl("evaluate", run, "--runs", runs, "--json"))
+    measured = document(rtl("evaluate", run, "--data", f"folder:{folder}", "--runs", runs, "--json"))
+    assert measured["tickets"] == recorded["tickets"]
+    assert measured["methods"] == recorded["methods"]
+
+
+def test_similarity_and_runs(rtl, runs, run):
+    found = document(rtl("similarity", run, "--density", "0.05", "--runs", runs, "--json"))
+    assert found["names"] == ["cat", "dog", "owl"] and found["density"] == pytest.approx(0.05)
+    assert np.shape(found["iou"]) == np.shape(found["chance"]) == np.shape(found["excess"]) == (3, 3)
+    assert {"name", "iou_mean", "chance_mean", "density_mean"} <= set(found["layers"][0])
+    assert run in [row["run"] for row in document(rtl("runs", "--runs", runs, "--json"))["runs"]]
+
+
+def test_a_control_that_does_not_apply_gives_its_reason(rtl):
+    rows = document(rtl("evaluate", "domains", "--json"))["methods"]
+    row = next(row for row in rows if row["method"] == "imp_single_ovr")
+    assert row["applies"] is False and row["reason"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_trainings_side_by_side_change_no_bit(rtl, folder, runs, run, tmp_path, workers):
+    more = tiny(f"workers={workers}")
+    other = document(rtl("train", "classes", "--data", f"folder:{folder}", *more, "--runs", tmp_path, "--json"))
+    for file in ("tickets.safetensors", "methods.safetensors"):
+        assert (Path(other["folder"]) / file).read_bytes() == (runs / run / file).read_bytes()
+
+
+def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_path, monkeypatch):
+    half = tmp_path / run
+    half.mkdir()
+    shutil.copy(runs / run / "config.json", half)
+    asked = []
+
+    def stop_once(path, record, append=cli_metric()):
+        append(path, record)
+        if not asked and record["phase"] == "extract":
+            asked.append(ask_stop(half))
+
+    monkeypatch.setattr("rtl_core.runs.reporter.append_metric", stop_once)
+    code, _, err = rtl("train", "--resume", half, "--runs", tmp_path)
+    assert code == 0 and "stopped" in err and asked
+    assert document(rtl("show", half, "--runs", tmp_path, "--json"))["state"] == "stopped"
+    document(rtl("train", "--resume", half, "--runs", tmp_path, "--json"))
+    for file in ("tickets.safetensors", "methods.safetensors"):
+        assert (half / file).read_bytes() == (runs / run / file).read_bytes()
+
+
+def cli_metric():
+    from rtl_core.runs.store import append_metric
+
+    return append_metric
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "nonsense"), "demo"),
+        (("train", "--set", "densty=0.2"), "densty"),
+        (("train", "--set", "density=2"), "density"),
+        (("train", "--set", "density"), "key=value"),
+        (("train", "classes", "--data", "folder:/nowhere/at/all"), "nowhere"),
+        (("train", "classes", "--data", "cloud:x"), "folder:"),
+        (("show", "no-such-run"), "no-such-run"),
+        (("similarity", "domains", "--layer", "conv99"), "conv99"),
+        (("similarity", "domains", "--density", "0"), "density"),
+        (("evaluate", "domains", "--data", "bundled:digits"), "Trouser"),
+        (("dance",), "dance"),
+    ],
+)
+def test_bad_input_is_one_clear_line(rtl, tmp_path, arguments, says):
+    assert says in refused(rtl(*arguments, *(() if arguments == ("dance",) else ("--runs", tmp_path))))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "edited", "zip"])
+def test_a_damaged_checkpoint_is_refused_and_left_alone(rtl, tmp_path, damage):
+    broken = tmp_path / "broken"
+    shutil.copytree(samples()["adult"], broken)
+    file = broken / ("run.json" if damage == "edited" else "tickets.safetensors")
+    content = file.read_bytes()
+    changed = {"truncated": content[:-10], "edited": content.replace(b"0.8", b"0.9", 1), "zip": b"PK\x03\x04" + content[4:]}
+    file.write_bytes(changed[damage])
+    assert file.name in refused(rtl("evaluate", "broken", "--runs", tmp_path))
+    assert file.read_bytes() == changed[damage]
+
+
+def test_a_corrupt_picture_is_named(rtl, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "pictures")
+    (tmp_path / "pictures" / "owl" / "3.png").write_bytes(b"not a picture")
+    said = refused(rtl("train", "classes", "--data", f"folder:{tmp_path / 'pictures'}", *tiny(), "--runs", tmp_path / "r"))
+    assert "3.png" in said
+
+
+def test_samples_open_and_say_what_they_are():
+    for name in ("domains", "fashion10", "adult"):
+        run = load_run(samples()[name])
+        assert run.tickets.k == len(run.info["evaluation"]["tickets"]) >= 5
+        assert sum(file.stat().st_size for file in run.folder.iterdir()) < 4e6

@@ -1,0 +1,75 @@
+"""Imports point down only, and heavy libraries are loaded only where they are used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ("config errors events rng", "data", "models", "tickets", "learning", "routing", "audit", "runs", "cli __main__")
+FLOOR = {room: floor for floor, rooms in enumerate(CORE) for room in rooms.split()}
+HEAVY = {"torch", "umap", "captum", "fairlearn", "sklearn", "numba"}
+SCREEN = {"streamlit", "plotly", "app", "pages"}
+
+
+def imported(path: Path, only_at_import: bool = False) -> set[str]:
+    """Dotted names of the modules that a file imports; `only_at_import`: without those inside functions."""
+    tree = ast.parse(path.read_text("utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    inside = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if only_at_import and (id(node) in inside or id(node) in typing_only):
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def files(*places: str) -> list[Path]:
+    return [path for place in places for path in sorted((ROOT / place).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", files("rtl_core"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_imports_downwards(path):
+    room = path.relative_to(ROOT / "rtl_core").parts[0].removesuffix(".py")
+    for name in imported(path):
+        assert name.split(".")[0] not in SCREEN, f"{path.name} knows a screen: {name}"
+        if name.startswith("rtl_core.") and room != "__init__":
+            other = name.split(".")[1]
+            assert FLOOR.get(other, -1) <= FLOOR[room], f"{room} imports {other}, which stands above it"
+
+
+@pytest.mark.parametrize("path", files("app"), ids=lambda path: path.name)
+def test_the_app_knows_no_page(path):
+    assert not {name for name in imported(path) if name.split(".")[0] in {"pages", "streamlit_app"}}
+
+
+@pytest.mark.parametrize("path", [*files("app", "pages"), ROOT / "streamlit_app.py"], ids=lambda path: path.name)
+def test_no_heavy_library_is_loaded_with_the_app(path):
+    assert not {name for name in imported(path, only_at_import=True) if name.split(".")[0] in HEAVY}
+
+
+def test_masks_and_records_are_read_without_torch():
+    code = (
+        "import sys, rtl_core.cli, rtl_core.tickets.similarity, rtl_core.runs.store, rtl_core.runs.worker;"
+        "from rtl_core.runs.checkpoint import load_run; from rtl_core.runs.store import samples;"
+        "[load_run(folder) for folder in samples().values()];"
+        "print(sorted({'torch', 'umap', 'streamlit'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
