@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from rtl_core.audit.intervals import paired_t
-from rtl_core.config import Config, parse, preset
+from rtl_core.config import CONTROLS, Config, parse, preset
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.runs.pipeline import prepare, train
 
@@ -71,7 +71,7 @@ def table(name: str, results: dict[str, dict]) -> str:
         "| steps extract + joint | stored weights |",
         "|---|---|---|---|---|---|---|",
     ]
-    for method in results[seeds[0]]["methods"]:
+    for method in (m for m in ("rtl", *CONTROLS) if m in results[seeds[0]]["methods"]):
         rows = [results[s]["methods"][method] for s in seeds]
         values = [row[metric] for row in rows]
         difference = "-"

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rtl_core import cli
+from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.store import ask_stop, samples
 
@@ -148,8 +149,8 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
     shutil.copy(runs / run / "config.json", half)
     asked = []
 
-    def stop_once(path, record, append=cli_metric()):
-        append(path, record)
+    def stop_once(path, record):
+        store.append_metric(path, record)
         if not asked and record["phase"] == "extract":
             asked.append(ask_stop(half))
 
@@ -160,12 +161,6 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
     document(rtl("train", "--resume", half, "--runs", tmp_path, "--json"))
     for file in ("tickets.safetensors", "methods.safetensors"):
         assert (half / file).read_bytes() == (runs / run / file).read_bytes()
-
-
-def cli_metric():
-    from rtl_core.runs.store import append_metric
-
-    return append_metric
 
 
 @pytest.mark.parametrize(
@@ -194,16 +189,18 @@ def test_a_damaged_checkpoint_is_refused_and_left_alone(rtl, tmp_path, damage):
     shutil.copytree(samples()["adult"], broken)
     file = broken / ("run.json" if damage == "edited" else "tickets.safetensors")
     content = file.read_bytes()
-    changed = {"truncated": content[:-10], "edited": content.replace(b"0.8", b"0.9", 1), "zip": b"PK\x03\x04" + content[4:]}
-    file.write_bytes(changed[damage])
+    edited, zipped = content.replace(b"0.8", b"0.9", 1), b"PK\x03\x04" + content[4:]
+    changed = {"truncated": content[:-10], "edited": edited, "zip": zipped}[damage]
+    file.write_bytes(changed)
     assert file.name in refused(rtl("evaluate", "broken", "--runs", tmp_path))
-    assert file.read_bytes() == changed[damage]
+    assert file.read_bytes() == changed
 
 
 def test_a_corrupt_picture_is_named(rtl, folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "pictures")
-    (tmp_path / "pictures" / "owl" / "3.png").write_bytes(b"not a picture")
-    said = refused(rtl("train", "classes", "--data", f"folder:{tmp_path / 'pictures'}", *tiny(), "--runs", tmp_path / "r"))
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder, pictures)
+    (pictures / "owl" / "3.png").write_bytes(b"not a picture")
+    said = refused(rtl("train", "classes", "--data", f"folder:{pictures}", *tiny(), "--runs", tmp_path / "r"))
     assert "3.png" in said
 
 

@@ -1,6 +1,7 @@
 """Algorithm 1, the ladder of densities and the controls."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_every_rung_keeps_the_exact_count_and_is_nested(make_lab, schedule, scor
     masks = [tickets.masks(rung) for rung in tickets.rungs]
     for rung, mask in zip(tickets.rungs, masks, strict=True):
         assert (mask.sum(axis=1) == kept_count(rung.density, tickets.n)).all()
-    for denser, lighter in zip(masks, masks[1:], strict=False):
+    for denser, lighter in pairwise(masks):
         assert not (lighter & ~denser).any()
     assert [rung.kind for rung in tickets.rungs].count("target") == 1
 

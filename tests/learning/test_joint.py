@@ -69,7 +69,8 @@ def test_a_step_of_one_ticket_leaves_all_else_bit_identical(make_lab, optimiser)
     updater = make([weight])
     step(updater, mine, True)
     before = weight.detach().clone()
-    averages = {k: v.clone() for k, v in updater.state[weight].items() if torch.is_tensor(v) and v.shape == weight.shape}
+    state = updater.state[weight].items()
+    averages = {key: v.clone() for key, v in state if torch.is_tensor(v) and v.shape == weight.shape}
     step(updater, yours, True)
     assert torch.equal(weight[~yours], before[~yours])
     assert not torch.equal(weight[yours], before[yours])
