@@ -42,9 +42,7 @@ def kmeans(points: np.ndarray, train: np.ndarray, settings: PartitionSettings, s
     from sklearn.cluster import KMeans
 
     if settings.k > len(train):
-        raise BadInput(
-            f"{settings.k} clusters cannot be found in {len(train)} training rows; choose a smaller partition.k"
-        )
+        raise BadInput(f"{len(train)} training rows cannot make {settings.k} clusters; choose a smaller partition.k")
     model = KMeans(settings.k, n_init=4, random_state=_seed32(seed, "kmeans")).fit(points[train])
     return model.predict(points).astype(np.int64)
 
@@ -59,12 +57,12 @@ def hdbscan(points: np.ndarray, train: np.ndarray, settings: PartitionSettings, 
     from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
     fitted = _sample(train, HDBSCAN_ROWS, seed, "hdbscan")
-    smallest = max(2, round(settings.min_size * len(fitted) / len(train)))
-    if smallest > len(fitted):
+    if settings.min_size > len(fitted):
         raise BadInput(
-            f"HDBSCAN cannot find clusters of {smallest} rows in {len(fitted)} training rows; lower partition.min_size"
+            f"HDBSCAN cannot find clusters of {settings.min_size} rows in {len(fitted)} training rows; "
+            "lower partition.min_size"
         )
-    labels = HDBSCAN(min_cluster_size=smallest, copy=True).fit_predict(points[fitted])
+    labels = HDBSCAN(min_cluster_size=settings.min_size, copy=True).fit_predict(points[fitted])
     if labels.max() < 1:
         raise BadInput(
             f"HDBSCAN found {labels.max() + 1} cluster(s), at least 2 are needed; lower partition.min_size, switch "

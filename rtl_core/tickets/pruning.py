@@ -23,9 +23,10 @@ def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
     scores = np.zeros(layout.n)
     for part in layout.slices().values():
         squares = np.where(kept[part], np.square(weights[part], dtype=np.float64), 0.0)
-        order = np.argsort(squares, kind="stable")
-        at_least = np.cumsum(squares[order][::-1])[::-1]
-        scores[part][order] = np.divide(squares[order], at_least, out=np.zeros_like(at_least), where=at_least > 0)
+        ascending = np.sort(squares)
+        sums = np.cumsum(ascending[::-1])[::-1]
+        at_least = sums[np.searchsorted(ascending, squares)]  # from the first of its equals on
+        scores[part] = np.divide(squares, at_least, out=np.zeros_like(squares), where=at_least > 0)
     return scores
 
 
@@ -34,8 +35,7 @@ def layer_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np
     scores = np.zeros(layout.n)
     for part in layout.slices().values():
         magnitudes = np.where(kept[part], np.abs(weights[part]).astype(np.float64), -1.0)
-        ranks = np.empty(magnitudes.size)
-        ranks[np.argsort(magnitudes, kind="stable")] = np.arange(magnitudes.size)
+        ranks = np.searchsorted(np.sort(magnitudes), magnitudes)  # how many are smaller
         removed = int((~kept[part]).sum())
         scores[part] = (ranks - removed + 0.5) / max(1, int(kept[part].sum()))
     return scores

@@ -25,6 +25,16 @@ def test_global_magnitude_by_hand():
     assert np.flatnonzero(prune(weights, ALL, 4, "global_magnitude", LAYOUT)).tolist() == [1, 2, 6, 7]
 
 
+def test_equal_weights_score_the_same_and_the_later_goes_first():
+    assert lamp(np.ones(10), ALL, LAYOUT) == pytest.approx([1 / 6] * 6 + [1 / 4] * 4)
+    kept_of = {score: np.flatnonzero(prune(np.ones(10), ALL, 5, score, LAYOUT)).tolist() for score in SCORES}
+    assert kept_of["global_magnitude"] == [0, 1, 2, 3, 4]
+    assert kept_of["lamp"] == [0, 6, 7, 8, 9]
+    one_layer = Layout(("a",), ((10,),))
+    for score in SCORES:
+        assert np.flatnonzero(prune(np.ones(10), ALL, 4, score, one_layer)).tolist() == [0, 1, 2, 3]
+
+
 def test_ties_break_by_logical_index_whatever_the_memory_format():
     assert np.flatnonzero(prune(np.ones(10), ALL, 4, "global_magnitude", LAYOUT)).tolist() == [0, 1, 2, 3]
     weights = torch.randint(0, 3, (4, 3, 3, 3), generator=torch.Generator().manual_seed(0)).float()
@@ -75,6 +85,13 @@ def test_pruned_weights_never_come_back():
 def test_diverged_weights_are_refused():
     with pytest.raises(BadInput, match="diverged"):
         prune(np.full(10, np.nan), ALL, 4, "lamp", LAYOUT)
+    with pytest.raises(BadInput, match="diverged"):
+        prune(np.r_[np.ones(9), np.inf], ALL, 4, "lamp", LAYOUT)
+
+
+def test_more_weights_than_are_left_cannot_be_kept():
+    with pytest.raises(BadInput, match="only 3 are left"):
+        prune(np.ones(10), np.arange(10) < 3, 4, "lamp", LAYOUT)
 
 
 def test_random_like_has_the_same_count_in_every_layer():

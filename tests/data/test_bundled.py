@@ -1,0 +1,117 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from rtl_core.config import DataSettings
+from rtl_core.data.bundled import ADULT_GROUPS, FILES
+from rtl_core.data.domains import DOMAINS
+from rtl_core.data.sources import load
+
+
+def counts(dataset):
+    return {part: len(dataset.rows(part)) for part in ("train", "val", "test")}
+
+
+def test_fashion_has_ten_classes_equally_often_and_no_picture_in_two_parts(fashion):
+    assert counts(fashion) == {"train": 10_000, "val": 1_000, "test": 2_000}
+    for part, each in (("train", 1_000), ("val", 100), ("test", 200)):
+        assert (np.bincount(fashion.y[fashion.rows(part)]) == each).all()
+    contents = [{picture.tobytes() for picture in fashion.x[fashion.rows(part)]} for part in ("train", "val")]
+    assert not contents[0] & contents[1]
+
+
+def test_fashion_labels_fit_the_pictures(fashion):
+    """The nearest class mean is right for about two thirds of Fashion-MNIST, for a tenth if labels are shifted."""
+    train, test = fashion.rows("train"), fashion.rows("test")
+    pixels = fashion.x.reshape(len(fashion), -1).astype(np.float32)
+    means = np.stack([pixels[train][fashion.y[train] == label].mean(axis=0) for label in range(10)])
+    distances = ((pixels[test][:, None] - means) ** 2).sum(axis=2)
+    assert (distances.argmin(axis=1) == fashion.y[test]).mean() > 0.6
+
+
+def test_the_statistics_are_those_of_the_train_pictures(fashion):
+    train = fashion.x[fashion.rows("train")] / 255
+    assert fashion.mean == pytest.approx((train.mean(),))
+    assert fashion.std == pytest.approx((train.std(),))
+
+
+def test_the_bundled_files_are_small():
+    assert sum(file.stat().st_size for file in FILES.iterdir()) < 6_000_000
+    assert (FILES / "adult.parquet").stat().st_size < 500_000
+
+
+def test_five_domains_hold_the_same_pictures(domains, fashion):
+    x = dict(zip(DOMAINS, np.split(domains.x, 5), strict=True))
+    assert (x["original"] == fashion.x).all()
+    assert (x["rotated"][7, 0] == np.rot90(fashion.x[7, 0])).all()
+    assert (x["inverted"] + fashion.x == 255).all()
+    by_scipy = gaussian_filter(fashion.x[:50].astype(float), sigma=(0, 0, 3**0.5, 3**0.5), mode="nearest")
+    assert np.abs(x["blurred"][:50] - by_scipy).mean() < 1.5
+    # Half of a Gaussian lies within 0.674 deviations of its middle; medium greys are clipped further out only.
+    grey = (fashion.x > 100) & (fashion.x < 155)
+    from_middle = np.abs(x["noisy"].astype(float) - fashion.x)[grey]
+    assert np.median(from_middle) == pytest.approx(0.674 * 0.35 * 255, rel=0.03)
+
+
+def test_copies_of_a_picture_share_unit_split_and_label(domains):
+    for values in (domains.unit, domains.split, domains.y):
+        assert (values.reshape(5, -1) == values[: len(values) // 5]).all()
+    assert domains.attributes["domain"].value_counts().to_dict() == dict.fromkeys(DOMAINS, 13_000)
+
+
+def test_the_limit_of_domains_counts_all_copies():
+    few = load(DataSettings(spec="bundled:domains", limit=500), seed=3)
+    assert counts(few)["train"] == 500
+    assert (few.unit.reshape(5, -1) == few.unit[: len(few) // 5]).all()
+
+
+def test_digits():
+    digits = load(DataSettings(spec="bundled:digits"), seed=0)
+    assert digits.input_shape == (1, 8, 8) and len(digits) == 1797 and digits.x.max() == 255
+    assert digits.fingerprint == load(DataSettings(spec="bundled:digits"), seed=1).fingerprint
+
+
+def test_pictures_are_resized_on_request():
+    assert load(DataSettings(spec="bundled:digits", image_size=16), seed=0).input_shape == (1, 16, 16)
+
+
+def test_adult_has_all_rows_in_their_original_split(adult):
+    raw = pd.read_parquet(FILES / "adult.parquet")
+    assert len(adult) == 48_842 and len(adult.rows("test")) == 16_281
+    assert adult.classes == ("<=50K", ">50K")
+    assert (adult.y == (raw["income"] == ">50K")).all()
+    assert tuple(adult.attributes) == ADULT_GROUPS
+
+
+def test_adult_keeps_missing_as_a_category_and_leaves_the_survey_weight_out(adult):
+    assert not {"fnlwgt", "age_group", "income", "split"} & set(adult.sources)
+    assert adult.x[:, adult.features.index("native-country=missing")].sum() == 857
+    assert (adult.attributes["native-country"] == "missing").sum() == 857
+    assert len(adult.features) == len(adult.sources) == adult.x.shape[1]
+
+
+def test_adult_is_standardised_with_the_train_rows(adult):
+    age = adult.x[:, adult.features.index("age")]
+    assert age[adult.rows("train")].mean() == pytest.approx(0, abs=1e-5)
+    assert age[adult.rows("train")].std() == pytest.approx(1, abs=1e-5)
+    assert np.corrcoef(age, adult.attributes["age"])[0, 1] == pytest.approx(1)
+
+
+def test_age_groups_begin_at_their_edges(adult):
+    by_group = adult.attributes.groupby("age_group", observed=True)["age"].agg(["min", "max"])
+    assert by_group.loc["25-34"].tolist() == [25, 34]
+    assert by_group.loc["under 25", "max"] == 24 and by_group.loc["65 and over", "min"] == 65
+
+
+def test_a_dropped_group_is_an_attribute_but_no_feature():
+    adult = load(DataSettings(spec="bundled:adult", drop=("sex",), limit=200), seed=0)
+    assert "sex" in adult.attributes and "sex" not in adult.sources
+    assert len(adult.rows("train")) == 200
+
+
+def test_fingerprints_do_not_change_unnoticed(fashion, domains, adult):
+    """Runs are named after them: a new value means new data."""
+    assert fashion.fingerprint == "1779608e0a3f79301164608111b81e0a"
+    assert domains.fingerprint == "7ffbf3f6e949771de125a7bdd8507e86"
+    assert adult.fingerprint == "836a4459435d6b02e0b458ef852a2623"
