@@ -1,7 +1,7 @@
 """Norm statistics re-estimated for one ticket: the largest single factor in the figures.
 
 Running averages that were updated while other tickets trained the shared weights describe none of
-them; without this step the ranking of methods is noise (docs/defaults.md has the measurement).
+them; without this step the ranking of methods is noise (docs/results/defaults.md has the measurement).
 """
 
 from __future__ import annotations
