@@ -157,7 +157,8 @@ def main() -> None:
         raise SystemExit(130) from None
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")):  # a verb, an option or a value it does not know
-            _fail(error.format_message() if hasattr(error, "format_message") else str(error))
+            said = error.format_message() if hasattr(error, "format_message") else str(error)
+            _fail(said or "no verb given; `python -m rtl_core --help` lists them")
         raise
 
 
@@ -169,21 +170,30 @@ def _fail(sentence: str) -> None:
 def _root(runs: Path | None) -> Path:
     from rtl_core.runs import store
 
+    if runs is not None and runs.exists() and not runs.is_dir():
+        raise BadInput(f"--runs {runs}: a folder is wanted, this is a file")
     return runs if runs is not None else store.project_runs()
 
 
 def _config(preset: str | None, file: Path | None, data: str | None, assignments: list[str] | None) -> settings.Config:
     values = settings.preset(preset) if preset else {}
     if file is not None:
-        try:
-            values |= json.loads(file.read_text("utf-8"))
-        except (OSError, ValueError, TypeError) as error:
-            raise BadInput(f"--config {file}: not a readable JSON object of settings ({error})") from None
+        values = settings.merged(values, _settings_file(file))
     if data is not None:
         values = settings.with_setting(values, f"data.spec={json.dumps(data)}")
     for assignment in assignments or []:
         values = settings.with_setting(values, assignment)
     return settings.parse(values)
+
+
+def _settings_file(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"--config {file}: not a readable JSON object of settings ({error})") from None
+    if not isinstance(values, dict):
+        raise BadInput(f'--config {file}: a JSON object of settings is wanted, such as {{"density": 0.1}}')
+    return values
 
 
 def _described(model: Any, prefix: str = "") -> list[dict[str, Any]]:

@@ -259,6 +259,16 @@ def _fields_beside(loc: tuple) -> list[str]:
     return list(model.model_fields)
 
 
+def merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`values` with those of `over` in their place; groups are merged setting by setting."""
+    groups = {
+        key: {**values[key], **group}
+        for key, group in over.items()
+        if isinstance(group, dict) and isinstance(values.get(key), dict)
+    }
+    return {**values, **over, **groups}
+
+
 def with_setting(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     """`values` with one `key=value` applied; dots reach into groups, values are JSON or plain text."""
     key, equals, text = assignment.partition("=")

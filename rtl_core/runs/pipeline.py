@@ -19,6 +19,7 @@ from rtl_core.config import Config
 from rtl_core.data import partitions, sources
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
 from rtl_core.events import Event, Journal, Report, Tensors
 from rtl_core.learning.backbone import backbone_features
 from rtl_core.learning.controls import CONTROLS, gradient_steps
@@ -75,6 +76,8 @@ class Outcome:
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
     """Data, partition and networks of a run; raises BadInput where they do not fit together."""
     torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise BadInput("setting 'device': this machine has no CUDA device that PyTorch can use; take cpu")
     dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
     features = None
     if config.partition.by in ("kmeans", "hdbscan") and config.partition.features == "backbone":

@@ -22,21 +22,20 @@ from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoin
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.status import effective_status
-from rtl_core.runs.store import create_run, read_config
+from rtl_core.runs.store import create_run, read_config, run_state
 
 
 def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:
     """Trains a config into a run folder below `root`: the JSON document of `train`."""
     dataset = sources.load(config.data, config.seed)
-    folder, existed = create_run(config, dataset.fingerprint, root, again)
-    status = effective_status(folder) if existed else None
-    if status is not None and status.state == "done":
-        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True}
+    folder, _ = create_run(config, dataset.fingerprint, root, again)
     return train_folder(folder, report, dataset)
 
 
 def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None = None) -> dict[str, Any]:
-    """Trains the run in `folder` from where its journal is, or from the start."""
+    """Trains the run in `folder` from where its journal is, or from the start; a finished one is left as it is."""
+    if run_state(folder) == "done":
+        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True}
     config, began = read_config(folder), time.monotonic()
     journal = FileJournal(folder)
     with StatusReporter(folder) as status:

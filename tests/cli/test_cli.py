@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ from PIL import Image
 from rtl_core import cli
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
-from rtl_core.runs.store import ask_stop, samples
+from rtl_core.runs.store import ask_stop, project_root, samples
 
 TINY = [
     "extract.steps=4",
@@ -92,9 +95,13 @@ def run(rtl, folder, runs) -> str:
 
 def test_class_folders_train_and_the_same_call_reuses(rtl, folder, runs, run):
     again = document(rtl("train", "classes", "--data", f"folder:{folder}", *tiny(), "--runs", runs, "--json"))
-    assert again["reused"] is True and again["run"] == run
+    assert (again["run"], again["folder"], again["reused"]) == (run, str(runs / run), True)
     shown = document(rtl("show", run, "--runs", runs, "--json"))
     assert [ticket["name"] for ticket in shown["tickets"]] == ["cat", "dog", "owl"]
+    for ticket in shown["tickets"]:
+        assert ticket["subset"] == ticket["name"] and ticket["density"] == ticket["params"] / shown["n_prunable"]
+        assert ticket["density"] == pytest.approx(0.1, rel=1e-3)
+    assert {"mode", "model", "config"} <= set(shown)
     assert shown["state"] == "done" and shown["task"] == "one_vs_rest" and shown["n_prunable"] > 0
     assert shown["data"]["input_shape"] == [3, 32, 32]
 
@@ -129,10 +136,21 @@ def test_similarity_and_runs(rtl, runs, run):
     assert run in [row["run"] for row in document(rtl("runs", "--runs", runs, "--json"))["runs"]]
 
 
+@pytest.mark.slow
+def test_the_demo_prints_its_figures_beside_those_to_expect(rtl, tmp_path):
+    found = document(rtl("demo", *tiny("data.limit=500"), "--runs", tmp_path, "--json"))
+    assert {"run", "seconds", "tickets", "methods", "routers"} <= set(found) and found["reused"] is False
+    measured = {row["method"] for row in found["methods"]}
+    assert measured == {"rtl", "random", "imp_single", "imp_single_union"}
+    assert measured <= {row["method"] for row in found["expected"]["methods"]}
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in found["expected"]["methods"])
+
+
 def test_a_control_that_does_not_apply_gives_its_reason(rtl):
     rows = document(rtl("evaluate", "domains", "--json"))["methods"]
     row = next(row for row in rows if row["method"] == "imp_single_ovr")
     assert row["applies"] is False and row["reason"]
+    assert row.get("accuracy") is None and row.get("balanced_accuracy") is None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -163,13 +181,77 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
         assert (half / file).read_bytes() == (runs / run / file).read_bytes()
 
 
+def test_killed_by_sigkill_and_resumed_equals_uninterrupted(rtl, runs, run, tmp_path):
+    """Killed after the warm start and two tickets: what is finished is kept, the rest is done again to the same bits."""
+    killed = tmp_path / run
+    killed.mkdir()
+    shutil.copy(runs / run / "config.json", killed)
+    process = started("train", "--resume", killed, "--runs", tmp_path)
+    wait_for_stages(killed, 3, process)
+    process.kill()
+    process.communicate()
+    assert not (killed / "tickets.safetensors").exists()
+    assert document(rtl("show", killed, "--runs", tmp_path, "--json"))["state"] == "stopped"
+    document(rtl("train", "--resume", killed, "--runs", tmp_path, "--json"))
+    for file in ("tickets.safetensors", "methods.safetensors"):
+        assert (killed / file).read_bytes() == (runs / run / file).read_bytes()
+
+
+def started(*arguments: object) -> subprocess.Popen:
+    command = [sys.executable, "-m", "rtl_core", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=project_root(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+
+
+def wait_for_stages(folder: Path, count: int, process: subprocess.Popen) -> None:
+    until = time.monotonic() + 120
+    while len(list((folder / "resume").glob("*.safetensors"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, f"fewer than {count} stages were kept in time"
+        time.sleep(0.002)
+
+
+def test_resuming_a_finished_run_leaves_it_as_it_is(rtl, runs, run):
+    before = {file: file.stat().st_mtime_ns for file in (runs / run).iterdir()}
+    again = document(rtl("train", "--resume", run, "--runs", runs, "--json"))
+    assert (again["run"], again["reused"]) == (run, True)
+    assert {file: file.stat().st_mtime_ns for file in (runs / run).iterdir()} == before
+
+
+def test_a_settings_file_goes_over_the_preset_setting_by_setting(rtl, folder, runs, run, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"partition": {"min_size": 2}, "joint": {"steps": 3}}))
+    more = [part for setting in TINY if not setting.startswith(("joint", "partition")) for part in ("--set", setting)]
+    arguments = ("--config", file, "--data", f"folder:{folder}", *more, "--runs", runs, "--json")
+    assert document(rtl("train", "classes", *arguments))["run"] == run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("show", "domains"), "bundled:domains"),
+        (("evaluate", "domains"), "min_entropy"),
+        (("similarity", "domains"), "iou mean"),
+        (("runs",), "fashion10"),
+        (("settings",), "extract.steps"),
+    ],
+)
+def test_without_json_people_get_a_table(rtl, arguments, says):
+    code, out, err = rtl(*arguments)
+    assert (code, err) == (0, "") and says in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("train", "nonsense"), "demo"),
         (("train", "--set", "densty=0.2"), "densty"),
         (("train", "--set", "density=2"), "density"),
+        (("train", "--set", "density=0"), "density"),
+        (("train", "--set", "density=NaN"), "density"),
         (("train", "--set", "density"), "key=value"),
+        (("train", "--config", "/nowhere.json"), "nowhere.json"),
         (("train", "classes", "--data", "folder:/nowhere/at/all"), "nowhere"),
         (("train", "classes", "--data", "cloud:x"), "folder:"),
         (("show", "no-such-run"), "no-such-run"),
@@ -180,7 +262,37 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
     ],
 )
 def test_bad_input_is_one_clear_line(rtl, tmp_path, arguments, says):
-    assert says in refused(rtl(*arguments, *(() if arguments == ("dance",) else ("--runs", tmp_path))))
+    assert says in refused(rtl(*arguments, *(() if arguments == ("dance",) else ("--runs", tmp_path, "--json"))))
+
+
+def test_bad_input_to_the_program_itself():
+    process = started("dance")
+    out, err = process.communicate(timeout=60)
+    assert "dance" in refused((process.returncode, out, err))
+
+
+def test_a_file_where_the_runs_should_be(rtl, tmp_path):
+    (tmp_path / "runs").write_text("")
+    assert "folder" in refused(rtl("runs", "--runs", tmp_path / "runs", "--json"))
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000, '[["density", 0.2]]'])
+def test_a_settings_file_that_holds_no_settings(rtl, tmp_path, content):
+    file = tmp_path / "mine.json"
+    file.write_text(content)
+    assert "mine.json" in refused(rtl("train", "--config", file, "--runs", tmp_path, "--json"))
+
+
+def test_a_device_that_is_not_there(rtl, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ("--data", f"folder:{folder}", *tiny("device=cuda"), "--runs", tmp_path, "--json")
+    assert "CUDA" in refused(rtl("train", "classes", *arguments))
+
+
+def test_one_class_is_nothing_to_tell_apart(rtl, folder, tmp_path):
+    shutil.copytree(folder / "cat", tmp_path / "pictures" / "cat")
+    data = f"folder:{tmp_path / 'pictures'}"
+    assert "1 class" in refused(rtl("train", "classes", "--data", data, *tiny(), "--runs", tmp_path / "r", "--json"))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited", "zip"])
@@ -192,7 +304,7 @@ def test_a_damaged_checkpoint_is_refused_and_left_alone(rtl, tmp_path, damage):
     edited, zipped = content.replace(b"0.8", b"0.9", 1), b"PK\x03\x04" + content[4:]
     changed = {"truncated": content[:-10], "edited": edited, "zip": zipped}[damage]
     file.write_bytes(changed)
-    assert file.name in refused(rtl("evaluate", "broken", "--runs", tmp_path))
+    assert file.name in refused(rtl("evaluate", "broken", "--runs", tmp_path, "--json"))
     assert file.read_bytes() == changed
 
 
@@ -200,7 +312,7 @@ def test_a_corrupt_picture_is_named(rtl, folder, tmp_path):
     pictures = tmp_path / "pictures"
     shutil.copytree(folder, pictures)
     (pictures / "owl" / "3.png").write_bytes(b"not a picture")
-    said = refused(rtl("train", "classes", "--data", f"folder:{pictures}", *tiny(), "--runs", tmp_path / "r"))
+    said = refused(rtl("train", "classes", "--data", f"folder:{pictures}", *tiny(), "--runs", tmp_path / "r", "--json"))
     assert "3.png" in said
 
 
