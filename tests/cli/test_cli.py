@@ -182,7 +182,7 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
 
 
 def test_killed_by_sigkill_and_resumed_equals_uninterrupted(rtl, runs, run, tmp_path):
-    """Killed after the warm start and two tickets: what is finished is kept, the rest is done again to the same bits."""
+    """Killed after the warm start and two tickets: what is finished is kept, the rest is redone to the same bits."""
     killed = tmp_path / run
     killed.mkdir()
     shutil.copy(runs / run / "config.json", killed)
