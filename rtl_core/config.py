@@ -226,7 +226,7 @@ class Config(_Settings):
     sharing: SharingSettings = SharingSettings()
 
     @model_validator(mode="after")
-    def _rungs_on_their_side(self) -> "Config":
+    def _rungs_are_densities(self) -> "Config":
         for name, rungs in (("denser", self.denser), ("lighter", self.lighter)):
             if any(not 0 < d <= 1 for d in rungs):
                 raise ValueError(f"{name}: densities lie in (0, 1]")

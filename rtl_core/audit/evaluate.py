@@ -11,7 +11,6 @@ import torch
 
 from rtl_core.audit.intervals import bootstrap_ratios, wilson
 from rtl_core.audit.metrics import binary_metrics, json_number, multiclass_metrics
-from rtl_core.config import Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.parts import Learned, Part, as_module
@@ -148,16 +147,16 @@ def _hits(asked: Questions, k: int, logits: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def routers(
-    asked: Questions, partition: Partition, all_logits: np.ndarray, flops: int, config: Config
+    asked: Questions, partition: Partition, all_logits: np.ndarray, task: str
 ) -> list[dict[str, Any]]:
     """Every router that needs nothing trained, on the RTL tickets.
 
     all_logits  (K, n, outputs): each ticket's answer to every row
-    flops       executed by one forward pass; asking all K tickets costs K - 1 passes more than one answer
+    Asking all K tickets costs K - 1 forward passes more than one answer.
     """
     k = len(asked.names)
     given = _router(asked, "oracle" if partition.by == "class" else "context", partition.uses_label, 0.0)
-    if config.task == "one_vs_rest":
+    if task == "one_vs_rest":
         choice = all_logits[:, :, 0].argmax(axis=0)
         figures = _routed(asked, choice, choice == asked.subset, asked.subset)
         return [

@@ -20,7 +20,7 @@ from rtl_core.data import partitions, sources
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.events import Event, Journal, Report, Tensors
+from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
 from rtl_core.learning.backbone import backbone_features
 from rtl_core.learning.controls import CONTROLS, gradient_steps
 from rtl_core.learning.extract import Measure
@@ -225,12 +225,11 @@ def evaluate(setting: Setting, tickets: TicketSet, learned: dict[str, Learned], 
         if reason is not None:
             methods.append({"method": method, "applies": False, "reason": reason})
     everyone = _answers_of_all(setting, learned["rtl"], asked, outputs["rtl"])
-    flops = forward_cost(setting.network).flops_executed
     return {
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": audit.routers(asked, setting.partition, everyone, flops, config),
+        "routers": audit.routers(asked, setting.partition, everyone, config.task),
     }
 
 
@@ -321,8 +320,6 @@ def estimate(config: Config) -> dict[str, Any]:
 
     Clusters on a backbone's features need that backbone trained first, so their subsets are not known yet.
     """
-    from rtl_core.events import MemoryJournal, silent
-
     if config.partition.features == "backbone" and config.partition.by in ("kmeans", "hdbscan"):
         quick = config.partition.model_copy(update={"features": "pca"})
         config = config.model_copy(update={"partition": quick})

@@ -60,36 +60,33 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
     """The JSON document of `evaluate`: as recorded on the run's test split, or measured on other data."""
     if spec is None:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
-    setting, split = _on_other_data(run, spec)
-    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run), split)}
+    setting = _on_other_data(run, spec)
+    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run))}
 
 
-def _on_other_data(run: Run, spec: str) -> tuple[pipeline.Setting, str]:
+def _on_other_data(run: Run, spec: str) -> pipeline.Setting:
     """The run's networks over another data set, prepared as the training data were."""
     trained = run.info["data"]
     settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})
     dataset = sources.load(settings, run.config.seed)
-    if dataset.fingerprint == trained["fingerprint"]:
-        split = "test"
-    elif dataset.kind == "table":
+    same_data = dataset.fingerprint == trained["fingerprint"]
+    if dataset.kind == "table" and not same_data:
         raise BadInput(
             "tickets for tables can be evaluated on their own data only: another table would be scaled by its own "
             "statistics, not by those that the tickets were trained with"
         )
-    else:
-        split = "all"
     if list(dataset.input_shape) != trained["input_shape"]:
         raise BadInput(f"the run takes inputs of shape {trained['input_shape']}, '{spec}' has {list(dataset.input_shape)}")
     if list(dataset.classes) != trained["classes"]:
         raise BadInput(f"the run tells {', '.join(trained['classes'])} apart; '{spec}' has {', '.join(dataset.classes)}")
     dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
-    if split == "all":  # none of these rows was trained on: all of them count
+    if not same_data:  # none of these rows was trained on: all of them count
         dataset = replace(dataset, split=np.full(len(dataset), "test"))
     outputs = 1 if run.config.task == "one_vs_rest" else len(dataset.classes)
     network = build(run.config.model, dataset.input_shape, outputs, run.config.seed)
     one_network = build(run.config.model, dataset.input_shape, run.tickets.k, run.config.seed) if outputs == 1 else None
     partition = _same_partition(run, dataset)
-    return pipeline.Setting(run.config, dataset, partition, network, one_network, run.tickets.layout), "test"
+    return pipeline.Setting(run.config, dataset, partition, network, one_network, run.tickets.layout)
 
 
 def _resized(run: Run) -> dict[str, int]:
