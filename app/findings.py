@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from app import words
-from rtl_core.tickets.similarity import ChanceInterval, Similarity
+from rtl_core.tickets.chance import ChanceInterval, holm
+from rtl_core.tickets.similarity import Similarity
 
 LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
 
@@ -111,16 +112,9 @@ def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
 def beyond_chance(found: Similarity, chance: ChanceInterval) -> tuple[int, int, int]:
     """Pairs whose overlap is above, and below, chance (Holm over all pairs), and pairs where that is defined."""
     i, j = np.triu_indices(len(found.names), 1)
-    p, z = chance.p[i, j], chance.z[i, j]
-    defined = ~np.isnan(p)
-    if not defined.any():
-        return 0, 0, 0
-    p, z = p[defined], z[defined]
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted, z = holm(chance.p[i, j]), chance.z[i, j]
     significant = adjusted < LEVEL
-    return int((significant & (z > 0)).sum()), int((significant & (z < 0)).sum()), len(p)
+    return int((significant & (z > 0)).sum()), int((significant & (z < 0)).sum()), int((~np.isnan(adjusted)).sum())
 
 
 def masks(profile: pd.DataFrame) -> str:

@@ -10,7 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from app import bitmaps, charts, colours, findings, panels, words
-from rtl_core.tickets.similarity import Similarity, chance_interval, layer_profile, ownership, pair, similarity
+from rtl_core.tickets.chance import chance_interval
+from rtl_core.tickets.overlap import overlap
+from rtl_core.tickets.sharing import ownership
+from rtl_core.tickets.similarity import Similarity, layer_profile, pair, similarity
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 if TYPE_CHECKING:
@@ -83,7 +86,7 @@ def pair_choice(names: tuple[str, ...], first: tuple[int, int]) -> tuple[int, in
 
 def first_pair(tickets: TicketSet) -> tuple[int, int]:
     """The pair that shares most beyond chance at the target: where a reader looks first."""
-    excess = np.triu(np.nan_to_num(similarity(tickets).excess, nan=-1.0), 1)
+    excess = np.triu(np.nan_to_num(similarity(overlap(tickets)).excess, nan=-1.0), 1)
     excess[np.tril_indices(tickets.k)] = -2.0
     i, j = np.unravel_index(int(excess.argmax()), excess.shape)
     return int(i), int(j)
@@ -153,7 +156,7 @@ def pairs_frame(found: Similarity) -> pd.DataFrame:
 def pair_picture(tickets: TicketSet, rung: Rung, i: int, j: int, layer: str | None) -> None:
     """The pair in one sentence, and the kernels of the chosen layer in three colours."""
     a, b = tickets.names[i], tickets.names[j]
-    total = pair(tickets, a, b, rung).iloc[-1]
+    total = pair(overlap(tickets, rung), a, b).iloc[-1]
     st.subheader(findings.pair_title(a, b, total), anchor=False)
     palette, tone = colours.of_tickets(tickets.k), colours.tone()
     fills = (tone.diverging[2], palette[i], palette[j], tone.text)
@@ -165,7 +168,7 @@ def pair_picture(tickets: TicketSet, rung: Rung, i: int, j: int, layer: str | No
 def pair_numbers(tickets: TicketSet, rung: Rung, i: int, j: int) -> None:
     """Shared, only A, only B per layer, as counts and shares."""
     a, b = tickets.names[i], tickets.names[j]
-    table = pair(tickets, a, b, rung)
+    table = pair(overlap(tickets, rung), a, b)
     st.dataframe(_pair_table(table, a, b), hide_index=True)
     panels.reading(
         f"Counts of weights; “shared, of {a}” is the share of {a}'s weights that {b} keeps too.", table, "pair"
@@ -210,7 +213,7 @@ def _key(fills: dict[str, str]) -> None:
 
 
 def layers_view(tickets: TicketSet, rung: Rung) -> None:
-    layers = layer_profile(tickets, rung)
+    layers = layer_profile(overlap(tickets, rung))
     panels.chart(
         findings.masks(layers),
         charts.profile(layers, colours.tone()),
@@ -272,11 +275,12 @@ def rungs_title(records: pd.DataFrame, target: Rung, metric: str) -> str:
 
 def overlap_view(tickets: TicketSet, rung: Rung, layer: str | None, shown: str) -> None:
     """The matrix with the chosen pair's picture beside it, and the pair's numbers below."""
-    found = similarity(tickets, rung, layer)
+    counts = overlap(tickets, rung).only(None if layer is None else [layer])
+    found = similarity(counts)
     first = first_pair(tickets)
     left, right = st.container(key="overlap").columns([6, 5], gap="large")
     with left:
-        title = findings.matrix_title(found, chance_interval(tickets, rung, layer))
+        title = findings.matrix_title(found, chance_interval(counts))
         matrix(found, shown, current_pair(tickets.names, first), title)
     with right:
         chosen = pair_choice(tickets.names, first)

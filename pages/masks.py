@@ -9,6 +9,7 @@ shell.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import findings, masks, panels  # noqa: E402
+from rtl_core.tickets.overlap import overlap  # noqa: E402
 from rtl_core.tickets.similarity import layer_profile  # noqa: E402
 
 run = panels.require_run()
@@ -22,7 +23,7 @@ with layers:
     layer = masks.layer_choice(tickets)
 with measure:
     shown = masks.measure_choice()
-headline.title(findings.masks(layer_profile(tickets, rung)), anchor=False)
+headline.title(findings.masks(layer_profile(overlap(tickets, rung))), anchor=False)
 
 masks.overlap_view(tickets, rung, layer, shown)
 

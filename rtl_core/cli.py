@@ -123,12 +123,13 @@ def similarity(
 ) -> None:
     """Overlap of the tickets against chance, overall and per layer."""
     from rtl_core.runs import store, training
+    from rtl_core.tickets.overlap import overlap
     from rtl_core.tickets.similarity import as_json as similarity_json
 
     tickets = training.open_run(store.find_run(run, _root(runs))).tickets
     if density is not None and not 0 < density <= 1:
         raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
-    document = similarity_json(tickets, None if density is None else tickets.rung_at(density), layer)
+    document = similarity_json(overlap(tickets, None if density is None else tickets.rung_at(density)), layer)
     _say(document, as_json, lambda d: _table(d["layers"], ("name", "iou_mean", "chance_mean", "density_mean")))
 
 

@@ -54,10 +54,11 @@ class TicketSet:
     def target(self) -> Rung:
         return next(rung for rung in self.rungs if rung.kind == "target")
 
-    def masks(self, rung: Rung | None = None) -> np.ndarray:
-        """bool (K, N): what each ticket keeps at a rung (the target unless said)."""
+    def masks(self, rung: Rung | None = None, part: slice = slice(None)) -> np.ndarray:
+        """bool (K, N): what each ticket keeps at a rung (the target unless said); `part`: of a stretch of weights."""
         index = (rung or self.target).index
-        return (self.pruned_at == KEPT) | (self.pruned_at > index)
+        pruned_at = self.pruned_at[:, part]
+        return (pruned_at == KEPT) | (pruned_at > index)
 
     def densities(self, rung: Rung | None = None) -> np.ndarray:
         """(K,) share of the N weights that each ticket keeps."""

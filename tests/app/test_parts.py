@@ -9,7 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from app import bitmaps, colours, findings, forms, words
 from rtl_core.config import Config, parse
-from rtl_core.tickets.similarity import chance_interval, similarity
+from rtl_core.tickets.chance import chance_interval
+from rtl_core.tickets.overlap import overlap
+from rtl_core.tickets.similarity import similarity
 
 
 def every_setting() -> set[str]:
@@ -75,8 +77,8 @@ def test_a_lead_is_not_claimed_where_there_is_none():
 
 def test_pairs_beyond_chance_are_found_in_the_shared_layer_only(known_tickets):
     for layer, expected in (("conv1.weight", 10), ("conv3.weight", 0)):
-        found = similarity(known_tickets, layer=layer)
-        above, _, pairs = findings.beyond_chance(found, chance_interval(known_tickets, layer=layer))
+        counts = overlap(known_tickets).only([layer])
+        above, _, pairs = findings.beyond_chance(similarity(counts), chance_interval(counts))
         assert (above, pairs) == (expected, 10)
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
+from rtl_core.tickets.chance import chance_interval, holm
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.similarity import TOTAL, as_json, chance_interval, layer_profile, ownership, pair, similarity
+from rtl_core.tickets.overlap import depth_groups, overlap
+from rtl_core.tickets.similarity import TOTAL, as_json, layer_profile, pair, similarity
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 
@@ -50,7 +52,7 @@ def test_equals_the_definitions_on_sets():
     sizes = (5, 17, 64, 3)
     generator = numpy_generator(0, "masks")
     masks = np.concatenate([generator.random((1, sum(sizes))) < d for d in (0.05, 0.3, 0.5, 0.5, 0.9)])
-    found = similarity(tickets_keeping(masks, sizes))
+    found = similarity(overlap(tickets_keeping(masks, sizes)))
     for i, j in product(range(5), repeat=2):
         iou, chance, excess = measures_by_sets(masks[i], masks[j], sizes)
         assert found.iou[i, j] == pytest.approx(iou, abs=1e-12)
@@ -74,25 +76,25 @@ def test_equals_the_definitions_on_sets():
     ],
 )
 def test_answers_known_on_paper(a, b, iou, chance, excess):
-    found = similarity(tickets_keeping([a, b], [4]))
+    found = similarity(overlap(tickets_keeping([a, b], [4])))
     assert found.iou[0, 1] == pytest.approx(iou, nan_ok=True)
     assert found.chance[0, 1] == pytest.approx(chance, nan_ok=True)
     assert found.excess[0, 1] == pytest.approx(excess, nan_ok=True)
 
 
 def test_full_and_empty_layers_together_leave_no_excess():
-    found = similarity(tickets_keeping([[1, 1, 0, 0, 0], [1, 1, 0, 0, 0]], [2, 3]))
+    found = similarity(overlap(tickets_keeping([[1, 1, 0, 0, 0], [1, 1, 0, 0, 0]], [2, 3])))
     assert found.iou[0, 1] == found.chance[0, 1] == 1
     assert np.isnan(found.excess).all()
 
 
 def test_one_layer_is_looked_at_alone_and_an_unknown_one_refused():
     tickets = tickets_keeping([[1, 0, 1, 1], [0, 1, 1, 1]], [2, 2])
-    assert similarity(tickets, layer="layer0").iou[0, 1] == 0
-    assert similarity(tickets, layer="layer1").iou[0, 1] == 1
-    assert similarity(tickets).iou[0, 1] == 0.5
+    assert similarity(overlap(tickets).only(["layer0"])).iou[0, 1] == 0
+    assert similarity(overlap(tickets).only(["layer1"])).iou[0, 1] == 1
+    assert similarity(overlap(tickets)).iou[0, 1] == 0.5
     with pytest.raises(BadInput, match=r"no layer 'layer2'.*layer0, layer1"):
-        similarity(tickets, layer="layer2")
+        overlap(tickets).only(["layer2"])
 
 
 def test_rungs_show_the_nested_masks():
@@ -100,9 +102,9 @@ def test_rungs_show_the_nested_masks():
     rungs = (Rung(1, 0.75, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
     pruned_at = np.array([[0, 3, 2, 1], [3, 0, 1, 2]], dtype=np.uint8)
     tickets = TicketSet(("a", "b"), ("a", "b"), layout, pruned_at, rungs)
-    assert [similarity(tickets, rung).iou[0, 1] for rung in rungs] == [0.5, 1, 0]
-    assert similarity(tickets).density == 0.5
-    assert similarity(tickets, rungs[2]).density == 0.25
+    assert [similarity(overlap(tickets, rung)).iou[0, 1] for rung in rungs] == [0.5, 1, 0]
+    assert similarity(overlap(tickets)).density == 0.5
+    assert similarity(overlap(tickets, rungs[2])).density == 0.25
 
 
 def test_independent_masks_at_unequal_layer_densities_have_no_excess():
@@ -110,7 +112,7 @@ def test_independent_masks_at_unequal_layer_densities_have_no_excess():
     excess = []
     for repeat in range(40):
         masks = independent_masks(numpy_generator(1, "excess", repeat), 2, sizes, densities)
-        found = similarity(tickets_keeping(masks, sizes))
+        found = similarity(overlap(tickets_keeping(masks, sizes)))
         excess.append(found.excess[0, 1])
     standard_error = np.std(excess, ddof=1) / sqrt(len(excess))
     assert abs(np.mean(excess)) < 4 * standard_error
@@ -126,7 +128,7 @@ def test_layer_profile_averages_the_pairs_and_names_dead_and_full_layers():
             [0, 0, 1, 1, 0, 0, 0, 0],
         ]
     )
-    profile = layer_profile(tickets_keeping(masks, [2, 2, 4])).set_index("layer")
+    profile = layer_profile(overlap(tickets_keeping(masks, [2, 2, 4]))).set_index("layer")
     assert profile.status.tolist() == ["empty layer", "full layer", "ok"]
     assert profile.empty_tickets.tolist() == [3, 0, 1]
     assert profile.density_mean.tolist() == pytest.approx([0, 1, 1 / 3])
@@ -139,19 +141,19 @@ def test_layer_profile_averages_the_pairs_and_names_dead_and_full_layers():
 
 
 def test_a_single_ticket_has_no_pairs():
-    profile = layer_profile(tickets_keeping([[1, 0]], [2]))
+    profile = layer_profile(overlap(tickets_keeping([[1, 0]], [2])))
     assert profile[["iou_mean", "chance_mean", "excess_mean"]].isna().all(axis=None)
 
 
 def test_pair_counts_add_up_and_its_total_is_the_similarity():
     masks = numpy_generator(2, "pair").random((3, 40)) < 0.4
     tickets = tickets_keeping(masks, [10, 30])
-    table = pair(tickets, "ticket2", "ticket0").set_index("layer")
+    table = pair(overlap(tickets), "ticket2", "ticket0").set_index("layer")
     assert list(table.index) == ["layer0", "layer1", TOTAL]
     assert (table.shared + table.only_a + table.only_b + table.neither == table.n).all()
     assert table.only_a[TOTAL] == (masks[2] & ~masks[0]).sum()
     assert table.only_b["layer1"] == (masks[0] & ~masks[2])[10:].sum()
-    whole, second = similarity(tickets), similarity(tickets, layer="layer1")
+    whole, second = similarity(overlap(tickets)), similarity(overlap(tickets).only(["layer1"]))
     for column in ("iou", "chance", "excess"):
         assert table.loc[TOTAL, column] == getattr(whole, column)[2, 0]
         assert table.loc["layer1", column] == getattr(second, column)[2, 0]
@@ -159,26 +161,13 @@ def test_pair_counts_add_up_and_its_total_is_the_similarity():
 
 def test_pair_refuses_an_unknown_ticket():
     with pytest.raises(BadInput, match="no ticket 'x'; there are: ticket0, ticket1"):
-        pair(tickets_keeping([[1], [1]], [1]), "ticket0", "x")
-
-
-def test_ownership_counts_owners_and_expects_poisson_binomial():
-    masks = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 0, 0, 0, 0]])
-    table = ownership(tickets_keeping(masks, [4, 1]))
-    first = table[table.layer == "layer0"]
-    assert first.weights.tolist() == [2, 1, 0, 1]
-    by_outcomes = np.zeros(4)  # densities 1/2, 1/4, 1/4: add up the eight outcomes
-    for outcome in product((0, 1), repeat=3):
-        chances = [p if kept else 1 - p for p, kept in zip((1 / 2, 1 / 4, 1 / 4), outcome, strict=True)]
-        by_outcomes[sum(outcome)] += 4 * np.prod(chances)
-    assert first.expected.tolist() == pytest.approx(by_outcomes)
-    assert table[table.layer == "layer1"].expected.tolist() == [0, 0, 1, 0]
+        pair(overlap(tickets_keeping([[1], [1]], [1])), "ticket0", "x")
 
 
 def test_expected_intersection_and_spread_are_hypergeometric():
     """Three of seven weights and four of seven: the distribution written out with binomial coefficients."""
     a, b = [1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0]
-    found = chance_interval(tickets_keeping([a, b], [7]))
+    found = chance_interval(overlap(tickets_keeping([a, b], [7])))
     weights = np.array([comb(3, x) * comb(4, 4 - x) for x in range(4)]) / comb(7, 4)
     mean = weights @ np.arange(4)
     sd = sqrt(weights @ (np.arange(4) - mean) ** 2)
@@ -190,7 +179,7 @@ def test_expected_intersection_and_spread_are_hypergeometric():
 
 def test_forced_overlaps_have_no_p():
     tickets = tickets_keeping([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]], [2, 2])
-    found = chance_interval(tickets)
+    found = chance_interval(overlap(tickets))
     assert np.isnan(found.p).all() and np.isnan(found.z).all()
     assert found.low[0, 1] == found.high[0, 1] == 1
     assert np.isnan(np.diagonal(found.expected)).all()
@@ -203,7 +192,7 @@ def test_under_independence_p_rejects_at_its_level_and_the_band_covers(sizes):
     for repeat in range(60):
         masks = independent_masks(numpy_generator(3, "calibration", len(sizes), repeat), 10, sizes, densities)
         tickets = tickets_keeping(masks, sizes)
-        found, iou = chance_interval(tickets), similarity(tickets).iou
+        found, iou = chance_interval(overlap(tickets)), similarity(overlap(tickets)).iou
         for i in range(0, 10, 2):  # disjoint pairs, so that the cases are independent
             cases += 1
             rejected += found.p[i, i + 1] < 0.05
@@ -220,13 +209,37 @@ def test_p_finds_a_small_real_overlap_and_a_small_real_avoidance():
     alike, apart = np.zeros_like(base), np.zeros_like(base)
     alike[np.r_[kept[:260], free[:540]]] = True  # 160 expected
     apart[np.r_[kept[::8], free[:700]]] = True  # 100 shared
-    found = chance_interval(tickets_keeping([base, alike, apart], (2000, 2000)))
+    found = chance_interval(overlap(tickets_keeping([base, alike, apart], (2000, 2000))))
     assert found.z[0, 1] > 4 and found.z[0, 2] < -4
     assert max(found.p[0, 1], found.p[0, 2]) < 1e-4
 
 
+def test_coefficient_and_hamming_on_paper():
+    found = similarity(overlap(tickets_keeping([[1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]], [4])))
+    assert found.coefficient[0, 1] == 1  # nested
+    assert found.hamming[0, 1] == 2 / 4 and found.hamming[1, 2] == 3 / 4
+    assert np.isnan(found.coefficient[0, 2])
+
+
+def test_depth_groups_are_the_networks_stages_or_thirds():
+    stages = depth_groups(("conv1.weight", "layer1.0.conv", "layer1.1.conv", "layer2.0.conv", "fc.weight"))
+    assert stages == {
+        "conv1": ("conv1.weight",),
+        "layer1": ("layer1.0.conv", "layer1.1.conv"),
+        "layer2": ("layer2.0.conv",),
+        "fc": ("fc.weight",),
+    }
+    thirds = depth_groups(tuple(f"conv{i}.weight" for i in range(6)))
+    assert [len(layers) for layers in thirds.values()] == [2, 2, 2]
+    assert depth_groups(("conv1", "conv2")) == {}
+
+
+def test_holm_on_paper():
+    assert holm(np.array([0.01, np.nan, 0.04, 0.03])).tolist() == pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
+
+
 def test_json_has_the_contract_fields_and_null_for_undefined():
-    found = as_json(tickets_keeping([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], [2, 2]))
+    found = as_json(overlap(tickets_keeping([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]], [2, 2])))
     text = json.dumps(found, allow_nan=False)
     back = json.loads(text)
     assert back["names"] == ["ticket0", "ticket1", "ticket2"] and back["density"] == 0.25
