@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 	touch $@
 
 app: .venv/app.done            ## open the app on a bundled sample
-	$(BIN)/python -m streamlit run streamlit_app.py
+	$(BIN)/python -m app
 
 test: .venv/dev.done           ## style, the fast tests and, where a Chromium is found, the browser tests
 	$(BIN)/ruff check .

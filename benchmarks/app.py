@@ -58,7 +58,7 @@ def _serve(runs: str) -> tuple[subprocess.Popen, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
     server = subprocess.Popen(
         command,
         cwd=project_root(),

@@ -71,7 +71,7 @@ def serve():
 
     def start(runs: Path) -> str:
         port = _free_port()
-        command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)]
+        command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
         environment = {**os.environ, "RTL_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
         servers.append(
             subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

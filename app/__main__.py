@@ -1,0 +1,63 @@
+"""`python -m app [--no-browser]`: serves the app and opens it. Takes Streamlit's options, such as `--server.port 8600`.
+
+Beside `streamlit run streamlit_app.py` it does two things once the server listens: it imports what the first page needs
+while the browser is still loading Streamlit's own files, and it opens a browser where there is a screen.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from pathlib import Path
+
+from streamlit import config, runtime
+from streamlit.web import cli
+
+ENTRY = Path(__file__).resolve().parents[1] / "streamlit_app.py"
+_PATIENCE = 60.0  # seconds to wait for the server
+
+
+def main() -> None:
+    os.chdir(ENTRY.parent)  # where .streamlit/config.toml is
+    options = [option for option in sys.argv[1:] if option != "--no-browser"]
+    opens = len(options) == len(sys.argv) - 1 and _has_screen()
+    threading.Thread(target=_once_it_listens, args=(opens,), daemon=True).start()
+    cli.main(["run", str(ENTRY), *options], prog_name="python -m app")
+
+
+def _once_it_listens(opens: bool) -> None:
+    address, port = _listening()
+    _import_first_page()
+    if opens:
+        webbrowser.open(f"http://{address}:{port}")
+
+
+def _listening() -> tuple[str, int]:
+    """Waits for the server; where it is."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        if runtime.exists():  # only now is the port settled: a taken one was passed over
+            place = config.get_option("server.address") or "127.0.0.1", config.get_option("server.port")
+            with socket.socket() as probe:
+                probe.settimeout(0.2)
+                if probe.connect_ex(place) == 0:
+                    return place
+        time.sleep(0.03)
+    raise TimeoutError("the server did not start")
+
+
+def _import_first_page() -> None:
+    import app.overview  # noqa: F401
+    import rtl_core.runs.checkpoint  # noqa: F401
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+if __name__ == "__main__":
+    main()
