@@ -1,0 +1,40 @@
+"""The command line: `python -m rtl_core VERB`. Settings are drawn from `rtl_core.config`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rtl_core.cli import audits, masks, training
+from rtl_core.errors import BadInput
+from rtl_core.events import Stopped
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+for verbs in (training.app, masks.app, audits.app):
+    app.add_typer(verbs)
+
+
+def main() -> None:
+    """Runs a verb; exit code 0 for success, 2 for bad input in one line, 1 for a failure of ours."""
+    try:
+        app(standalone_mode=False)
+    except BadInput as error:
+        _fail(str(error))
+    except Stopped as stopped:
+        print(f"{stopped}; go on with: python -m rtl_core train --resume RUN", file=sys.stderr)
+    except typer.Exit as exit_:
+        raise SystemExit(exit_.exit_code) from None
+    except KeyboardInterrupt:
+        print("stopped; go on with: python -m rtl_core train --resume RUN", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")):  # a verb, an option or a value it does not know
+            said = error.format_message() if hasattr(error, "format_message") else str(error)
+            _fail(said or "no verb given; `python -m rtl_core --help` lists them")
+        raise
+
+
+def _fail(sentence: str) -> None:
+    print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
+    raise SystemExit(2) from None

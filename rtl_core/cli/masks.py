@@ -1,0 +1,106 @@
+"""Verbs about masks: overlap, and tickets in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rtl_core.cli.options import AsJson, RunName, Runs, runs_root
+from rtl_core.cli.output import progress, say, table
+from rtl_core.errors import BadInput
+
+app = typer.Typer()
+
+
+@app.command()
+def similarity(
+    run: RunName,
+    density: Annotated[
+        float | None, typer.Option(help="The rung nearest to this density; the tickets' own unless given")
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="One layer instead of the whole network")] = None,
+    runs: Runs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Overlap of the tickets against chance, overall and per layer."""
+    from rtl_core.runs import store, training
+    from rtl_core.tickets.overlap import overlap
+    from rtl_core.tickets.similarity import as_json as similarity_json
+
+    tickets = training.open_run(store.find_run(run, runs_root(runs))).tickets
+    if density is not None and not 0 < density <= 1:
+        raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
+    document = similarity_json(overlap(tickets, None if density is None else tickets.rung_at(density)), layer)
+    say(document, as_json, lambda d: table(d["layers"], ("name", "iou_mean", "chance_mean", "density_mean")))
+
+
+@app.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(help="Pruned networks or masks: safetensors, .pt, .npz, .npy, tickets")
+    ],
+    name: Annotated[str, typer.Option(help="What the run is to be called")] = "",
+    runs: Runs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pruned networks made elsewhere become a run of masks."""
+    from rtl_core.runs.imports import import_masks
+
+    with progress() as report:
+        document = import_masks(files, runs_root(runs), name, report)
+    say(document, as_json, _import_text)
+
+
+@app.command()
+def export(
+    run: RunName,
+    ticket: Annotated[str, typer.Option(help="The ticket's name")],
+    format_: Annotated[str, typer.Option("--format", help="ticket, safetensors, or both with a comma")] = "ticket",
+    out: Annotated[Path | None, typer.Option(help="Folder to write into; the current one unless given")] = None,
+    runs: Runs = None,
+    as_json: AsJson = False,
+) -> None:
+    """One ticket out of a run: the portable mask, or the masked weights."""
+    from rtl_core.runs import exports, store, training
+
+    opened = training.open_run(store.find_run(run, runs_root(runs)))
+    files = exports.export(opened, ticket, [part.strip() for part in format_.split(",") if part.strip()], out or Path())
+    document = {"run": opened.name, "ticket": ticket, "files": files}
+    say(document, as_json, lambda d: "\n".join(f"{kind}: {path}" for kind, path in d["files"].items()))
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(help="A ticket file, or RUN:TICKET")],
+    b: Annotated[str, typer.Argument(help="Another one")],
+    runs: Runs = None,
+    as_json: AsJson = False,
+) -> None:
+    """What two tickets share, layer by layer."""
+    from rtl_core.runs import exports
+
+    root = runs_root(runs)
+    document = exports.diff(exports.open_ticket(a, root), exports.open_ticket(b, root))
+    say(document, as_json, _diff_text)
+
+
+def _import_text(document: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    verb = "had" if document["reused"] else "imported"
+    head = f"{verb} {document['run']}: {document['n_prunable']:,} weights in {len(document['tickets'])} tickets"
+    left_out = [f"left out: {row['tensor']}: {row['reason']}" for row in document["left_out"][:10]]
+    if len(document["left_out"]) > len(left_out):
+        left_out.append(f"... and {len(document['left_out']) - len(left_out)} more (--json lists all)")
+    return Group(head, table(document["tickets"], ("name", "density", "params")), *left_out)
+
+
+def _diff_text(document: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    theta = {True: "the same weights", False: "different weights", None: "weights unknown"}[document["same_theta"]]
+    head = f"a = {document['a']}, b = {document['b']}: for {theta}"
+    total = {"name": "all layers", **{key: document[key] for key in ("shared", "only_a", "only_b", "iou", "chance")}}
+    return Group(head, table([*document["layers"], total], ("name", "shared", "only_a", "only_b", "iou", "chance")))
