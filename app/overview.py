@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import findings, words
+from app import findings, nav, words
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -38,6 +38,37 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def of_masks(run: Run) -> None:
+    """What there is to say of a run that has masks only."""
+    layers = len(run.tickets.layout.names)
+    st.title(
+        f"{run.tickets.k} imported masks over {words.count(run.tickets.n)} weights in {layers} tensors", anchor=False
+    )
+    for sentence in run.info["warnings"]:
+        st.warning(sentence)
+    st.write(
+        "They come from networks that were trained elsewhere. Everything about masks can be looked at; what needs a "
+        "network or data (accuracy, routing, attribution) is not there."
+    )
+    st.page_link(
+        nav.MASKS, label="Masks: what they share, layer by layer, against chance", query_params={"run": run.name}
+    )
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "ticket": run.tickets.names,
+                "keeps": [words.density(density) for density in run.tickets.densities()],
+                "from file": [source["file"] for source in run.info["sources"]],
+                "format": [source["format"] for source in run.info["sources"]],
+            }
+        ),
+        hide_index=True,
+    )
+    if run.info["left_out"]:
+        with st.expander(f"{len(run.info['left_out'])} tensors were left out, and why"):
+            st.dataframe(pd.DataFrame(run.info["left_out"]), hide_index=True)
 
 
 def tiles_help(run: Run, metric: str) -> str:

@@ -69,8 +69,7 @@ def header(run: Run, summary: RunSummary) -> None:
     """Slim line on top of every page: run, state, data, density, and one chip per ticket."""
     word, mark = words.STATES[summary.state]
     facts = [
-        words.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0],
-        "one-vs-rest tickets" if run.config.task == "one_vs_rest" else "multi-class tickets",
+        *_made_of(run),
         f"density {words.density(run.tickets.target.density)}",
         f"{words.count(run.tickets.n)} prunable weights",
     ]
@@ -79,6 +78,14 @@ def header(run: Run, summary: RunSummary) -> None:
     badge = f'<span class="lab-badge">{mark} {word}</span>'
     st.html(f'<div class="lab-head"><span class="name">{name}</span>{badge}{line}</div>')
     ticket_chips(run.tickets.names)
+
+
+def _made_of(run: Run) -> tuple[str, ...]:
+    """What the run's tickets are for, in a word or two."""
+    if run.masks_only:
+        return ("imported masks",)
+    data = words.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0]
+    return data, "one-vs-rest tickets" if run.config.task == "one_vs_rest" else "multi-class tickets"
 
 
 def ticket_chips(names: tuple[str, ...]) -> None:
@@ -104,7 +111,7 @@ def tiles(frame: pd.DataFrame, chosen: int | None) -> None:
 def _tile(row: Any, colour: str, chosen: bool) -> str:
     n = f"n = {words.count(row.n)}" if row.n is not None and row.n == row.n else ""
     warnings = "".join(f'<div class="warn">⚠ {escape(sentence)}</div>' for sentence in row.warnings)
-    subset = "" if row.subset == row.name else f"{escape(row.subset)}<br>"
+    subset = "" if row.subset in ("", row.name) else f"{escape(row.subset)}<br>"
     small = f"{escape(row.label)}<br>{words.interval(row.ci)} · {n}<br>{subset}keeps {words.density(row.density)}"
     return (
         f'<div class="lab-tile{" chosen" if chosen else ""}" style="--ticket: {colour}">'

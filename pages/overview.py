@@ -12,6 +12,9 @@ import streamlit as st  # noqa: E402
 from app import charts, colours, findings, nav, overview, panels, session, words  # noqa: E402
 
 run = panels.require_run()
+if run.masks_only:
+    overview.of_masks(run)
+    st.stop()
 metric = panels.metric_of(run)
 evaluation = run.info.get("evaluation") or {"tickets": [], "methods": [], "routers": []}
 methods = findings.methods_frame(evaluation, metric)

@@ -32,4 +32,4 @@ class Units:
 
     def count(self, rows: np.ndarray) -> int:
         """How many units have at least one of the rows; rows (n_rows,) bool."""
-        return len(np.unique(self.of_row[rows]))
+        return int(np.count_nonzero(np.bincount(self.of_row[rows], minlength=self.n)))

@@ -10,6 +10,7 @@ import typer
 from rtl_core.cli.options import AsJson, RunName, Runs, runs_root
 from rtl_core.cli.output import progress, say, table
 from rtl_core.errors import BadInput
+from rtl_core.events import Event
 
 app = typer.Typer()
 
@@ -49,7 +50,10 @@ def import_(
     from rtl_core.runs.imports import import_masks
 
     with progress() as report:
-        document = import_masks(files, runs_root(runs), name, report)
+        report(Event("start", "import", steps=len(files)))
+        document = import_masks(
+            files, runs_root(runs), name, lambda done, total, file: report(Event("reading", "files", done, total))
+        )
     say(document, as_json, _import_text)
 
 
@@ -91,9 +95,13 @@ def _import_text(document: dict[str, Any]) -> Any:
 
     verb = "had" if document["reused"] else "imported"
     head = f"{verb} {document['run']}: {document['n_prunable']:,} weights in {len(document['tickets'])} tickets"
-    left_out = [f"left out: {row['tensor']}: {row['reason']}" for row in document["left_out"][:10]]
-    if len(document["left_out"]) > len(left_out):
-        left_out.append(f"... and {len(document['left_out']) - len(left_out)} more (--json lists all)")
+    reasons: dict[str, list[str]] = {}
+    for row in document["left_out"]:
+        reasons.setdefault(row["reason"], []).append(row["tensor"])
+    left_out = [
+        f"left out, because {reason}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+        for reason, names in reasons.items()
+    ]
     return Group(head, table(document["tickets"], ("name", "density", "params")), *left_out)
 
 

@@ -76,19 +76,20 @@ def list_(runs: Runs = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(run: RunName, runs: Runs = None, as_json: AsJson = False) -> None:
+def show(name: RunName, runs: Runs = None, as_json: AsJson = False) -> None:
     """One run's settings, state and headline."""
     from rtl_core.runs import store, training
 
-    folder = store.find_run(run, runs_root(runs))
+    folder = store.find_run(name, runs_root(runs))
     state = store.run_state(folder)
     if state == "done":
-        document = {**training.headline(training.open_run(folder)), "state": state}
+        run = training.open_run(folder)
+        known, document = run.config, {**training.headline(run), "state": state}
     else:
         known = store.read_config(folder)
         document = {"run": folder.name, "state": state, "task": known.task, "mode": known.mode, "tickets": []}
         document |= {"n_prunable": None, "model": known.model.model_dump(), "data": {"spec": known.data.spec}}
-    say({**document, "config": store.read_config(folder).model_dump(mode="json")}, as_json, _show_text)
+    say({**document, "config": known and known.model_dump(mode="json")}, as_json, _show_text)
 
 
 @app.command("settings")
@@ -135,8 +136,9 @@ def _described(model: Any, prefix: str = "") -> list[dict[str, Any]]:
 def _show_text(document: dict[str, Any]) -> Any:
     from rich.console import Group
 
-    head = f"{document['run']}: {document['state']}, {document['task']}, {document['data']['spec']}"
-    return Group(head, table(document["tickets"], ("name", "density", "params")), *document.get("warnings", []))
+    data = (document["data"] or {}).get("spec", "imported")
+    head = f"{document['run']}: {document['state']}, {document['task']}, {data}"
+    return Group(head, table(document["tickets"], ("name", "density", "params")), *(document.get("warnings") or []))
 
 
 def _demo_text(document: dict[str, Any]) -> Any:

@@ -1,7 +1,8 @@
 """The checkpoint of a run: two tensor files and `run.json`, which is written last and vouches for them.
 
-    tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets; theta_0/NAME; of the rtl method
-                          theta/NAME, private/K/NAME, buffers/K/NAME; lighter/RUNG/K/NAME
+    tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets, the latter where there is more than
+                          one rung; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
+                          lighter/RUNG/K/NAME
     methods.safetensors   the other methods (learned_file.py)
     run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
 
@@ -26,8 +27,8 @@ from safetensors import SafetensorError, safe_open
 from rtl_core.config import Config, parse
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import plain, read_json, write_json
-from rtl_core.runs.store import CHECKPOINT_FILE, read_config
-from rtl_core.tickets.bits import pack
+from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
+from rtl_core.tickets.bits import pack, unpack
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -40,7 +41,6 @@ FORMAT_VERSION = 1
 TICKETS_FILE = "tickets.safetensors"
 METHODS_FILE = "methods.safetensors"
 MAX_TENSOR_BYTES = 16 * 2**30
-MAX_JSON_BYTES = 64 * 2**20
 _FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle", b"\x89HDF": "an HDF5 file"}
 
 
@@ -48,12 +48,14 @@ _FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle"
 class Run:
     """A loaded checkpoint: its tickets and everything that was written about them.
 
-    info      what the pipeline recorded: evaluation, data, partition, model, rungs, environment, ...
+    config    the settings; None for masks of networks trained elsewhere, of which nothing else is known
+    info      what the pipeline recorded: evaluation, data, partition, model, rungs, environment, ...; of imported
+              masks: kind, sources, left_out, ... (runs/imports.py)
     manifest  how the tensor files make up the methods; read by `load_learned`
     """
 
     folder: Path
-    config: Config
+    config: Config | None
     tickets: TicketSet
     info: dict[str, Any]
     manifest: dict[str, Any]
@@ -61,6 +63,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def masks_only(self) -> bool:
+        """Whether the run was imported: it has tickets, but no settings, weights, data or evaluation."""
+        return self.config is None
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -81,7 +88,7 @@ def save_checkpoint(
     theta_0          the weights that every method started from; empty for runs that have masks only
     lighter_buffers  (rung index, ticket index) -> norm statistics of that lighter ticket
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
-                     where the folder has no config.json
+                     where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
     """
     from rtl_core.runs.learned_file import check_layout, pack_learned, prefixed
     from rtl_core.runs.tensors import write_tensors
@@ -126,7 +133,10 @@ def load_run(folder: Path) -> Run:
     except BadInput as error:
         raise BadInput(f"run '{folder.name}' cannot be opened: {error}") from None
     info = document["info"]
-    config = parse(info["config"]) if "config" in info else read_config(folder)
+    if info.get("kind") == MASKS_ONLY:
+        config = None
+    else:
+        config = parse(info["config"]) if "config" in info else read_config(folder)
     manifest = {key: document[key] for key in ("methods", "lighter", "files")}
     return Run(folder, config, tickets, info, manifest)
 
@@ -170,7 +180,9 @@ def _tensors(run: Run, name: str) -> Tensors:
 def _ticket_tensors(tickets: TicketSet) -> Tensors:
     import torch
 
-    arrays = {"bits": pack(tickets.masks()), "pruned_at": tickets.pruned_at}
+    arrays = {"bits": pack(tickets.masks())}
+    if len(tickets.rungs) > 1:
+        arrays["pruned_at"] = tickets.pruned_at
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
@@ -235,16 +247,24 @@ def _read_tickets(path: Path, stated: dict[str, Any]) -> TicketSet:
     try:
         with safe_open(path, framework="np") as file:
             bits = _array(file, "bits", (k, -(-n // 8)))
-            pruned_at = _array(file, "pruned_at", (k, n))
+            stored = len(indices) > 1 or "pruned_at" in file.keys()  # noqa: SIM118 (not a mapping)
+            pruned_at = _array(file, "pruned_at", (k, n)) if stored else _one_rung(bits, n)
             _check_weights(file, ticket.layout)
     except SafetensorError as error:
         raise BadInput(f"{path.name} is not a complete safetensors file ({error})") from None
     tickets = TicketSet(ticket.names, ticket.subsets, ticket.layout, pruned_at, ticket.rungs)
     if int(pruned_at.max(initial=0)) > len(indices):
         raise BadInput(f"pruned_at names rung {pruned_at.max()}, but there are {len(indices)} rungs")
-    if not np.array_equal(pack(tickets.masks()), bits):
+    if stored and not np.array_equal(pack(tickets.masks()), bits):
         raise BadInput("the masks' bits disagree with pruned_at: the file was not written by this program")
     return tickets
+
+
+def _one_rung(bits: np.ndarray, n: int) -> np.ndarray:
+    """`pruned_at` (K, n) of masks that one rung made: 0 (`KEPT`) where the bit is 1, else rung 1."""
+    pruned_at = unpack(bits, n).view(np.uint8)
+    pruned_at ^= 1
+    return pruned_at
 
 
 def _array(file: Any, name: str, shape: tuple[int, int]) -> np.ndarray:

@@ -139,9 +139,7 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     return Outcome(tickets, start.shared, tuple(learned.values()), lighter_buffers, info)
 
 
-def _methods(
-    setting: Setting, lab: Callable[[], Experiment], start: Start, tickets: TicketSet
-) -> dict[str, Learned]:
+def _methods(setting: Setting, lab: Callable[[], Experiment], start: Start, tickets: TicketSet) -> dict[str, Learned]:
     """RTL and every control that was asked for and applies, in the config's order."""
     config = setting.config
     wanted = [m for m in config.controls if CONTROLS[m].does_not_apply(config, tickets.k) is None]
@@ -219,7 +217,9 @@ def evaluate(setting: Setting, tickets: TicketSet, learned: dict[str, Learned], 
         }
         for k, name in enumerate(tickets.names)
     ]
-    methods = [_method_row(setting, one, audit.method_figures(asked, outputs[m], config.seed)) for m, one in learned.items()]
+    methods = [
+        _method_row(setting, one, audit.method_figures(asked, outputs[m], config.seed)) for m, one in learned.items()
+    ]
     for method in config.controls:
         reason = CONTROLS[method].does_not_apply(config, tickets.k)
         if reason is not None:
@@ -233,9 +233,7 @@ def evaluate(setting: Setting, tickets: TicketSet, learned: dict[str, Learned], 
     }
 
 
-def _answers_of_all(
-    setting: Setting, rtl: Learned, asked: audit.Questions, own: list[np.ndarray]
-) -> np.ndarray:
+def _answers_of_all(setting: Setting, rtl: Learned, asked: audit.Questions, own: list[np.ndarray]) -> np.ndarray:
     """(K, n, outputs): every ticket's logits on every row; one-vs-rest tickets were asked all of them already."""
     if asked.task == "one_vs_rest":
         return np.stack(own)
@@ -268,9 +266,7 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
     """What the run is, for the record: data, partition, model, cost, warnings."""
     dataset, partition, cost = setting.dataset, setting.partition, forward_cost(setting.network)
     masks = tickets.masks()
-    kept = [
-        {name: int(mask[part].sum()) for name, part in tickets.layout.slices().items()} for mask in masks
-    ]
+    kept = [{name: int(mask[part].sum()) for name, part in tickets.layout.slices().items()} for mask in masks]
     return {
         "config": setting.config.model_dump(mode="json"),
         "data": {
@@ -326,7 +322,9 @@ def estimate(config: Config) -> dict[str, Any]:
     setting = prepare(config, silent, MemoryJournal())
     cost = forward_cost(setting.network)
     steps = gradient_steps(config, setting.partition.k, setting.layout.n)
-    trial = config.model_copy(update={"extract": config.extract.model_copy(update={"warm_steps": 4 * setting.partition.k})})
+    trial = config.model_copy(
+        update={"extract": config.extract.model_copy(update={"warm_steps": 4 * setting.partition.k})}
+    )
     trial_setting = replace(setting, config=trial)
     began = time.monotonic()
     done = warm_start(experiment(trial_setting, silent, MemoryJournal())).steps * setting.partition.k

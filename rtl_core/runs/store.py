@@ -24,6 +24,8 @@ CHECKPOINT_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 STOP_FILE = "STOP"
 LOG_FILE = "log.txt"
+MASKS_ONLY = "masks"  # `info["kind"]` of a run that was imported: masks of networks trained elsewhere
+MAX_JSON_BYTES = 64 * 2**20  # of run.json
 _LABEL_FILE = "label.json"
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_LABEL_BYTES = 100_000
@@ -73,7 +75,7 @@ def named_run(name: str, root: Path) -> Path:
             return root / name
         if name in samples():
             return samples()[name]
-    known = [*samples(), *list(_folders_with(root, CONFIG_FILE))[:5]]
+    known = [*samples(), *[folder.name for folder in _run_folders(root)][:5]]
     raise BadInput(f"there is no run '{name}' in {root}; there are: {', '.join(known) or 'none yet'}")
 
 
@@ -90,10 +92,14 @@ def find_run(name: str | Path, root: Path) -> Path:
 def run_name(config: Config, fingerprint: str) -> str:
     """A readable slug and 8 hex digits of a hash over the whole config and the data's fingerprint."""
     what = config.preset or config.data.spec.removeprefix("bundled:").replace("\\", "/").rstrip("/").rpartition("/")[2]
-    slug = re.sub(r"[^a-z0-9]+", "-", what.lower()).strip("-")[:40] or "run"
     settings = json.dumps(config.model_dump(mode="json"), sort_keys=True)
     short = hashlib.sha256(f"{settings}\n{fingerprint}".encode()).hexdigest()[:8]
-    return f"{slug}-d{config.density:g}-s{config.seed}-{short}"
+    return f"{slug(what) or 'run'}-d{config.density:g}-s{config.seed}-{short}"
+
+
+def slug(text: str) -> str:
+    """At most 40 lower-case letters, digits and hyphens; empty where the text has none of them."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
 
 
 def create_run(config: Config, fingerprint: str, root: Path, again: bool = False) -> tuple[Path, bool]:
@@ -123,7 +129,7 @@ def read_config(folder: Path) -> Config:
 
 def list_runs(root: Path) -> list[RunSummary]:
     """Every run in `root`, newest first; a broken one is listed with its problem."""
-    runs = [summary(folder) for folder in _folders_with(root, CONFIG_FILE).values()]
+    runs = [summary(folder) for folder in _run_folders(root)]
     return sorted(runs, key=lambda run: (-run.created, run.name))
 
 
@@ -140,10 +146,9 @@ def summary(folder: Path) -> RunSummary:
         "bytes": disk_use(folder),
     }
     try:
-        config = read_config(folder)
+        settings = _imported(folder) or _trained(folder)
     except BadInput as error:
         return RunSummary(**common, state="failed", problem=str(error))
-    settings = {"task": config.task, "data": config.data.spec, "density": config.density}
     return RunSummary(**common, **settings, state=run_state(folder))
 
 
@@ -239,6 +244,26 @@ def _marks(folder: Path) -> tuple[Path, Path]:
 
 def _is_run(folder: Path) -> bool:
     return any(mark.is_file() for mark in _marks(folder))
+
+
+def _run_folders(root: Path) -> list[Path]:
+    return sorted(folder for folder in root.iterdir() if _is_run(folder)) if root.is_dir() else []
+
+
+def _trained(folder: Path) -> dict[str, Any]:
+    config = read_config(folder)
+    return {"task": config.task, "data": config.data.spec, "density": config.density}
+
+
+def _imported(folder: Path) -> dict[str, Any] | None:
+    """What the list says of a run that has masks only; None for a run with settings."""
+    if (folder / CONFIG_FILE).exists():
+        return None
+    info = read_json(folder / CHECKPOINT_FILE, MAX_JSON_BYTES).get("info")
+    if not isinstance(info, dict) or info.get("kind") != MASKS_ONLY:
+        return None
+    density = info.get("density")
+    return {"task": MASKS_ONLY, "data": "imported masks", "density": density if isinstance(density, float) else None}
 
 
 def _folders_with(parent: Path, file: str) -> dict[str, Path]:

@@ -22,7 +22,7 @@ from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoin
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.status import effective_status
-from rtl_core.runs.store import create_run, read_config, run_state
+from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
 
 
 def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:
@@ -58,6 +58,8 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
 
 def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
     """The JSON document of `evaluate`: as recorded on the run's test split, or measured on other data."""
+    if run.masks_only:
+        raise BadInput(f"run '{run.name}' has masks only: there is no network to evaluate")
     if spec is None:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
     setting = _on_other_data(run, spec)
@@ -76,9 +78,13 @@ def _on_other_data(run: Run, spec: str) -> pipeline.Setting:
             "statistics, not by those that the tickets were trained with"
         )
     if list(dataset.input_shape) != trained["input_shape"]:
-        raise BadInput(f"the run takes inputs of shape {trained['input_shape']}, '{spec}' has {list(dataset.input_shape)}")
+        raise BadInput(
+            f"the run takes inputs of shape {trained['input_shape']}, '{spec}' has {list(dataset.input_shape)}"
+        )
     if list(dataset.classes) != trained["classes"]:
-        raise BadInput(f"the run tells {', '.join(trained['classes'])} apart; '{spec}' has {', '.join(dataset.classes)}")
+        raise BadInput(
+            f"the run tells {', '.join(trained['classes'])} apart; '{spec}' has {', '.join(dataset.classes)}"
+        )
     dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
     if not same_data:  # none of these rows was trained on: all of them count
         dataset = replace(dataset, split=np.full(len(dataset), "test"))
@@ -116,24 +122,22 @@ def _same_partition(run: Run, dataset: Dataset) -> Partition:
 
 
 def headline(run: Run) -> dict[str, Any]:
-    """The JSON document of `show` for a run with a checkpoint."""
-    counts = run.tickets.masks().sum(axis=1)
+    """The JSON document of `show` for a run with a checkpoint; what an imported run does not know is None."""
+    densities = run.tickets.densities()
+    known = {key: run.info.get(key) for key in ("model", "data", "partition", "warnings", "sources", "left_out")}
     return {
         "run": run.name,
-        "task": run.config.task,
-        "mode": run.config.mode,
+        "task": MASKS_ONLY if run.masks_only else run.config.task,
+        "mode": None if run.masks_only else run.config.mode,
         "tickets": [
-            {"name": name, "subset": subset, "density": float(count / run.tickets.n), "params": int(count)}
-            for name, subset, count in zip(run.tickets.names, run.tickets.subsets, counts, strict=True)
+            {"name": name, "subset": subset, "density": float(density), "params": round(density * run.tickets.n)}
+            for name, subset, density in zip(run.tickets.names, run.tickets.subsets, densities, strict=True)
         ],
         "n_prunable": run.tickets.n,
-        "model": run.info["model"],
-        "data": run.info["data"],
-        "partition": run.info["partition"],
-        "warnings": run.info["warnings"],
+        **known,
         "methods": [
             {key: row.get(key) for key in ("method", "applies", "balanced_accuracy", "accuracy")}
-            for row in run.info["evaluation"]["methods"]
+            for row in run.info.get("evaluation", {}).get("methods", [])
         ],
     }
 

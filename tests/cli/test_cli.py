@@ -321,3 +321,34 @@ def test_samples_open_and_say_what_they_are():
         run = load_run(samples()[name])
         assert run.tickets.k == len(run.info["evaluation"]["tickets"]) >= 5
         assert sum(file.stat().st_size for file in run.folder.iterdir()) < 4e6
+
+
+def test_masks_come_in_and_tickets_go_out(rtl, tmp_path):
+    for name, kept in (("a", [1, 1, 0, 0]), ("b", [0, 1, 1, 0])):
+        np.savez(tmp_path / f"{name}.npz", **{"layer.weight": np.array(kept, np.float32).reshape(2, 2)})
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    imported = document(rtl("import", *files, "--name", "mine", "--runs", tmp_path / "runs", "--json"))
+    assert [ticket["params"] for ticket in imported["tickets"]] == [2, 2] and not imported["reused"]
+    assert document(rtl("import", *files, "--name", "mine", "--runs", tmp_path / "runs", "--json"))["reused"]
+    runs = ("--runs", tmp_path / "runs", "--json")
+    shown = document(rtl("show", imported["run"], *runs))
+    assert (shown["state"], shown["task"], shown["mode"], shown["n_prunable"]) == ("done", "masks", None, 4)
+    assert imported["run"] in {run["run"] for run in document(rtl("runs", *runs))["runs"]}
+    found = document(rtl("diff", f"{imported['run']}:a", f"{imported['run']}:b", *runs))
+    assert (found["shared"], found["only_a"], found["only_b"], found["same_theta"]) == (1, 1, 1, None)
+    for verb in (("evaluate", imported["run"]), ("export", imported["run"], "--ticket", "a")):
+        code, out, err = rtl(*verb, "--runs", tmp_path / "runs")
+        assert code == 2 and not out and "has masks only" in err and err.count("\n") == 1
+
+
+def test_an_exported_ticket_is_the_same_ticket(rtl, tmp_path):
+    files = document(rtl("export", "domains", "--ticket", "noisy", "--out", tmp_path, "--json"))["files"]
+    found = document(rtl("diff", "domains:noisy", files["ticket"], "--json"))
+    assert found["same_theta"] is True and found["only_a"] == found["only_b"] == 0
+
+
+def test_import_refuses_in_one_line(rtl, tmp_path):
+    (tmp_path / "notes.txt").write_text("no mask")
+    code, out, err = rtl("import", tmp_path / "notes.txt", "--runs", tmp_path / "runs")
+    assert code == 2 and not out and err.count("\n") == 1 and "notes.txt is of no kind that holds masks" in err
+    assert not (tmp_path / "runs").exists()

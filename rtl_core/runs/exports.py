@@ -1,0 +1,139 @@
+"""Tickets out of a run, and two tickets from anywhere compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.errors import BadInput
+from rtl_core.runs.checkpoint import Run, load_learned, load_run
+from rtl_core.runs.store import find_run
+from rtl_core.tickets.bits import unpack
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.overlap import overlap
+from rtl_core.tickets.similarity import TOTAL, pair
+from rtl_core.tickets.ticket_file import TicketFile, read_ticket, theta_hash, write_ticket
+from rtl_core.tickets.ticket_set import KEPT, Rung, TicketSet
+
+FORMATS = {"ticket": ".ticket.safetensors", "safetensors": ".safetensors"}
+_SEPARATOR = ":"  # RUN:TICKET
+
+
+@dataclass(frozen=True)
+class OneTicket:
+    """A ticket's final mask and what it is for.
+
+    mask        bool (N,)
+    theta_hash  of the weights it is for; None for an imported mask, which says nothing about weights
+    """
+
+    name: str
+    layout: Layout
+    mask: np.ndarray
+    theta_hash: str | None
+
+
+def export(run: Run, ticket: str, formats: Sequence[str], folder: Path) -> dict[str, str]:
+    """Writes one ticket of a run into a folder, once per format; format -> path.
+
+    ticket       the portable mask (docs/ticket-file.md), without weights
+    safetensors  the state dict of the ticket's network, the mask multiplied out: load it into the plain module
+
+    Raises BadInput for an unknown ticket or format and for runs that have masks only.
+    """
+    index = _index(run, ticket)
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise BadInput(f"there is no format '{', '.join(unknown)}'; a ticket is exported as {' or '.join(FORMATS)}")
+    part = _learned(run).parts[index]
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: folder / f"{run.name}-{_plain(ticket)}{FORMATS[name]}" for name in formats}
+    if "ticket" in paths:
+        context = {"data": run.info["data"], "model": run.info["model"], "licence": run.info["data"]["licence"]}
+        write_ticket(paths["ticket"], run.tickets, index, part.shared, context)
+    if "safetensors" in paths:
+        from rtl_core.learning.parts import materialise
+        from rtl_core.runs.tensors import write_tensors
+
+        write_tensors(paths["safetensors"], materialise(part, run.tickets.layout))
+    return {name: str(path) for name, path in paths.items()}
+
+
+def open_ticket(source: str, root: Path) -> OneTicket:
+    """`RUN:TICKET`, a ticket of a run or a sample, or the path of a ticket file. BadInput for whatever is neither."""
+    if Path(source).is_file():
+        return from_file(read_ticket(Path(source)))
+    run_name, colon, ticket = source.rpartition(_SEPARATOR)
+    if not colon:
+        raise BadInput(f"'{source}' is no ticket file; name a file, or a ticket of a run as RUN{_SEPARATOR}TICKET")
+    run = load_run(find_run(run_name, root))
+    index = _index(run, ticket)
+    known = None if run.masks_only else theta_hash(_learned(run).parts[index].shared, run.tickets.layout)
+    return OneTicket(ticket, run.tickets.layout, run.tickets.masks()[index], known)
+
+
+def from_file(ticket: TicketFile) -> OneTicket:
+    """What a ticket file holds, as one side of a comparison."""
+    return OneTicket(ticket.name, ticket.layout, unpack(ticket.bits[None], ticket.layout.n)[0], ticket.theta_hash)
+
+
+def diff(a: OneTicket, b: OneTicket) -> dict[str, Any]:
+    """What two tickets share, in weights, as the command line prints it. BadInput unless they cover the same tensors.
+
+    `same_theta` is None where one of the two says nothing about its weights. Masks of other weights can be compared
+    all the same; what they share then says nothing about shared values.
+    """
+    _require_same_layout(a, b)
+    both = np.where(np.stack([a.mask, b.mask]), KEPT, 1).astype(np.uint8)
+    density = float(np.mean([a.mask.mean(), b.mask.mean()]))
+    tickets = TicketSet(("a", "b"), ("a", "b"), a.layout, both, (Rung(1, density, "target"),))
+    table = pair(overlap(tickets), "a", "b").rename(columns={"layer": "name"})
+    table = table.astype(object).where(table.notna(), None)
+    columns = ["name", "shared", "only_a", "only_b", "iou", "chance", "excess"]
+    *layers, total = table[columns].to_dict("records")
+    assert total.pop("name") == TOTAL
+    known = a.theta_hash is not None and b.theta_hash is not None
+    return {"a": a.name, "b": b.name, "same_theta": a.theta_hash == b.theta_hash if known else None} | {
+        **total,
+        "layers": layers,
+    }
+
+
+def _learned(run: Run) -> Any:
+    if run.masks_only:
+        raise BadInput(f"run '{run.name}' has masks only: a ticket is exported together with the weights it is for")
+    learned = load_learned(run)
+    if "rtl" not in learned:
+        raise BadInput(f"run '{run.name}' has no weights of its tickets")
+    return learned["rtl"]
+
+
+def _index(run: Run, ticket: str) -> int:
+    if ticket not in run.tickets.names:
+        raise BadInput(f"run '{run.name}' has no ticket '{ticket}'; it has: {', '.join(run.tickets.names)}")
+    return run.tickets.names.index(ticket)
+
+
+def _require_same_layout(a: OneTicket, b: OneTicket) -> None:
+    ours, theirs = (dict(zip(t.layout.names, t.layout.shapes, strict=True)) for t in (a, b))
+    for name in (*ours, *theirs):
+        if ours.get(name) != theirs.get(name):
+            raise BadInput(
+                f"'{a.name}' and '{b.name}' are for different networks: tensor '{name}' is "
+                f"{_shape(ours.get(name))} in the first and {_shape(theirs.get(name))} in the second"
+            )
+    if a.layout != b.layout:
+        raise BadInput(f"'{a.name}' and '{b.name}' list the same tensors in different orders")
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else " x ".join(map(str, shape))
+
+
+def _plain(ticket: str) -> str:
+    """A ticket's name as part of a file name: letters, digits, dash and underscore."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in ticket)[:60]

@@ -1,0 +1,117 @@
+"""Networks pruned elsewhere become a run that has masks only: overlap and layers can be looked at, nothing trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core import __version__
+from rtl_core.errors import BadInput
+from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, slug
+from rtl_core.tickets.foreign import ForeignTicket, base_name, check_tickets, join, read_masks
+from rtl_core.tickets.foreign_masks import check_total
+from rtl_core.tickets.ticket_set import TicketSet
+
+Progress = Callable[[int, int, str], None]
+
+
+def import_masks(
+    files: Sequence[Path],
+    root: Path,
+    name: str = "",
+    progress: Progress | None = None,
+    titles: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Writes the masks in `files` into a run folder below `root`: the JSON document of `import`.
+
+    name      what the run's folder begins with, made safe; eight hex digits of its content follow, so that the same
+              masks under the same name are the same run
+    progress  called as (files read, files in all, name of the file) after each
+    titles    the files' own names, where `files` are copies under others
+
+    BadInput, before anything is written, for whatever is wrong with a file or with what they have in common.
+    """
+    began = time.monotonic()
+    tickets, sources = _read(files, titles, progress)
+    joined, left_out = join(tickets)
+    kept = np.stack([joined.masks(part=part).sum(axis=1) for part in joined.layout.slices().values()], axis=1)
+    content = _content(joined)
+    sources = [{"ticket": ticket, **source} for ticket, source in zip(joined.names, sources, strict=True)]
+    folder = root / f"{slug(name) or 'masks'}-{content[:8]}"
+    reused = (folder / CHECKPOINT_FILE).is_file()
+    if not reused:
+        folder.mkdir(parents=True, exist_ok=True)
+        info = {
+            "kind": MASKS_ONLY,
+            "density": joined.target.density,
+            "sources": sources,
+            "left_out": left_out,
+            "warnings": _warnings(joined, kept),
+            "environment": {"rtl_lab": __version__},
+        }
+        save_checkpoint(folder, joined, {}, (), {}, info)
+    return {
+        "run": folder.name,
+        "folder": str(folder),
+        "seconds": time.monotonic() - began,
+        "reused": reused,
+        "tickets": [
+            {"name": ticket, "density": float(count / joined.n), "params": int(count)}
+            for ticket, count in zip(joined.names, kept.sum(axis=1), strict=True)
+        ],
+        "n_prunable": joined.n,
+        "left_out": left_out,
+        "sources": sources,
+    }
+
+
+def _read(
+    files: Sequence[Path], titles: Sequence[str] | None, progress: Progress | None
+) -> tuple[list[ForeignTicket], list[dict[str, Any]]]:
+    """The tickets of all files, and for each where it came from."""
+    if not files:
+        raise BadInput("no file was given; import takes one file or more with pruned networks or their masks")
+    if titles is not None and len(titles) != len(files):
+        raise BadInput(f"{len(titles)} titles were given for {len(files)} files; every file needs its own")
+    tickets: list[ForeignTicket] = []
+    sources: list[dict[str, Any]] = []
+    weights = 0
+    for done, (path, title) in enumerate(zip(files, titles or [path.name for path in files], strict=True), 1):
+        found = read_masks(path, title)
+        tickets += found
+        check_tickets(len(tickets))
+        weights += sum(mask.n for ticket in found for mask in ticket.masks.values())
+        check_total(weights)
+        with open(path, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        source = {"file": base_name(title), "format": found[0].format, "sha256": sha256, "bytes": path.stat().st_size}
+        sources += [source] * len(found)
+        if progress is not None:
+            progress(done, len(files), base_name(title))
+    return tickets, sources
+
+
+def _content(tickets: TicketSet) -> str:
+    """SHA-256 over names, layout, rungs and masks."""
+    stated = (tickets.names, tickets.subsets, asdict(tickets.layout), [asdict(rung) for rung in tickets.rungs])
+    digest = hashlib.sha256(json.dumps(stated).encode())
+    digest.update(np.ascontiguousarray(tickets.pruned_at))
+    return digest.hexdigest()
+
+
+def _warnings(tickets: TicketSet, kept: np.ndarray) -> list[str]:
+    """A sentence for every ticket with an empty layer; `kept` (K, layers): how many weights each keeps of each."""
+    found = []
+    for name, counts in zip(tickets.names, kept, strict=True):
+        empty = [layer for layer, count in zip(tickets.layout.names, counts, strict=True) if count == 0]
+        if empty:
+            found.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
+    return found

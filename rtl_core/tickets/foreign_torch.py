@@ -1,0 +1,105 @@
+"""Files of torch and safetensors as named arrays, read one at a time; the reader half of `foreign` that needs torch."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from rtl_core.errors import BadInput
+from rtl_core.tickets.ticket_file import METADATA_KEY, TicketFile, read_ticket
+
+_HOLDERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts put the state dict
+_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+
+
+def state_dict(path: Path, file: str) -> dict[str, Callable[[], np.ndarray]]:
+    """The tensors of a file of `torch.save`: a state dict, or a dict that holds one under the usual keys.
+
+    Loaded with `weights_only`: torch then builds tensors and plain containers and runs no code of the file's.
+    """
+    _check_zip(path, file)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise BadInput(
+            f"{file} is damaged or holds more than tensors, and objects or code are never loaded; "
+            "save model.state_dict() alone"
+        ) from None
+    except Exception:  # torch raises errors of many kinds for a damaged file, some of them pages long
+        raise BadInput(f"{file} is not an intact file of torch.save; save model.state_dict() again") from None
+    held = [loaded[key] for key in _HOLDERS if isinstance(loaded, dict) and isinstance(loaded.get(key), dict)]
+    found = held[0] if held else loaded
+    if not isinstance(found, dict):
+        raise BadInput(f"{file} holds a {type(found).__name__}; wanted is a state dict, names to tensors")
+    return {
+        name: partial(_as_array, tensor, name, file)
+        for name, tensor in found.items()
+        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
+    }
+
+
+@contextmanager
+def opened_safetensors(path: Path, file: str) -> Iterator[dict[str, Callable[[], np.ndarray]]]:
+    """The tensors of a safetensors file, by name with numbers in order: the format keeps no order of its own."""
+    with _safe_open(path, file) as opened:
+        yield {
+            name: lambda name=name: _as_array(opened.get_tensor(name), name, file)
+            for name in sorted(opened.keys(), key=_by_number)
+        }
+
+
+def ticket_in(path: Path, file: str) -> TicketFile | None:
+    """What the file says as a ticket file (docs/ticket-file.md); None where it is none."""
+    with _safe_open(path, file) as opened:
+        if METADATA_KEY not in (opened.metadata() or {}):
+            return None
+    try:
+        return read_ticket(path)
+    except BadInput as error:
+        raise BadInput(str(error).replace(path.name, file)) from None
+
+
+@contextmanager
+def _safe_open(path: Path, file: str) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except (SafetensorError, OSError):
+        raise BadInput(
+            f"{file} is not an intact safetensors file; it is cut short, damaged or another file renamed"
+        ) from None
+
+
+def _check_zip(path: Path, file: str) -> None:
+    """torch stores values as they are: a packed zip archive is another one renamed, or made to unpack without end."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stored = all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):  # torch's older format, or torch refuses it
+        return
+    if not stored:
+        raise BadInput(f"{file} is a packed zip archive, not a file of torch.save; save model.state_dict() again")
+
+
+def _as_array(tensor: torch.Tensor, name: str, file: str) -> np.ndarray:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
+        raise BadInput(f"{file}: tensor '{name}' is sparse, quantised, nested or empty; save it as a plain dense one")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise BadInput(f"{file}: tensor '{name}' claims {tensor.numel():,} values, more than the file holds")
+    if tensor.is_floating_point() and tensor.dtype not in _NUMPY_FLOATS:
+        tensor = tensor.float()  # numpy has no bfloat16 and nothing smaller
+    return tensor.numpy(force=True)
+
+
+def _by_number(name: str) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,98 @@
+"""Tickets out of a run, read back by what reads them elsewhere; two tickets compared."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rtl_core.errors import BadInput
+from rtl_core.learning.parts import as_module
+from rtl_core.models.catalogue import rebuild
+from rtl_core.runs import exports
+from rtl_core.runs.checkpoint import load_learned, load_run
+from rtl_core.runs.store import samples
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_file import read_ticket, require_same_theta
+
+
+@pytest.fixture(scope="module")
+def run():
+    return load_run(samples()["domains"])
+
+
+def ticket(mask, layout=None, name="t", theta_hash=None):
+    layout = layout or Layout(("a", "b"), ((2, 2), (4,)))
+    return exports.OneTicket(name, layout, np.array(mask, bool), theta_hash)
+
+
+def test_an_exported_ticket_is_the_runs_mask_for_the_runs_weights(run, tmp_path):
+    name = run.tickets.names[1]
+    path = exports.export(run, name, ["ticket"], tmp_path)["ticket"]
+    found = read_ticket(path)
+    assert found.name == name and found.rungs == run.tickets.rungs
+    assert np.array_equal(found.pruned_at, run.tickets.pruned_at[1])
+    shared = load_learned(run)["rtl"].parts[1].shared
+    require_same_theta(found, shared, run.tickets.layout, run.info["model"])
+    other = {key: value + 1 for key, value in shared.items()}
+    with pytest.raises(BadInput, match="has other weights"):
+        require_same_theta(found, other, run.tickets.layout, run.info["model"])
+
+
+def test_exported_weights_give_the_tickets_logits_in_the_plain_network(run, tmp_path):
+    path = exports.export(run, run.tickets.names[0], ["safetensors"], tmp_path)["safetensors"]
+    network = rebuild(run.info["model"])
+    inputs = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
+    expected = as_module(network, load_learned(run)["rtl"].parts[0], run.tickets.layout)(inputs)
+    network.module.load_state_dict(load_file(path))
+    assert torch.equal(network.module.eval()(inputs), expected)
+
+
+def test_export_refuses_what_is_not_there(run, tmp_path):
+    with pytest.raises(BadInput, match="no ticket 'x'; it has: "):
+        exports.export(run, "x", ["ticket"], tmp_path)
+    with pytest.raises(BadInput, match="no format 'pickle'; a ticket is exported as ticket or safetensors"):
+        exports.export(run, run.tickets.names[0], ["pickle"], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_diff_counts_on_paper():
+    a, b = ticket([1, 1, 0, 0, 1, 0, 0, 0], name="a"), ticket([1, 0, 1, 0, 1, 1, 0, 0], name="b")
+    found = exports.diff(a, b)
+    assert (found["shared"], found["only_a"], found["only_b"], found["same_theta"]) == (2, 1, 2, None)
+    assert found["layers"][0] == {
+        "name": "a",
+        "shared": 1,
+        "only_a": 1,
+        "only_b": 1,
+        "iou": pytest.approx(1 / 3),
+        "chance": pytest.approx(1 / 3),
+        "excess": pytest.approx(0, abs=1e-12),
+    }
+    json.dumps(found, allow_nan=False)
+
+
+def test_diff_says_whether_the_weights_are_the_same():
+    a = ticket([1] * 8, theta_hash="1")
+    assert exports.diff(a, ticket([1] * 8, theta_hash="1"))["same_theta"] is True
+    found = exports.diff(a, ticket([1] * 8, theta_hash="2"))
+    assert found["same_theta"] is False and found["excess"] is None  # full masks: chance is 1
+
+
+def test_diff_refuses_other_networks_by_tensor_and_shape():
+    other = Layout(("a", "b"), ((2, 2), (2, 2)))
+    with pytest.raises(BadInput, match="tensor 'b' is 4 in the first and 2 x 2 in the second"):
+        exports.diff(ticket([1] * 8), ticket([1] * 8, other))
+
+
+def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
+    path = exports.export(run, run.tickets.names[0], ["ticket"], tmp_path)["ticket"]
+    from_file = exports.open_ticket(path, tmp_path)
+    from_run = exports.open_ticket(f"domains:{run.tickets.names[0]}", tmp_path)
+    found = exports.diff(from_file, from_run)
+    assert found["same_theta"] is True and found["only_a"] == found["only_b"] == 0 and found["iou"] == 1
+    with pytest.raises(BadInput, match="is no ticket file; name a file, or a ticket of a run as RUN:TICKET"):
+        exports.open_ticket("nowhere", tmp_path)
