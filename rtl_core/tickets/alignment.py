@@ -1,68 +1,41 @@
-"""Does overlap follow meaning: do tickets of classes with related names share more weights?
+"""Does overlap follow meaning: do tickets of related classes share more weights?
 
-The names' similarity is the path similarity of a taxonomy, as WordNet defines it: 1 / (1 + edges on the shortest path
-through a common ancestor). It is set against the tickets' excess IoU by Spearman's rank correlation over all pairs.
-The pairs are not independent (every ticket is in K - 1 of them), so p comes from permuting the tickets: Mantel (1967),
-"The detection of disease clustering and a generalized regression approach".
-
-How to write a taxonomy is in docs/taxonomy.md. Its file is never trusted: every refusal is one sentence.
+The path similarity of the classes' names (`taxonomy`) is set against the tickets' overlap by Spearman's rank
+correlation over all pairs of tickets. Pairs are not independent, since every ticket is in K - 1 of them, so p comes
+from permuting the tickets, rows and columns together: Mantel, "The detection of disease clustering and a generalized
+regression approach", Cancer Research 27 (1967). The alternative is one-sided: related classes share MORE.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from itertools import permutations as orders
+from itertools import permutations as all_orders
 from math import factorial
-from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets.chance import holm
+from rtl_core.tickets.similarity import ratio
+from rtl_core.tickets.taxonomy import Taxonomy, path_similarity
 
-MAX_BYTES = 1_000_000  # of a taxonomy's file
-MAX_CLASSES = 10_000
-MAX_PATHS = 16  # of one class
-MAX_DEPTH = 64  # nodes on a path
 MIN_TICKETS = 4
-MIN_PAIRS = 6  # what four tickets have; fewer are no correlation
-_BLOCK = 2_000_000  # values of permuted pairs that are held at a time
-
-
-@dataclass(frozen=True)
-class Taxonomy:
-    """Classes in a hierarchy of meaning.
-
-    paths  class -> its ways down from the root, which all classes share; the last node stands for the class. Most
-           classes have one way; nodes are the same where the whole way to them is
-    """
-
-    name: str
-    licence: str
-    source: str
-    paths: dict[str, tuple[tuple[str, ...], ...]]
-
-    def lacks(self, names: Sequence[str]) -> list[str]:
-        """Those of the names that are no class here; case, spaces and punctuation do not matter."""
-        known = {_key(name) for name in self.paths}
-        return [name for name in names if _key(name) not in known]
+MIN_PAIRS = MIN_TICKETS * (MIN_TICKETS - 1) // 2
+_BLOCK = 2_000_000  # permuted pairs that are held in memory at a time
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How well the overlap of K tickets follows the meaning of their names.
+    """How far the overlap of K tickets follows the meaning of their names.
 
-    rho           Spearman's correlation of path similarity and excess IoU over the pairs; NaN where not defined
-    p             one-sided: the share of permutations of the tickets with a rho at least as large. NaN with rho
-    pairs         how many pairs it is computed on; n_undefined: pairs left out because their excess is not defined
-    permutations  how many were looked at; exact: these are all K! of them, the observed one included. Otherwise they
-                  are drawn, and p is (1 + as large) / (1 + permutations)
+    rho           Spearman's correlation of path similarity and excess over the pairs; NaN where it is not defined
+    p             the share of permutations of the tickets with a rho at least as large (one-sided); NaN with rho
+    pairs         how many rho is computed on; n_undefined: how many were left out because their excess is not defined
+    permutations  how many were looked at. exact: they are all K! of them, the observed one included, and p is a plain
+                  share; otherwise they were drawn and p is (1 + as large) / (1 + permutations)
     reason        why rho is not defined; empty where it is
     frame         one row per pair: a, b, path_similarity, excess (NaN where not defined)
     """
@@ -78,120 +51,107 @@ class Alignment:
     frame: pd.DataFrame
 
 
-class _Document(BaseModel):
-    """A taxonomy's file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    licence: Annotated[str, Field(max_length=20_000)] = ""
-    source: Annotated[str, Field(max_length=2_000)] = ""
-    paths: Annotated[
-        dict[str, Annotated[list[str], Field(min_length=1, max_length=MAX_PATHS)]],
-        Field(min_length=1, max_length=MAX_CLASSES),
-    ]
-
-
-def read_taxonomy(content: bytes) -> Taxonomy:
-    """The taxonomy in a file's bytes. BadInput, in one sentence, whatever is wrong with it."""
-    if len(content) > MAX_BYTES:
-        raise BadInput(f"the taxonomy has {len(content):,} bytes; at most {MAX_BYTES:,} are read")
-    try:
-        document = json.loads(content, object_pairs_hook=_no_key_twice)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput("the taxonomy is not valid JSON in UTF-8; docs/taxonomy.md shows how one looks") from None
-    try:
-        read = _Document.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where, wrong = ".".join(map(str, first["loc"])) or "whole file", first["msg"]
-        raise BadInput(f"the taxonomy has a wrong entry '{where:.100}': {wrong[0].lower()}{wrong[1:]}") from None
-    paths = {name: tuple(_nodes(name, path) for path in listed) for name, listed in read.paths.items()}
-    _check_classes(list(paths))
-    roots = sorted({path[0] for listed in paths.values() for path in listed})
-    if len(roots) > 1:
-        raise BadInput(f"the taxonomy has several roots ({', '.join(roots):.100}); all paths should begin with one")
-    return Taxonomy(read.name, read.licence, read.source, paths)
-
-
-def shipped() -> dict[str, Taxonomy]:
-    """The taxonomies that come with the program, by name."""
-    folder = resources.files("rtl_core").joinpath("tickets", "taxonomies")
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".json")), key=lambda entry: entry.name)
-    read = [read_taxonomy(entry.read_bytes()) for entry in files]
-    return {taxonomy.name: taxonomy for taxonomy in read}
-
-
-def fitting(names: Sequence[str], taxonomies: Mapping[str, Taxonomy]) -> dict[str, Taxonomy]:
-    """The taxonomies in which every one of the tickets' names is a class, as `Taxonomy.lacks` compares them."""
-    return {name: taxonomy for name, taxonomy in taxonomies.items() if not taxonomy.lacks(names)}
-
-
-def path_similarity(names: Sequence[str], taxonomy: Taxonomy) -> np.ndarray:
-    """float (K, K): 1 / (1 + edges on the shortest path through a common ancestor); 1 with itself.
-
-    BadInput: a name that is no class of the taxonomy.
-    """
-    missing = taxonomy.lacks(names)
-    if missing:
-        raise BadInput(f"the taxonomy '{taxonomy.name}' has no class for: {', '.join(missing):.200}")
-    by_key = {_key(name): paths for name, paths in taxonomy.paths.items()}
-    below: dict[tuple[str, ...], dict[int, int]] = {}  # ancestor, by the way to it -> ticket -> edges up to it
-    for ticket, name in enumerate(names):
-        for path in by_key[_key(name)]:
-            for depth in range(1, len(path) + 1):
-                below.setdefault(path[:depth], {})[ticket] = len(path) - depth
-    edges = np.full((len(names), len(names)), np.inf)
-    for steps in below.values():
-        tickets, up = np.array(list(steps)), np.array(list(steps.values()))
-        block = np.ix_(tickets, tickets)
-        edges[block] = np.minimum(edges[block], up[:, None] + up)
-    return 1 / (1 + edges)
-
-
 def alignment(
     excess: np.ndarray, names: Sequence[str], taxonomy: Taxonomy, permutations: int = 9_999, seed: int = 0
 ) -> Alignment:
-    """Mantel's test of the tickets' overlap against the meaning of their names.
+    """Mantel's test over the pairs of K tickets; all K! permutations where they are not more than `permutations`.
 
-    excess  (K, K), symmetric: excess IoU (or another similarity) of the tickets; NaN where not defined
+    excess  float (K, K), symmetric: the tickets' excess IoU, or another similarity; NaN where it is not defined
 
-    The alternative is that tickets of related classes share more. All K! permutations are looked at where they are no
-    more than `permutations`. BadInput: fewer than four tickets, a name that the taxonomy lacks, another shape.
+    With four tickets the smallest possible p is 1 / 24, and larger where the taxonomy is symmetric in some of them.
+    BadInput: fewer than four tickets, a matrix of another shape, a name that is no class of the taxonomy.
     """
     k = len(names)
     if k < MIN_TICKETS:
-        raise BadInput(f"alignment needs at least {MIN_TICKETS} tickets; here are {k}")
+        raise BadInput(f"alignment needs at least {MIN_TICKETS} tickets; there are {k}")
     if excess.shape != (k, k):
-        raise BadInput(f"the overlap of {k} tickets should be {k} x {k}, not {' x '.join(map(str, excess.shape))}")
-    meaning = path_similarity(names, taxonomy)
-    i, j = np.triu_indices(k, 1)
-    frame = pd.DataFrame(
-        {
-            "a": np.array(names, dtype=object)[i],
-            "b": np.array(names, dtype=object)[j],
-            "path_similarity": meaning[i, j],
-            "excess": excess[i, j],
-        }
-    )
-    defined = frame["excess"].notna().to_numpy()
+        raise BadInput(f"the overlap of {k} tickets should be {k} x {k} values, not {list(excess.shape)}")
+    frame = _pairs(excess, names, path_similarity(names, taxonomy))
+    defined = frame[frame["excess"].notna()]
     exact = factorial(k) <= permutations
-    rho, p, reason = float("nan"), float("nan"), _reason(frame[defined])
-    if not reason:
-        ours = (i[defined], j[defined])
-        observed = _rho(meaning[ours][None], excess[ours])[0]
-        draws = _all_orders(k) if exact else _drawn_orders(k, permutations, seed)
-        as_large = sum(_as_large(block, meaning, excess, ours, observed) for block in _blocks(draws, k))
-        rho, p = float(observed), as_large / factorial(k) if exact else (1 + as_large) / (1 + permutations)
+    reason = _reason(defined)
+    rho, p = (float("nan"), float("nan")) if reason else _mantel(frame, k, exact, permutations, seed)
     return Alignment(
         rho=rho,
         p=p,
-        pairs=int(defined.sum()),
+        pairs=len(defined),
         k=k,
         permutations=factorial(k) if exact else permutations,
         exact=exact,
-        n_undefined=int((~defined).sum()),
+        n_undefined=len(frame) - len(defined),
         reason=reason,
         frame=frame,
     )
+
+
+def by_layer_and_density(
+    measured: Iterable[tuple[str, float, np.ndarray]],
+    names: Sequence[str],
+    taxonomy: Taxonomy,
+    permutations: int = 9_999,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """`alignment` of every (layer, density, excess), one row each in the order given; BadInput as there.
+
+    Columns: layer, density, rho, p, p_holm (adjusted over the rows that have a p), pairs, n_undefined, reason.
+    """
+    rows = []
+    for layer, density, excess in measured:
+        found = alignment(excess, names, taxonomy, permutations, seed)
+        rows.append((layer, density, found.rho, found.p, found.pairs, found.n_undefined, found.reason))
+    table = pd.DataFrame(rows, columns=["layer", "density", "rho", "p", "pairs", "n_undefined", "reason"])
+    table.insert(4, "p_holm", holm(table["p"].to_numpy(float)))
+    return table
+
+
+def _pairs(excess: np.ndarray, names: Sequence[str], meaning: np.ndarray) -> pd.DataFrame:
+    i, j = np.triu_indices(len(names), 1)
+    called = np.array(names, dtype=object)
+    return pd.DataFrame({"a": called[i], "b": called[j], "path_similarity": meaning[i, j], "excess": excess[i, j]})
+
+
+def _reason(defined: pd.DataFrame) -> str:
+    if len(defined) < MIN_PAIRS:
+        return f"excess is defined for {len(defined)} pairs only; at least {MIN_PAIRS} are needed"
+    if defined["path_similarity"].nunique() == 1:
+        return "all pairs of names are equally similar"
+    if defined["excess"].nunique() == 1:
+        return "all pairs of tickets overlap equally"
+    return ""
+
+
+def _mantel(frame: pd.DataFrame, k: int, exact: bool, permutations: int, seed: int) -> tuple[float, float]:
+    """rho and p. Ranks are taken once: permuting tickets permutes the pairs, and with them the ranks."""
+    from scipy.stats import rankdata
+
+    i, j = np.triu_indices(k, 1)
+    meaning = np.zeros((k, k))
+    meaning[i, j] = meaning[j, i] = rankdata(frame["path_similarity"])
+    defined = frame["excess"].notna().to_numpy()
+    i, j = i[defined], j[defined]
+    overlap = rankdata(frame["excess"][defined])
+
+    def rho(orders: np.ndarray) -> np.ndarray:
+        permuted = meaning[orders[:, i], orders[:, j]]
+        # Where pairs are left out, every permutation leaves out other names, and the rest have other ranks.
+        return _correlations(permuted if defined.all() else rankdata(permuted, axis=1), overlap)
+
+    observed = rho(np.arange(k)[None])[0]
+    orders = np.array(list(all_orders(range(k)))) if exact else _drawn_orders(k, permutations, seed)
+    blocks = np.array_split(orders, -(-orders.shape[0] * len(i) // _BLOCK))
+    # A permutation without a rho (all names left are equally similar) counts as large, so that p is never too small.
+    as_large = sum(int((~(rho(block) < observed - 1e-9)).sum()) for block in blocks)
+    return float(observed), as_large / len(orders) if exact else (1 + as_large) / (1 + len(orders))
+
+
+def _drawn_orders(k: int, permutations: int, seed: int) -> np.ndarray:
+    """int (permutations, K): orders of the tickets, independent of each other."""
+    rows = np.tile(np.arange(k), (permutations, 1))
+    return numpy_generator(seed, "alignment permutations").permuted(rows, axis=1)
+
+
+def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(B,) Pearson's correlation of each row of x (B, pairs) with y (pairs,); NaN for a constant row."""
+    x = x - x.mean(axis=1, keepdims=True)
+    y = y - y.mean()
+    return ratio(x @ y, np.linalg.norm(x, axis=1) * np.linalg.norm(y))
