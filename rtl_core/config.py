@@ -175,6 +175,45 @@ class SharingSettings(_Settings):
     )
 
 
+class GatedSettings(_Settings):
+    """Gated mode: mask scores over the frozen weights of a dense backbone, trained together with a gate."""
+
+    backbone_steps: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        title="Backbone steps",
+        description="Dense steps over all subsets in turn before the weights are frozen",
+    )
+    steps: int = Field(
+        200, ge=1, le=1_000_000, title="Score steps", description="Batches per ticket on which its scores are trained"
+    )
+    batch_size: int = Field(64, ge=2, le=4096, title="Batch size")
+    learning_rate: float = Field(
+        3e-3, gt=0.0, le=1.0, title="Learning rate of scores", description="Scores start as ranks between 0 and 1"
+    )
+    gate_learning_rate: float = Field(1e-2, gt=0.0, le=1.0, title="Learning rate of the gate")
+    binarise_every: int = Field(
+        10, ge=1, le=100_000, title="Steps between binarisations", description="Masks stand still in between"
+    )
+    features: Literal["grid", "grid_small", "pixels", "pooled"] = Field(
+        "grid", title="Gate sees", description="What the gate is computed from; docs/routing.md describes each"
+    )
+    guide_weight: float = Field(
+        1.0,
+        ge=0.0,
+        le=100.0,
+        title="Weight of the partition",
+        description="How strongly the gate is told the subset, beside what the tickets' answers tell it",
+    )
+    density_weight: float = Field(
+        0.1, ge=0.0, le=100.0, title="Weight of the expected density", description="Price of weights per routed input"
+    )
+    balance_weight: float = Field(
+        0.0, ge=0.0, le=100.0, title="Weight of load balance", description="Price of an uneven share of inputs"
+    )
+
+
 class Config(_Settings):
     """One training, completely. `Config.model_validate(dict)` fills in the defaults."""
 

@@ -72,7 +72,7 @@ def train_jointly(
     def tell(step: int, **values: float) -> None:
         report(Event(stage.phase, stage.method, step * len(parts), updates, stage.ticket, stage.round, values))
 
-    first = _restore(journal.recall(stage.name), parts, updater)
+    first = restore(journal.recall(stage.name), parts, updater)
     if first == stage.steps:
         tell(first)
     for step in range(first, stage.steps):  # for batch index m
@@ -95,7 +95,7 @@ def train_jointly(
                 f"lower the learning rate (it is {stage.learning_rate:g})"
             )
         tell(step + 1, loss=mean_loss)
-        journal.mark(stage.name, step + 1, step + 1 == stage.steps, lambda: _state(parts, updater))
+        journal.mark(stage.name, step + 1, step + 1 == stage.steps, lambda: state(parts, updater))
     for parameter in parameters:
         parameter.requires_grad_(False)
         parameter.grad = None
@@ -123,7 +123,7 @@ def _named(parts: Sequence[Part]) -> Tensors:
     return dict(named.values())
 
 
-def _state(parts: Sequence[Part], updater: torch.optim.Optimizer) -> Tensors:
+def state(parts: Sequence[Part], updater: torch.optim.Optimizer) -> Tensors:
     """What a journal keeps: tensors and the optimiser's averages and counters."""
     tensors = _named(parts)
     averages = {
@@ -135,7 +135,7 @@ def _state(parts: Sequence[Part], updater: torch.optim.Optimizer) -> Tensors:
     return {**tensors, **averages}
 
 
-def _restore(kept: tuple[int, Tensors] | None, parts: Sequence[Part], updater: torch.optim.Optimizer) -> int:
+def restore(kept: tuple[int, Tensors] | None, parts: Sequence[Part], updater: torch.optim.Optimizer) -> int:
     """Put a journal's state back in place; the step to go on from (0 where nothing was kept)."""
     if kept is None:
         return 0
