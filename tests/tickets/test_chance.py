@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def counts_of(masks, sizes, layers=None):
     """The overlap of bool (K, N) masks over layers of the given sizes."""
     masks = np.asarray(masks, dtype=np.int32)
     ends = np.cumsum([0, *sizes])
-    shared = np.stack([masks[:, a:b] @ masks[:, a:b].T for a, b in zip(ends[:-1], ends[1:], strict=True)])
+    shared = np.stack([masks[:, a:b] @ masks[:, a:b].T for a, b in pairwise(ends)])
     names = tuple(f"t{k}" for k in range(len(masks)))
     return Overlap(names, 0.25, layers or tuple(f"layer{i}" for i in range(len(sizes))), np.array(sizes), shared)
 
@@ -57,7 +57,7 @@ def test_identical_masks_share_everything_and_are_beyond_every_shuffle():
 
 
 def test_nested_masks_have_the_value_known_on_paper():
-    """100 + 100 weights, 10 + 30 within 40 + 30: IoU 40/70, expected 4 + 9, chance 13/97, excess (4/7 - c) / (1 - c)."""
+    """10 + 30 weights within 40 + 30, of 100 + 100: IoU 40 / 70, 4 + 9 expected, so chance is 13 / (110 - 13)."""
     outer = np.r_[np.arange(100) < 40, np.arange(100) < 30]
     inner = np.r_[np.arange(100) < 10, np.arange(100) < 30]
     found = similarity(counts_of([inner, outer], (100, 100)))
