@@ -1,0 +1,192 @@
+"""What the difference between two tickets does: ticket A under masks that take from B, on A's own rows.
+
+    own      m_A
+    added    m_A | m_B   B's private weights join
+    removed  m_A & m_B   A's private weights go
+    swapped  m_B         A's private weights make way for B's
+
+A's head and the scale and shift of its norms stay, and norm statistics are re-estimated under every mask on A's
+training rows, so that only the choice of weights differs. Whether it matters WHICH weights these are, only a control
+can tell: as many weights of every layer, drawn at random, added from outside m_A and removed from within. What a
+random addition finds outside m_A was trained for other tickets or, outside all masks, by the warm start alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from rtl_core.audit.evaluate import Questions, judged, own_logits, questions, ticket_figures
+from rtl_core.audit.intervals import LEVEL, bootstrap_ratios
+from rtl_core.data.dataset import Dataset, Split
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.parts import Learned
+from rtl_core.learning.subsets import ticket_subsets
+from rtl_core.models.network import Network
+from rtl_core.rng import numpy_generator
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.pruning import dead_layers
+from rtl_core.tickets.ticket_set import TicketSet
+
+METRIC = {"multiclass": "accuracy", "one_vs_rest": "balanced_accuracy"}  # by task
+
+
+def exchange(
+    network: Network,
+    rtl: Learned,
+    tickets: TicketSet,
+    dataset: Dataset,
+    partition: Partition,
+    task: str,
+    a: str,
+    b: str,
+    layers: Collection[str] | None = None,
+    draws: int = 5,
+    seed: int = 0,
+    split: Split = "test",
+    batches: int = 12,
+) -> pd.DataFrame:
+    """One row per variant of ticket `a`'s mask, "own" first.
+
+    layers         where the masks may change (None: everywhere); elsewhere ticket `a` keeps its own
+    draws          random masks per variant; 0: no control
+    seed, batches  the run's seed and `sharing.recalibrate_batches`: norm statistics then come from the very rows that
+                   the ticket's own came from
+
+    Columns: variant, kept (weights), dead_layers (names of those with nothing kept), n (rows), metric (its name),
+    value, low, high; difference to "own", diff_low, diff_high (units resampled, both masks on the same rows);
+    logit_change (mean absolute), decisions_changed (share of the rows); control_mean over the random masks, and between
+    control_low and control_high one more random mask would lie with 95 % probability. NaN where undefined: intervals
+    without spread, the control of "own".
+
+    BadInput: a ticket or layer that is not there, the same ticket twice, no rows of ticket `a` in the split.
+    """
+    _check(tickets, a, b, layers)
+    k, layout = tickets.names.index(a), tickets.layout
+    asked = questions(dataset, partition, task, split)
+    if not judged(asked, k).any():
+        raise BadInput(f"the {split} split has no rows for ticket '{a}'; choose a split that has some")
+    ticket, subset = rtl.parts[k], ticket_subsets(dataset, partition, task)[k]
+    # Recalibrating changes the module's mode and momentum for a while; the caller's may be in use elsewhere.
+    network = replace(network, module=copy.deepcopy(network.module))
+
+    def answers(mask: np.ndarray) -> np.ndarray:
+        part = ticket
+        if not np.array_equal(mask, ticket.mask):
+            part = recalibrate(network, replace(ticket, mask=mask), subset, layout, dataset.inputs, batches, seed)
+        return own_logits(network, part, layout, asked, k)
+
+    masks = variants(tickets, a, b, layers)
+    own = answers(masks["own"])
+    rows = []
+    for variant, mask in masks.items():
+        logits = own if variant == "own" else answers(mask)
+        streams = [numpy_generator(seed, "exchange", a, b, variant, i) for i in range(draws if variant != "own" else 0)]
+        control = [answers(at_random(masks["own"], mask, layout, stream)) for stream in streams]
+        value, low, high = _headline(asked, k, logits)
+        diff_low, diff_high = _paired(asked, k, logits, own, seed)
+        control_mean, control_low, control_high = _spread([_headline(asked, k, drawn)[0] for drawn in control])
+        rows.append(
+            {
+                "variant": variant,
+                "kept": int(mask.sum()),
+                "dead_layers": dead_layers(mask, layout),
+                "n": len(own),
+                "metric": METRIC[task],
+                "value": value,
+                "low": low,
+                "high": high,
+                "difference": value - _headline(asked, k, own)[0],
+                "diff_low": diff_low,
+                "diff_high": diff_high,
+                "logit_change": float(np.abs(logits - own).mean(dtype=np.float64)),
+                "decisions_changed": float((_decisions(logits) != _decisions(own)).mean()),
+                "control_mean": control_mean,
+                "control_low": control_low,
+                "control_high": control_high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def variants(tickets: TicketSet, a: str, b: str, layers: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Variant -> bool (N,): ticket `a`'s mask with weights exchanged in the layers, as the module says."""
+    own, other = (tickets.masks()[tickets.names.index(name)] for name in (a, b))
+    masks = {"own": own, "added": own | other, "removed": own & other, "swapped": other}
+    open_to = np.zeros(tickets.n, bool)
+    for layer, part in tickets.layout.slices().items():
+        open_to[part] = layers is None or layer in layers
+    return {variant: np.where(open_to, mask, own) for variant, mask in masks.items()}
+
+
+def at_random(own: np.ndarray, variant: np.ndarray, layout: Layout, generator: np.random.Generator) -> np.ndarray:
+    """`own`, bool (N,), less and plus as many weights of every layer as `variant` removes and adds, drawn at random."""
+    drawn = own.copy()
+    for part in layout.slices().values():
+        removed = int((own[part] & ~variant[part]).sum())
+        added = int((variant[part] & ~own[part]).sum())
+        drawn[part.start + generator.choice(np.flatnonzero(own[part]), removed, replace=False)] = False
+        drawn[part.start + generator.choice(np.flatnonzero(~own[part]), added, replace=False)] = True
+    return drawn
+
+
+def _check(tickets: TicketSet, a: str, b: str, layers: Collection[str] | None) -> None:
+    for name in (a, b):
+        if name not in tickets.names:
+            raise BadInput(f"there is no ticket '{name}'; there are: {', '.join(tickets.names)}")
+    if a == b:
+        raise BadInput(f"ticket '{a}' has nothing to exchange with itself; name another ticket")
+    for layer in layers or ():
+        if layer not in tickets.layout.names:
+            raise BadInput(f"there is no layer '{layer}'; the prunable layers are: {', '.join(tickets.layout.names)}")
+
+
+def _headline(asked: Questions, k: int, logits: np.ndarray) -> tuple[float, float, float]:
+    """(value, low, high) of the task's metric."""
+    figures, metric = ticket_figures(asked, k, logits), METRIC[asked.task]
+    value, low, high = np.array([figures[metric], *figures["ci"][metric]], float)  # None becomes NaN
+    return float(value), float(low), float(high)
+
+
+def _paired(asked: Questions, k: int, logits: np.ndarray, own: np.ndarray, seed: int) -> tuple[float, float]:
+    """The interval of the metric's difference: the bootstrap draws units, each with its answers under both masks."""
+    among = judged(asked, k)
+    if asked.task == "multiclass":
+        truth, groups = asked.y[among], np.ones((1, int(among.sum())))
+    else:
+        truth = asked.subset == k
+        groups = np.stack([truth, ~truth]).astype(float)
+    gained = (_decisions(logits) == truth).astype(float) - (_decisions(own) == truth)
+    low, high = bootstrap_ratios(
+        groups * gained,
+        asked.units[among],
+        denominators=groups,
+        combine=lambda means: means.mean(axis=1),
+        seed=seed,
+        names=("exchange",),
+    )
+    return float(low), float(high)
+
+
+def _decisions(logits: np.ndarray) -> np.ndarray:
+    """(n,) what a ticket says: its class, or whether a row is of its subset where it has one output."""
+    return logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """(mean, low, high): where one more draw of a share would lie, by Student's prediction interval."""
+    n = len(values)
+    if n == 0:
+        return np.nan, np.nan, np.nan
+    mean = float(np.mean(values))
+    if n < 2 or np.ptp(values) == 0:
+        return mean, np.nan, np.nan
+    half = stats.t.ppf(0.5 + LEVEL / 2, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+    return mean, max(mean - float(half), 0.0), min(mean + float(half), 1.0)
