@@ -194,7 +194,7 @@ class GatedSettings(_Settings):
     )
     gate_learning_rate: float = Field(1e-2, gt=0.0, le=1.0, title="Learning rate of the gate")
     binarise_every: int = Field(
-        10, ge=1, le=100_000, title="Steps between binarisations", description="Masks stand still in between"
+        1, ge=1, le=100_000, title="Steps between binarisations", description="Masks stand still in between"
     )
     features: Literal["grid", "grid_small", "pixels", "pooled"] = Field(
         "grid", title="Gate sees", description="What the gate is computed from; docs/routing.md describes each"
@@ -218,7 +218,11 @@ class Config(_Settings):
     """One training, completely. `Config.model_validate(dict)` fills in the defaults."""
 
     preset: str | None = Field(None, title="Preset", description="The preset this started from, for the record")
-    mode: Literal["paper"] = Field("paper", title="Mode")
+    mode: Literal["paper", "gated"] = Field(
+        "paper",
+        title="Mode",
+        description="paper: masks by pruning, then joint retraining; gated: mask scores and a gate over frozen weights",
+    )
     task: Task = Field(
         "multiclass",
         title="Task",
@@ -263,12 +267,21 @@ class Config(_Settings):
     extract: ExtractSettings = ExtractSettings()
     joint: JointSettings = JointSettings()
     sharing: SharingSettings = SharingSettings()
+    gated: GatedSettings = GatedSettings()
 
     @model_validator(mode="after")
     def _rungs_are_densities(self) -> "Config":
         for name, rungs in (("denser", self.denser), ("lighter", self.lighter)):
             if any(not 0 < d <= 1 for d in rungs):
                 raise ValueError(f"{name}: densities lie in (0, 1]")
+        return self
+
+    @model_validator(mode="after")
+    def _gated_tickets_tell_all_classes(self) -> "Config":
+        if self.mode == "gated" and self.task != "multiclass":
+            raise ValueError(
+                "mode gated: the routed ticket alone answers, so it must tell all classes (task=multiclass)"
+            )
         return self
 
 

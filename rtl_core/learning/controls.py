@@ -130,15 +130,28 @@ CONTROLS: dict[str, Control] = {
 }
 
 
+GATED = ("random", "permuted", "imp_single", "imp_single_union", "dense")  # those that gated.py has as well
+
+
+def does_not_apply(method: str, config: Config, k: int) -> str | None:
+    """Why a control says nothing about these tickets; None where it applies."""
+    if config.mode == "gated" and method not in GATED:
+        return "it trains the shared weights, which are frozen in gated mode"
+    return CONTROLS[method].does_not_apply(config, k)
+
+
 def gradient_steps(config: Config, k: int, n: int) -> int:
     """All gradient steps of a run: its length before it starts."""
+    if config.mode == "gated":
+        singles = sum(method in ("imp_single", "imp_single_union") for method in config.controls)
+        return k * (round(config.gated.backbone_steps / k) + (1 + singles) * config.gated.steps)
     extract, joint = extraction_steps(config, n), config.joint.steps
     cost = {
         "random_same_total": extract + joint,
         "dense_same_total": extract + joint,
         "imp_multi_full_budget": joint * k,
     }
-    chosen = [name for name in config.controls if CONTROLS[name].does_not_apply(config, k) is None]
+    chosen = [name for name in config.controls if does_not_apply(name, config, k) is None]
     singles = _single_extractions(config, chosen)
     warm = warm_steps_per_subset(config, k)
     return k * (warm + extract + joint + singles * extract + sum(cost.get(name, joint) for name in chosen))

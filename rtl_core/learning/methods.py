@@ -57,8 +57,13 @@ class Experiment:
 
 def warm_start(lab: Experiment) -> Start:
     """theta_0: the initial weights, or (late rewinding) those after some dense steps over all subsets in turn."""
+    return dense_start(lab, lab.config.extract.warm_steps)
+
+
+def dense_start(lab: Experiment, steps: int) -> Start:
+    """The weights after so many dense steps over all subsets in turn."""
     start = cold_start(lab.network, lab.config.sharing, len(lab.subsets), lab.config.device)
-    per_subset = warm_steps_per_subset(lab.config, len(lab.subsets))
+    per_subset = round(steps / len(lab.subsets))
     if per_subset == 0:
         return start
     parts = start.parts(lab.names, masks=None)
@@ -147,7 +152,7 @@ def learn_tickets(
     """Algorithm 2 over given masks (K, N), or without any; then norm statistics per ticket."""
     parts = start.parts(lab.names, masks, one_network=not method.startswith("imp_multi"))
     _train(lab, lab.network, parts, lab.subsets, lab.stage("joint", method, steps))
-    parts = _with_own_norms(lab, lab.network, parts, lab.subsets, method)
+    parts = with_own_norms(lab, lab.network, parts, lab.subsets, method)
     return Learned(method, parts, "per_subset", lab.network.outputs, start.steps, steps_extract, steps)
 
 
@@ -156,7 +161,7 @@ def learn_one(lab: Experiment, start: Start, mask: np.ndarray, steps_extract: in
     network, subsets, steps = lab.one_network, (lab.one,), lab.config.joint.steps
     parts = (_one_part(lab, start, mask),)
     _train(lab, network, parts, subsets, lab.stage("joint", "imp_single", steps * len(lab.subsets)))
-    parts = _with_own_norms(lab, network, parts, subsets, "imp_single")
+    parts = with_own_norms(lab, network, parts, subsets, "imp_single")
     return Learned("imp_single", parts, "argmax", network.outputs, start.steps, steps_extract, steps)
 
 
@@ -174,7 +179,7 @@ def _train(
     train_jointly(network, parts, subsets, lab.layout, lab.inputs, stage, optimiser, lab.report, lab.journal)
 
 
-def _with_own_norms(
+def with_own_norms(
     lab: Experiment, network: Network, parts: tuple[Part, ...], subsets: tuple[Subset, ...], method: str
 ) -> tuple[Part, ...]:
     lab.report(Event("recalibrate", method))

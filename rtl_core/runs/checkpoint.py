@@ -2,7 +2,7 @@
 
     tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets, the latter where there is more than
                           one rung; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
-                          lighter/RUNG/K/NAME
+                          lighter/RUNG/K/NAME; of the gate router/gate/NAME and router/features/NAME
     methods.safetensors   the other methods (learned_file.py)
     run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
 
@@ -41,6 +41,7 @@ FORMAT_VERSION = 1
 TICKETS_FILE = "tickets.safetensors"
 METHODS_FILE = "methods.safetensors"
 MAX_TENSOR_BYTES = 16 * 2**30
+_ROUTER = "router/"
 _FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle", b"\x89HDF": "an HDF5 file"}
 
 
@@ -82,6 +83,7 @@ def save_checkpoint(
     learned: Sequence[Learned],
     lighter_buffers: Mapping[tuple[int, int], Tensors],
     info: Mapping[str, Any],
+    gate: Tensors | None = None,
 ) -> None:
     """Writes the run's outcome into its folder.
 
@@ -89,6 +91,7 @@ def save_checkpoint(
     lighter_buffers  (rung index, ticket index) -> norm statistics of that lighter ticket
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
                      where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
+    gate             the gate's tensors, as `LinearGate.as_tensors` gives them
     """
     from rtl_core.runs.learned_file import check_layout, pack_learned, prefixed
     from rtl_core.runs.tensors import write_tensors
@@ -99,6 +102,7 @@ def save_checkpoint(
     tensors = {**_ticket_tensors(tickets), **prefixed("theta_0", theta_0), **packed.own}
     for (rung, k), buffers in lighter_buffers.items():
         tensors.update(prefixed(f"lighter/{rung}/{k}", buffers))
+    tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in (gate or {}).items()})
     # From here to the end the folder has no checkpoint rather than one that mixes old and new.
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     write_tensors(folder / TICKETS_FILE, tensors)
@@ -167,6 +171,12 @@ def load_lighter(run: Run) -> dict[tuple[int, int], Tensors]:
 
     tensors = _tensors(run, TICKETS_FILE)
     return {(rung, k): under(f"lighter/{rung}/{k}", tensors) for rung, k in run.manifest["lighter"]}
+
+
+def load_gate(run: Run) -> Tensors:
+    """What `routing.gate` remakes the run's gate from; empty for runs without one."""
+    tensors = _tensors(run, TICKETS_FILE)
+    return {name.removeprefix(_ROUTER): t for name, t in tensors.items() if name.startswith(_ROUTER)}
 
 
 def _tensors(run: Run, name: str) -> Tensors:

@@ -50,7 +50,13 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
         report(Event("start", "rtl", steps=total))
         outcome = pipeline.train(setting, both, journal)
         save_checkpoint(
-            folder, outcome.tickets, outcome.theta_0, outcome.learned, outcome.lighter_buffers, outcome.info
+            folder,
+            outcome.tickets,
+            outcome.theta_0,
+            outcome.learned,
+            outcome.lighter_buffers,
+            outcome.info,
+            outcome.gate.as_tensors(),
         )
         journal.clear()
     return {"run": folder.name, "folder": str(folder), "seconds": time.monotonic() - began, "reused": False}

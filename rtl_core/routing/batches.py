@@ -1,0 +1,73 @@
+"""Inference with a mixed batch: rows that go to different tickets of one network.
+
+What makes it as fast as one dense pass: weights multiplied out once, norms folded into the layers before them, rows
+grouped by ticket, and groups in pieces that stay in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.fx.experimental.optimization import fuse
+from torch.fx.proxy import TraceError
+
+from rtl_core.learning.parts import Part, as_module
+from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
+
+CHUNK = 128  # rows that go through a ticket at a time
+
+Take = Callable[[np.ndarray], torch.Tensor]  # positions in the batch -> their inputs
+
+
+@dataclass(frozen=True)
+class Serving:
+    """K tickets ready to answer.
+
+    modules  one plain module a ticket, in eval mode
+    """
+
+    modules: tuple[nn.Module, ...]
+    outputs: int
+
+    @property
+    def k(self) -> int:
+        return len(self.modules)
+
+    @torch.inference_mode()
+    def routed(self, take: Take, ticket: np.ndarray) -> torch.Tensor:
+        """(n, outputs): row i answered by ticket[i], in the rows' order; n = len(ticket)."""
+        answers = torch.empty(len(ticket), self.outputs)
+        order = np.argsort(ticket, kind="stable")
+        ends = np.cumsum(np.bincount(ticket, minlength=self.k))
+        for module, group in zip(self.modules, np.split(order, ends[:-1]), strict=True):
+            for i in range(0, len(group), CHUNK):
+                piece = group[i : i + CHUNK]
+                answers[piece] = module(_channels_last(take(piece))).cpu()
+        return answers
+
+    def everyone(self, take: Take, n: int) -> np.ndarray:
+        """float32 (K, n, outputs): every ticket's answer to every row."""
+        return np.stack([self.routed(take, np.full(n, k)).numpy() for k in range(self.k)])
+
+
+def serving(network: Network, parts: Sequence[Part], layout: Layout) -> Serving:
+    """The tickets with their weights multiplied out and their norms folded away."""
+    return Serving(tuple(folded(as_module(network, part, layout)) for part in parts), network.outputs)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """The module in eval mode with each batch norm folded into the convolution or linear layer before it, weights in
+    channels_last; a module that torch.fx cannot trace keeps its norms."""
+    with suppress(TraceError, TypeError, RuntimeError):  # own modules may branch on values
+        module = fuse(module.eval())
+    return module.requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x

@@ -1,0 +1,161 @@
+"""How the tickets of a run and its controls come about: as the paper has it, or as mask scores with a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+
+from rtl_core.audit import evaluate as audit
+from rtl_core.config import Config
+from rtl_core.events import Tensors
+from rtl_core.learning import gated
+from rtl_core.learning.controls import CONTROLS, does_not_apply
+from rtl_core.learning.extract import Measure
+from rtl_core.learning.methods import (
+    Experiment,
+    extract_ticket,
+    extraction_steps,
+    learn_tickets,
+    ticket_set,
+    warm_start,
+)
+from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.parts import Learned, as_module
+from rtl_core.learning.start import Start
+from rtl_core.routing.features import Features, fitted
+from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
+from rtl_core.runs.setting import Setting
+from rtl_core.tickets.ticket_set import TicketSet
+
+ONE_MASK = ("imp_single", "imp_single_ovr", "imp_single_union")  # cut from the same training: run in turn
+
+T = TypeVar("T")
+Lab = Callable[[], Experiment]  # an experiment of one's own: training swaps the module's tensors
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a mode has learned.
+
+    start    the weights that every method started from
+    learned  method -> outcome: rtl, then the controls in the config's order
+    records  per ticket and rung what was measured on the way down
+    gate     tells the subsets apart by the input alone
+    """
+
+    start: Start
+    tickets: TicketSet
+    learned: dict[str, Learned]
+    records: list[dict[str, Any]]
+    gate: LinearGate
+
+
+def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
+    """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
+    config, k = setting.config, setting.partition.k
+    start = warm_start(lab())
+    extractions = _side_by_side(
+        config, [lambda i=i: extract_ticket(at := lab(), start, i, _measure(at, asked, i)) for i in range(k)]
+    )
+    tickets = ticket_set(lab(), extractions)
+
+    def rtl() -> Learned:
+        steps = extraction_steps(config, setting.layout.n)
+        return learn_tickets(lab(), start, "rtl", tickets.masks(), steps, config.joint.steps)
+
+    learned = _methods(config, k, rtl, lambda method: CONTROLS[method].learn(lab(), start, tickets))
+    kinds = {rung.index: rung.kind for rung in tickets.rungs}
+    records = [
+        {"ticket": i, "kind": kinds[record["rung"]], "measure": "extraction", **record}
+        for i, extraction in enumerate(extractions)
+        for record in extraction.records
+    ]
+    train, val = (setting.dataset.rows(split) for split in ("train", "val"))
+    features = _features(setting, start)
+    gate = fit_gate(features, setting.dataset.inputs, setting.partition.assignment, train, val, k)
+    return Found(start, tickets, learned, records, gate)
+
+
+def by_scores(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
+    """A dense backbone, frozen; mask scores and the gate trained together on it; the controls over the same weights."""
+    config, k = setting.config, setting.partition.k
+    start = gated.backbone(lab())
+    gate = zero_gate(_features(setting, start), setting.dataset.inputs, k)
+    found = gated.learn_gated(lab(), start, gate)
+    learned = _methods(
+        config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab(), start, found)
+    )
+    return Found(start, found.tickets, learned, [], gate)
+
+
+MODES = {"paper": paper, "gated": by_scores}
+
+
+def _features(setting: Setting, start: Start) -> Features:
+    """What the gate sees, standardised on the train rows; `pooled` are the features of the weights at the start."""
+    dataset, name = setting.dataset, setting.config.gated.features
+    dense = None
+    if name == "pooled":
+        part = start.part(0, "dense", None)
+        dense = replace(setting.network, module=as_module(setting.network, part, setting.layout))
+    return fitted(name, dataset.inputs, dataset.rows("train"), dataset.input_shape, dense)
+
+
+def _methods(
+    config: Config, k: int, rtl: Callable[[], Learned], control: Callable[[str], Learned]
+) -> dict[str, Learned]:
+    """RTL and every control that was asked for and applies, in the config's order."""
+    wanted = [method for method in config.controls if does_not_apply(method, config, k) is None]
+    groups = [[m for m in wanted if m in ONE_MASK], *([m] for m in wanted if m not in ONE_MASK)]
+    jobs = [lambda: [rtl()], *(lambda g=g: [control(m) for m in g] for g in groups if g)]
+    done = {one.method: one for many in _side_by_side(config, jobs) for one in many}
+    return {method: done[method] for method in ("rtl", *wanted)}
+
+
+def _side_by_side(config: Config, jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Runs independent jobs on `config.workers` threads: torch leaves the interpreter's lock while it computes,
+    and since every random draw is a function of its name, the order changes no bit of any result."""
+
+    def quietly(job: Callable[[], T]) -> T:
+        torch.set_num_threads(config.threads)  # the setting is the calling thread's own
+        return job()
+
+    with ThreadPoolExecutor(min(config.workers, len(jobs))) as pool:
+        return [future.result() for future in [pool.submit(quietly, job) for job in jobs]]
+
+
+def _measure(lab: Experiment, asked: audit.Questions, k: int) -> Measure:
+    """How well ticket k's weights of the moment do on validation rows when cut to a mask."""
+
+    def measure(part: Any) -> dict[str, Any]:
+        part = _recalibrated(lab, part, k)
+        logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
+        return audit.summary(audit.ticket_figures(asked, k, logits))
+
+    return measure
+
+
+def _recalibrated(lab: Experiment, part: Any, k: int) -> Any:
+    batches = lab.config.sharing.recalibrate_batches
+    return recalibrate(lab.network, part, lab.subsets[k], lab.layout, lab.inputs, batches, lab.config.seed)
+
+
+def lighter_tickets(
+    lab: Experiment, rtl: Learned, tickets: TicketSet, asked: audit.Questions
+) -> tuple[dict[tuple[int, int], Tensors], list[dict[str, Any]]]:
+    """Lighter tickets: nested masks on the final weights, with norm statistics of their own, on validation rows."""
+    buffers, records = {}, []
+    for rung in (r for r in tickets.rungs if r.kind != "denser"):
+        for k, (part, mask) in enumerate(zip(rtl.parts, tickets.masks(rung), strict=True)):
+            part = part if rung.kind == "target" else _recalibrated(lab, replace(part, mask=mask), k)
+            logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
+            found = audit.summary(audit.ticket_figures(asked, k, logits))
+            place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
+            records.append({**place, "measure": "final", **found})
+            if rung.kind == "lighter":
+                buffers[rung.index, k] = part.buffers
+    return buffers, records

@@ -1,0 +1,73 @@
+"""A run before any training: its data, partition and networks, and the same as the learning room sees it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+
+from rtl_core.config import Config
+from rtl_core.data import partitions, sources
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.events import Journal, Report
+from rtl_core.learning.backbone import backbone_features
+from rtl_core.learning.methods import Experiment
+from rtl_core.learning.subsets import ticket_subsets, which_subset
+from rtl_core.models.catalogue import build
+from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run before any training: what is learned from and with what."""
+
+    config: Config
+    dataset: Dataset
+    partition: Partition
+    network: Network
+    one_network: Network | None
+    layout: Layout
+
+
+def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
+    """Data, partition and networks of a run; raises BadInput where they do not fit together."""
+    torch.set_num_threads(config.threads)
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise BadInput("setting 'device': this machine has no CUDA device that PyTorch can use; take cpu")
+    dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
+    features = None
+    if config.partition.by in ("kmeans", "hdbscan") and config.partition.features == "backbone":
+        backbone = build(config.model, dataset.input_shape, len(dataset.classes), config.seed)
+        features = backbone_features(backbone, dataset, config, report, journal)
+    partition = partitions.split(dataset, config.partition, config.seed, features)
+    one_vs_rest = config.task == "one_vs_rest"
+    network = build(config.model, dataset.input_shape, 1 if one_vs_rest else len(dataset.classes), config.seed)
+    one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if one_vs_rest else None
+    layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
+    return Setting(config, dataset, partition, network, one_network, layout)
+
+
+def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment:
+    """The setting as the learning room sees it, with modules of its own (training swaps their tensors)."""
+    task, one = setting.config.task, None
+    if setting.one_network is not None:
+        one = which_subset(setting.dataset, setting.partition)
+    return Experiment(
+        setting.config,
+        _own(setting.network),
+        setting.layout,
+        ticket_subsets(setting.dataset, setting.partition, task),
+        setting.dataset.inputs,
+        report,
+        journal,
+        _own(setting.one_network) if setting.one_network else None,
+        one,
+    )
+
+
+def _own(network: Network) -> Network:
+    return replace(network, module=copy.deepcopy(network.module))
