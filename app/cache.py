@@ -10,6 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from rtl_core.config import DataSettings, PartitionSettings
+from rtl_core.tickets.overlap import Overlap, overlap
+from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
@@ -26,7 +28,13 @@ def freeze_startup_objects() -> bool:
 
 def load_run(folder: Path) -> Run:
     """The finished run in a folder. Raises BadInput for whatever is wrong with its files."""
-    return _load_run(str(folder), (folder / "run.json").stat().st_mtime_ns if (folder / "run.json").exists() else 0)
+    return _load_run(str(folder), changed(folder))
+
+
+def changed(folder: Path) -> int:
+    """When the run in a folder was last written, for keys of caches; 0 where it has no result yet."""
+    checkpoint = folder / "run.json"
+    return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
 
 
 @st.cache_resource(max_entries=8, show_spinner="Loading the run")
@@ -34,6 +42,16 @@ def _load_run(folder: str, changed: int) -> Run:
     from rtl_core.runs.checkpoint import load_run as load
 
     return load(Path(folder))
+
+
+def overlap_counts(run: Run, rung: Rung) -> Overlap:
+    """What all pairs of a run's tickets share at a rung; the masks are read for it once."""
+    return _overlap_counts(str(run.folder), changed(run.folder), rung.index, run.tickets)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Counting what the tickets share")
+def _overlap_counts(folder: str, changed: int, rung: int, _tickets: TicketSet) -> Overlap:
+    return overlap(_tickets, _tickets.rungs[rung - 1])
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")

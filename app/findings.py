@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from app import words
-from rtl_core.tickets.chance import ChanceInterval, holm
-from rtl_core.tickets.similarity import Similarity
-
-LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
 
 
 def main_metric(task: str) -> str:
@@ -109,56 +104,6 @@ def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
     ]
 
 
-def beyond_chance(found: Similarity, chance: ChanceInterval) -> tuple[int, int, int]:
-    """Pairs whose overlap is above, and below, chance (Holm over all pairs), and pairs where that is defined."""
-    i, j = np.triu_indices(len(found.names), 1)
-    adjusted, z = holm(chance.p[i, j]), chance.z[i, j]
-    significant = adjusted < LEVEL
-    return int((significant & (z > 0)).sum()), int((significant & (z < 0)).sum()), int((~np.isnan(adjusted)).sum())
-
-
-def masks(profile: pd.DataFrame) -> str:
-    """The answer of the Masks page: where tickets share more than chance, and where they do not."""
-    defined = profile.dropna(subset=["excess_mean"])
-    if defined.empty:
-        return "No layer leaves room for a comparison with chance at this density"
-    most, least = defined.loc[defined.excess_mean.idxmax()], defined.loc[defined.excess_mean.idxmin()]
-    first = f"Tickets share {_excess(most.excess_mean)} in {short(most.layer)}"
-    if len(defined) == 1:
-        return first
-    return f"{first}, {_excess(least.excess_mean)} in {short(least.layer)}"
-
-
-def matrix_title(found: Similarity, chance: ChanceInterval) -> str:
-    above, below, pairs = beyond_chance(found, chance)
-    if pairs == 0:
-        return "Here every mask is full or empty: overlap says nothing"
-    beside = f", {below} less than chance" if below else ""
-    return f"{above} of {pairs} pairs share more than chance{beside}"
-
-
-def pair_title(a: str, b: str, total: pd.Series) -> str:
-    return f"{a} and {b} share {words.count(total.shared)} weights, {_excess(total.excess)}"
-
-
-def ownership_title(counts: pd.DataFrame, k: int) -> str:
-    total = counts.weights.sum()
-    nobody = counts.loc[counts.owners == 0, "weights"].sum() / total
-    everybody = counts.loc[counts.owners == k, ["weights", "expected"]].sum()
-    return (
-        f"{words.percent(nobody, 0)} of the weights serve no ticket; {words.count(everybody.weights)} serve all {k} "
-        f"(chance: {words.count(everybody.expected)})"
-    )
-
-
 def short(layer: str) -> str:
     """A tensor's name without the part that all of them have."""
     return layer.removesuffix(".weight")
-
-
-def _excess(value: float) -> str:
-    if value != value:
-        return "which says nothing against chance"
-    if abs(value) < 0.02:
-        return "no more than chance"
-    return f"{100 * abs(value):.0f} % {'more' if value > 0 else 'less'} than chance"

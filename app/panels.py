@@ -129,7 +129,7 @@ def chart(title: str, figure: Any, numbers: pd.DataFrame, how: str, name: str) -
 
 def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
     """One sentence of help, and the chart's numbers as a table and a file."""
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
         st.caption(how, width="stretch")
         numbers_button = st.popover("Numbers", width="content")
     with numbers_button:

@@ -27,6 +27,7 @@ _STYLE = """<style>
 .lab-facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: .9rem; }
 .lab-facts .value { font-size: 1.35rem; font-weight: 600; }
 .lab-facts .small { font-size: .84rem; opacity: .82; }
+.st-key-ticket { max-height: 8.4rem; overflow-y: auto; }
 .lab-key { display: inline-flex; gap: 1.1rem; flex-wrap: wrap; font-size: .87rem; }
 .lab-key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin-right: .4rem;
   vertical-align: -.08rem; border: 1px solid rgba(128,138,148,.5); }

@@ -1,4 +1,4 @@
-"""Masks: what the tickets share, against chance, by pair, by layer and by density."""
+"""Masks: what the tickets share, against chance, by pair, by layer, by density and by meaning."""
 
 from __future__ import annotations
 
@@ -8,30 +8,52 @@ shell.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import findings, masks, panels  # noqa: E402
-from rtl_core.tickets.overlap import overlap  # noqa: E402
-from rtl_core.tickets.similarity import layer_profile  # noqa: E402
+from app import panels  # noqa: E402
+from app.masks import controls, findings, layers, matrix, meaning, ownership, pair, replay, tree  # noqa: E402
+from app.masks.view import View  # noqa: E402
 
 run = panels.require_run()
-tickets = run.tickets
 headline = st.empty()
 
-density, layers, measure = st.columns([4, 3, 4], gap="large")
-with density:
-    rung = masks.rung_slider(tickets)
-with layers:
-    layer = masks.layer_choice(tickets)
-with measure:
-    shown = masks.measure_choice()
-headline.title(findings.masks(layer_profile(overlap(tickets, rung))), anchor=False)
+with st.container(key="mask-controls", horizontal=True, vertical_alignment="bottom"):
+    rung = controls.density(run.tickets)
+    chosen_layers, where = controls.where(run.tickets)
+    if run.tickets.k > 1:
+        measure = controls.measure()
+        by_similarity = controls.by_similarity()
+view = View(run, rung, chosen_layers, where)
+replay.caption(view)
+headline.title(findings.headline(view.profile, run.tickets.k), anchor=False)
 
-masks.overlap_view(tickets, rung, layer, shown)
+if run.tickets.k > 1:
+    whole, numbers, pictures = pair.places(run.tickets.k <= matrix.BESIDE)
+    with numbers:
+        chosen = pair.choice(run.tickets.names, pair.most_alike(view))
+        pair.summary(view, *chosen)
+    with pictures:
+        pair.pictures(view, *chosen)
+    with whole:
+        matrix.draw(view, measure, by_similarity, chosen)
 
 st.space("small")
-detail = masks.detail_choice()
-if detail == "Layer by layer":
-    masks.layers_view(tickets, rung)
-elif detail == "Who owns the weights":
-    masks.ownership_view(tickets, rung, layer)
-else:
-    masks.rungs_view(run, panels.metric_of(run))
+details = {
+    "Layer by layer": layers.draw,
+    "The pair": lambda view: pair.draw(view, *chosen),
+    "Who owns the weights": ownership.draw,
+    "Tree and map": tree.draw,
+    "Density by density": replay.draw,
+    "Meaning": meaning.draw,
+}
+if run.tickets.k == 1:
+    details = {name: details[name] for name in ("Layer by layer", "Density by density")}
+detail = st.segmented_control(
+    "Details",
+    list(details),
+    default="Layer by layer",
+    required=True,
+    key="detail",
+    bind="query-params",
+    wrap=True,
+    label_visibility="collapsed",
+)
+details[detail](view)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -82,35 +80,6 @@ def test_overview_says_what_holds_and_what_does_not(known_run):
     assert "**Separate networks**: switched off in the settings" in said
 
 
-def test_masks_headline_and_matrix(known_run):
-    app = open_page("masks", run="known-run")
-    assert app.title[0].value.startswith("Tickets share 5") and "in conv1" in app.title[0].value
-    spec = json.loads(app.get("echarts_chart")[0].proto.spec)
-    cells = spec["series"][0]["data"]
-    assert len(cells) == 25
-    assert len({cell["name"] for cell in cells}) == 25
-    shown = np.array(
-        [[np.nan if c["value"][2] == "-" else c["value"][2] for c in cells[r : r + 5]] for r in range(0, 25, 5)]
-    )
-    assert np.isnan(np.diagonal(shown)).all()
-    assert np.array_equal(shown, shown.T, equal_nan=True)
-    assert spec["visualMap"]["min"] == -spec["visualMap"]["max"]
-
-
-def test_masks_view_is_restored_from_the_address(known_run):
-    app = open_page("masks", run="known-run", rung="10 %", layer="conv2", a="noisy", b="rotated", show="overlap")
-    assert app.selectbox(key="layer").value == "conv2"
-    assert (app.selectbox(key="a").value, app.selectbox(key="b").value) == ("noisy", "rotated")
-    assert app.select_slider(key="rung").value == "10 %"
-    assert any("noisy and rotated share" in part.value for part in app.subheader)
-
-
-def test_the_same_ticket_twice_asks_for_another(known_run):
-    app = open_page("masks", run="known-run", a="noisy", b="noisy")
-    assert not app.exception
-    assert any("two different tickets" in part.value for part in app.info)
-
-
 def test_train_lists_runs_and_renames_them(known_run):
     app = open_page("train", run="known-run", view="All runs")
     assert not app.exception
@@ -133,18 +102,3 @@ def test_looking_at_a_run_loads_no_torch(known_run):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip().splitlines()[-1:] == ["[]"], done.stderr[-2000:]
-
-
-@pytest.mark.parametrize(
-    ("detail", "title"),
-    [
-        ("Layer by layer", "in conv1"),
-        ("Who owns the weights", "of the weights serve no ticket"),
-        ("Density by density", "From 25 % to 10 % density the tickets lose 1.5 points"),
-    ],
-)
-def test_each_detail_of_the_masks_draws_its_chart(known_run, detail, title):
-    app = open_page("masks", run="known-run", detail=detail)
-    assert not app.exception
-    assert title in app.subheader[-1].value
-    assert len(app.get("plotly_chart")) == 1

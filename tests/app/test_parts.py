@@ -7,11 +7,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import bitmaps, colours, findings, forms, words
+from app import colours, findings, forms, words
 from rtl_core.config import Config, parse
-from rtl_core.tickets.chance import chance_interval
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 
 
 def every_setting() -> set[str]:
@@ -73,24 +70,6 @@ def test_a_lead_is_not_claimed_where_there_is_none():
     assert title == "RTL against random masks: −2.0 points at equal joint steps"
     headline = findings.overview(methods(rtl=(0.7, 0.69, 0.71), random=(0.75, 0.74, 0.76)), "accuracy", 5, 0.1)
     assert headline.endswith("below 1 of 1 controls")
-
-
-def test_pairs_beyond_chance_are_found_in_the_shared_layer_only(known_tickets):
-    for layer, expected in (("conv1.weight", 10), ("conv3.weight", 0)):
-        counts = overlap(known_tickets).only([layer])
-        above, _, pairs = findings.beyond_chance(similarity(counts), chance_interval(counts))
-        assert (above, pairs) == (expected, 10)
-
-
-def test_kernels_count_what_the_masks_say():
-    draw = np.random.default_rng(0)
-    a, b = draw.random(6 * 4 * 9) < 0.3, draw.random(6 * 4 * 9) < 0.6
-    codes = bitmaps.kernels(a, b, (6, 4, 3, 3))
-    assert codes.shape == (4 * 4, 6 * 4)
-    counts = [(codes == code).sum() for code in range(4)]
-    assert counts == [(~a & ~b).sum(), (a & ~b).sum(), (b & ~a).sum(), (a & b).sum()]
-    first = (a.astype(int) + 2 * b).reshape(6, 4, 3, 3)
-    assert np.array_equal(codes[4:7, 8:11], first[2, 1])  # input 1, output 2
 
 
 def test_ticket_colours_are_distinct_and_do_not_depend_on_how_many_there_are():

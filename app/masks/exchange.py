@@ -1,0 +1,133 @@
+"""What the difference between two tickets does: A's figures with weights added, removed and swapped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import cache, colours, panels, words
+from app.charts import calm
+from app.colours import Tone
+from app.findings import short
+from app.masks import findings
+from app.masks.view import View
+from rtl_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+_DRAWS = 5  # random controls
+_VARIANTS = {
+    "added": "with all that {b} keeps too",
+    "removed": "without what {b} does not keep",
+    "swapped": "with {b}'s weights instead",
+}
+
+
+def draw(view: View, i: int, j: int) -> None:
+    a, b = view.names[i], view.names[j]
+    if view.run.config is None:
+        st.caption("What the difference does can be measured only where there is a model; this run has masks only.")
+        return
+    asked = (view.run.name, a, b, view.layers)
+    st.button(
+        f"Measure what the difference does to {a}",
+        key="exchange",
+        on_click=lambda: st.session_state.update(exchange_asked=asked),
+        help=f"Gives {a} the weights that only {b} keeps, takes away those that only {a} keeps, and swaps "
+        f"them{view.where}, each beside as many random weights ({_DRAWS} draws). Takes up to a minute, on {a}'s test "
+        "rows, at the tickets' own density.",
+    )
+    if st.session_state.get("exchange_asked") != asked:
+        return
+    try:
+        found = _measured(str(view.run.folder), cache.changed(view.run.folder), a, b, view.layers, view.run)
+    except BadInput as error:
+        panels.refuse(f"{error}.")
+    panels.chart(
+        findings.exchange_title(found, a),
+        _figure(found, a, b, colours.tone()),
+        found.assign(dead_layers=[", ".join(names) for names in found.dead_layers]),
+        f"Filled: the change against {a}'s own mask, with its 95 % interval. Hollow: as many random weights, and where "
+        "one more draw of them would lie (95 %). Where both agree, it does not matter which weights they are.",
+        "exchange",
+    )
+    own = found[found.variant == "own"].iloc[0].value
+    for _, row in found[found.variant != "own"].iterrows():
+        label = _VARIANTS[row.variant].format(b=b)
+        st.markdown(f"- **{label[0].upper()}{label[1:]}**: {findings.exchange_sentence(row, own)}")
+        if row.dead_layers:
+            st.warning(f"Dead layers: nothing is left in {words.listed([short(name) for name in row.dead_layers])}.")
+
+
+@st.cache_data(max_entries=64, show_spinner="Measuring on the test rows", show_time=True)
+def _measured(folder: str, changed: int, a: str, b: str, layers: tuple[str, ...] | None, _run: Run) -> pd.DataFrame:
+    from rtl_core.audit.exchange import exchange
+    from rtl_core.data.partitions import split
+    from rtl_core.models.catalogue import build
+    from rtl_core.runs.checkpoint import load_learned
+
+    config, dataset = _run.config, cache.dataset(_run.config.data, _run.config.seed)
+    outputs = 1 if config.task == "one_vs_rest" else len(dataset.classes)
+    return exchange(
+        build(config.model, dataset.input_shape, outputs, config.seed),
+        load_learned(_run)["rtl"],
+        _run.tickets,
+        dataset,
+        split(dataset, config.partition, config.seed),
+        config.task,
+        a,
+        b,
+        layers,
+        _DRAWS,
+        config.seed,
+        batches=config.sharing.recalibrate_batches,
+    )
+
+
+def _figure(found: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
+    """Per variant the change against A's own masks, beside that of random weights; in percentage points."""
+    rows, own = found[found.variant != "own"], found[found.variant == "own"].iloc[0].value
+    labels = [f"{a} {_VARIANTS[variant].format(b=b)}" for variant in rows.variant]
+    figure = go.Figure()
+    parts = (
+        ("these weights", "difference", "diff_low", "diff_high", 0, -0.13, "circle", colours.TICKETS[0]),
+        ("as many random weights", "control_mean", "control_low", "control_high", own, 0.13, "circle-open", tone.muted),
+    )
+    for name, *columns, zero, beside, symbol, colour in parts:
+        x, low, high = (rows[column] - zero for column in columns)
+        figure.add_scatter(
+            x=100 * x,
+            y=[place + beside for place in range(len(rows))],
+            name=name,
+            mode="markers",
+            marker={"size": 12, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": 100 * (high - x),
+                "arrayminus": 100 * (x - low),
+                "color": colour,
+                "thickness": 1.6,
+                "width": 5,
+            },
+            customdata=labels,
+            hovertemplate="%{customdata}<br>%{x:+.1f} points, " + name + "<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": tone.text, "width": 1.2})
+    figure.update_xaxes(
+        title=f"change of {a}'s {words.METRICS[found.metric.iloc[0]]}, percentage points", zeroline=False
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=labels,
+        range=[len(rows) - 0.5, -0.5],
+        ticklabelstandoff=8,
+        showgrid=False,
+        zeroline=False,
+    )
+    figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
+    return calm(figure, height=280)

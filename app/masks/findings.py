@@ -1,0 +1,225 @@
+"""What the masks say, in sentences: the page's headline and the titles of its charts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from app import words
+from app.findings import short
+from app.masks.view import Compared
+from rtl_core.tickets.alignment import Alignment
+from rtl_core.tickets.chance import PermutationTest
+from rtl_core.tickets.order import Tree
+
+LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
+NOTHING = 0.02  # an excess that is called none
+NAMED_SET = 10  # weights from which a set of tickets is worth naming
+PAPER = "the paper reports .86 in shallow and .31 in deep layers (CIFAR-10)"
+
+
+def headline(profile: pd.DataFrame, k: int) -> str:
+    """The answer of the Masks page: where tickets share more than chance, and where they do not."""
+    if k == 1:
+        return "One ticket: there is no other to share weights with"
+    defined = profile.dropna(subset=["excess_mean"])
+    if defined.empty:
+        return "No layer leaves room for a comparison with chance at this density"
+    most, least = defined.loc[defined.excess_mean.idxmax()], defined.loc[defined.excess_mean.idxmin()]
+    first = f"Tickets share {excess(most.excess_mean)} in {short(most.layer)}"
+    if len(defined) == 1:
+        return first
+    if defined.excess_mean.abs().max() < NOTHING:
+        return f"Tickets share no more than chance in any of {len(defined)} layers"
+    return f"{first}, {excess(least.excess_mean)} in {short(least.layer)}"
+
+
+def beyond_chance(compared: Compared) -> tuple[int, int, int]:
+    """Pairs whose overlap is above, and below, chance (Holm over all pairs), and pairs where that is defined."""
+    pairs = np.triu_indices(compared.counts.k, 1)
+    p, z = compared.p[pairs], compared.chance.z[pairs]
+    significant = p < LEVEL
+    return int((significant & (z > 0)).sum()), int((significant & (z < 0)).sum()), int((~np.isnan(p)).sum())
+
+
+def matrix_title(compared: Compared, where: str) -> str:
+    above, below, pairs = beyond_chance(compared)
+    if pairs == 0:
+        return f"Every mask is full or empty{where}: overlap says nothing"
+    beside = f", {words.count(below)} less" if below else ""
+    return f"{words.count(above)} of {words.count(pairs)} pairs share more than chance{where}{beside}"
+
+
+def dead_tickets(names: list[str], where: str) -> str:
+    named = words.listed(names[:5]) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return f"Dead: {named} {'keeps' if len(names) == 1 else 'keep'} nothing{where}."
+
+
+def pair_title(a: str, b: str, total: pd.Series) -> str:
+    return f"{a} and {b} share {words.count(total.shared)} weights, {excess(total.excess)}"
+
+
+def pair_sentence(test: PermutationTest, adjusted: float, pairs: int) -> str:
+    """The pair against shuffled masks: the band of chance, p alone and p among all pairs."""
+    if test.p != test.p:
+        return "Both masks are full or empty here, so that shuffling them changes nothing: there is nothing to test."
+    alone = p_value(test.p, 1 / (1 + test.permutations))
+    among = f" ({p_value(adjusted)} after Holm over {words.count(pairs)} pairs)" if pairs > 1 else ""
+    return (
+        f"Shuffled masks with the same counts per layer share {words.count(test.low)} to {words.count(test.high)} "
+        f"weights (95 % of {words.count(test.permutations)} shuffles): {alone}{among}."
+    )
+
+
+def layers_title(profile: pd.DataFrame) -> str:
+    """The layers in which tickets differ most from one another, by excess over chance; at most three."""
+    defined = profile.dropna(subset=["excess_mean"]).sort_values("excess_mean")
+    if len(defined) < 2:
+        return "How much of each layer the tickets keep"
+    least = defined.head(min(3, len(defined) - 1))
+    if least.excess_mean.abs().max() < NOTHING:
+        return f"Tickets share no more than chance in {words.listed([short(name) for name in least.layer])}"
+    named = [f"{short(row.layer)} ({words.signed(row.excess_mean)})" for row in least.itertuples()]
+    return f"Tickets differ most in {words.listed(named)}, where 0 is chance"
+
+
+def shallow_and_deep(profile: pd.DataFrame) -> str:
+    """The mean IoU of the first and of the last layer, beside the paper's."""
+    defined = profile.dropna(subset=["iou_mean"])
+    if len(defined) < 2:
+        return ""
+    first, last = defined.iloc[0], defined.iloc[-1]
+    return (
+        f"Mean IoU is {first.iou_mean:.2f} in {short(first.layer)}, the shallowest layer, and {last.iou_mean:.2f} in "
+        f"{short(last.layer)}, the deepest; {PAPER}."
+    )
+
+
+def exchange_title(found: pd.DataFrame, a: str) -> str:
+    """What ticket a loses with its private weights, beside as many random ones."""
+    own, removed = (found[found.variant == variant].iloc[0] for variant in ("own", "removed"))
+    private, at_random = _change(removed.difference), _change(removed.control_mean - own.value)
+    return f"Without the weights that only it keeps, {a} {private}; without as many random ones it {at_random}"
+
+
+def exchange_sentence(row: pd.Series, own: float) -> str:
+    """One variant against its random control: does it matter which weights these are?"""
+    low, high = row.control_low - own, row.control_high - own
+    measured = f"{words.points(row.difference)} ({_span(row.diff_low, row.diff_high)})"
+    decided = f"{words.percent(row.decisions_changed, 0)} of {words.count(row.n)} decisions change"
+    beside = f"as many random weights: {words.points(row.control_mean - own)}"
+    if low != low:
+        return f"{measured}, {decided}; {beside}."
+    same = low <= row.difference <= high
+    verdict = "which weights they are makes no visible difference" if same else "which weights they are matters"
+    return f"{measured}, {decided}; {beside} ({_span(low, high)}): {verdict}."
+
+
+def ownership_title(counts: pd.DataFrame, k: int, where: str) -> str:
+    total = counts.weights.sum()
+    nobody = counts.loc[counts.owners == 0, "weights"].sum() / total
+    everybody = counts.loc[counts.owners == k, ["weights", "expected"]].sum()
+    return (
+        f"{words.percent(nobody, 0)} of the weights serve no ticket{where}; {words.count(everybody.weights)} serve "
+        f"all {k} (chance: {words.count(everybody.expected)})"
+    )
+
+
+def tree_title(tree: Tree, where: str) -> str:
+    """The two tickets that join first, and the one that joins last."""
+    k = len(tree.names)
+    a, b = (tree.names[int(ticket)] for ticket in sorted(tree.linkage[0, :2]))
+    if tree.linkage[0, 2] > 1 - NOTHING:
+        return f"Even {a} and {b}, the most alike{where}, are within {100 * NOTHING:.0f} % of chance"
+    first = f"{a} and {b} are most alike{where}, {excess(1 - tree.linkage[0, 2])}"
+    alone = [int(ticket) for ticket in tree.linkage[-1, :2] if ticket < k]
+    return f"{first}; {tree.names[alone[0]]} stands apart from all others" if alone and k > 2 else first
+
+
+def map_title(method: str, share: float) -> str:
+    if method != "PCA":
+        return "Which masks are near which, by UMAP"
+    if share != share:
+        return "All masks are the same"
+    return f"Two axes show {words.percent(share, 0)} of how the masks differ"
+
+
+def sets_title(sets: pd.DataFrame, k: int, where: str) -> str:
+    """Of the sets of some tickets, not one and not all, the one furthest above chance, by number of weights."""
+    together = sets[(sets.owners > 1) & (sets.owners < k) & (sets.weights >= NAMED_SET)]
+    if together.empty:
+        return f"The largest sets of weights{where} belong to one ticket, or to all"
+    most = together.loc[(together.weights - together.expected).idxmax()]
+    if most.weights <= most.expected:
+        return f"No set of tickets owns more weights than chance{where}"
+    who = words.listed(list(most.tickets)) if most.owners <= 4 else f"{most.owners} tickets"
+    kept, expected = words.count(most.weights), words.count(most.expected)
+    return f"Exactly {who} keep {kept} weights{where}, where chance gives {expected}"
+
+
+def dead_title(dead: pd.DataFrame, where: str) -> str:
+    """How many outputs compute nothing, over all tickets, beside what chance gives."""
+    outputs, inputs = int(dead.dead_outputs.sum()), int(dead.dead_inputs.sum())
+    if outputs == inputs == 0:
+        return f"No dead filters{where}: every output and every input keeps a weight, in every ticket"
+    return (
+        f"{words.count(outputs)} of {words.count(dead.outputs.sum())} outputs are dead{where} (chance: "
+        f"{words.count(dead.expected_outputs.sum())}), and {words.count(inputs)} of {words.count(dead.inputs.sum())} "
+        f"inputs (chance: {words.count(dead.expected_inputs.sum())})"
+    )
+
+
+def missing_names(taxonomy: str, missing: list[str], k: int) -> str:
+    named = words.listed(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    if len(missing) == k:
+        return f"None of the {k} names is in a taxonomy that is known here: {named}."
+    return f"The nearest, {taxonomy}, lacks {len(missing)} of {k} names: {named}."
+
+
+def meaning_title(found: Alignment, where: str) -> str:
+    """Whether related classes share more, by Mantel's one-sided test."""
+    if found.reason:
+        return f"Whether overlap follows meaning cannot be said{where}"
+    smallest = 1 / found.permutations if found.exact else 1 / (1 + found.permutations)
+    numbers = f"ρ = {words.signed(found.rho)}, {p_value(found.p, smallest)}, {words.count(found.pairs)} pairs"
+    if found.p < LEVEL:
+        return f"Tickets of related classes share more{where} ({numbers})"
+    return f"Overlap does not visibly follow meaning{where} ({numbers})"
+
+
+def strip_title(table: pd.DataFrame) -> str:
+    """How many of the cells are significant, and where rho is largest."""
+    defined = table.dropna(subset=["rho"])
+    if defined.empty:
+        return "In no layer is there a correlation to compute"
+    most = defined.loc[defined.rho.idxmax()]
+    significant = int((defined.p_holm < LEVEL).sum())
+    return (
+        f"Overlap follows meaning in {significant} of {len(defined)} cells, most in {short(most.layer)} at "
+        f"{words.density(most.density)} density (ρ = {words.signed(most.rho)})"
+    )
+
+
+def excess(value: float) -> str:
+    """An excess over chance as a share: "41 % more than chance"."""
+    if value != value:
+        return "which says nothing against chance"
+    if abs(value) < NOTHING:
+        return "no more than chance"
+    return f"{100 * abs(value):.0f} % {'more' if value > 0 else 'less'} than chance"
+
+
+def p_value(p: float, smallest: float = 0.0001) -> str:
+    """A p-value in words; `smallest`: the least that its test can give."""
+    if p != p:
+        return "p undefined"
+    return f"p ≤ {smallest:.1g}" if p <= smallest else f"p = {p:.2g}"
+
+
+def _span(low: float, high: float) -> str:
+    return f"{words.points(low)} to {words.points(high)}".replace(" points to", " to")
+
+
+def _change(difference: float) -> str:
+    points = f"{abs(100 * difference):.1f} points"
+    return f"gains {points}" if difference > 0 else f"loses {points}"

@@ -1,0 +1,150 @@
+"""What is looked at on the Masks page, and what is computed of it: each once, and kept for the other sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cache
+from rtl_core.tickets import chance, order, sharing
+from rtl_core.tickets.chance import ChanceInterval, PermutationTest
+from rtl_core.tickets.order import Tree
+from rtl_core.tickets.overlap import Overlap
+from rtl_core.tickets.similarity import Similarity, layer_profile, similarity
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+Key = tuple[str, int, int, tuple[str, ...] | None]  # folder, its last change, rung, layers
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All pairs of tickets: counts, measures, what chance would give, and p (K, K) after Holm over all pairs."""
+
+    counts: Overlap
+    found: Similarity
+    chance: ChanceInterval
+    p: np.ndarray
+
+
+@dataclass(frozen=True)
+class View:
+    """A run at one density, over some of its layers.
+
+    layers  names; None: the whole network
+    where   how sentences call them: " in conv1", "" for the whole network
+    """
+
+    run: Run
+    rung: Rung
+    layers: tuple[str, ...] | None
+    where: str
+
+    @property
+    def tickets(self) -> TicketSet:
+        return self.run.tickets
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.run.tickets.names
+
+    @property
+    def shown_layers(self) -> tuple[str, ...]:
+        return self.layers or self.tickets.layout.names
+
+    def at_target(self) -> View:
+        """The same layers at the density of the tickets."""
+        return View(self.run, self.tickets.target, self.layers, self.where)
+
+    @property
+    def key(self) -> Key:
+        return str(self.run.folder), cache.changed(self.run.folder), self.rung.index, self.layers
+
+    @property
+    def counts(self) -> Overlap:
+        """Over the whole network, whatever layers are looked at."""
+        return cache.overlap_counts(self.run, self.rung)
+
+    @property
+    def compared(self) -> Compared:
+        return _compared(self.key, self)
+
+    @property
+    def profile(self) -> pd.DataFrame:
+        return _profile((*self.key[:3], None), self)
+
+    @property
+    def ownership(self) -> pd.DataFrame:
+        return _ownership((*self.key[:3], None), self)
+
+    @property
+    def intersections(self) -> pd.DataFrame:
+        """The sets of tickets that own most weights alone, in the layers looked at."""
+        return _intersections(self.key, self)
+
+    @property
+    def dead_filters(self) -> pd.DataFrame:
+        found = _dead_filters((*self.key[:3], None), self)
+        return found[found.layer.isin(self.shown_layers)]
+
+    @property
+    def tree(self) -> Tree:
+        return _tree(self.key, self)
+
+    def map_of_masks(self, method: str) -> tuple[pd.DataFrame, float]:
+        """Columns name, x, y; and the share of the masks' variance that two axes of PCA show. BadInput: too few."""
+        return _map(self.key, method, self)
+
+    def test(self, a: str, b: str) -> PermutationTest:
+        return _test(self.key, a, b, self)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)  # of 1,000 tickets one takes 110 MB
+def _compared(key: Key, _view: View) -> Compared:
+    counts = _view.counts.only(_view.layers)
+    found, by_chance = similarity(counts), chance.chance_interval(counts)
+    i, j = np.triu_indices(counts.k, 1)
+    p = np.full((counts.k, counts.k), np.nan)
+    p[i, j] = p[j, i] = chance.holm(by_chance.p[i, j])
+    return Compared(counts, found, by_chance, p)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _profile(key: Key, _view: View) -> pd.DataFrame:
+    return layer_profile(_view.counts)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Counting who keeps each weight")
+def _ownership(key: Key, _view: View) -> pd.DataFrame:
+    return sharing.ownership(_view.tickets, _view.rung)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _test(key: Key, a: str, b: str, _view: View) -> PermutationTest:
+    return chance.permutation_test(_view.counts.only(_view.layers), a, b)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Counting sets of tickets")
+def _intersections(key: Key, _view: View) -> pd.DataFrame:
+    return sharing.intersections(_view.tickets, _view.rung, _view.layers)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Looking for dead filters")
+def _dead_filters(key: Key, _view: View) -> pd.DataFrame:
+    return sharing.dead_filters(_view.tickets, _view.rung)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _tree(key: Key, _view: View) -> Tree:
+    return order.tree(_view.compared.found)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
+def _map(key: Key, method: str, _view: View) -> tuple[pd.DataFrame, float]:
+    return order.mask_map(_view.compared.found, method)
