@@ -38,8 +38,8 @@ def draw(view: View) -> None:
         _nothing_fits(view.names, known)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        # an upload is wanted more than what ships
-        chosen = st.selectbox("Taxonomy", [*reversed(fitting)], key="taxonomy", bind="query-params", width=360)
+        newest_first = list(reversed(fitting))
+        chosen = st.selectbox("Taxonomy", newest_first, key="taxonomy", bind="query-params", width=360)
         everywhere = st.toggle("Every layer at every density", key="strip", bind="query-params")
     _scatter(view, fitting[chosen])
     if everywhere:

@@ -103,7 +103,7 @@ def _upset(sets: pd.DataFrame, view: View, tone: Tone) -> go.Figure:
         hovertemplate="exactly %{customdata[0]}<br>%{y:,} weights, by chance %{customdata[1]}<extra></extra>",
     )
     figure.add_scatter(
-        x=x, y=sets.expected, name="chance", mode="markers", marker=_dash(tone, 20), hoverinfo="skip", row=1, col=1
+        x=x, y=sets.expected, name="chance", mode="markers", marker=_dash(tone, 14), hoverinfo="skip", row=1, col=1
     )
     figure.update_yaxes(title="weights", row=1, col=1)
     if with_dots:

@@ -136,12 +136,8 @@ def _bars(layers: pd.DataFrame, view: View, i: int, j: int) -> go.Figure:
             textfont={"color": colours.readable_on(fill)},
             hovertemplate="%{y}, %{fullData.name}<br>%{x:.1f} %, %{text} weights<extra></extra>",
         )
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.3,
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-    )
-    figure.update_layout(uniformtext={"minsize": 10, "mode": "hide"})
+    figure.update_layout(barmode="stack", bargap=0.3, uniformtext={"minsize": 10, "mode": "hide"})
+    figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "traceorder": "normal"})
     figure.update_xaxes(title="share of the weights that either keeps, %", range=[0, 100], zeroline=False)
     figure.update_yaxes(autorange="reversed", ticklabelstandoff=8)
     return calm(figure, height=130 + 26 * max(len(layers), 3))
