@@ -105,5 +105,6 @@ def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
 
 
 def short(layer: str) -> str:
-    """A tensor's name without the part that all of them have."""
-    return layer.removesuffix(".weight")
+    """A tensor's name without the part that all of them have; a bare number, as in nn.Sequential, is called a layer."""
+    name = layer.removesuffix(".weight")
+    return f"layer {name}" if name.isdigit() else name

@@ -11,14 +11,12 @@ ICON = str(Path(__file__).with_name("icon.png"))  # a local picture: icon fonts 
 OVERVIEW = "pages/overview.py"
 TRAIN = "pages/train.py"
 MASKS = "pages/masks.py"
+FAIRNESS = "pages/fairness.py"
+LIBRARY = "pages/library.py"
+
+PAGES = {OVERVIEW: "Overview", TRAIN: "Train", MASKS: "Masks", FAIRNESS: "Fairness", LIBRARY: "Library"}
 
 
 def navigation():
     """The menu; returns the page that was asked for. Its entries have no icons: they would be fetched from outside."""
-    return st.navigation(
-        [
-            st.Page(OVERVIEW, title="Overview", default=True),
-            st.Page(TRAIN, title="Train"),
-            st.Page(MASKS, title="Masks"),
-        ]
-    )
+    return st.navigation([st.Page(file, title=title, default=file == OVERVIEW) for file, title in PAGES.items()])

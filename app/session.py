@@ -12,6 +12,7 @@ from rtl_core.runs import store
 from rtl_core.runs.store import RunSummary
 
 FIRST_SAMPLE = "domains"  # what the app opens on
+_NEXT = "run_chosen_by_the_last_rerun"
 
 
 def runs_root() -> Path:
@@ -40,6 +41,8 @@ def run_picker() -> None:
         st.session_state["run_asked_in_vain"] = asked
     if not runs:
         return
+    if _NEXT in st.session_state:
+        st.session_state["run"] = st.session_state.pop(_NEXT)
     if st.session_state.get("run") not in runs:
         st.session_state.pop("run", None)  # deleted meanwhile
     samples = store.samples()
@@ -69,6 +72,12 @@ def current() -> RunSummary | None:
 def choose(name: str) -> None:
     """For callbacks: the run that every page shows from now on."""
     st.session_state["run"] = name
+
+
+def choose_and_rerun(name: str) -> None:
+    """The same outside callbacks, where the run picker has been drawn already."""
+    st.session_state[_NEXT] = name
+    st.rerun()
 
 
 def chosen_ticket(names: tuple[str, ...]) -> int | None:

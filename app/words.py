@@ -41,6 +41,20 @@ ROUTERS = {
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "recall": "recall"}
 
+# Fairness metrics: (what it is called, what it counts). {yes} is the positive outcome, as the reader names it.
+FAIRNESS = {
+    "selection_rate": ("Answered “{yes}”", "Of all, the share that is answered “{yes}” (selection rate)."),
+    "accuracy": ("Decided rightly", "Of all, the share that is decided rightly (accuracy)."),
+    "tpr": ("Found", "Of those who truly are “{yes}”, the share that is answered so (true positive rate)."),
+    "fpr": ("Wrongly “{yes}”", "Of those who are not “{yes}”, the share answered so anyway (false positive rate)."),
+    "fnr": ("Missed", "Of those who truly are “{yes}”, the share that is answered otherwise (false negative rate)."),
+    "precision": ("Right when “{yes}”", "Of those answered “{yes}”, the share that truly is (precision)."),
+    "balanced_accuracy": ("Balanced accuracy", "The mean of the shares decided rightly among yes and among no."),
+    "roc_auc": ("Ranking", "How often a yes is scored above a no: 1 is always, 0.5 is chance (ROC AUC)."),
+    "calibration_error": ("Score less truth", "The mean score less the share that truly is “{yes}”: 0 is calibrated."),
+    "mean_score": ("Mean score", "The mean of the scores."),
+}
+
 GLOSSARY = {
     "ticket": "A mask over the shared network: which weights one part of the data computes with.",
     "density": "The share of the prunable weights that a ticket keeps. Sparsity is the rest.",
@@ -50,6 +64,12 @@ GLOSSARY = {
     "balanced accuracy": "The mean of the recalls of all classes, so that frequent classes do not dominate.",
     "control": "A method trained beside the tickets to see whether learned masks matter.",
     "rung": "One density on the way down at which the masks are known.",
+    "gap": "A group's figure less the reference group's, in percentage points: 0 is no difference.",
+    "adjusted p": "How often chance alone gives a gap so large in any of all the tests made (Holm). Under .05 a gap is "
+    "called beyond chance.",
+    "reference": "The group that the others are compared with: the largest one, unless you choose.",
+    "not ranked": "Fewer than 30 people are counted: the figure is shown in grey, and no test compares it.",
+    "router": "What chooses the ticket that decides for a person.",
 }
 
 STATES = {

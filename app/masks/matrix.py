@@ -225,8 +225,8 @@ def _overview(found: Similarity, measure: Measure, order: list[int], chosen: tup
             y=names,
         )
     )
-    figure.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain")
-    figure.update_xaxes(constrain="domain", showticklabels=False)
+    figure.update_yaxes(type="category", autorange="reversed", scaleanchor="x", constrain="domain")
+    figure.update_xaxes(type="category", constrain="domain", showticklabels=False)
     a, b = (order.index(ticket) for ticket in chosen)
     figure.add_scatter(
         x=[names[b], names[a]],

@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import bitmaps, colours, panels, words
 from app.charts import CONFIG, calm
+from app.colours import Tone
 from app.findings import short
 from app.masks import exchange, findings
 from app.masks.view import View
@@ -78,8 +79,8 @@ def draw(view: View, i: int, j: int) -> None:
         return
     a, b = view.names[i], view.names[j]
     table = _table(view, a, b)
-    st.subheader(_bars_title(table, a, b), anchor=False)
-    st.plotly_chart(_bars(table[:-1], view, i, j), config=CONFIG, key="chart-pair")
+    st.subheader(bars_title(table, a, b), anchor=False)
+    st.plotly_chart(bars(table[:-1], (a, b), _two_colours(view, i, j), colours.tone()), config=CONFIG, key="chart-pair")
     panels.reading(
         "A bar is all that either ticket keeps in a layer; its middle is what both keep. The numbers are weights.",
         table,
@@ -106,7 +107,7 @@ def _table(view: View, a: str, b: str) -> pd.DataFrame:
     return pair(view.compared.counts, a, b)
 
 
-def _bars_title(table: pd.DataFrame, a: str, b: str) -> str:
+def bars_title(table: pd.DataFrame, a: str, b: str) -> str:
     """Where the pair is closest, as a share of what either keeps."""
     layers = table[:-1].dropna(subset=["iou"])
     if layers.empty:
@@ -116,10 +117,9 @@ def _bars_title(table: pd.DataFrame, a: str, b: str) -> str:
     return most_said if len(layers) == 1 else f"{most_said}, {words.percent(least.iou, 0)} in {short(least.layer)}"
 
 
-def _bars(layers: pd.DataFrame, view: View, i: int, j: int) -> go.Figure:
+def bars(layers: pd.DataFrame, names: tuple[str, str], fills: tuple[str, str], tone: Tone) -> go.Figure:
     """Per layer, of all that either keeps: only A, both, only B. Input on top."""
-    tone, (colour_a, colour_b) = colours.tone(), _two_colours(view, i, j)
-    a, b = view.names[i], view.names[j]
+    (a, b), (colour_a, colour_b) = names, fills
     union = (layers.shared + layers.only_a + layers.only_b).where(lambda n: n > 0)
     figure = go.Figure()
     parts = ((f"only {a}", "only_a", colour_a), ("both", "shared", tone.text), (f"only {b}", "only_b", colour_b))

@@ -29,7 +29,7 @@ Take = Callable[[np.ndarray], torch.Tensor]  # positions in the batch -> their i
 class Serving:
     """K tickets ready to answer.
 
-    modules  one plain module a ticket, in eval mode
+    modules  one plain module a ticket, in eval mode, on the processor
     """
 
     modules: tuple[nn.Module, ...]
@@ -48,7 +48,7 @@ class Serving:
         for module, group in zip(self.modules, np.split(order, ends[:-1]), strict=True):
             for i in range(0, len(group), CHUNK):
                 piece = group[i : i + CHUNK]
-                answers[piece] = module(_channels_last(take(piece))).cpu()
+                answers[piece] = module(_channels_last(take(piece)))
         return answers
 
     def everyone(self, take: Take, n: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from rtl_core.errors import BadInput
 from rtl_core.models.cost import Cost, macs_nonzero
+from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 
@@ -56,15 +57,18 @@ def options(tickets: TicketSet, cost: Cost, accuracy: Mapping[tuple[int, int], f
     rungs = tuple(rung for rung in tickets.rungs if rung.kind != "denser" and rung.index in measured)
     if not rungs:
         raise BadInput("no rung at or below the target density was measured on validation rows")
-    parts = tickets.layout.slices()
-    masks = [tickets.masks(rung) for rung in rungs]
-    kept = [[{name: int(mask[part].sum()) for name, part in parts.items()} for mask in of_rung] for of_rung in masks]
+    costs = [kept_costs(tickets.masks(rung), tickets.layout, cost) for rung in rungs]
+    params, macs = (np.stack(of_rungs, axis=1) for of_rungs in zip(*costs, strict=True))
     return Options(
-        rungs,
-        np.array([[sum(counts.values()) for counts in of_rung] for of_rung in kept]).T,
-        np.array([[macs_nonzero(cost, counts) for counts in of_rung] for of_rung in kept]).T,
-        np.array([[accuracy[k, rung.index] for rung in rungs] for k in range(tickets.k)]),
+        rungs, params, macs, np.array([[accuracy[k, rung.index] for rung in rungs] for k in range(tickets.k)])
     )
+
+
+def kept_costs(masks: np.ndarray, layout: Layout, cost: Cost) -> tuple[np.ndarray, np.ndarray]:
+    """(weights kept, non-zero multiply-adds of one input), int64 (K,) each, of masks (K, N)."""
+    parts = layout.slices().items()
+    macs = [macs_nonzero(cost, {name: int(mask[part].sum()) for name, part in parts}) for mask in masks]
+    return masks.sum(axis=1), np.array(macs)
 
 
 def within_each(ticket: np.ndarray, offered: Options, kind: str, bound: float) -> Assignment:

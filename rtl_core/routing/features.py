@@ -25,7 +25,7 @@ FeatureName = Literal["grid", "grid_small", "pixels", "pooled"]
 CELLS = 7  # a side of the grid
 BINS = 16  # of the histogram
 CLIP = 8.0  # standard deviations: an input from elsewhere cannot shout down all other features
-FLOOR = 1e-4  # under the logarithms, in units of the inputs' variance
+FLOOR = 1e-2  # under the logarithms, in units of the inputs' variance: flat cells differ by rounding alone
 BATCH = 128  # rows at a time
 
 
@@ -132,7 +132,9 @@ def _moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _pooled_to_cells(x: torch.Tensor) -> torch.Tensor:
-    return adaptive_avg_pool2d(x, (_cells(x.shape[-2]), _cells(x.shape[-1])))
+    side = _cells(x.shape[-2]), _cells(x.shape[-1])
+    maps = adaptive_avg_pool2d(x.flatten(0, 1), side)  # as single maps: three times as fast as channels_last
+    return maps.unflatten(0, x.shape[:2])
 
 
 def _cells(side: int) -> int:
@@ -146,7 +148,7 @@ def _log(energy: torch.Tensor) -> torch.Tensor:
 def _histogram(x: torch.Tensor) -> torch.Tensor:
     """(b, c, h, w) -> (b, 16 c); inputs are standardised, so bins of a quarter from -2 on, the outer ones open."""
     b, c, h, w = x.shape
-    at = ((x + 2) * (BINS / 4)).long().clamp_(0, BINS - 1).reshape(b, c, h * w)
+    at = x.add(2).mul_(BINS / 4).clamp_(0, BINS - 1).long().reshape(b, c, h * w)
     counts = torch.zeros(b, c, BINS).scatter_add_(2, at, torch.ones(()).expand(b, c, h * w))
     return counts.flatten(1) / (h * w)
 

@@ -68,7 +68,7 @@ class OneShotGradient:
 def one_shot_gradient(network: Network, parts: Sequence[Part], layout: Layout, task: Task) -> OneShotGradient:
     tensors = [materialise(part, layout) for part in parts]
     module = copy.deepcopy(network.module).eval()
-    stacked = {name: torch.stack([of_one[name] for of_one in tensors]) for name, _ in module.named_parameters()}
-    buffers = {name: torch.stack([of_one[name] for of_one in tensors]) for name, _ in module.named_buffers()}
+    stacked = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_parameters()}
+    buffers = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_buffers()}
     fixed = {name: of_all.float().mean(dim=0).to(of_all.dtype) for name, of_all in buffers.items()}
     return OneShotGradient(module, stacked, fixed, task)

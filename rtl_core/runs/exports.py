@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rtl_core.tickets.bits import unpack
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import TOTAL, pair
-from rtl_core.tickets.ticket_file import TicketFile, read_ticket, theta_hash, write_ticket
+from rtl_core.tickets.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
 from rtl_core.tickets.ticket_set import KEPT, Rung, TicketSet
 
 FORMATS = {"ticket": ".ticket.safetensors", "safetensors": ".safetensors"}
@@ -61,6 +61,46 @@ def export(run: Run, ticket: str, formats: Sequence[str], folder: Path) -> dict[
 
         write_tensors(paths["safetensors"], materialise(part, run.tickets.layout))
     return {name: str(path) for name, path in paths.items()}
+
+
+def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
+    """A ticket file on a run's weights: `name`, `subset`, `density`, `licence`, its figures on the run's test rows, and
+    under `own` those of the run's ticket for the same subset.
+
+    The head is that of the run's ticket, norm statistics are re-estimated with the new mask. Raises BadInput where the
+    ticket is for other weights or for a subset that the run does not have.
+    """
+    from rtl_core.audit import evaluate as audit
+    from rtl_core.events import MemoryJournal, silent
+    from rtl_core.learning.norms import recalibrate
+    from rtl_core.learning.subsets import ticket_subsets
+    from rtl_core.runs.setting import prepare
+
+    learned = _learned(run)
+    require_same_theta(ticket, learned.parts[0].shared, run.tickets.layout, run.info["model"])
+    if ticket.subset not in run.tickets.subsets:
+        raise BadInput(
+            f"ticket '{ticket.name}' was made for the subset '{ticket.subset}'; this run has: "
+            f"{', '.join(run.tickets.subsets)}"
+        )
+    k, config = run.tickets.subsets.index(ticket.subset), run.config
+    setting = prepare(config, silent, MemoryJournal())
+    part = replace(learned.parts[k], mask=from_file(ticket).mask)
+    subset = ticket_subsets(setting.dataset, setting.partition, config.task)[k]
+    part = recalibrate(
+        setting.network,
+        part,
+        subset,
+        setting.layout,
+        setting.dataset.inputs,
+        config.sharing.recalibrate_batches,
+        config.seed,
+    )
+    asked = audit.questions(setting.dataset, setting.partition, config.task, "test")
+    logits = audit.own_logits(setting.network, part, setting.layout, asked, k)
+    about = {"name": ticket.name, "subset": ticket.subset, "licence": ticket.licence}
+    figures = audit.ticket_figures(asked, k, logits)
+    return {**about, "density": float(part.mask.mean()), **figures, "own": run.info["evaluation"]["tickets"][k]}
 
 
 def open_ticket(source: str, root: Path) -> OneTicket:

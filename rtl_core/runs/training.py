@@ -68,11 +68,11 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
         raise BadInput(f"run '{run.name}' has masks only: there is no network to evaluate")
     if spec is None:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
-    setting = _on_other_data(run, spec)
+    setting = setting_on(run, spec)
     return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run))}
 
 
-def _on_other_data(run: Run, spec: str) -> pipeline.Setting:
+def setting_on(run: Run, spec: str) -> pipeline.Setting:
     """The run's networks over another data set, prepared as the training data were."""
     trained = run.info["data"]
     settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from app import nav
+
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
@@ -58,12 +60,12 @@ def _plot_area(page: Page, box: dict) -> tuple[float, float, float, float]:
     return left, right, box["y"] + 8, box["y"] + box["height"] - 28
 
 
-@pytest.mark.parametrize("address", ["", "train", "masks"])
+@pytest.mark.parametrize("address", ["", "train", "masks", "fairness", "library"])
 def test_deep_link_on_a_fresh_server(serve, visit, tmp_path, address):
     write_run(tmp_path / "runs")
     page = visit(f"{serve(tmp_path / 'runs')}/{address}?run=known-run")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.get_by_test_id("stSidebar").get_by_role("link")).to_have_count(3)
+    expect(page.get_by_test_id("stSidebar").get_by_role("link")).to_have_count(len(nav.PAGES))
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.outside == []
 

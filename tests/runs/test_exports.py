@@ -96,3 +96,15 @@ def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
     assert found["same_theta"] is True and found["only_a"] == found["only_b"] == 0 and found["iou"] == 1
     with pytest.raises(BadInput, match="is no ticket file; name a file, or a ticket of a run as RUN:TICKET"):
         exports.open_ticket("nowhere", tmp_path)
+
+
+def test_a_loaded_ticket_is_measured_on_the_runs_weights_and_refused_for_others(run, tmp_path):
+    name = run.tickets.names[2]
+    path = exports.export(run, name, ["ticket"], tmp_path)["ticket"]
+    found = exports.apply_ticket(run, read_ticket(path))
+    own = run.info["evaluation"]["tickets"][2]
+    assert found["name"] == name and found["own"] == own
+    assert found["accuracy"] == pytest.approx(own["accuracy"], abs=1e-3)  # statistics estimated again, the same rows
+    other = load_run(samples()["fashion10"])
+    with pytest.raises(BadInput, match="has other weights"):
+        exports.apply_ticket(other, read_ticket(path))

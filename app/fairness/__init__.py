@@ -1,0 +1,1 @@
+"""The parts of the Fairness page, one file a view."""

@@ -1,0 +1,221 @@
+"""What an audit says, in sentences: the page's headline and the titles of its tables and charts."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from app import words
+from app.fairness.view import Audit, in_points
+
+LEVEL = 0.05  # of the adjusted p under which a gap is called beyond chance
+
+
+def headline(audit: Audit) -> str:
+    """The largest gap beyond chance, or the smallest one that these data could have shown."""
+    tested = audit.gaps
+    if len(tested):
+        tested = _of_all(_read_at_once(audit, tested[tested.p_holm.notna()]))
+    if tested.empty:
+        return _untested(audit)
+    beyond = tested[tested.p_holm < LEVEL]
+    if beyond.empty:
+        seen = tested.min_detectable.min()
+        if seen != seen:
+            return "No gap is beyond chance"
+        return f"No gap is beyond chance; the smallest these data could have shown is {words.points(seen).lstrip('+')}"
+    return gap(audit, beyond.loc[beyond.gap.abs().idxmax()])
+
+
+def _read_at_once(audit: Audit, gaps: pd.DataFrame) -> pd.DataFrame:
+    """Over all classes only the share decided rightly: means of rates over classes are no figures for a headline."""
+    over_all = not audit.predictions.binary and audit.of_class is None
+    return gaps[gaps.metric == "accuracy"] if over_all else gaps
+
+
+def _of_all(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Those of all tickets together, if there are any; else those of every ticket."""
+    whole = gaps[gaps.ticket.isna()]
+    return gaps if whole.empty else whole
+
+
+def _untested(audit: Audit) -> str:
+    """Large groups may have no test, where pictures or people have several rows: the largest gap all the same."""
+    if audit.gaps.empty:
+        return "There is one group only, and nobody to compare it with"
+    shares = _read_at_once(audit, audit.gaps[audit.gaps.metric.map(in_points) & (audit.gaps.status == "ok")])
+    if shares.empty:
+        return "No group is large enough to be compared with another"
+    largest = _of_all(shares)
+    return f"{gap(audit, largest.loc[largest.gap.abs().idxmax()])}, which cannot be tested"
+
+
+def gap(audit: Audit, row: pd.Series) -> str:
+    """One gap in short: who, what, how much, interval."""
+    name, _ = audit.term(row.metric)
+    where = (
+        ""
+        if row.ticket is None or row.ticket != row.ticket or len(audit.predictions.tickets) == 1
+        else f" by “{row.ticket}”"
+    )
+    return f"{row.group}: {lower(name)}{where} {amount(row)} than {row.reference} (95 % interval {bounds(row)})"
+
+
+def amount(row: pd.Series) -> str:
+    more = row.gap > 0
+    if row.metric in ("roc_auc", "calibration_error", "mean_score", "balanced_accuracy"):
+        size = f"{abs(row.gap):.3f}" if not in_points(row.metric) else f"{100 * abs(row.gap):.1f} points"
+        return f"{size} {'higher' if more else 'lower'}"
+    return f"{100 * abs(row.gap):.1f} points {'more' if more else 'less'} often"
+
+
+def bounds(row: pd.Series) -> str:
+    """The interval of a gap's size, in the words of `amount`: both ends counted in the direction of the gap."""
+    low, high = sorted((row.low, row.high), key=lambda end: end * (1 if row.gap > 0 else -1))
+    sign = 1 if row.gap > 0 else -1
+    if in_points(row.metric):
+        return f"{100 * sign * low:.1f} to {100 * sign * high:.1f}".replace("-", "−")
+    return f"{sign * low:.3f} to {sign * high:.3f}".replace("-", "−")
+
+
+def lower(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def sizes_title(sizes: pd.DataFrame, excluded: int) -> str:
+    """sizes: one row per group with a column `all`; excluded: groups in a ticket that have too few rows."""
+    smallest, largest = sizes.loc[sizes["all"].idxmin()], sizes.loc[sizes["all"].idxmax()]
+    if smallest["all"] == largest["all"]:
+        title = f"{words.count(largest['all'])} decisions in every group"
+    else:
+        title = (
+            f"From {words.count(smallest['all'])} ({smallest.group}) to {words.count(largest['all'])} "
+            f"({largest.group}) decisions a group"
+        )
+    if excluded:
+        return (
+            f"{title}; {words.count(excluded)} {'place has' if excluded == 1 else 'places have'} too few for any figure"
+        )
+    return title
+
+
+def table_title(cells: pd.DataFrame) -> str:
+    """cells: the figures that are shown."""
+    small, refused = ((cells.status == status).sum() for status in ("small", "refused"))
+    if small == refused == 0:
+        return f"All {words.count(len(cells))} figures rest on 30 decisions or more"
+    parts = [
+        f"{words.count(n)} {what}" for n, what in ((small, "too small to rank"), (refused, "without a value")) if n
+    ]
+    return f"{words.count(len(cells))} figures, {words.listed(parts)}"
+
+
+def gaps_title(gaps: pd.DataFrame, name: str) -> str:
+    """gaps: those in the chart, of the metric that is called `name`."""
+    tested = gaps[gaps.p_holm.notna()]
+    if tested.empty:
+        return f"{name}: no gap here can be tested"
+    beyond = int((tested.p_holm < LEVEL).sum())
+    if len(gaps) == 1:
+        return f"{name}: the gap is {'' if beyond else 'not '}beyond chance"
+    few = len(gaps) - len(tested)
+    beside = f"; {few} not tested" if few else ""
+    return f"{name}: {beyond or 'none'} of {len(tested)} gaps {'is' if beyond < 2 else 'are'} beyond chance{beside}"
+
+
+def with_interval(value: float, low: float | None, high: float | None) -> str:
+    """A difference of shares in points, with its interval."""
+    ends = "no interval" if low is None or low != low else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return f"{words.points(value)} ({ends})".replace("-", "−")
+
+
+def routing_title(records: pd.DataFrame) -> str:
+    """records: lead over the best other ticket, with `ci`."""
+    ranked = records[records.status == "ok"]
+    worse = [row for row in ranked.itertuples() if beyond_zero(row.ci["lead_over_best"]) < 0]
+    if not worse:
+        return f"No group of {len(ranked)} is sent to a ticket that serves it worse than another would"
+    most = min(worse, key=lambda row: row.lead_over_best)
+    by = "" if most.ticket is None or most.ticket != most.ticket else f" by “{most.ticket}”"
+    return (
+        f"{len(worse)} of {len(ranked)} groups would be served better by another ticket, most of all {most.group}{by}: "
+        f"{words.points(most.lead_over_best)}"
+    )
+
+
+def parts_title(records: pd.DataFrame, name: str) -> str:
+    """records: gap, within, between of every group in one metric."""
+    ranked = records[records.status == "ok"] if (records.status == "ok").any() else records
+    most = ranked.loc[ranked.gap.abs().idxmax()]
+    return (
+        f"{most.group}, {lower(name)}: of {words.points(most.gap)}, {words.points(most.within)} arise inside tickets "
+        f"and {words.points(most['between'])} from who is sent where"
+    )
+
+
+def beyond_zero(ends: list[float | None]) -> int:
+    """1 where an interval lies above 0, -1 where below, 0 where it holds 0 or there is none."""
+    low, high = ends
+    if low is None or high is None or low != low:
+        return 0
+    return int(low > 0) - int(high < 0)
+
+
+def where_title(records: pd.DataFrame, group: str, name: str, kinds: dict[str, str]) -> str:
+    """records: of one group, per kind of weights; `gap_excess` is the gap's change less that under random weights."""
+    field = "gap_excess" if "gap_excess" in records and records.gap_excess.notna().any() else "excess"
+    carries = [row for row in records.itertuples() if field in row.ci and beyond_zero(row.ci[field])]
+    what = f"the gap of {group}" if field == "gap_excess" else group
+    if not carries:
+        return f"No kind of weights moves {what} more than random weights do ({lower(name)})"
+    most = max(carries, key=lambda row: abs(getattr(row, field)))
+    # The column is called `class`, which a named tuple cannot call so.
+    kind = kinds[records.loc[most.Index, "class"]]
+    moved = words.points(getattr(most, field))
+    return f"Without the weights {kind}, {what} moves {moved} beyond what random weights do ({lower(name)})"
+
+
+def density_title(records: pd.DataFrame, group: str, name: str) -> str:
+    """records: of one group, from the tickets' own density to the lightest."""
+    first, last = records.iloc[0], records.iloc[-1]
+    between = f"from {words.density(first.density)} to {words.density(last.density)} density"
+    if "gap_after" not in records or pd.isna(last.gap_after):
+        return f"{group}, {lower(name)}: {words.percent(first.after)} to {words.percent(last.after)} {between}"
+    ends = last.ci.get("gap_change") or [None, None]
+    moved = f"the gap of {group} goes from {words.points(first.gap_after)} to {words.points(last.gap_after)} {between}"
+    if beyond_zero(ends) == 0:
+        return f"{name}: {moved}, no more than chance can do"
+    return f"{name}: {moved}"
+
+
+def methods_title(rows: pd.DataFrame, group: str, name: str, scale: int) -> str:
+    """rows: one gap by method."""
+    beyond = int((rows.p_holm < LEVEL).sum())
+    least, most = rows.loc[rows.gap.abs().idxmin()], rows.loc[rows.gap.abs().idxmax()]
+    digits, unit = (1, " points") if scale == 100 else (3, "")
+    sizes = [f"{scale * abs(row.gap):.{digits}f}{unit} ({row.label})" for row in (least, most)]
+    return f"{group}, {lower(name)}: from {sizes[0]} to {sizes[1]}, beyond chance in {beyond} of {len(rows)} methods"
+
+
+def scale_of(metric: str) -> int:
+    return 100 if in_points(metric) else 1
+
+
+def thresholds_title(shown: pd.DataFrame, accuracy: pd.DataFrame, name: str) -> str:
+    """shown: gaps of one metric before and after; accuracy: every group's share decided rightly before and after."""
+    ranked = shown[shown.gap_status == "ok"] if (shown.gap_status == "ok").any() else shown
+    before, after = ranked.gap_before.abs().max(), ranked.gap_after.abs().max()
+    rows = accuracy.n.sum()
+    cost = (accuracy.n * (accuracy.after - accuracy.before)).sum() / rows
+    return (
+        f"{name}: the largest gap would go from {100 * before:.1f} to {100 * after:.1f} points, the share "
+        f"decided rightly by {words.points(cost)}"
+    )
+
+
+def tradeoff_title(curve: pd.DataFrame) -> str:
+    """curve: size, accuracy by tolerance."""
+    least, most = curve.loc[curve["size"].idxmin()], curve.loc[curve.accuracy.idxmax()]
+    return (
+        f"A gap of {100 * least['size']:.1f} points leaves {words.percent(least.accuracy)} right, one of "
+        f"{100 * most['size']:.1f} points {words.percent(most.accuracy)}"
+    )

@@ -1,0 +1,163 @@
+"""Gaps to the reference group as intervals on one axis, and the chosen one in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import charts, colours, panels, words
+from app.colours import Tone
+from app.fairness import findings
+from app.fairness.axis import Series, intervals
+from app.fairness.view import Audit, called, in_points
+from app.masks.findings import p_value
+from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
+
+
+def draw(audit: Audit) -> str:
+    """Returns the metric that the gaps are in."""
+    metric = _metric(audit)
+    gaps = shown(audit, metric)
+    name, meaning = audit.term(metric)
+    drawn = gaps[gaps.gap.notna()].reset_index(drop=True)
+    st.subheader(findings.gaps_title(gaps, name), anchor=False)
+    st.caption(meaning)
+    if drawn.empty:
+        st.info(_why_empty(gaps))
+        return metric
+    st.plotly_chart(
+        _figure(audit, drawn, colours.tone()),
+        config=charts.CONFIG,
+        key="gap-chart",
+        on_select=lambda: _take_gap(drawn),
+        selection_mode="points",
+    )
+    panels.reading(
+        "A dot is a group's figure less its reference group's, its whisker the 95 % interval; 0 is no difference. "
+        f"Hollow dots rest on fewer than 30 decisions, without a test.{_tests(audit)} Click a dot to read it in words.",
+        gaps.drop(columns=["class"], errors="ignore").assign(ticket=gaps.ticket.map(called)),
+        "gaps",
+    )
+    _in_words(audit, metric, drawn)
+    return metric
+
+
+def _tests(audit: Audit) -> str:
+    tests = audit.document["tests"]
+    return f" p allows for all {tests:,} tests of this audit (Holm)." if tests else ""
+
+
+def _metric(audit: Audit) -> str:
+    measured = audit.measured
+    return st.selectbox(
+        "Gap in",
+        measured,
+        format_func=lambda metric: words.FAIRNESS[metric][0].format(yes="yes"),  # links outlive another name for it
+        key="metric",
+        bind="query-params",
+        width=280,
+        help=panels.term("gap"),
+    )
+
+
+def shown(audit: Audit, metric: str) -> pd.DataFrame:
+    """The gaps of a metric in the tickets that are looked at, where somebody is in the group."""
+    gaps = audit.gaps
+    if gaps.empty:
+        return gaps
+    names = {called(ticket) for ticket in audit.strata}
+    return gaps[(gaps.metric == metric) & gaps.ticket.map(called).isin(names)]
+
+
+def _why_empty(gaps: pd.DataFrame) -> str:
+    if gaps.empty:
+        return "There is one group only, so there is nothing to compare it with."
+    return f"No gap can be given: {gaps.iloc[0].reason}."
+
+
+def _figure(audit: Audit, gaps: pd.DataFrame, tone: Tone) -> go.Figure:
+    """Groups from top to bottom, tickets within a group, each in its colour."""
+    tickets = audit.predictions.tickets
+    palette = dict(zip(tickets, colours.of_tickets(len(tickets)), strict=True)) if len(tickets) > 1 else {}
+    scale = 100 if in_points(gaps.metric.iloc[0]) else 1
+    rows = pd.DataFrame(
+        {
+            "place": gaps.group,
+            "value": scale * gaps.gap.astype(float),
+            "low": scale * gaps.low.astype(float),
+            "high": scale * gaps.high.astype(float),
+            "hollow": gaps.status != "ok",
+            "text": [_label(row, scale) for row in gaps.itertuples()],
+            "hover": [_hover(row, scale) for row in gaps.itertuples()],
+            "key": gaps.index,
+        }
+    )
+    series = [
+        Series(called(ticket), palette.get(ticket, tone.text), rows[gaps.ticket.map(called) == called(ticket)])
+        for ticket in audit.strata
+    ]
+    unit = "percentage points" if scale == 100 else "difference"
+    return intervals(series, f"group less reference ({_references(gaps)}), {unit}", tone)
+
+
+def _references(gaps: pd.DataFrame) -> str:
+    names = list(dict.fromkeys(gaps.reference))
+    return words.listed(names)
+
+
+def _label(row: Any, scale: int) -> str:
+    size = (f"{scale * row.gap:+.1f}" if scale == 100 else f"{row.gap:+.3f}").replace("-", "−")
+    return size if pd.isna(row.p_holm) else f"{size}, {p_value(row.p_holm)}"
+
+
+def _hover(row: Any, scale: int) -> str:
+    digits = 1 if scale == 100 else 3
+    ends = "no interval"
+    if not pd.isna(row.low):
+        ends = f"95 % interval {scale * row.low:.{digits}f} to {scale * row.high:.{digits}f}"
+    tested = row.reason if pd.isna(row.p_holm) else f"adjusted {p_value(row.p_holm)}"
+    return (
+        f"{row.group} less {row.reference}, {called(row.ticket)}<br>{scale * row.gap:+.{digits}f}, {ends}; "
+        f"n = {row.denominator:,} and {row.reference_denominator:,}<br>{tested}"
+    )
+
+
+def _take_gap(gaps: pd.DataFrame) -> None:
+    points = st.session_state["gap-chart"]["selection"]["points"]
+    if points:
+        st.session_state["gap"] = _key(gaps.loc[int(points[0]["customdata"][0])])
+
+
+def _key(row: pd.Series) -> str:
+    """How a gap is called in the address: group, and ticket where there are several."""
+    return row.group if called(row.ticket) == called(None) else f"{row.group} by {row.ticket}"
+
+
+def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
+    """The chosen gap as the sentence that a report would hold; at first the largest that is ranked."""
+    by_key = {_key(row): index for index, row in gaps.iterrows()}
+    ranked = gaps[gaps.status == "ok"] if (gaps.status == "ok").any() else gaps
+    largest = list(by_key).index(_key(ranked.loc[ranked.gap.abs().idxmax()]))
+    key = st.selectbox("In words", list(by_key), largest, key="gap", bind="query-params", width=420)
+    row = gaps.loc[by_key[key]]
+    record = {name: None if value is None or value != value else value for name, value in row.items()}
+    st.markdown(f"{_safe(gap_sentence(record, audit.document))}")
+    largest_gaps = [
+        found
+        for found in audit.document["max_gaps"]
+        if found["metric"] == metric
+        and called(found["ticket"]) in {called(t) for t in audit.strata}
+        and found.get("class") == audit.of_class
+    ]
+    with st.expander("The largest gap between any two groups"):
+        for found in largest_gaps:
+            st.markdown(f"- {_safe(max_gap_sentence(found, audit.document))}")
+    st.caption("The sentences say what differs between groups, not why.")
+
+
+def _safe(sentence: str) -> str:
+    """Names of groups come from data: nothing in them is markup."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#$~|:" else c for c in sentence)

@@ -1,0 +1,43 @@
+"""The core's records, each with its intervals in `ci`, as rows to draw and as flat tables to download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from app.fairness.findings import with_interval
+
+
+def in_points(
+    records: pd.DataFrame, field: str, text: bool = True, beside: Callable[[Any], str] = lambda row: ""
+) -> pd.DataFrame:
+    """What `axis.Series` takes of a difference of shares, in percentage points; `beside` adds to what hovering says."""
+    ends = 100 * np.array([ci[field] for ci in records.ci], float).reshape(-1, 2)
+    values = records[field].astype(float)
+    return pd.DataFrame(
+        {
+            "place": records.group,
+            "value": 100 * values,
+            "low": ends[:, 0],
+            "high": ends[:, 1],
+            "hollow": records.status != "ok",
+            "text": [f"{100 * value:+.1f}".replace("-", "−") if text else "" for value in values],
+            "hover": [
+                f"{row.group}<br>{with_interval(getattr(row, field), *row.ci[field])}; n = {row.n:,}{beside(row)}"
+                for row in records.itertuples()
+            ],
+            "key": records.index,
+        }
+    )
+
+
+def flat(records: pd.DataFrame) -> pd.DataFrame:
+    """Each interval in two columns of its own."""
+    ends = [
+        {f"{name}_{end}": value for name, pair in ci.items() for end, value in zip(("low", "high"), pair, strict=True)}
+        for ci in records.ci
+    ]
+    return pd.concat([records.drop(columns="ci"), pd.DataFrame(ends, index=records.index)], axis=1)

@@ -1,0 +1,57 @@
+"""The decisions behind a figure: rows of the table, or pictures, each with what is true and what was decided."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import words
+from app.fairness.view import Audit, called
+
+MOST = 50  # shown at once
+
+
+def draw(audit: Audit, group: str, ticket: str | None, metric: str) -> None:
+    rows = audit.rows_behind(group, ticket, metric)
+    predictions = audit.predictions
+    right = predictions.y_true[rows] == predictions.y_pred[rows]
+    name, meaning = audit.term(metric)
+    first = f"first {MOST} of " if len(rows) > MOST else ""
+    by = "" if len(predictions.tickets) == 1 else f", {called(ticket)}"
+    with st.container(border=True, key="samples"):
+        st.markdown(f"**{name}, {group}{by}: {first}{words.count(len(rows))} decisions that it counts**")
+        st.caption(f"{meaning} {words.count(int(right.sum()))} of them were decided rightly.")
+        if len(rows) == 0:
+            return
+        table = frame(audit, rows[:MOST])
+        if audit.subject.pictures:
+            _pictures(audit, rows[:MOST], table)
+        else:
+            st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 360), key="samples-table")
+
+
+def frame(audit: Audit, rows: np.ndarray) -> pd.DataFrame:
+    """What is true, what was decided, the score and the ticket, and then the columns of the table."""
+    p = audit.predictions
+    decided = {
+        "decided": [p.classes[code] for code in p.y_pred[rows]],
+        "true": [p.classes[code] for code in p.y_true[rows]],
+        "right": p.y_true[rows] == p.y_pred[rows],
+    }
+    if p.score.ndim == 1 and not np.isnan(p.score[rows]).all():
+        decided["score"] = p.score[rows].round(3)
+    if len(p.tickets) > 1:
+        decided["by ticket"] = [p.tickets[code] for code in p.ticket[rows]]
+    table = audit.subject.table.iloc[rows].reset_index(drop=True)
+    own = pd.DataFrame(decided)
+    return pd.concat([own, table.rename(columns={name: f"{name} (table)" for name in table if name in own})], axis=1)
+
+
+def _pictures(audit: Audit, rows: np.ndarray, table: pd.DataFrame) -> None:
+    """Thumbnails with what was decided, and what is true where that is another class."""
+    dataset, places = audit.subject.pictures
+    with st.container(horizontal=True, gap="small"):
+        for picture, row in zip(dataset.x[places[rows]], table.itertuples(), strict=True):
+            said = row.decided if row.right else f"{row.decided}, true: {row.true}"
+            st.image(picture.transpose(1, 2, 0).squeeze(), caption=said, width=76)

@@ -1,0 +1,154 @@
+"""What is audited on the Fairness page and what was found: each computed once, and kept for the other sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import words
+from rtl_core.audit.fairness.cells import SCORES, SHARES
+from rtl_core.audit.fairness.document import fairness
+from rtl_core.audit.fairness.groups import Grouping, groupings
+from rtl_core.audit.fairness.predictions import Predictions
+
+if TYPE_CHECKING:
+    from rtl_core.data.dataset import Dataset
+
+TOGETHER = "all together"  # how the tables call what the document leaves null
+MEAN = "mean of all classes"
+RATES = ("selection_rate", "accuracy", "tpr", "fpr")
+SEED = 0  # of the permutation tests; the command line's
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Decisions, and what they were made on.
+
+    key      names them in caches
+    table    one row per decision, as a reader knows it: attributes, or the columns of an uploaded table
+    pictures the data and the rows in it, where they are pictures
+    """
+
+    key: tuple[Any, ...]
+    predictions: Predictions
+    table: pd.DataFrame
+    pictures: tuple[Dataset, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A subject under the groups that were asked for.
+
+    yes      how the positive outcome is called
+    strata   the tickets that are looked at; None is all of them together
+    metrics  those in the table
+    of_class of more than two: the class that counts as yes; None is the mean over classes
+    """
+
+    subject: Subject
+    columns: tuple[str, ...]
+    document: dict[str, Any]
+    yes: str
+    strata: tuple[str | None, ...]
+    metrics: tuple[str, ...]
+    of_class: str | None
+
+    @property
+    def predictions(self) -> Predictions:
+        return self.subject.predictions
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The group that the others are compared with, of each column and of the intersection."""
+        return tuple(self.document["references"].values())
+
+    def rate(self, metric: str) -> str:
+        """The metric itself, or the nearest one of those that can be followed row by row (`changes.rates`)."""
+        if not self.predictions.binary:
+            return "accuracy"
+        return {"fnr": "tpr"}.get(metric, metric if metric in RATES else "accuracy")
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Tickets x groups x metrics of all tickets, of the class that is looked at."""
+        return self._of_class(self.document["cells"])
+
+    @cached_property
+    def gaps(self) -> pd.DataFrame:
+        return self._of_class(self.document["gaps"])
+
+    @property
+    def measured(self) -> list[str]:
+        """The metrics that the document has for the class that is looked at, in the document's order."""
+        return list(self.cells.metric.unique())
+
+    def _of_class(self, records: list[dict[str, Any]]) -> pd.DataFrame:
+        frame = pd.DataFrame(records)
+        if frame.empty or self.predictions.binary:
+            return frame
+        return frame[frame["class"].isna() if self.of_class is None else frame["class"] == self.of_class]
+
+    def term(self, metric: str) -> tuple[str, str]:
+        """(what a metric is called, what it counts), with the positive outcome by its name."""
+        name, meaning = words.FAIRNESS[metric]
+        return name.format(yes=self.yes), meaning.format(yes=self.yes)
+
+    @property
+    def divided(self) -> list[Grouping]:
+        return groupings(self.predictions.groups, self.columns)
+
+    def rows_behind(self, group: str, ticket: str | None, metric: str) -> np.ndarray:
+        """The decisions that a figure counts: indices into the predictions."""
+        grouping = next(g for g in self.divided if group in g.names)
+        among = grouping.code == grouping.names.index(group)
+        if ticket is not None:
+            among &= self.predictions.ticket == self.predictions.tickets.index(ticket)
+        return np.flatnonzero(among & self._counted(metric))
+
+    def _counted(self, metric: str) -> np.ndarray:
+        """bool (n,): the denominator of a metric, for the class that is looked at."""
+        p = self.predictions
+        everyone = np.ones(len(p.y_true), bool)
+        if not p.binary and self.of_class is None:
+            return everyone
+        yes = 1 if p.binary else p.classes.index(self.of_class)
+        return {
+            "tpr": p.y_true == yes,
+            "fnr": p.y_true == yes,
+            "fpr": p.y_true != yes,
+            "precision": p.y_pred == yes,
+        }.get(metric, everyone)
+
+
+def group_names(predictions: Predictions, columns: tuple[str, ...]) -> list[str]:
+    """Every group of the chosen columns and of their intersection. Raises BadInput for too many."""
+    return [name for grouping in groupings(predictions.groups, columns) for name in grouping.names]
+
+
+def document(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> dict[str, Any]:
+    """The document of `python -m rtl_core fairness`, of the same seed. Raises BadInput."""
+    return _document(subject.key, columns, reference, subject.predictions)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Comparing the groups")
+def _document(
+    key: tuple[Any, ...], columns: tuple[str, ...], reference: tuple[str, ...], _predictions: Predictions
+) -> dict[str, Any]:
+    return fairness(_predictions, columns, reference, seed=SEED)
+
+
+def in_points(metric: str) -> bool:
+    """Whether a metric is a share, written in per cent; otherwise it is a figure of scores."""
+    return metric in SHARES
+
+
+def called(ticket: str | None) -> str:
+    return TOGETHER if ticket is None or ticket != ticket else ticket
+
+
+ALL_METRICS = (*SHARES, *SCORES)

@@ -1,0 +1,219 @@
+"""The parts of the Library page: import of masks, export of tickets, the difference between two tickets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cache, colours, nav, panels, session, words
+from app.masks import findings, pair
+from rtl_core.errors import BadInput
+from rtl_core.runs.store import named_run
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.exports import OneTicket
+
+MASK_FILES = ["safetensors", "pt", "pth", "bin", "npz", "npy"]
+_UPLOADED = "an uploaded ticket file"
+_FORMATS = {
+    "ticket": ("Portable mask", "which weights it keeps and when the others went; no weights in it"),
+    "safetensors": ("Masked weights", "a state dict for the plain network, zeros outside the mask"),
+}
+
+
+def bring_in() -> None:
+    """Pruned networks made elsewhere become a run of masks."""
+    st.write(
+        "Drop in pruned networks that were made elsewhere, one file each: state dicts in which zeros are the mask, "
+        "`torch.nn.utils.prune` checkpoints, mask files, or RTL Lab ticket files. They become a run in which "
+        "everything about masks works. Nothing in a file is executed."
+    )
+    files = st.file_uploader("Pruned networks or masks", type=MASK_FILES, accept_multiple_files=True, key="mask-files")
+    name = st.text_input("Name of the run", placeholder="imported", max_chars=60, key="mask-name")
+    if not files:
+        st.caption(
+            "At least two files, or one with several masks. Files of more than 200 MB come in by the command line: "
+            "`python -m rtl_core import FILES...`"
+        )
+    elif st.button(f"Import {len(files)} file{'s' if len(files) > 1 else ''}", type="primary"):
+        _import(files, name)
+    _imported()
+
+
+def _import(files: Sequence[Any], name: str) -> None:
+    from rtl_core.runs.imports import import_masks
+
+    bar = st.progress(0.0, "Reading the first file")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{i:04d}{PurePosixPath(f.name).suffix.lower()}" for i, f in enumerate(files)]
+        for path, file in zip(paths, files, strict=True):
+            path.write_bytes(file.getbuffer())
+        try:
+            st.session_state["imported"] = import_masks(
+                paths,
+                session.runs_root(),
+                name,
+                lambda done, total, title: bar.progress(done / total, f"{done} of {total}: {title}"),
+                [file.name for file in files],
+            )
+        except BadInput as error:
+            st.error(f"Nothing was imported: {error}")
+            return
+        finally:
+            bar.empty()
+    session.choose_and_rerun(st.session_state["imported"]["run"])
+
+
+def _imported() -> None:
+    """What the last import made, and the way to its masks."""
+    document = st.session_state.get("imported")
+    if document is None:
+        return
+    verb = "was imported before" if document["reused"] else "is ready"
+    what = f"{len(document['tickets'])} tickets over {words.count(document['n_prunable'])} weights"
+    st.success(f"“{document['run']}” {verb}: {what}.")
+    st.page_link(nav.MASKS, label="See what they share", icon=":material/grid_on:")
+    tickets = pd.DataFrame(document["tickets"])
+    st.dataframe(
+        tickets.assign(density=[words.density(d) for d in tickets.density]).rename(columns={"params": "weights kept"}),
+        hide_index=True,
+    )
+    if document["left_out"]:
+        with st.expander(f"{len(document['left_out'])} tensors were left out, and why"):
+            st.dataframe(pd.DataFrame(document["left_out"]), hide_index=True)
+
+
+def take_out() -> None:
+    """One ticket of the chosen run as a file."""
+    run = panels.require_run()
+    if run.masks_only:
+        st.info("This run holds masks without weights; a ticket is exported together with the weights it is for.")
+        return
+    index = session.chosen_ticket(run.tickets.names) or 0
+    name = st.selectbox("Ticket to export", run.tickets.names, index, key="export-ticket")
+    for column, (kind, (title, what)) in zip(st.columns(2, gap="large"), _FORMATS.items(), strict=True):
+        with column.container(border=True):
+            st.subheader(title, anchor=False)
+            st.caption(what[0].upper() + what[1:] + ".")
+            file = _exported(str(run.folder), cache.changed(run.folder), name, kind)
+            st.download_button(f"Download {words.size(len(file[1]))}", file[1], file[0], on_click="ignore", key=f"download-{kind}")
+    st.caption(
+        "The format of the portable mask is written down in docs/ticket-file.md. "
+        f"The same by command line: `python -m rtl_core export {run.name} --ticket {name} --format ticket,safetensors`"
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner="Packing the ticket")
+def _exported(folder: str, changed: int, ticket: str, kind: str) -> tuple[str, bytes]:
+    from rtl_core.runs import exports
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(exports.export(cache.load_run(Path(folder)), ticket, [kind], Path(place))[kind])
+        return path.name, path.read_bytes()
+
+
+def load() -> None:
+    """A ticket file against the chosen run: refused for other weights, else measured on the run's data."""
+    run = panels.require_run()
+    if run.masks_only:
+        st.info("This run holds masks without weights, so no ticket can be applied to it.")
+        return
+    st.write("A ticket file says which shared weights it is for. It is measured here only if they are this run's.")
+    file = st.file_uploader("Ticket file", type=["safetensors"], key="ticket-file")
+    if file is None:
+        return
+    try:
+        found = _applied(str(run.folder), cache.changed(run.folder), file.getvalue())
+    except BadInput as error:
+        st.error(f"Not loaded: {error}")
+        return
+    metric = panels.metric_of(run)
+    reached, own = (words.percent(figures[metric]) for figures in (found, found["own"]))
+    st.success(
+        f"“{found['name']}” fits: {words.METRICS[metric]} {reached} on “{found['subset']}” "
+        f"({words.interval(found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket reaches {own}."
+    )
+    st.caption(
+        f"It keeps {words.density(found['density'])} of the weights. Licence: {found['licence']}. Measured with this "
+        "run's head and with norm statistics re-estimated on the subset's training rows."
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner="Measuring the ticket")
+def _applied(folder: str, changed: int, content: bytes) -> dict[str, Any]:
+    from rtl_core.runs.exports import apply_ticket
+    from rtl_core.tickets.ticket_file import read_ticket
+
+    return apply_ticket(cache.load_run(Path(folder)), read_ticket(content))
+
+
+def compare() -> None:
+    """Two tickets, from the chosen run, from another one, or from files."""
+    run = panels.require_run()
+    left, right = st.columns(2, gap="large")
+    try:
+        with left:
+            a = _one_ticket(run, "A", 0)
+        with right:
+            b = _one_ticket(run, "B", min(1, run.tickets.k - 1))
+        if a is None or b is None:
+            st.info("Choose two tickets to see what they share.")
+            return
+        from rtl_core.runs.exports import diff
+
+        found = diff(a, b)
+    except BadInput as error:
+        panels.refuse(f"They cannot be compared: {error}")
+    _difference(found)
+
+
+def _one_ticket(run: Run, letter: str, first: int) -> OneTicket | None:
+    """One side of the comparison."""
+    from rtl_core.runs.exports import open_ticket
+
+    runs = [*session.entries(), _UPLOADED]
+    source = st.selectbox(f"{letter} from", runs, runs.index(run.name) if run.name in runs else 0, key=f"from-{letter}")
+    if source == _UPLOADED:
+        return _uploaded_ticket(letter)
+    names = cache.load_run(named_run(source, session.runs_root())).tickets.names
+    ticket = st.selectbox(f"Ticket {letter}", names, min(first, len(names) - 1), key=f"ticket-{letter}-{source}")
+    return open_ticket(f"{source}:{ticket}", session.runs_root())
+
+
+def _uploaded_ticket(letter: str) -> OneTicket | None:
+    from rtl_core.runs.exports import from_file
+    from rtl_core.tickets.ticket_file import read_ticket
+
+    file = st.file_uploader(f"Ticket file {letter}", type=["safetensors"], key=f"file-{letter}")
+    if file is None:
+        return None
+    found = read_ticket(file.getvalue())
+    st.caption(f"“{found.name}”, made on {found.data.get('spec', 'unnamed data')}; licence: {found.licence}")
+    return from_file(found)
+
+
+def _difference(found: dict[str, Any]) -> None:
+    a, b = (found["a"], found["b"]) if found["a"] != found["b"] else (f"{found['a']} (A)", f"{found['b']} (B)")
+    sentence = {
+        True: "Both are for the same shared weights.",
+        False: "They are for different weights: what they share are places, not values.",
+        None: "At least one says nothing about the weights it is for: what they share are places.",
+    }[found["same_theta"]]
+    layers = pd.DataFrame(found["layers"]).rename(columns={"name": "layer"})
+    panels.chart(
+        findings.pair_title(a, b, pd.Series({**found, "excess": found["excess"] or np.nan}, dtype=object)),
+        pair.bars(layers, (a, b), (colours.TICKETS[0], colours.TICKETS[1]), colours.tone()),
+        layers,
+        f"{sentence} A bar is all that either ticket keeps in a layer; its middle is what both keep.",
+        "diff",
+    )
+
+
+VIEWS = {"Bring in masks": bring_in, "Take out a ticket": take_out, "Load a ticket": load, "Compare two": compare}

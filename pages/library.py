@@ -1,0 +1,23 @@
+"""Library: masks and tickets in and out, and two tickets compared."""
+
+from __future__ import annotations
+
+from app import shell
+
+shell.ensure_entry()
+
+import streamlit as st  # noqa: E402
+
+from app import library  # noqa: E402
+
+st.title("Bring masks in, take tickets out, compare two", anchor=False)
+view = st.segmented_control(
+    "View",
+    list(library.VIEWS),
+    default=next(iter(library.VIEWS)),
+    required=True,
+    key="library",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+library.VIEWS[view]()

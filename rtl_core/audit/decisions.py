@@ -1,0 +1,115 @@
+"""What tickets say, as the table of decisions that a fairness audit reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from rtl_core.audit.evaluate import Questions, judged
+from rtl_core.audit.fairness.groups import tidy_groups
+from rtl_core.audit.fairness.predictions import ONE_TICKET, Predictions
+from rtl_core.errors import BadInput
+
+OTHER, OWN = "other", "own"  # what a one-vs-rest ticket tells apart: its own subset from the rest
+_ALONE = "each ticket is judged on all rows, by whether it tells its own subset from the rest"
+_BALANCED = "one-vs-rest tickets are trained on as many rows of their subset as of the rest: their scores run high"
+_ANSWER = "the chosen ticket is the answer, so the rows are not divided by ticket"
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Turns the outputs of a run's networks on some rows into `Predictions`.
+
+    groups   (n rows of `asked`) attributes of the data as categories
+    notes    how number columns were cut: by all rows of the data, so that a group is the same in every split
+    """
+
+    asked: Questions
+    tickets: tuple[str, ...]
+    groups: pd.DataFrame
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, asked: Questions, tickets: Sequence[str], columns: Sequence[str] | None = None) -> Decisions:
+        """columns: of the data's attributes, all unless given. BadInput where there are no such ones."""
+        attributes = asked.dataset.attributes
+        if attributes.shape[1] == 0:
+            raise BadInput(
+                f"'{asked.dataset.spec}' has no group columns, such as sex or age; "
+                "audit data with attributes, or a table of predictions"
+            )
+        for name in columns or ():
+            if name not in attributes:
+                raise BadInput(f"There is no group column '{name}'; the data have: {', '.join(attributes)}.")
+        groups, notes = tidy_groups(attributes[list(dict.fromkeys(columns))] if columns else attributes)
+        return cls(asked, tuple(tickets), groups.iloc[asked.rows].reset_index(drop=True), notes)
+
+    def by_subset(self, outputs: Sequence[np.ndarray]) -> Predictions:
+        """Every ticket on what it is made for; outputs as `evaluate.method_outputs` gives them.
+
+        multiclass: each row is answered by its own subset's ticket. one_vs_rest: each ticket answers yes or
+        no to every row, so the table has K rows for each one, of one unit.
+        """
+        asked, k = self.asked, len(self.tickets)
+        if asked.task == "multiclass":
+            logits = np.empty((len(asked.rows), outputs[0].shape[1]))
+            for i, own in enumerate(outputs):
+                logits[judged(asked, i)] = own
+            return self._answers(asked.y, logits, asked.subset, asked.dataset.classes, self.tickets)
+        logit = np.concatenate(outputs)[:, 0].astype(np.float64)
+        ticket = np.repeat(np.arange(k), len(asked.rows))
+        return Predictions(
+            y_true=(np.tile(asked.subset, k) == ticket).astype(np.int64),
+            y_pred=(logit > 0).astype(np.int64),
+            score=special.expit(logit),
+            ticket=ticket,
+            groups=self.groups.iloc[np.tile(np.arange(len(asked.rows)), k)].reset_index(drop=True),
+            unit=np.tile(asked.units, k),
+            classes=(OTHER, OWN),
+            tickets=self.tickets,
+            notes=(*self.notes, _ALONE, _BALANCED),
+        )
+
+    def by_choice(self, all_logits: np.ndarray, choice: np.ndarray) -> Predictions:
+        """Every row by the ticket that a router chose for it.
+
+        all_logits  (K, n, outputs): each ticket's answer to every row
+        choice      (n,) tickets. One-vs-rest tickets: the chosen one is the answer, which subset the row is of
+        """
+        asked = self.asked
+        if asked.task == "multiclass":
+            logits = all_logits[choice, np.arange(len(choice))].astype(np.float64)
+            return self._answers(asked.y, logits, choice, asked.dataset.classes, self.tickets)
+        logits = all_logits[:, :, 0].T.astype(np.float64)
+        one = np.zeros(len(choice), np.int64)
+        return self._answers(asked.subset, logits, one, asked.names, (ONE_TICKET,), choice, (_ANSWER,))
+
+    def _answers(
+        self,
+        truth: np.ndarray,
+        logits: np.ndarray,
+        ticket: np.ndarray,
+        classes: tuple[str, ...],
+        tickets: tuple[str, ...],
+        said: np.ndarray | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Predictions:
+        """The class with the largest output, unless `said` has the answers; scores are the softmax."""
+        score = special.softmax(logits, axis=1)
+        if len(classes) == 2:
+            score, notes = score[:, 1], (*notes, f"the positive class is '{classes[1]}'")
+        return Predictions(
+            y_true=truth.astype(np.int64),
+            y_pred=(logits.argmax(axis=1) if said is None else said).astype(np.int64),
+            score=score,
+            ticket=ticket.astype(np.int64),
+            groups=self.groups,
+            unit=self.asked.units,
+            classes=classes,
+            tickets=tickets,
+            notes=(*self.notes, *notes),
+        )

@@ -1,0 +1,191 @@
+"""What if every ticket or every group had a threshold of its own: chosen on validation rows, measured on others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from rtl_core.audit.estimates import proportion
+from rtl_core.audit.fairness.cells import RANKED, SHOWN
+from rtl_core.audit.fairness.changes import changes, rates
+from rtl_core.audit.fairness.groups import Grouping, groupings
+from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.audit.intervals import LEVEL, wilson
+from rtl_core.audit.units import Units
+from rtl_core.errors import BadInput
+
+Aim = Literal["selection_rate", "tpr", "fixed"]
+
+GRID = np.linspace(0, 1, 21)  # thresholds at which the rates are drawn
+TOLERANCES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)  # gaps that the trade-off curve allows
+STEPS = 200  # of the rate that fairlearn levels, from 0 to 1
+FAIRLEARN = {"selection_rate": "selection_rate_parity", "tpr": "true_positive_rate_parity"}
+TICKET = "ticket"
+
+
+def what_if(
+    validation: Predictions,
+    test: Predictions,
+    by: str,
+    aim: Aim,
+    grouping: Grouping,
+    base: int,
+    fixed: float = 0.5,
+    level: float = LEVEL,
+) -> dict[str, Any]:
+    """Thresholds of each ticket (`by` is "ticket") or of each group of a column, and what they change.
+
+    aim       "selection_rate" or "tpr": each threshold brings that rate, on the validation rows, as near as it
+              can to the rate of all of them as decided now. "fixed": `fixed` for everybody
+    grouping  of the test rows: whose rates and gaps are compared, with the reference `base`
+
+    -> {"thresholds": [{stratum, threshold, n, reason}], "rates": the rates over all thresholds on validation rows,
+    "changes": as `changes.changes` on the test rows, "tradeoff": `tradeoff` on them, "notes"}. Raises BadInput
+    without scores of two classes.
+    """
+    for predictions in (validation, test):
+        _check(predictions)
+    if aim not in ("selection_rate", "tpr", "fixed"):
+        raise BadInput(f"There is no aim '{aim}' for thresholds; choose among: selection_rate, tpr, fixed.")
+    if not 0 <= fixed <= 1:
+        raise BadInput(f"A threshold of probabilities lies between 0 and 1 (got {fixed:g}).")
+    (names, before), (_, there) = strata_by(validation, by), strata_by(test, by)
+    chosen = [_threshold(validation, before == i, aim, fixed) for i in range(len(names))]
+    limits = np.array([threshold for threshold, _, _ in chosen])[there]
+    kept = np.isnan(limits)  # of strata with too few validation rows
+    said = np.where(kept, test.y_pred, test.score > limits).astype(np.int64)
+    found = {
+        "by": by,
+        "aim": aim,
+        "thresholds": [
+            {"stratum": name, "threshold": None if np.isnan(threshold) else threshold, "n": n, "reason": reason}
+            for name, (threshold, n, reason) in zip(names, chosen, strict=True)
+        ],
+        "rates": [record for i, name in enumerate(names) for record in _rates(name, validation, before == i, level)],
+        "changes": changes(test, replace(test, y_pred=said), grouping, base, level),
+        "tradeoff": [] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
+        "notes": ["thresholds are chosen on validation rows and measured on test rows"],
+    }
+    if by != TICKET:
+        found["notes"].append(f"a threshold for each group reads {by} to decide, which the law may forbid")
+    return found
+
+
+def tradeoff(
+    validation: Predictions,
+    test: Predictions,
+    by: str,
+    aim: Aim,
+    grouping: Grouping,
+    base: int,
+    tolerances: Sequence[float] = TOLERANCES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> list[dict[str, Any]]:
+    """The best accuracy for each largest gap allowed in a rate, by fairlearn's `ThresholdOptimizer` (Hardt 2016).
+
+    One record per tolerance and group, with the figures of `changes.changes` on the test rows for accuracy and
+    for the rate; `accuracy` is that of all test rows, of which `share_changed` are decided otherwise than now. The
+    optimum may draw lots between two thresholds, drawn here from `seed`. Strata with fewer than `SHOWN` validation
+    rows of either class stay as they are.
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    (names, before), (_, there) = strata_by(validation, by), strata_by(test, by)
+    fewest = np.min([np.bincount(before[validation.y_true == y], minlength=len(names)) for y in (0, 1)], axis=0)
+    learned, known = (fewest >= SHOWN)[before], (fewest >= SHOWN)[there]
+    if not learned.any():
+        return []
+    records, units = [], Units.from_ids(test.unit)
+    for tolerance in tolerances:
+        rule = ThresholdOptimizer(
+            estimator=_scores_as_they_are(),
+            constraints=FAIRLEARN[aim],
+            grid_size=STEPS,
+            prefit=True,
+            predict_method="predict",
+            tol=tolerance or None,
+        )
+        rule.fit(validation.score[learned, None], validation.y_true[learned], sensitive_features=before[learned])
+        said = test.y_pred.copy()
+        features = {"sensitive_features": there[known], "random_state": seed}
+        said[known] = rule.predict(test.score[known, None], **features).astype(np.int64)
+        right = proportion(said == test.y_true, np.ones(len(said), bool), units, level)
+        place = {
+            "tolerance": tolerance,
+            "share_changed": float((said != test.y_pred).mean()),
+            "accuracy": right.value,
+        }
+        records += [
+            {**place, **change, "ci": {"accuracy": [right.low, right.high], **change["ci"]}}
+            for change in changes(test, replace(test, y_pred=said), grouping, base, level)
+            if change["metric"] in ("accuracy", aim)
+        ]
+    return records
+
+
+def strata_by(predictions: Predictions, by: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """What gets a threshold each, the tickets or the groups of one column: (names, (n,) codes)."""
+    if by == TICKET:
+        return predictions.tickets, predictions.ticket
+    grouping = groupings(predictions.groups, [by])[0]
+    return grouping.names, grouping.code
+
+
+def _scores_as_they_are() -> Any:
+    """An estimator that is fitted already and whose prediction is its one input, for fairlearn."""
+    from sklearn.base import BaseEstimator
+
+    class Scores(BaseEstimator):
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def fit(self, x: np.ndarray, y: np.ndarray) -> Scores:
+            return self
+
+        def predict(self, x: np.ndarray) -> np.ndarray:
+            return np.asarray(x)[:, 0]
+
+    return Scores()
+
+
+def _check(predictions: Predictions) -> None:
+    if not predictions.binary:
+        raise BadInput(f"Thresholds are for two classes, and these decisions have {predictions.n_classes}.")
+    if np.isnan(predictions.score).any():
+        raise BadInput("Some rows have no score, so no threshold can decide them.")
+    if predictions.score.min() < 0 or predictions.score.max() > 1:
+        raise BadInput("Thresholds are tried between 0 and 1, but some scores lie outside; give probabilities.")
+
+
+def _threshold(predictions: Predictions, stratum: np.ndarray, aim: Aim, fixed: float) -> tuple[float, int, str | None]:
+    """(threshold, rows it was chosen on, why there is none): halfway between two scores, `NaN` where too few rows."""
+    if aim == "fixed":
+        return fixed, int(stratum.sum()), None
+    hit, among = rates(predictions)[aim]
+    score = np.sort(predictions.score[stratum & among])
+    if len(score) < RANKED:
+        few = f"fewer than {RANKED} validation rows to choose on ({len(score)}); decisions stay as they are"
+        return np.nan, len(score), few
+    distinct = np.unique(score)
+    limits = np.r_[0.0, (distinct[:-1] + distinct[1:]) / 2, 1.0]
+    above = 1 - np.searchsorted(score, limits, side="right") / len(score)
+    return float(limits[np.abs(above - hit[among].mean()).argmin()]), len(score), None
+
+
+def _rates(name: str, predictions: Predictions, stratum: np.ndarray, level: float) -> list[dict[str, Any]]:
+    """The stratum's rates at each threshold of `GRID`, with Wilson's intervals."""
+    records = []
+    for threshold in GRID:
+        decided = replace(predictions, y_pred=(predictions.score > threshold).astype(np.int64))
+        for metric, (hit, among) in rates(decided).items():
+            n, hits = int((among & stratum).sum()), int((hit & among & stratum).sum())
+            low, high = wilson(hits, n, level)
+            shown = n >= SHOWN
+            figures = {"value": hits / n, "low": float(low), "high": float(high)} if shown else {}
+            place = {"stratum": name, "threshold": float(threshold), "metric": metric, "n": n}
+            records.append({**place, **dict.fromkeys(("value", "low", "high")), **figures})
+    return records

@@ -1,0 +1,94 @@
+"""A ticket that is added to finished ones: its mask is learned over weights that no longer move.
+
+All that is trained belongs to the new ticket alone: its mask scores, its head, the scale and shift of its norms. The
+shared weights and the other tickets stay as they are, bit for bit, so nothing that they know can be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.partition import Partition
+from rtl_core.events import Tensors
+from rtl_core.learning.methods import Experiment, with_own_norms
+from rtl_core.learning.parts import Part
+from rtl_core.learning.scores import binarise, first_scores, train_scores
+from rtl_core.learning.subsets import Subset, ticket_subsets
+from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.pruning import kept_count
+from rtl_core.tickets.ticket_set import KEPT, Rung
+
+
+@dataclass(frozen=True)
+class Grown:
+    """The new ticket: `part` as it computes, `pruned_at` uint8 (N,) over the run's rungs."""
+
+    part: Part
+    pruned_at: np.ndarray
+
+
+def against_rest(dataset: Dataset, assignment: np.ndarray, name: str, task: str) -> tuple[Subset, Partition]:
+    """(one subset, the partition of it and the rest); assignment (n,): 0 the subset's rows, 1 the rest, -1 neither."""
+    two = Partition("subset", None, (name, "rest"), assignment, uses_label=True)
+    return ticket_subsets(dataset, two, task)[0], two
+
+
+def first_part(network: Network, parts: Sequence[Part], name: str) -> Part:
+    """Where a new ticket starts beside the tickets `parts`: over their shared weights, with a head and norm scale and
+    shift of its own, copied where the tickets share them and their mean where each has its own."""
+    own = (*network.head, *network.norm_affine)
+    private = {tensor: _mean([{**part.shared, **part.private}[tensor] for part in parts]) for tensor in own}
+    return Part(name, None, parts[0].shared, private, mean_buffers(parts))
+
+
+def mean_buffers(parts: Sequence[Part]) -> Tensors:
+    """Norm statistics to begin with; they are re-estimated before they are used."""
+    return {tensor: _mean([part.buffers[tensor] for part in parts]) for tensor in parts[0].buffers}
+
+
+def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack([t.detach() for t in tensors]).double().mean(dim=0).to(tensors[0].dtype)
+
+
+def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: float) -> Grown:
+    """Trains the mask scores and private tensors of `part`, in place; then estimates its norm statistics.
+
+    lab      its one subset is the new ticket's; its network's weights are not read
+    rungs    of the tickets that are there already: the same ranking of scores is cut at each of their densities
+    density  share of the N weights that the ticket keeps while it is trained
+    """
+    config, layout = lab.config, lab.layout
+    weights = layout.flatten(part.shared).numpy()
+    scores = [torch.from_numpy(first_scores(weights, layout, config.extract.score, 1)[0])]
+    masks = train_scores(
+        lab.network,
+        (part,),
+        scores,
+        lab.subsets,
+        layout,
+        lab.inputs,
+        None,
+        kept_count(density, layout.n),
+        config.extract.layer_floor,
+        config.gated,
+        lab.stage("scores", "rtl", config.gated.steps, ticket=part.subset),
+        lab.report,
+        lab.journal,
+    )
+    (calibrated,) = with_own_norms(lab, lab.network, (replace(part, mask=masks[0]),), lab.subsets, "rtl")
+    return Grown(calibrated, cut_at(scores[0].numpy(), rungs, layout, config.extract.layer_floor))
+
+
+def cut_at(scores: np.ndarray, rungs: Sequence[Rung], layout: Layout, layer_floor: int) -> np.ndarray:
+    """`pruned_at` uint8 (N,) of one ticket's scores (N,): the best so many of each rung are kept, hence nested."""
+    pruned_at = np.full(layout.n, KEPT, np.uint8)
+    for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
+        kept = binarise(scores[None], kept_count(rung.density, layout.n), layout, layer_floor)[0]
+        pruned_at[~kept] = rung.index
+    return pruned_at

@@ -1,0 +1,234 @@
+"""A finished run with one ticket more or fewer becomes a new run; the old one is not touched.
+
+What growing, removing and merging have in common: the run's data and tickets at hand, a gate before and after, and the
+new folder. A run made so has the tickets alone: the controls of the old run had other tickets to be compared with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit.estimates import proportion
+from rtl_core.audit.evaluate import Questions, part_logits, questions
+from rtl_core.audit.intervals import bootstrap_ratios
+from rtl_core.audit.metrics import json_number
+from rtl_core.audit.units import Units
+from rtl_core.config import Config, PartitionSettings
+from rtl_core.data import partitions
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.joined import load_joined
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.learning.parts import Learned
+from rtl_core.models.catalogue import build
+from rtl_core.routing.features import Features, fitted, remade
+from rtl_core.routing.gate import LinearGate, fit_gate, gate_from
+from rtl_core.routing.routers import MaxResponse, MinEntropy
+from rtl_core.runs import pipeline
+from rtl_core.runs.atomic import write_json
+from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
+from rtl_core.runs.setting import Setting
+from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
+from rtl_core.tickets.ticket_set import TicketSet
+
+REFITTED = "on the partition, after the tickets were changed"
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """The tickets of a run, before or after it is changed: over which data, and who chooses among them."""
+
+    setting: Setting
+    tickets: TicketSet
+    rtl: Learned
+    gate: LinearGate
+
+    def answers(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+        """float32 (K, n, outputs): every ticket's answer to every row."""
+        network, layout = self.setting.network, self.tickets.layout
+        return np.stack([part_logits(network, part, layout, dataset, rows) for part in self.rtl.parts])
+
+
+def open_tickets(run: Run) -> Tickets:
+    """A run's tickets with the data that they were trained on and their gate; fitted now, where the run keeps none.
+
+    BadInput: a run that has masks only, or whose data are gone or others by now.
+    """
+    if run.masks_only:
+        raise BadInput(f"run '{run.name}' has masks only: without weights and data its tickets cannot be changed")
+    trained = run.info["data"]
+    dataset = load_joined(run.config.data, run.config.seed)
+    if dataset.fingerprint != trained["fingerprint"]:
+        raise BadInput(f"'{trained['spec']}' no longer holds the data that '{run.name}' was trained on; put them back")
+    dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+    setting = setting_of(run.config, dataset, ticket_partition(run, dataset), run.tickets)
+    features, stored = features_of(run, dataset), load_gate(run)
+    if stored and _gate_sees(run) == features.name:
+        gate = gate_from(stored, features, dataset.inputs, run.tickets.k)
+    else:
+        gate = fitted_gate(features, dataset, setting.partition)
+    return Tickets(setting, run.tickets, load_learned(run)["rtl"], gate)
+
+
+def setting_of(config: Config, dataset: Dataset, partition: Partition, tickets: TicketSet) -> Setting:
+    outputs = 1 if config.task == "one_vs_rest" else len(dataset.classes)
+    network = build(config.model, dataset.input_shape, outputs, config.seed)
+    return Setting(config, dataset, partition, network, None, tickets.layout)
+
+
+def values_of(run: Run) -> dict[str, tuple[str, ...]]:
+    """Subset -> the values of the class, attribute or clustering that belong to it: several after a merge."""
+    merged = run.info["partition"].get("values", {})
+    return {subset: tuple(merged.get(subset, (subset,))) for subset in run.tickets.subsets}
+
+
+def all_values(run: Run, dataset: Dataset) -> Partition:
+    """The run's way of splitting data, with or without a ticket for each value."""
+    settings = {**run.config.partition.model_dump(), "column": run.info["partition"]["column"]}
+    return partitions.split(dataset, PartitionSettings.model_validate(settings), run.config.seed)
+
+
+def ticket_partition(run: Run, dataset: Dataset) -> Partition:
+    """The run's subsets on some rows; rows of values without a ticket belong to none."""
+    return by_values(all_values(run, dataset), values_of(run))
+
+
+def by_values(split: Partition, values: Mapping[str, Sequence[str]]) -> Partition:
+    """The same rows by subset, where a subset has several of the split's values or one; -1 for the rest."""
+    owner = {value: k for k, of_subset in enumerate(values.values()) for value in of_subset}
+    code = np.array([owner.get(name, -1) for name in split.names])
+    assignment = np.where(split.assignment >= 0, code[split.assignment], -1)
+    return replace(split, names=tuple(values), assignment=assignment)
+
+
+def features_of(run: Run, dataset: Dataset) -> Features:
+    """What the run's gate sees, standardised as when it was fitted. A gate on pooled features saw a network that the
+    run does not keep: `grid` takes its place."""
+    name, stored = _gate_sees(run), load_gate(run)
+    if name == "pooled":
+        name = "grid"
+    elif stored:
+        own = {key.removeprefix("features/"): t for key, t in stored.items() if key.startswith("features/")}
+        return remade(name, own, dataset.input_shape)
+    return fitted(name, dataset.inputs, dataset.rows("train"), dataset.input_shape)
+
+
+def _gate_sees(run: Run) -> str:
+    return run.info.get("gate", {}).get("features", run.config.gated.features)
+
+
+def fitted_gate(features: Features, dataset: Dataset, partition: Partition) -> LinearGate:
+    train, val = dataset.rows("train"), dataset.rows("val")
+    return fit_gate(features, dataset.inputs, partition.assignment, train, val, partition.k)
+
+
+def right_by_router(state: Tickets, dataset: Dataset, answers: np.ndarray, asked: Questions) -> dict[str, np.ndarray]:
+    """Router -> bool (n,): whether its choice among a state's tickets answers a row rightly.
+
+    answers  (K, n, outputs) of the state's tickets; asked: rows of `dataset`, with the state's subsets
+    """
+    ask_all = MaxResponse if asked.task == "one_vs_rest" else MinEntropy
+    chosen = {
+        "gate": replace(state.gate, inputs=dataset.inputs).probabilities(asked.rows).argmax(axis=1),
+        ask_all.name: ask_all(lambda rows: answers).choose(asked.rows).ticket,
+    }
+    if asked.task == "one_vs_rest":  # choosing the ticket is the answer
+        return {router: ticket == asked.subset for router, ticket in chosen.items()}
+    n = np.arange(len(asked.rows))
+    return {router: answers[ticket, n].argmax(axis=1) == asked.y for router, ticket in chosen.items()}
+
+
+def routed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], units: np.ndarray) -> dict[str, Any]:
+    """`routed_before` and `routed_after`: the gate's share of right answers, and the change, with their intervals;
+    `routers`: the same for every router. All are on the same rows."""
+    rows = []
+    for router, had in before.items():
+        has = after[router]
+        low, high = bootstrap_ratios(has.astype(float) - had, units, seed=0, names=("routed", router))
+        was, is_now = share(had, units), share(has, units)
+        values = {"before": was["accuracy"], "after": is_now["accuracy"], "change": float(has.mean() - had.mean())}
+        ci = {"before": was["ci"]["accuracy"], "after": is_now["ci"]["accuracy"]}
+        rows.append({"router": router, **values, "n": len(had), "ci": {**ci, "change": pair(low[0], high[0])}})
+    gate = rows[0]
+    return {
+        "routed_before": gate["before"],
+        "routed_after": gate["after"],
+        "ci": {f"routed_{name}": gate["ci"][name] for name in ("before", "after", "change")},
+        "routers": rows,
+    }
+
+
+def on_test_rows(state: Tickets) -> Questions:
+    setting = state.setting
+    return questions(setting.dataset, setting.partition, setting.config.task, "test")
+
+
+def share(hit: np.ndarray, units: np.ndarray) -> dict[str, Any]:
+    """{accuracy, n, ci} of the answers to some rows."""
+    found = proportion(hit, np.ones(len(hit), bool), Units.from_ids(units))
+    return {"accuracy": json_number(found.value), "n": len(hit), "ci": {"accuracy": pair(found.low, found.high)}}
+
+
+def pair(low: float, high: float) -> list[float | None]:
+    return [json_number(float(low)), json_number(float(high))]
+
+
+def new_folder(run: Run, root: Path, verb: str, *stated: Any) -> Path:
+    """Where the changed run belongs: the same change of the same run has the same name."""
+    words = json.dumps([run.manifest["files"], *stated], sort_keys=True)
+    base = slug(run.name.partition(f"-{verb}-")[0])
+    return root / f"{base}-{verb}-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+
+def recorded(folder: Path, verb: str) -> dict[str, Any] | None:
+    """The JSON document of a change that was made before; None where it was not."""
+    if not (folder / CHECKPOINT_FILE).is_file():
+        return None
+    info = load_run(folder).info
+    return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, **info[verb]}
+
+
+def save(
+    run: Run,
+    folder: Path,
+    state: Tickets,
+    lighter: Mapping[tuple[int, int], Any],
+    rungs: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Sequence[str]],
+    verb: str,
+    document: Mapping[str, Any],
+    began: float,
+) -> dict[str, Any]:
+    """Writes the new run: the JSON document of the verb.
+
+    lighter, rungs  as `save_checkpoint` and `info["rungs"]` take them
+    values          subset -> values, as `values_of` gives them
+    """
+    setting, seconds = state.setting, time.monotonic() - began
+    described = pipeline.describe(setting, state.tickets)
+    merged = {subset: list(of_subset) for subset, of_subset in values.items() if list(of_subset) != [subset]}
+    info = {
+        **described,
+        "partition": {**described["partition"], **({"values": merged} if merged else {})},
+        "rungs": list(rungs),
+        "gate": {"features": state.gate.features.name, "macs": state.gate.macs, "trained": REFITTED},
+        "environment": {**pipeline._environment(setting.config), "seconds": seconds},
+        "notes": [
+            f"Made from '{run.name}'. It has no controls: those of '{run.name}' had other tickets to be compared with."
+        ],
+        "evaluation": pipeline.evaluate(setting, state.tickets, {"rtl": state.rtl}),
+        verb: document,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / CONFIG_FILE, setting.config.model_dump(mode="json"))
+    theta_0 = load_theta_0(run)
+    save_checkpoint(folder, state.tickets, theta_0, (state.rtl,), lighter, info, state.gate.as_tensors())
+    return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

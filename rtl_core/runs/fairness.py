@@ -1,0 +1,337 @@
+"""Fairness audits of a run, or of a table of predictions: the JSON document of `fairness`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import special, stats
+
+from rtl_core.audit import evaluate
+from rtl_core.audit.decisions import Decisions
+from rtl_core.audit.fairness import thresholds
+from rtl_core.audit.fairness.changes import changes
+from rtl_core.audit.fairness.document import fairness
+from rtl_core.audit.fairness.groups import Grouping, groupings
+from rtl_core.audit.fairness.predictions import Predictions, from_table
+from rtl_core.audit.fairness.tickets import decomposition, routing_gap
+from rtl_core.audit.fairness.where import ablations
+from rtl_core.audit.units import Units
+from rtl_core.data.tables import read_table
+from rtl_core.errors import BadInput
+from rtl_core.events import MemoryJournal, silent
+from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.parts import Learned, Part
+from rtl_core.models.network import Network
+from rtl_core.runs import pipeline, training
+from rtl_core.runs.checkpoint import Run, load_learned, load_lighter
+
+ROUTERS = {"multiclass": ("context", "min_entropy"), "one_vs_rest": ("context", "max_response")}
+SIDE_BY_SIDE = ("rtl", "dense", "imp_single", "imp_single_union")
+COLUMNS = ("y_true", "y_pred", "score", "ticket")  # of a table, used by these names unless others are given
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A run with its data and weights at hand; loading them is most of an audit's time."""
+
+    run: Run
+    setting: pipeline.Setting
+    learned: dict[str, Learned]
+
+    @classmethod
+    def of(cls, run: Run, data: str | None = None) -> Audited:
+        """data: another data set's SPEC; the run's own unless given. BadInput for runs without weights."""
+        if run.masks_only:
+            raise BadInput(f"run '{run.name}' has masks only and decides nothing; audit a table of predictions instead")
+        setting = training.setting_on(run, data or run.info["data"]["spec"])
+        return cls(run, setting, load_learned(run))
+
+    def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
+        """What turns outputs on a split's rows into predictions, with these group columns (all unless given)."""
+        setting = self.setting
+        asked = evaluate.questions(setting.dataset, setting.partition, setting.config.task, split)
+        if len(asked.rows) == 0:
+            raise BadInput(f"'{setting.dataset.spec}' has no {split} rows for this run, only rows to be tested on")
+        return Decisions.of(asked, self.run.tickets.names, groups)
+
+    def predictions(self, decisions: Decisions, method: str = "rtl", router: str = "context") -> Predictions:
+        """What a method says to the rows when a router chooses the ticket."""
+        learned = self.method(method)
+        known = ROUTERS[decisions.asked.task]
+        if router not in known:
+            raise BadInput(f"there is no router '{router}' for these tickets; choose among: {', '.join(known)}")
+        if router == "context":
+            return self.decided(learned, decisions)
+        answers = self.answers(learned, decisions)
+        if router == "max_response":
+            choice = answers[:, :, 0].argmax(axis=0)
+        else:
+            choice = stats.entropy(special.softmax(answers.astype(np.float64), axis=2), axis=2).argmin(axis=0)
+        return decisions.by_choice(answers, choice)
+
+    def method(self, name: str) -> Learned:
+        if name not in self.learned:
+            raise BadInput(f"run '{self.run.name}' has no method '{name}'; it has: {', '.join(self.learned)}")
+        return self.learned[name]
+
+    def decided(self, learned: Learned, decisions: Decisions) -> Predictions:
+        """Each subset by its own ticket."""
+        network, layout = self._network(learned), self.setting.layout
+        return decisions.by_subset(evaluate.method_outputs(network, learned, layout, decisions.asked))
+
+    def answers(self, learned: Learned, decisions: Decisions) -> np.ndarray:
+        """(K, n, outputs): each ticket's answer to every row."""
+        asked, layout = decisions.asked, self.setting.layout
+        if asked.task == "one_vs_rest":
+            return np.stack(evaluate.method_outputs(self._network(learned), learned, layout, asked))
+        network, dataset = self.setting.network, self.setting.dataset
+        return np.stack([evaluate.part_logits(network, part, layout, dataset, asked.rows) for part in learned.parts])
+
+    def _network(self, learned: Learned) -> Network:
+        return self.setting.one_network if learned.reads == "argmax" else self.setting.network
+
+
+@dataclass(frozen=True)
+class Question:
+    """An audit, as the extras see it: what was asked, and the groupings with the index of their reference."""
+
+    audited: Audited
+    decisions: Decisions
+    method: str
+    router: str
+    predictions: Predictions
+    divided: tuple[tuple[Grouping, int], ...]
+    ask: Mapping[str, Any]  # keyword arguments of `fairness`
+
+
+def audit_run(run: Run, groups: Sequence[str], data: str | None = None, **ask: Any) -> dict[str, Any]:
+    """`audit` of a run on its test rows, or on other data (a SPEC)."""
+    return audit(Audited.of(run, data), groups, **ask)
+
+
+def audit(
+    audited: Audited,
+    groups: Sequence[str],
+    method: str = "rtl",
+    router: str = "context",
+    reference: str | Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    permutations: int = 10_000,
+    seed: int = 0,
+    extras: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The JSON document of `fairness`; for groups, reference, metrics and so on see `document.fairness`.
+
+    method   one that the run has weights of
+    router   "context": each row by its own subset's ticket, and one-vs-rest tickets each on all rows;
+             `ROUTERS` lists the others
+    extras   of `EXTRAS`, each a key of the document; {"reason": ...} where it does not apply
+    """
+    _check_extras(extras, EXTRAS)
+    decisions = audited.decisions(groups)
+    predictions = audited.predictions(decisions, method, router)
+    ask = {"groups": groups, "reference": reference, "metrics": metrics, "permutations": permutations, "seed": seed}
+    document = fairness(predictions, **ask)
+    pairs = divided(predictions, groups, document["references"])
+    question = Question(audited, decisions, method, router, predictions, pairs, ask)
+    reads = router == "context" and decisions.asked.task == "multiclass"
+    return {
+        "run": audited.run.name,
+        "data": audited.setting.dataset.spec,
+        "split": "test",
+        "method": method,
+        "router": router,
+        "uses_label": reads and audited.setting.partition.uses_label,
+        "n": len(decisions.asked.rows),
+        **document,
+        **{name: _extra(EXTRAS[name], question) for name in extras},
+    }
+
+
+def audit_table(
+    path: Path,
+    mapping: Mapping[str, Any],
+    groups: Sequence[str],
+    reference: str | Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    permutations: int = 10_000,
+    seed: int = 0,
+    extras: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The JSON document of `fairness` for a CSV or Parquet table with one decision per row.
+
+    mapping   as in `predictions.from_table`, without the groups; columns of the names `COLUMNS` are found by
+              themselves, `y_pred` only where no threshold is given
+    extras    a table has no weights: of the extras it answers "decomposition"
+    """
+    _check_extras(extras, ("decomposition",))
+    frame = read_table(path)
+    cut = mapping.get("threshold") is not None
+    if cut and mapping.get("y_pred"):
+        raise BadInput(
+            "a threshold turns scores into predictions; leave out the column of predictions, or the threshold"
+        )
+    found = {role: role for role in COLUMNS if role in frame and not (cut and role == "y_pred")}
+    predictions = from_table(frame, {**found, **mapping, "groups": list(groups)})
+    document = fairness(predictions, groups, reference, metrics, permutations, seed)
+    pairs = divided(predictions, groups, document["references"])
+    parts = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
+    return {"table": path.name, "n": len(frame), **document, **parts}
+
+
+def what_if(
+    run: Run,
+    groups: Sequence[str],
+    by: str = thresholds.TICKET,
+    aim: thresholds.Aim = "selection_rate",
+    fixed: float = 0.5,
+    method: str = "rtl",
+    router: str = "context",
+    reference: str | Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """`thresholds.what_if` on the run's own data: chosen on its validation rows, measured on its test rows.
+
+    by   "ticket", or a group column. The gaps are those of each of `groups` and of their intersection.
+    """
+    audited = Audited.of(run)
+    columns = [*groups, *(() if by == thresholds.TICKET else (by,))]
+    validation, test = (
+        audited.predictions(audited.decisions(columns, split), method, router) for split in ("val", "test")
+    )
+    named = fairness(test, groups, reference, ("selection_rate",), permutations=1)["references"]
+    return {
+        "run": run.name,
+        "method": method,
+        "router": router,
+        "references": named,
+        "what_if": [
+            {"columns": list(grouping.columns)} | thresholds.what_if(validation, test, by, aim, grouping, base, fixed)
+            for grouping, base in divided(test, groups, named)
+        ],
+    }
+
+
+def divided(
+    predictions: Predictions, groups: Sequence[str], references: Mapping[str, str]
+) -> tuple[tuple[Grouping, int], ...]:
+    """Each grouping with the index of its reference, as named in a document's `references`."""
+    return tuple(
+        (grouping, grouping.names.index(references[",".join(grouping.columns)]))
+        for grouping in groupings(predictions.groups, groups)
+    )
+
+
+def _check_extras(asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise BadInput(f"there is no extra '{name}' here; choose among: {', '.join(known)}")
+
+
+def _extra(answer: Callable[[Question], Any], question: Question) -> Any:
+    """An answer, or the reason why there is none."""
+    try:
+        return answer(question)
+    except BadInput as reason:
+        return {"reason": str(reason)}
+
+
+def _routing(question: Question) -> list[dict[str, Any]]:
+    audited, asked = question.audited, question.decisions.asked
+    if asked.task != "multiclass":
+        raise BadInput("one-vs-rest tickets answer other questions, so none could have stood in for another")
+    right = audited.answers(audited.method(question.method), question.decisions).argmax(axis=2) == asked.y
+    units, tickets = Units.from_ids(asked.units), question.decisions.tickets
+    return [
+        record
+        for grouping, _ in question.divided
+        for record in routing_gap(right, question.predictions.ticket, grouping, units, tickets, question.ask["seed"])
+    ]
+
+
+def _decomposition(question: Question) -> list[dict[str, Any]]:
+    return _decompositions(question.predictions, question.divided)
+
+
+def _decompositions(predictions: Predictions, pairs: Sequence[tuple[Grouping, int]]) -> list[dict[str, Any]]:
+    if len(predictions.tickets) < 2:
+        raise BadInput("all rows have the same ticket, so a gap has no part between tickets")
+    return [record for grouping, base in pairs for record in decomposition(predictions, grouping, base)]
+
+
+def _where(question: Question) -> dict[str, Any]:
+    audited, setting = question.audited, question.audited.setting
+    learned = audited.method(question.method)
+    _only_context(question)
+    if len(setting.dataset.rows("train")) == 0:
+        raise BadInput("norm statistics are re-estimated on the run's training rows, which other data do not have")
+    lab = pipeline.experiment(setting, silent, MemoryJournal())
+
+    def decide(parts: Sequence[Part]) -> Predictions:
+        return audited.decided(replace(learned, parts=tuple(parts)), question.decisions)
+
+    def settle(part: Part, k: int) -> Part:
+        batches, seed = setting.config.sharing.recalibrate_batches, setting.config.seed
+        return recalibrate(lab.network, part, lab.subsets[k], lab.layout, lab.inputs, batches, seed)
+
+    return ablations(learned.parts, setting.layout, decide, settle, question.divided, question.ask["seed"])
+
+
+def _density(question: Question) -> list[dict[str, Any]]:
+    """RTL at its target and at each lighter rung: the target's decisions are `before`, the rung's `after`.
+
+    Denser rungs were measured on weights that were not kept and so are not here."""
+    _only_context(question)
+    if question.method != "rtl":
+        raise BadInput("only the tickets themselves are stored at several densities")
+    audited, tickets = question.audited, question.audited.run.tickets
+    learned, buffers = audited.method("rtl"), load_lighter(audited.run)
+    records = []
+    for rung in (rung for rung in tickets.rungs if rung.kind != "denser"):
+        parts = learned.parts
+        if rung.kind == "lighter":
+            masks = tickets.masks(rung)
+            parts = tuple(
+                replace(part, mask=masks[k], buffers=buffers[rung.index, k]) for k, part in enumerate(learned.parts)
+            )
+        after = audited.decided(replace(learned, parts=parts), question.decisions)
+        for grouping, base in question.divided:
+            records += [
+                {"rung": rung.index, "density": rung.density, **change}
+                for change in changes(question.predictions, after, grouping, base)
+            ]
+    return records
+
+
+def _methods(question: Question) -> list[dict[str, Any]]:
+    """The same audit of other methods, each with a p adjusted within its own document, and what changes from the
+    audited method's decisions (`before`) to theirs (`after`)."""
+    _only_context(question)
+    audited, recorded = question.audited, question.audited.run.info["evaluation"]["methods"]
+    density = {row["method"]: row.get("density") for row in recorded}
+    records = []
+    for name in (name for name in SIDE_BY_SIDE if name in audited.learned):
+        other = audited.predictions(question.decisions, name)
+        document = fairness(other, **question.ask)
+        parts = {part: document[part] for part in ("overall", "cells", "gaps", "max_gaps")}
+        pairs = question.divided if name != question.method else ()
+        paired = [change for pair in pairs for change in changes(question.predictions, other, *pair)]
+        records.append({"method": name, "density": density.get(name), **parts, "changes": paired})
+    return records
+
+
+def _only_context(question: Question) -> None:
+    if question.router != "context":
+        raise BadInput("this is answered for the router 'context', by which each row goes to its own ticket")
+
+
+EXTRAS: dict[str, Callable[[Question], Any]] = {
+    "routing": _routing,
+    "decomposition": _decomposition,
+    "where": _where,
+    "by_density": _density,
+    "methods": _methods,
+}

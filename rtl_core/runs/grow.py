@@ -1,0 +1,197 @@
+"""`grow`: a ticket for new data beside the tickets of a finished run (docs/grow.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit import evaluate as audit
+from rtl_core.config import Config, parse, with_setting
+from rtl_core.data import sources
+from rtl_core.data.dataset import Dataset
+from rtl_core.data.joined import joined
+from rtl_core.errors import BadInput
+from rtl_core.events import Event, MemoryJournal, Report, silent
+from rtl_core.learning.grow import Grown, against_rest, first_part, grow_ticket
+from rtl_core.learning.methods import Experiment
+from rtl_core.runs import edits
+from rtl_core.runs.checkpoint import Run, load_lighter, load_run
+from rtl_core.runs.edits import Tickets
+from rtl_core.runs.modes import lighter_tickets
+from rtl_core.runs.pipeline import RUNG_ROWS
+from rtl_core.runs.setting import Setting
+from rtl_core.tickets.ticket_set import TicketSet
+
+VERB = "grown"
+CHANGEABLE = ("gated.", "joint.learning_rate")  # of the settings: how the new ticket is trained, and no more
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A ticket to grow.
+
+    name        of the new ticket: the value that it is for
+    setting     the new run's: data of both, K + 1 subsets
+    assignment  (n,) 0 for rows of the new value, 1 for what it is told from
+    """
+
+    name: str
+    setting: Setting
+    assignment: np.ndarray
+    values: dict[str, tuple[str, ...]]
+
+
+def grow(
+    run: Run,
+    spec: str,
+    root: Path,
+    name: str | None = None,
+    changes: Sequence[str] = (),
+    report: Report = silent,
+) -> dict[str, Any]:
+    """Adds a ticket for what is new in `spec` and writes the new run below `root`: the JSON document of `grow`.
+
+    name     the value that gets the ticket, where the data have several new ones
+    changes  settings as `key=value`, of `CHANGEABLE`
+
+    `forgetting`: for each old ticket the largest change of any logit on its own run's test rows. `tickets`: how many of
+    the old and of the new test rows each ticket answers rightly.
+    BadInput, before anything is trained, where run and data do not fit or there is nothing new.
+    """
+    began = time.monotonic()
+    before = edits.open_tickets(run)
+    plan = planned(run, before, spec, name, changes)
+    setting = plan.setting
+    stated = (setting.config.model_dump(mode="json"), setting.dataset.fingerprint, plan.name)
+    folder = edits.new_folder(run, root, VERB, *stated)
+    if edits.is_there(folder):
+        return edits.recorded(folder, VERB, load_run(folder).info)
+    report(Event("start", "rtl", steps=setting.config.gated.steps))
+    old, asked = before.setting.dataset, edits.test_rows(before)
+    had = before.answers(old, asked.rows)
+    grown, lighter, records = _train(run, before, plan, report)
+    report(Event("evaluate", "rtl"))
+    tickets = _with_ticket(run.tickets, plan.name, grown)
+    rtl = edits.with_parts(before.rtl, (*before.rtl.parts, grown.part))
+    gate = edits.fitted_gate(before.gate.features, setting.dataset, setting.partition)
+    after = Tickets(setting, tickets, rtl, gate)
+    has = after.answers(old, asked.rows)
+    evaluation = edits.evaluated(after)
+    document = {
+        "from": run.name,
+        "grown": _figures(evaluation["tickets"][-1], plan),
+        "forgetting": np.abs(has[:-1] - had).max(axis=(1, 2)).astype(float).tolist(),
+        **edits.routed(edits.chosen(before, old, had, asked), edits.chosen(after, old, has, asked)),
+        "tickets": _old_and_new(after),
+        "evaluation": evaluation,
+    }
+    lighter = {**load_lighter(run), **lighter}
+    return edits.save(run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began)
+
+
+def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Sequence[str]) -> Plan:
+    """What is to be grown; every refusal of `grow` is made here."""
+    by, task = run.info["partition"]["by"], run.config.task
+    if (task, by) not in (("one_vs_rest", "class"), ("multiclass", "attribute")):
+        raise BadInput(
+            "a ticket is grown for a new class of one-vs-rest tickets, or for a new value of the attribute of "
+            f"multi-class ones; the tickets of '{run.name}' are {task} by {by}"
+        )
+    config = _config(run.config, spec, changes)
+    new_data = _loaded(run, config)
+    dataset = joined(before.setting.dataset, new_data)
+    config = edits.tickets_only(config, dataset.spec)
+    split, known = edits.all_values(run, dataset), edits.values_of(run)
+    there = set(edits.all_values(run, new_data).names)
+    having_one = {value for values in known.values() for value in values}
+    new = [value for value in split.names if value in there and value not in having_one]
+    value = _the_new_one(new, name, spec, by)
+    values = {**known, value: (value,)}
+    partition = edits.by_values(split, values)
+    assignment = np.where(split.assignment == split.names.index(value), 0, 1)
+    return Plan(value, edits.setting_of(config, dataset, partition, run.tickets), assignment, values)
+
+
+def _config(config: Config, spec: str, changes: Sequence[str]) -> Config:
+    values = {**config.model_dump(mode="json"), "controls": []}
+    for change in changes:
+        if not change.startswith(CHANGEABLE):
+            raise BadInput(f"grow takes the settings gated.* and joint.learning_rate; '{change}' is the old run's")
+        values = with_setting(values, change)
+    return parse(with_setting(values, f"data.spec={spec}"))
+
+
+def _loaded(run: Run, config: Config) -> Dataset:
+    """The new data, pictures brought to the side that the network takes; BadInput where they cannot be its input."""
+    trained = run.info["data"]
+    side = trained["input_shape"][-1]
+    resized = {"image_size": side} if trained["kind"] == "image" and side >= 8 else {}
+    dataset = sources.load(config.data.model_copy(update=resized), config.seed)
+    if run.config.task == "multiclass" and list(dataset.classes) != trained["classes"]:
+        raise BadInput(
+            f"the tickets tell {', '.join(trained['classes'])} apart; '{dataset.spec}' has {', '.join(dataset.classes)}"
+        )
+    column = run.info["partition"]["column"]
+    if run.config.task == "multiclass" and column not in dataset.attributes:
+        raise BadInput(f"the subsets are values of '{column}', and '{dataset.spec}' has no such attribute")
+    return dataset
+
+
+def _the_new_one(new: Sequence[str], name: str | None, spec: str, by: str) -> str:
+    kind = "class" if by == "class" else "value"
+    if not new:
+        raise BadInput(f"'{spec}' has no {kind} without a ticket; give data with a new one")
+    if name is None and len(new) > 1:
+        raise BadInput(f"'{spec}' has several new ones ({', '.join(new)}); say with --name which gets the ticket")
+    if name is not None and name not in new:
+        raise BadInput(f"'{name}' is no new {kind} of '{spec}'; there are: {', '.join(new)}")
+    return name or new[0]
+
+
+def _train(
+    run: Run, before: Tickets, plan: Plan, report: Report
+) -> tuple[Grown, dict[tuple[int, int], Any], list[dict[str, Any]]]:
+    """(the new ticket, norm statistics of its lighter rungs, what they were measured at)."""
+    setting = plan.setting
+    config, dataset, k = setting.config, setting.dataset, run.tickets.k
+    subset, two = against_rest(dataset, plan.assignment, plan.name, config.task)
+    journal = MemoryJournal()
+    lab = Experiment(config, setting.network, setting.layout, (subset,), dataset.inputs, report, journal)
+    start = first_part(setting.network, before.rtl.parts, plan.name)
+    grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
+    alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)
+    asked = audit.questions(dataset, two, config.task, "val", RUNG_ROWS)
+    lighter, records = lighter_tickets(lab, edits.with_parts(before.rtl, (grown.part,)), alone, asked)
+    return grown, {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
+
+
+def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:
+    pruned_at = np.vstack([tickets.pruned_at, grown.pruned_at])
+    return replace(tickets, names=(*tickets.names, name), subsets=(*tickets.subsets, name), pruned_at=pruned_at)
+
+
+def _figures(row: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """The new ticket's row of the evaluation, by its place in the document."""
+    figures = {key: row[key] for key in ("density", "params", "balanced_accuracy", "accuracy", "ci", "n")}
+    return {"ticket": plan.name, "steps": plan.setting.config.gated.steps, **figures}
+
+
+def _old_and_new(after: Tickets) -> list[dict[str, Any]]:
+    """For each ticket the share of right answers on the old and on the new test rows: of all rows whether they are its
+    subset's (one-vs-rest), or of its own subset's rows and the other side's (multi-class)."""
+    asked = edits.test_rows(after)
+    answers, new = after.answers(asked.dataset, asked.rows), asked.subset == after.tickets.k - 1
+    found = []
+    for k, (name, logits) in enumerate(zip(after.tickets.names, answers, strict=True)):
+        if asked.task == "one_vs_rest":
+            right = (logits[:, 0] > 0) == (asked.subset == k)
+        else:
+            right = logits.argmax(axis=1) == asked.y
+        sides = {"old": ~new, "new": new}
+        found.append({"name": name} | {s: edits.share(right[rows], asked.units[rows]) for s, rows in sides.items()})
+    return found

@@ -1,0 +1,221 @@
+"""The report: what the other verbs say about a run, or about a table of predictions, gathered into one HTML file."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rtl_core import __version__
+from rtl_core.errors import BadInput
+from rtl_core.runs.atomic import read_json, replacing
+from rtl_core.runs.checkpoint import Run
+from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE
+
+AUDITS = "audits"  # where a run keeps what was found out about it
+MAX_AUDIT_BYTES = 32 * 2**20
+METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # `fnr` says what `tpr` says
+CATEGORIES = range(2, 11)  # of a column that is taken as groups where none is named
+COLUMNS = 2  # that are taken then
+_MASKS_ONLY = "the run has masks only: nothing is known of data, weights or answers"
+_NO_NETWORK = "a table of predictions was audited: there is no network to look into"
+_NOT_HERE = {
+    "collapse diagnosis": "this version does not look for a collapse over densities",
+    "which weights carry a gap": "it takes longer than the rest; the verb fairness with --extras where looks into it",
+    "other data": "the figures are of the run's own test rows; the verbs evaluate and fairness take others with --data",
+}
+EXTRAS = ("routing", "decomposition")  # of `fairness`
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How fairness is to be audited; what is not named is chosen as `rtl_core.runs.fairness` does."""
+
+    groups: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = METRICS
+    method: str = "rtl"
+    router: str = "context"
+    permutations: int = 10_000
+    seed: int = 0
+
+
+def run_document(run: Run, asked: Asked = Asked()) -> dict[str, Any]:
+    """Everything the report says of a run, as JSON: the documents of the other verbs under their names.
+
+    `absent` holds for each section that is not there the reason, `skipped` all checks that were not made.
+    Without named groups, the first columns of few categories are taken that the subsets were not made from.
+    """
+    from rtl_core.runs import training
+    from rtl_core.tickets.overlap import overlap
+    from rtl_core.tickets.similarity import as_json
+
+    config = run.config.model_dump(mode="json") if run.config else {}
+    document = {
+        **_frame(run.name, "masks" if run.masks_only else "run"),
+        "show": {**training.headline(run), "state": "done", "config": config or None},
+        "evaluate": None if run.masks_only else training.evaluate_run(run),
+        "similarity": as_json(overlap(run.tickets)),
+        "files": [_sealed(file) for name in _files(run) if (file := run.folder / name).is_file()],
+        "settings": config,
+        "environment": run.info.get("environment", {}),
+    }
+    absent: dict[str, str] = {}
+    if run.masks_only:
+        absent |= dict.fromkeys(("data", "controls", "routing", "fairness", "attribution", "by_ticket"), _MASKS_ONLY)
+    else:
+        document["fairness"] = _fairness(run, asked, absent, document["notes"])
+        document["attribution"] = _attribution(run, absent, document["notes"])
+        _by_ticket(document["fairness"], absent)
+    return {**document, "absent": absent, "skipped": _skipped(document, absent)}
+
+
+def table_document(path: Path, mapping: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    """The same for a table of predictions of any model; see `rtl_core.runs.fairness.audit_table`."""
+    from rtl_core.runs.fairness import audit_table
+
+    found = audit_table(path, mapping, list(asked.groups), **_how(asked))
+    document = {**_frame(path.name, "table"), "fairness": found, "files": [_sealed(path)]}
+    document["settings"] = dict(mapping)
+    absent = dict.fromkeys(("tickets", "controls", "overlap", "routing", "attribution"), _NO_NETWORK)
+    _by_ticket(found, absent)
+    return {**document, "absent": absent, "skipped": _skipped(document, absent)}
+
+
+def write_report(document: Mapping[str, Any], out: Path) -> int:
+    """Writes the page of a document to a file and says how many bytes it has."""
+    from rtl_core.audit.report.page import page
+
+    check_place(out)
+    content = page(document).encode()
+    with replacing(out) as draft:
+        draft.write_bytes(content)
+    return len(content)
+
+
+def check_place(out: Path) -> None:
+    """BadInput where no file can be written: worth asking before the audits are made."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise BadInput(f"the report cannot be written to {out}: name a file in a folder that is there")
+
+
+def _frame(title: str, kind: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "kind": kind,
+        "made": datetime.now(UTC).isoformat(timespec="minutes"),
+        "versions": {"RTL Lab": __version__, "Python": platform.python_version()},
+        **dict.fromkeys(("show", "evaluate", "similarity", "fairness")),
+        "attribution": [],
+        "files": [],
+        "settings": {},
+        "environment": {},
+        "notes": [],
+    }
+
+
+def _files(run: Run) -> tuple[str, ...]:
+    return (*run.manifest["files"], CHECKPOINT_FILE, CONFIG_FILE)
+
+
+def _sealed(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        return {
+            "name": path.name,
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+def _how(asked: Asked) -> dict[str, Any]:
+    return {
+        "reference": list(asked.reference) or None,
+        "metrics": list(asked.metrics),
+        "permutations": asked.permutations,
+        "seed": asked.seed,
+    }
+
+
+def _fairness(run: Run, asked: Asked, absent: dict[str, str], notes: list[str]) -> dict[str, Any] | None:
+    """The audit of the groups that were named, or of some that offer themselves; then a reason why not is no error."""
+    from rtl_core.runs.fairness import audit_run
+
+    how = {"method": asked.method, "router": asked.router, "extras": EXTRAS, **_how(asked)}
+    if asked.groups:
+        return audit_run(run, list(asked.groups), **how)
+    try:
+        chosen = _groups_of(run)
+        found = audit_run(run, chosen, **how)
+    except BadInput as error:
+        absent["fairness"] = str(error)
+        return None
+    notes.append(f"Groups were not named, so these columns were taken: {', '.join(chosen)}.")
+    return found
+
+
+def _groups_of(run: Run) -> list[str]:
+    from rtl_core.data import sources
+
+    attributes = sources.load(run.config.data, run.config.seed).attributes
+    few = [name for name, column in attributes.items() if column.nunique() in CATEGORIES]
+    others = [name for name in few if name != run.info["partition"]["column"]]
+    if not few:
+        raise BadInput("the data has no column with a few categories that could be the groups")
+    return (others or few)[:COLUMNS]
+
+
+def _by_ticket(fairness: Mapping[str, Any] | None, absent: dict[str, str]) -> None:
+    if fairness is None:
+        absent["by_ticket"] = "fairness was not audited"
+    elif len({row["ticket"] for row in fairness["overall"]}) == 1:
+        absent["by_ticket"] = "there is one ticket only"
+
+
+def _attribution(run: Run, absent: dict[str, str], notes: list[str]) -> list[dict[str, Any]]:
+    """What was saved by `attribute`: of each audit the ticket, the method and how many maps got which verdict."""
+    found = []
+    for file in sorted((run.folder / AUDITS).glob("*.json")):
+        try:
+            audit = read_json(file, MAX_AUDIT_BYTES)
+        except BadInput as error:
+            notes.append(f"An audit of this run is left out: {error}.")
+            continue
+        if isinstance(audit.get("samples"), list) and audit["samples"]:
+            found.append(
+                {key: audit.get(key) for key in ("ticket", "method", "baseline", "target")}
+                | {"n": len(audit["samples"]), "verdicts": Counter(_verdict(sample) for sample in audit["samples"])}
+            )
+    if not found:
+        absent["attribution"] = "no attribution of this run was saved"
+    return found
+
+
+def _verdict(sample: Any) -> str:
+    return str(sample.get("verdict") or "not checked") if isinstance(sample, dict) else "not readable"
+
+
+def _skipped(document: Mapping[str, Any], absent: Mapping[str, str]) -> list[dict[str, str]]:
+    from rtl_core.audit.report.page import SECTIONS
+    from rtl_core.learning.controls import CONTROLS
+
+    skipped = [{"check": SECTIONS[section], "reason": reason} for section, reason in absent.items()]
+    if document["evaluate"] is not None:
+        there = {row["method"]: row for row in document["evaluate"]["methods"]}
+        for name in CONTROLS:
+            if name not in there:
+                skipped.append({"check": f"control {name}", "reason": "the run's settings did not ask for it"})
+            elif not there[name]["applies"]:
+                skipped.append({"check": f"control {name}", "reason": there[name]["reason"]})
+        extras = {name: (document["fairness"] or {}).get(name) for name in EXTRAS}
+        skipped += [
+            {"check": f"{name} of groups", "reason": found["reason"]}
+            for name, found in extras.items()
+            if isinstance(found, dict)
+        ]
+        skipped += [{"check": check, "reason": reason} for check, reason in _NOT_HERE.items()]
+    return skipped

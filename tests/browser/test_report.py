@@ -1,0 +1,34 @@
+"""A report opened in a real browser: nothing is asked for, nothing is wrong, and it fits the paper."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtl_core.runs import report
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.store import samples
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    asked = report.Asked(groups=("sex", "race"), permutations=200)
+    report.write_report(report.run_document(load_run(samples()["adult"]), asked), out)
+    return out
+
+
+@pytest.mark.parametrize(("width", "media"), [(1000, "screen"), (400, "screen"), (680, "print")])
+def test_it_opens_without_a_request_or_an_error(browser, file, width, media):
+    page = browser.new_page(viewport={"width": width, "height": 1000})
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.emulate_media(media=media)
+    page.goto(file.as_uri())
+    assert asked == [file.as_uri()] and said == []
+    assert page.locator("h1").inner_text() == "Report on adult"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()

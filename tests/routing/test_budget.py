@@ -1,0 +1,96 @@
+"""Budgets against all that could have been chosen."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from rtl_core.errors import BadInput
+from rtl_core.models.cost import Cost
+from rtl_core.routing.budget import Options, options, within_each, within_mean
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+RUNGS = tuple(Rung(i + 2, d, "lighter" if i else "target") for i, d in enumerate((0.5, 0.3, 0.1)))
+COST = np.array([[50, 30, 10], [40, 20, 12]])
+ACCURACY = np.array([[0.9, 0.85, 0.4], [0.8, 0.5, 0.45]])
+OFFERED = Options(RUNGS, COST, 10 * COST, ACCURACY)
+
+
+def test_options_by_hand():
+    layout = Layout(("a", "b"), ((2,), (2,)))
+    rungs = (Rung(1, 1.0, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"), Rung(4, 0.2, "lighter"))
+    tickets = TicketSet(("x", "y"), ("x", "y"), layout, np.array([[0, 2, 3, 2], [2, 3, 0, 2]], np.uint8), rungs)
+    cost = Cost(9, 4, 0, 0, {"a": 10, "b": 1}, 5)
+    found = options(tickets, cost, {(0, 2): 0.9, (1, 2): 0.8, (0, 3): 0.7, (1, 3): 0.6})
+    assert [rung.index for rung in found.rungs] == [2, 3]  # the last was not measured, the first is denser
+    assert found.params.tolist() == [[2, 1], [2, 1]]
+    assert found.macs.tolist() == [[16, 15], [16, 6]]
+    assert found.accuracy.tolist() == [[0.9, 0.7], [0.8, 0.6]]
+
+
+def test_each_input_gets_the_densest_rung_that_fits_else_the_lightest_of_all():
+    ticket = np.array([0, 1, 0, 1])
+    found = within_each(ticket, OFFERED, "params", 35)
+    assert found.ticket.tolist() == ticket.tolist() and found.rung.tolist() == [1, 1, 1, 1]
+    found = within_each(ticket, OFFERED, "params", 11)
+    assert found.ticket.tolist() == [0, 0, 0, 0] and found.rung.tolist() == [2, 2, 2, 2]
+    assert within_each(ticket, OFFERED, "macs", 110).cost.tolist() == [100] * 4
+
+
+def value(ticket, found):
+    """Expected right answers: an input that has lost its own ticket counts as wrong."""
+    return float(np.where(found.ticket == ticket, ACCURACY[found.ticket, found.rung], 0).sum())
+
+
+def best_value(ticket, bound):
+    """All ways to give every input a rung of its own or the lightest option of all."""
+    choices = [[(COST[k, r], ACCURACY[k, r]) for r in range(3)] + [(10, 0.0)] for k in ticket]
+    return max(sum(a for _, a in way) for way in product(*choices) if sum(c for c, _ in way) <= bound * len(ticket))
+
+
+@pytest.mark.parametrize("bound", [10, 11, 13.4, 17, 20, 25.5, 30, 38, 45, 60])
+def test_the_mean_is_kept_and_misses_the_best_by_less_than_one_upgrade(bound):
+    ticket = np.array([0, 1, 1, 0, 0, 1])
+    found = within_mean(ticket, np.full(6, np.nan), OFFERED, "params", bound)
+    assert found.cost.mean() <= bound
+    assert best_value(ticket, bound) - ACCURACY.max() < value(ticket, found) <= best_value(ticket, bound) + 1e-9
+
+
+def test_a_bound_that_upgrades_fill_exactly_is_used_at_its_best():
+    ticket = np.array([0, 0, 1, 1])
+    for bound in (10, 12.5, 25, 45):
+        found = within_mean(ticket, np.zeros(4), OFFERED, "params", bound)
+        if found.cost.mean() == bound:
+            assert value(ticket, found) == pytest.approx(best_value(ticket, bound))
+    assert found.cost.mean() == 45 and found.rung.tolist() == [0] * 4
+
+
+def test_the_surest_inputs_are_served_first():
+    found = within_mean(np.zeros(3, int), np.array([0.2, 0.9, 0.5]), OFFERED, "params", (30 + 10 + 10) / 3 + 1e-9)
+    assert found.rung.tolist() == [2, 1, 2]
+
+
+def test_many_random_budgets_are_never_exceeded():
+    draw = np.random.default_rng(0)
+    for _ in range(100):
+        cost = np.sort(draw.integers(1, 1000, size=(4, 5)), axis=1)[:, ::-1]
+        offered = Options((), cost, cost, draw.random((4, 5)))
+        ticket = draw.integers(4, size=30)
+        bound = draw.uniform(cost.min(), cost.max())
+        assert within_mean(ticket, draw.random(30), offered, "macs", bound).cost.sum() <= bound * 30
+        assert within_each(ticket, offered, "macs", bound).cost.max() <= bound
+
+
+def test_more_budget_is_never_worse():
+    ticket = np.array([0, 1, 1, 0, 0, 1])
+    values = [value(ticket, within_mean(ticket, np.zeros(6), OFFERED, "params", b)) for b in range(10, 60, 10)]
+    assert values == sorted(values)
+
+
+def test_impossible_budgets_are_refused():
+    for choose in (within_each, lambda *args: within_mean(args[0], np.zeros(1), *args[1:])):
+        with pytest.raises(BadInput, match="the lightest ticket costs 10: a budget of 9 is too small"):
+            choose(np.zeros(1, int), OFFERED, "params", 9)
+    with pytest.raises(BadInput, match="'params' or 'macs', not 'joules'"):
+        within_each(np.zeros(1, int), OFFERED, "joules", 9)
