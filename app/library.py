@@ -103,7 +103,8 @@ def take_out() -> None:
             st.subheader(title, anchor=False)
             st.caption(what[0].upper() + what[1:] + ".")
             file = _exported(str(run.folder), cache.changed(run.folder), name, kind)
-            st.download_button(f"Download {words.size(len(file[1]))}", file[1], file[0], on_click="ignore", key=f"download-{kind}")
+            label = f"Download {words.size(len(file[1]))}"
+            st.download_button(label, file[1], file[0], on_click="ignore", key=f"download-{kind}")
     st.caption(
         "The format of the portable mask is written down in docs/ticket-file.md. "
         f"The same by command line: `python -m rtl_core export {run.name} --ticket {name} --format ticket,safetensors`"

@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-METHODS = {
-    "rtl": "RTL tickets",
-    "random": "Random masks",
-    "permuted": "Tickets swapped between subsets",
-    "imp_single": "One mask, a ticket's density",
-    "imp_single_ovr": "One mask, one-vs-rest outputs",
-    "imp_single_union": "One mask, same stored weights",
-    "imp_multi": "Separate networks",
-    "imp_multi_full_budget": "Separate networks, full budget",
-    "dense": "Dense network, no mask",
-    "random_same_total": "Random masks, RTL's total steps",
-    "dense_same_total": "Dense network, RTL's total steps",
-}
+from rtl_core import names
 
-METHOD_NOTES = {
-    "rtl": "the tickets of this run",
-    "random": "masks drawn at random with each ticket's own layer densities",
-    "permuted": "the same tickets, each given to another subset",
-    "imp_single": "one mask for all subsets, as dense as one ticket",
-    "imp_single_ovr": "one mask trained like the tickets, one output per subset",
-    "imp_single_union": "one mask that stores as many weights as all tickets together",
-    "imp_multi": "a network of its own for every subset",
-    "imp_multi_full_budget": "a network of its own for every subset, with all steps each",
-    "dense": "all weights kept",
-    "random_same_total": "random masks that spend the extraction's steps on joint training",
-    "dense_same_total": "all weights kept, with the extraction's steps added to training",
-}
-
-ROUTERS = {
-    "oracle": "Oracle (told the subset)",
-    "context": "Context (told the subset)",
-    "max_response": "Strongest ticket answers",
-    "min_entropy": "Most certain ticket answers",
-    "gate": "Learned gate",
-    "centroid": "Nearest centroid",
-}
+METHODS = {method: title for method, (title, _) in names.METHODS.items()}
+METHOD_NOTES = {method: note for method, (_, note) in names.METHODS.items()}
+ROUTERS = names.ROUTERS
 
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "recall": "recall"}
 

@@ -220,8 +220,8 @@ Best of {5 * REPEATS} rounds. Centroids at random: the hardest case for a tree, 
                 },
             ),
             f"""
-Features not counted, {trees[-1]["k"]:,} tickets take {_times(trees, "tree_us"):.1f} times the time of {trees[0]["k"]} by the
-tree and {_times(trees, "flat_us"):.1f} times by the flat gate. A ticket adds {trees[0]["gate_bytes"]:,} bytes to either.
+Features not counted, the largest takes {_times(trees, "tree_us"):.1f} times the time of the smallest by the tree and
+{_times(trees, "flat_us"):.1f} times by the flat gate. A ticket adds {trees[0]["gate_bytes"]:,} bytes to either.
 """,
             *(_sample(name, *of_one) for name, of_one in found.items()),
             "Remade by `python -m benchmarks.routing`.\n",

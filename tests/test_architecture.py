@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CORE = ("config errors events rng", "data", "models", "tickets", "learning", "routing", "audit", "runs", "cli __main__")
+GROUND = "config errors events rng holm names"
+CORE = (GROUND, "data", "models", "tickets", "learning", "routing", "audit", "runs", "cli __main__")
 FLOOR = {room: floor for floor, rooms in enumerate(CORE) for room in rooms.split()}
 HEAVY = {"torch", "umap", "captum", "fairlearn", "sklearn", "numba"}
 SCREEN = {"streamlit", "plotly", "app", "pages"}

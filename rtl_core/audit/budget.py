@@ -16,39 +16,36 @@ from rtl_core.routing.budget import Options, within_mean
 from rtl_core.routing.routers import Choice
 
 
-def cost_curve(
-    asked: Questions,
-    choice: Choice,
-    offered: Options,
-    servings: Sequence[Serving],
-    kind: str,
-    points: int = 12,
-) -> list[dict[str, Any]]:
-    """Accuracy against cost, for bounds on the mean from the lightest option to all targets: {bound, cost, accuracy,
-    n, ci, tickets: [...], rungs: [...]} each, with the number of rows for every ticket and rung.
+def at_budget(
+    asked: Questions, choice: Choice, offered: Options, servings: Sequence[Serving], kind: str, bound: float
+) -> dict[str, Any]:
+    """What the router's choice is worth when an input may cost no more than `bound` on average: {bound, cost, accuracy,
+    n, ci, tickets, rungs}, the last two with the number of rows for each.
 
     servings  one per rung of `offered`
-    The router's own cost is the same at every point and not in it.
+    kind      "params" or "macs"; the router's own cost is not in it
     """
+    chosen = within_mean(choice.ticket, choice.confidence, offered, kind, bound)
+    right = _right_at(asked, chosen.ticket, chosen.rung, servings)
+    share = proportion(right, np.ones(len(right), bool), Units.from_ids(asked.units))
+    return {
+        "bound": float(bound),
+        "cost": float(chosen.cost.mean()),
+        "accuracy": json_number(share.value),
+        "n": len(asked.rows),
+        "ci": {"accuracy": [json_number(share.low), json_number(share.high)]},
+        "tickets": np.bincount(chosen.ticket, minlength=len(asked.names)).tolist(),
+        "rungs": np.bincount(chosen.rung, minlength=len(servings)).tolist(),
+    }
+
+
+def cost_curve(
+    asked: Questions, choice: Choice, offered: Options, servings: Sequence[Serving], kind: str, points: int = 12
+) -> list[dict[str, Any]]:
+    """`at_budget` for bounds from the lightest option to what the targets of the chosen tickets cost."""
     cost = offered.cost(kind)
     bounds = np.linspace(cost.min(), cost[choice.ticket, 0].mean(), points)
-    found = []
-    for bound in bounds:
-        chosen = within_mean(choice.ticket, choice.confidence, offered, kind, float(bound))
-        right = _right_at(asked, chosen.ticket, chosen.rung, servings)
-        share = proportion(right, np.ones(len(right), bool), Units.from_ids(asked.units))
-        found.append(
-            {
-                "bound": float(bound),
-                "cost": float(chosen.cost.mean()),
-                "accuracy": json_number(share.value),
-                "n": len(asked.rows),
-                "ci": {"accuracy": [json_number(share.low), json_number(share.high)]},
-                "tickets": np.bincount(chosen.ticket, minlength=len(asked.names)).tolist(),
-                "rungs": np.bincount(chosen.rung, minlength=len(servings)).tolist(),
-            }
-        )
-    return found
+    return [at_budget(asked, choice, offered, servings, kind, bound) for bound in bounds]
 
 
 def _right_at(asked: Questions, ticket: np.ndarray, rung: np.ndarray, servings: Sequence[Serving]) -> np.ndarray:

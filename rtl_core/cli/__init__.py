@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from rtl_core.cli import audits, masks, report, training
+from rtl_core.cli import audits, grow, masks, report, training
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-for verbs in (training.app, masks.app, audits.app, report.app):
+for verbs in (training.app, masks.app, audits.app, grow.app, report.app):
     app.add_typer(verbs)
 
 

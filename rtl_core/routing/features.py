@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,7 +20,6 @@ from rtl_core.learning.joint import Inputs
 from rtl_core.models.cost import forward_cost
 from rtl_core.models.network import Network
 
-FeatureName = Literal["grid", "grid_small", "pixels", "pooled"]
 CELLS = 7  # a side of the grid
 BINS = 16  # of the histogram
 CLIP = 8.0  # standard deviations: an input from elsewhere cannot shout down all other features
@@ -38,7 +36,7 @@ class Features:
     macs       multiply-adds of one input
     """
 
-    name: FeatureName
+    name: str
     measure: Callable[[torch.Tensor], torch.Tensor]
     mean: torch.Tensor
     std: torch.Tensor
@@ -63,7 +61,7 @@ class Features:
 
 
 def fitted(
-    name: FeatureName,
+    name: str,
     inputs: Inputs,
     train: np.ndarray,
     input_shape: tuple[int, ...],
@@ -82,7 +80,7 @@ def fitted(
     return Features(name, measure, mean, std, macs + len(mean))
 
 
-def remade(name: FeatureName, tensors: Tensors, input_shape: tuple[int, ...], dense: Network | None = None) -> Features:
+def remade(name: str, tensors: Tensors, input_shape: tuple[int, ...], dense: Network | None = None) -> Features:
     """The inverse of `as_tensors`; BadInput where the tensors belong to other features."""
     measure, macs = _measure(name, input_shape, dense)
     with torch.no_grad():
@@ -95,7 +93,7 @@ def remade(name: FeatureName, tensors: Tensors, input_shape: tuple[int, ...], de
 
 
 def _measure(
-    name: FeatureName, input_shape: tuple[int, ...], dense: Network | None
+    name: str, input_shape: tuple[int, ...], dense: Network | None
 ) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
     """(raw features, their multiply-adds)."""
     if name == "pooled":
@@ -104,9 +102,7 @@ def _measure(
         return _pooled(dense)
     if name not in MEASURES:
         raise BadInput(f"there are no features '{name}'; there are: {', '.join((*MEASURES, 'pooled'))}")
-    if name == "pixels" or len(input_shape) == 1:
-        return nn.Flatten(), 0
-    measure, operations = MEASURES[name]
+    measure, operations = MEASURES["pixels" if len(input_shape) == 1 else name]
     return measure, operations(*input_shape)
 
 

@@ -31,18 +31,18 @@ class Tree:
 
     def descend(self, seen: torch.Tensor) -> tuple[np.ndarray, np.ndarray, float]:
         """Features (n, dims) -> ticket (n,), its probability along the path (n,), mean decisions per input."""
-        n = len(seen)
-        at, confidence, decisions = np.zeros(n, np.int64), np.ones(n), 0
-        walking = np.arange(n)
+        children = torch.from_numpy(self.children)
+        at, confidence = torch.zeros(len(seen), dtype=torch.int64), torch.ones(len(seen), dtype=torch.float64)
+        walking, decisions = torch.arange(len(seen)), 0
         while len(walking):
-            node = torch.from_numpy(at[walking])
-            # each row's own node alone: (rows, 1, dims) @ (rows, dims, 1)
-            logit = torch.bmm(self.weight[node].unsqueeze(1), seen[walking].unsqueeze(2)).flatten() + self.bias[node]
-            confidence[walking] *= torch.sigmoid(logit.abs()).numpy()
+            node = at[walking]
+            own = self.weight.index_select(0, node)  # each row meets its own node alone
+            logit = torch.linalg.vecdot(own, seen.index_select(0, walking)) + self.bias[node]
+            confidence[walking] *= torch.sigmoid(logit.abs())
             decisions += len(walking)
-            at[walking] = self.children[at[walking], (logit > 0).long().numpy()]
+            at[walking] = children[node, (logit > 0).long()]
             walking = walking[at[walking] >= 0]
-        return ~at, confidence, decisions / max(1, n)
+        return (~at).numpy(), confidence.numpy(), decisions / max(1, len(seen))
 
 
 def centroid_tree(centroids: np.ndarray) -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.learning.grow import Grown, against_rest, first_part, grow_ticket
 from rtl_core.learning.methods import Experiment
 from rtl_core.runs import edits
-from rtl_core.runs.checkpoint import Run, load_lighter, load_run
+from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
 from rtl_core.runs.pipeline import RUNG_ROWS
@@ -69,26 +70,25 @@ def grow(
     setting = plan.setting
     stated = (setting.config.model_dump(mode="json"), setting.dataset.fingerprint, plan.name)
     folder = edits.new_folder(run, root, VERB, *stated)
-    if edits.is_there(folder):
-        return edits.recorded(folder, VERB, load_run(folder).info)
+    if (made := edits.recorded(folder, VERB)) is not None:
+        return made
     report(Event("start", "rtl", steps=setting.config.gated.steps))
-    old, asked = before.setting.dataset, edits.test_rows(before)
+    old, asked = before.setting.dataset, edits.on_test_rows(before)
     had = before.answers(old, asked.rows)
     grown, lighter, records = _train(run, before, plan, report)
     report(Event("evaluate", "rtl"))
     tickets = _with_ticket(run.tickets, plan.name, grown)
-    rtl = edits.with_parts(before.rtl, (*before.rtl.parts, grown.part))
+    rtl = replace(before.rtl, parts=(*before.rtl.parts, grown.part))
     gate = edits.fitted_gate(before.gate.features, setting.dataset, setting.partition)
     after = Tickets(setting, tickets, rtl, gate)
     has = after.answers(old, asked.rows)
-    evaluation = edits.evaluated(after)
+    routers = [edits.right_by_router(state, old, got, asked) for state, got in ((before, had), (after, has))]
     document = {
         "from": run.name,
-        "grown": _figures(evaluation["tickets"][-1], plan),
+        "grown": _figures(after),
         "forgetting": np.abs(has[:-1] - had).max(axis=(1, 2)).astype(float).tolist(),
-        **edits.routed(edits.chosen(before, old, had, asked), edits.chosen(after, old, has, asked)),
+        **edits.routed(*routers, asked.units),
         "tickets": _old_and_new(after),
-        "evaluation": evaluation,
     }
     lighter = {**load_lighter(run), **lighter}
     return edits.save(run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began)
@@ -102,14 +102,12 @@ def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Seq
             "a ticket is grown for a new class of one-vs-rest tickets, or for a new value of the attribute of "
             f"multi-class ones; the tickets of '{run.name}' are {task} by {by}"
         )
-    config = _config(run.config, spec, changes)
-    new_data = _loaded(run, config)
-    dataset = joined(before.setting.dataset, new_data)
-    config = edits.tickets_only(config, dataset.spec)
+    config = _config(run, spec, changes)
+    dataset = joined(before.setting.dataset, _loaded(run, config))
+    config = parse(with_setting(config.model_dump(mode="json"), f"data.spec={json.dumps(dataset.spec)}"))
     split, known = edits.all_values(run, dataset), edits.values_of(run)
-    there = set(edits.all_values(run, new_data).names)
     having_one = {value for values in known.values() for value in values}
-    new = [value for value in split.names if value in there and value not in having_one]
+    new = [value for value in split.names if value not in having_one]
     value = _the_new_one(new, name, spec, by)
     values = {**known, value: (value,)}
     partition = edits.by_values(split, values)
@@ -117,21 +115,21 @@ def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Seq
     return Plan(value, edits.setting_of(config, dataset, partition, run.tickets), assignment, values)
 
 
-def _config(config: Config, spec: str, changes: Sequence[str]) -> Config:
-    values = {**config.model_dump(mode="json"), "controls": []}
+def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:
+    """The old run's settings over the new data, pictures brought to the side that the network takes."""
+    values, shape = run.config.model_dump(mode="json"), run.info["data"]["input_shape"]
     for change in changes:
         if not change.startswith(CHANGEABLE):
             raise BadInput(f"grow takes the settings gated.* and joint.learning_rate; '{change}' is the old run's")
         values = with_setting(values, change)
-    return parse(with_setting(values, f"data.spec={spec}"))
+    square = len(shape) == 3 and shape[1] == shape[2] >= 8
+    data = {**values["data"], "spec": spec, **({"image_size": shape[2]} if square else {})}
+    return parse({**values, "controls": [], "data": data})
 
 
 def _loaded(run: Run, config: Config) -> Dataset:
-    """The new data, pictures brought to the side that the network takes; BadInput where they cannot be its input."""
-    trained = run.info["data"]
-    side = trained["input_shape"][-1]
-    resized = {"image_size": side} if trained["kind"] == "image" and side >= 8 else {}
-    dataset = sources.load(config.data.model_copy(update=resized), config.seed)
+    """The new data; BadInput where the tickets cannot answer for them."""
+    dataset, trained = sources.load(config.data, config.seed), run.info["data"]
     if run.config.task == "multiclass" and list(dataset.classes) != trained["classes"]:
         raise BadInput(
             f"the tickets tell {', '.join(trained['classes'])} apart; '{dataset.spec}' has {', '.join(dataset.classes)}"
@@ -166,7 +164,7 @@ def _train(
     grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
     alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)
     asked = audit.questions(dataset, two, config.task, "val", RUNG_ROWS)
-    lighter, records = lighter_tickets(lab, edits.with_parts(before.rtl, (grown.part,)), alone, asked)
+    lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(grown.part,)), alone, asked)
     return grown, {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
 
 
@@ -175,16 +173,24 @@ def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:
     return replace(tickets, names=(*tickets.names, name), subsets=(*tickets.subsets, name), pruned_at=pruned_at)
 
 
-def _figures(row: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    """The new ticket's row of the evaluation, by its place in the document."""
-    figures = {key: row[key] for key in ("density", "params", "balanced_accuracy", "accuracy", "ci", "n")}
-    return {"ticket": plan.name, "steps": plan.setting.config.gated.steps, **figures}
+def _figures(after: Tickets) -> dict[str, Any]:
+    """The new ticket on the test rows of old and new data."""
+    k, asked, layout = after.tickets.k - 1, edits.on_test_rows(after), after.tickets.layout
+    logits = audit.own_logits(after.setting.network, after.rtl.parts[k], layout, asked, k)
+    figures, params = audit.ticket_figures(asked, k, logits), int(after.rtl.parts[k].mask.sum())
+    return {
+        "ticket": after.tickets.names[k],
+        "steps": after.setting.config.gated.steps,
+        "density": params / after.tickets.n,
+        "params": params,
+        **figures,
+    }
 
 
 def _old_and_new(after: Tickets) -> list[dict[str, Any]]:
     """For each ticket the share of right answers on the old and on the new test rows: of all rows whether they are its
     subset's (one-vs-rest), or of its own subset's rows and the other side's (multi-class)."""
-    asked = edits.test_rows(after)
+    asked = edits.on_test_rows(after)
     answers, new = after.answers(asked.dataset, asked.rows), asked.subset == after.tickets.k - 1
     found = []
     for k, (name, logits) in enumerate(zip(after.tickets.names, answers, strict=True)):

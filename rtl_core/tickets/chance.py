@@ -110,16 +110,6 @@ def permutation_test(counts: Overlap, a: str, b: str, permutations: int = 9_999,
     return PermutationTest(observed, expected, float(low), float(high), p, permutations)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values (1979) of a family of tests; NaN ones are no tests and stay NaN."""
-    adjusted = np.full(p.shape, np.nan)
-    tests = np.flatnonzero(~np.isnan(p))
-    order = tests[np.argsort(p[tests])]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
-
-
 def _variance(kept: np.ndarray, n: np.ndarray) -> np.ndarray:
     """float (K, K): variance of the intersection of masks that keep `kept` (L, K) of n (L,) weights."""
     free = kept * (n[:, None] - kept) / n[:, None]

@@ -15,7 +15,7 @@ from app.fairness import findings, own_table, samples, view
 from app.fairness.view import Audit, Subject
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.errors import BadInput
-from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.fairness import audit_run
 from rtl_core.runs.store import samples as sample_folders
 
@@ -170,11 +170,21 @@ def test_the_sample_shows_the_figures_of_the_command_line(runs_folder):
             assert tickets[gap["ticket"]] == [100 * gap["gap"]]
 
 
-def test_runs_without_groups_or_weights_lead_to_what_can_be_audited(known_run, monkeypatch):
+def test_a_run_without_groups_leads_to_one_with_them(runs_folder):
     app = open_fairness(run="fashion10")
     assert not app.exception
     assert app.title[0].value == "This run knows no groups of people"
-    assert "upload your own" in texts(app)
+    assert "upload your own" in texts(app) and "run=adult" in app.get("page_link")[0].proto.query_string
+
+
+def test_masks_decide_nothing(runs_folder, known_tickets):
+    folder = runs_folder / "masks-run"
+    folder.mkdir()
+    save_checkpoint(folder, known_tickets, {}, [], {}, {"kind": "masks", "sources": [], "left_out": [], "warnings": []})
+    app = open_fairness(run="masks-run")
+    assert not app.exception
+    assert app.title[0].value == "These masks decide nothing yet"
+    assert "choose “Your own predictions”" in texts(app)
 
 
 def test_names_in_data_are_no_markup():

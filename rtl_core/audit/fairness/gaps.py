@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rtl_core.audit.fairness.cells import Measure, Share
+from rtl_core.holm import holm
 from rtl_core.rng import numpy_generator
 
 POWER = 0.8
@@ -74,16 +75,6 @@ def _drawn_ranges(
     for hit, among in shares:
         total += generator.multivariate_hypergeometric(among, hit.sum(), permutations, method="marginals") / among
     return np.ptp(total / len(shares), axis=1)
-
-
-def holm(p: ArrayLike) -> np.ndarray:
-    """Holm's step-down adjusted p (1979): whatever depends on what, at most alpha of audits without gaps find one."""
-    p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
 
 
 def min_detectable(share: float, n1: float, n2: float, alpha: float, power: float = POWER) -> float:

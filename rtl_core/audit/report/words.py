@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-METHODS = {
-    "rtl": ("RTL tickets", "the tickets of this run"),
-    "random": ("Random masks", "masks drawn at random with each ticket's own layer densities"),
-    "permuted": ("Tickets swapped between subsets", "the same tickets, each given to another subset"),
-    "imp_single": ("One mask, a ticket's density", "one mask for all subsets, as dense as one ticket"),
-    "imp_single_ovr": ("One mask, one-vs-rest outputs", "one mask trained like the tickets, one output per subset"),
-    "imp_single_union": ("One mask, same stored weights", "one mask that stores as many weights as all tickets do"),
-    "imp_multi": ("Separate networks", "a network of its own for every subset"),
-    "imp_multi_full_budget": ("Separate networks, full budget", "a network for every subset, with all steps each"),
-    "dense": ("Dense network, no mask", "all weights kept"),
-    "random_same_total": ("Random masks, same total steps", "random masks, trained for RTL's extraction steps too"),
-    "dense_same_total": ("Dense network, same total steps", "all weights kept, trained for RTL's extraction steps too"),
-}
-ROUTERS = {
-    "oracle": "Oracle (told the subset)",
-    "context": "Context (told the subset)",
-    "max_response": "Strongest ticket answers",
-    "min_entropy": "Most certain ticket answers",
-}
+from rtl_core.names import METHODS, ROUTERS
+
 METRICS = {
     "selection_rate": ("Selection rate", "share of rows for which the answer is yes"),
     "accuracy": ("Accuracy", "share of rows that are answered rightly"),

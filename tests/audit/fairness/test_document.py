@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from rtl_core.audit.fairness.document import fairness
-from rtl_core.audit.fairness.gaps import exact_p, holm
+from rtl_core.audit.fairness.gaps import exact_p
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.audit.intervals import newcombe
 from rtl_core.errors import BadInput
+from rtl_core.holm import holm
 
 RATES = ("selection_rate", "accuracy", "tpr", "fpr", "fnr", "precision")
 

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from rtl_core.audit.fairness.cells import Share
-from rtl_core.audit.fairness.gaps import difference, exact_p, holm, min_detectable, permutation_p
+from rtl_core.audit.fairness.gaps import difference, exact_p, min_detectable, permutation_p
 from rtl_core.audit.intervals import newcombe, wilson
+from rtl_core.holm import holm
 
 
 def share(hit: list[int], among: list[int]) -> Share:

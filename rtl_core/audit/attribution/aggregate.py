@@ -1,0 +1,205 @@
+"""An audit of tickets over many inputs: faithfulness, where the attributions lie, and whether tickets agree.
+
+Inputs pass in chunks and only sums and per-input figures stay, so memory does not grow with the maps. The tickets
+of a chunk are explained side by side on threads, each on modules of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
+from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain, private_copy
+from rtl_core.audit.attribution.faithful import Curves, area, curves
+from rtl_core.audit.attribution.methods import Method
+from rtl_core.audit.attribution.parameters import Parameters
+from rtl_core.audit.attribution.ranks import centred_ranks
+from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_parts
+from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.intervals import bootstrap_ratios
+from rtl_core.errors import BadInput
+from rtl_core.events import Event, Report, silent
+from rtl_core.rng import numpy_generator
+
+REPLICATES = 1000
+FAITHFULNESS = (
+    "deletion",
+    "random_deletion",
+    "deletion_difference",
+    "insertion",
+    "random_insertion",
+    "insertion_difference",
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over inputs with 95 % intervals that resample units; all arrays of one shape. NaN where undefined."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class TicketAudit:
+    """What one ticket's maps are like over the n inputs.
+
+    faithfulness  of `FAITHFULNESS`, areas under the curves: a map is faithful where the deletion's difference from
+                  random orders is negative and the insertion's positive. None where it was not asked for
+    regions       of the regions: mean share of a map's absolute values that lies there; maps of zeros have none
+    evidence      float64, the input's shape: the mean map, each map scaled to absolute values that sum to 1
+    """
+
+    faithfulness: Figures | None
+    regions: Figures
+    evidence: np.ndarray
+
+
+@dataclass(frozen=True)
+class Audit:
+    """names: of the tickets; agreement: of (K, K), mean rank correlation of two tickets' maps of the same input."""
+
+    names: tuple[str, ...]
+    tickets: tuple[TicketAudit, ...]
+    regions: tuple[str, ...]
+    agreement: Figures
+    n: int
+    method: str
+    baseline: str
+    seconds: float
+
+
+def audit(
+    subject: Subject,
+    tickets: Sequence[str],
+    rows: np.ndarray,
+    method: Method,
+    parameters: Parameters,
+    baseline: str | None = None,
+    target: int | np.ndarray | None = None,
+    seed: int = 0,
+    faithfulness: bool = True,
+    workers: int | None = None,
+    report: Report = silent,
+) -> Audit:
+    """The same rows through every ticket.
+
+    rows     indices of the data set's rows; those of one class give that class's evidence
+    target   the output to explain, for all or for each row; None: each ticket's largest
+    workers  threads; None: one a core, at most one a ticket. They do not change the figures
+    report   told of every chunk; it may raise `Stopped`
+
+    Raises BadInput where there are no rows, and where method, baseline or target do not fit.
+    """
+    if len(rows) == 0:
+        raise BadInput("an audit needs inputs, and no row was chosen; choose another class or subset")
+    began, dataset = time.monotonic(), subject.dataset
+    name = baseline or default_baseline(dataset)
+    modules = [subject.module(ticket) for ticket in tickets]
+    if "layer" not in method.parameters.model_fields:
+        modules = [folded(module) for module in modules]
+    parts, regions = smallest_parts(dataset), regions_of(dataset)
+    target = None if target is None else np.broadcast_to(target, len(rows))
+    shares: list[list[np.ndarray]] = []
+    found: list[list[Curves | None]] = []
+    correlations, evidence = [], np.zeros((len(modules), *dataset.input_shape))
+    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, len(modules))) as pool:
+        for i in range(0, len(rows), INPUTS):
+            x = dataset.inputs(rows[i : i + INPUTS])
+            question = Question(method, parameters, baseline_of(name, dataset, x, seed), subject.groups, seed)
+            asked = None if target is None else target[i : i + INPUTS]
+
+            def one(module: nn.Module, i=i, x=x, question=question, asked=asked) -> tuple[Maps, Curves | None]:
+                maps = explain(module, x, question, asked)
+                if not faithfulness:
+                    return maps, None
+                return maps, curves(module, x, maps, question, parts, numpy_generator(seed, "deletion", i))
+
+            maps, walked = zip(*pool.map(one, modules), strict=True)
+            scaled = [_scaled(each.attributions) for each in maps]
+            evidence += [each.sum(axis=0) for each in scaled]
+            shares.append([_shares(each, regions) for each in scaled])
+            found.append(list(walked))
+            ranks = [centred_ranks(each.flat) for each in maps]
+            correlations.append([(a * b).sum(axis=1) for a, b in combinations(ranks, 2)])
+            report(Event("attribute", method.name, min(i + INPUTS, len(rows)), len(rows)))
+    units = dataset.unit[rows]
+    audited = tuple(
+        TicketAudit(
+            _faithfulness([chunk[k] for chunk in found], units, seed) if faithfulness else None,
+            _means(np.concatenate([chunk[k] for chunk in shares]).T, units, seed),
+            evidence[k] / len(rows),
+        )
+        for k in range(len(modules))
+    )
+    pairs = np.concatenate(correlations, axis=1) if len(modules) > 1 else np.zeros((0, len(rows)))
+    agreement = _agreement(_means(pairs, units, seed), len(modules))
+    seconds = time.monotonic() - began
+    return Audit(tuple(tickets), audited, regions.names, agreement, len(rows), method.name, name, seconds)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy in which each norm after a convolution is part of it: the same outputs up to rounding, in less time.
+
+    The convolution's own maps are others then, so methods that look at a layer do not take it.
+    """
+    module = private_copy(module)
+    for part in module.modules():
+        if isinstance(part, nn.Sequential) and {"conv", "norm"} <= dict(part.named_children()).keys():
+            part.conv, part.norm = fuse_conv_bn_eval(part.conv, part.norm), nn.Identity()
+    return module.requires_grad_(False)
+
+
+def _scaled(maps: np.ndarray) -> np.ndarray:
+    """Each map over the sum of its absolute values, so that all inputs count alike; a map of zeros stays one."""
+    size = np.abs(maps).sum(axis=tuple(range(1, maps.ndim)), keepdims=True, dtype=np.float64)
+    return np.divide(maps, size, out=np.zeros(maps.shape), where=size > 0)
+
+
+def _shares(scaled: np.ndarray, regions: Regions) -> np.ndarray:
+    """(n, regions) of scaled maps (n, *shape); NaN for a map of zeros."""
+    shares = regions.sums(np.abs(scaled))
+    return np.where(shares.any(axis=1, keepdims=True), shares, np.nan)
+
+
+def _means(values: np.ndarray, units: np.ndarray, seed: int) -> Figures:
+    """Means of (m, n) over the inputs; NaN ones are left out."""
+    if len(values) == 0:
+        return Figures(*np.empty((3, 0)))
+    defined = ~np.isnan(values)
+    known, counted = np.where(defined, values, 0.0), defined.astype(float)
+    low, high = bootstrap_ratios(
+        known, units, denominators=counted, seed=seed, names=("attribution",), replicates=REPLICATES
+    )
+    count = counted.sum(axis=1)
+    return Figures(np.divide(known.sum(axis=1), count, out=np.full(len(values), np.nan), where=count > 0), low, high)
+
+
+def _faithfulness(chunks: Sequence[Curves], units: np.ndarray, seed: int) -> Figures:
+    names = ("deletion", "random_deletion", "insertion", "random_insertion")
+    areas = [np.concatenate([area(getattr(chunk, name)) for chunk in chunks]) for name in names]
+    deletion, random_deletion, insertion, random_insertion = areas
+    lead, gain = deletion - random_deletion, insertion - random_insertion
+    return _means(np.stack([deletion, random_deletion, lead, insertion, random_insertion, gain]), units, seed)
+
+
+def _agreement(pairs: Figures, k: int) -> Figures:
+    """Figures of the pairs as symmetric (K, K) ones; a ticket agrees with itself."""
+
+    def square(values: np.ndarray, diagonal: float) -> np.ndarray:
+        matrix = np.full((k, k), diagonal)
+        above = np.triu_indices(k, 1)
+        matrix[above] = matrix.T[above] = values
+        return matrix
+
+    return Figures(square(pairs.value, 1.0), square(pairs.low, np.nan), square(pairs.high, np.nan))

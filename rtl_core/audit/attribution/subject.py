@@ -1,0 +1,88 @@
+"""What is explained: a run's tickets as plain modules, and the same weights under other masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import nn
+
+from rtl_core.audit.attribution.regions import Regions, regions_of
+from rtl_core.data.dataset import Dataset
+from rtl_core.errors import BadInput
+from rtl_core.learning.parts import Learned, Part, as_module
+from rtl_core.models.network import Network
+from rtl_core.rng import numpy_generator
+from rtl_core.tickets.pruning import dead_layers, random_like
+from rtl_core.tickets.ticket_set import TicketSet
+
+ABLATED = 7  # cells a side that ablation takes away from a picture, one at a time
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The tickets of a run with what they are asked about.
+
+    parts   ticket -> its tensors
+    others  method ("dense", ...) -> ticket -> the tensors of that method for the ticket's subset
+    """
+
+    dataset: Dataset
+    network: Network
+    tickets: TicketSet
+    parts: Mapping[str, Part]
+    others: Mapping[str, Mapping[str, Part]]
+
+    @classmethod
+    def of(cls, dataset: Dataset, network: Network, tickets: TicketSet, learned: Mapping[str, Learned]) -> Subject:
+        """From a run's pieces; BadInput where there are no weights of the tickets."""
+        if "rtl" not in learned:
+            raise BadInput("the run has masks only; explaining a ticket needs its weights")
+        by_subset = {
+            method: dict(zip(tickets.names, outcome.parts, strict=True))
+            for method, outcome in learned.items()
+            if outcome.reads == "per_subset"
+        }
+        return cls(dataset, network, tickets, by_subset.pop("rtl"), by_subset)
+
+    @property
+    def groups(self) -> Regions:
+        """What ablation takes away at a time: a cell of a picture, a column of a table."""
+        return regions_of(self.dataset, ABLATED)
+
+    def index(self, ticket: str) -> int:
+        if ticket not in self.tickets.names:
+            raise BadInput(f"there is no ticket '{ticket}'; there are: {', '.join(self.tickets.names)}")
+        return self.tickets.names.index(ticket)
+
+    def module(self, ticket: str) -> nn.Module:
+        """The ticket as a plain module of its own."""
+        self.index(ticket)
+        return as_module(self.network, self.parts[ticket], self.tickets.layout)
+
+    def dense(self, ticket: str) -> nn.Module | None:
+        """The dense control for the ticket's subset, where the run has one."""
+        parts = self.others.get("dense")
+        return as_module(self.network, parts[ticket], self.tickets.layout) if parts else None
+
+    def under_mask(self, ticket: str, mask: np.ndarray) -> nn.Module:
+        """The ticket's weights, head and norms under another mask, bool (N,)."""
+        self.index(ticket)
+        return as_module(self.network, replace(self.parts[ticket], mask=mask), self.tickets.layout)
+
+    def under_random_mask(self, ticket: str, seed: int) -> nn.Module:
+        """Under a random mask with as many weights in every layer as the ticket's."""
+        mask = self.tickets.masks()[self.index(ticket)]
+        drawn = random_like(mask, self.tickets.layout, numpy_generator(seed, "attribution", "random mask", ticket))
+        return self.under_mask(ticket, drawn)
+
+    def under_other_masks(self, ticket: str, most: int) -> list[nn.Module]:
+        """Under the masks of the tickets that follow it, at most so many."""
+        k, masks = self.index(ticket), self.tickets.masks()
+        following = [(k + i) % len(masks) for i in range(1, len(masks))]
+        return [self.under_mask(ticket, masks[other]) for other in following[:most]]
+
+    def empty_layers(self, ticket: str) -> tuple[str, ...]:
+        """Layers of which the ticket keeps nothing."""
+        return dead_layers(self.tickets.masks()[self.index(ticket)], self.tickets.layout)

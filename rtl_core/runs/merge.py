@@ -1,0 +1,166 @@
+"""`remove`, `merge` and `redundancy`: a finished run with fewer tickets (docs/grow.md)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit import evaluate as audit
+from rtl_core.audit.redundancy import changes, decisions, redundancy
+from rtl_core.config import parse
+from rtl_core.errors import BadInput
+from rtl_core.events import MemoryJournal, Report, silent
+from rtl_core.learning.grow import against_rest
+from rtl_core.learning.merge import Merged, Merger
+from rtl_core.learning.methods import Experiment
+from rtl_core.runs import edits
+from rtl_core.runs.checkpoint import Run, load_lighter
+from rtl_core.runs.edits import Tickets
+from rtl_core.runs.modes import lighter_tickets
+from rtl_core.runs.pipeline import RUNG_ROWS
+from rtl_core.tickets.ticket_set import TicketSet
+
+
+def remove(run: Run, ticket: str, root: Path) -> dict[str, Any]:
+    """A new run below `root` without one of the tickets: the JSON document of `remove`."""
+    began = time.monotonic()
+    (gone,) = _indices(run, [ticket])
+    _check_left(run, 1)
+    folder = edits.new_folder(run, root, "removed", ticket)
+    if (made := edits.recorded(folder, "removed")) is not None:
+        return made
+    before = edits.open_tickets(run)
+    left = [k for k in range(run.tickets.k) if k != gone]
+    values = _values(run, left)
+    after = _with(before, left, None, values)
+    document = {"from": run.name, "removed": ticket, **_routed(before, after)}
+    return edits.save(run, folder, after, _lighter(run, left), _rungs(run, left), values, "removed", document, began)
+
+
+def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, Any]:
+    """A new run below `root` with several tickets as one, the last: the JSON document of `merge`.
+
+    how  one of `learning.merge.WAYS`
+    `subsets`: what that does to each of their subsets, on test rows (`audit.redundancy.changes`).
+    """
+    began = time.monotonic()
+    chosen = _indices(run, tickets)
+    _check_left(run, len(chosen) - 1)
+    folder = edits.new_folder(run, root, "merged", sorted(tickets), how)
+    if (made := edits.recorded(folder, "merged")) is not None:
+        return made
+    before = edits.open_tickets(run)
+    merger = merger_of(before)
+    merged = merger.merge(chosen, how)
+    left, name = [k for k in range(run.tickets.k) if k not in chosen], merged.part.subset
+    known = edits.values_of(run)
+    joint = tuple(value for k in chosen for value in known[run.tickets.subsets[k]])
+    values = {**_values(run, left), name: joint}
+    after = _with(before, left, merged, values)
+    asked = edits.on_test_rows(before)
+    own = [decisions(merger, before.rtl.parts[k], asked) for k in chosen]
+    subsets = changes(chosen, own, decisions(merger, merged.part, asked), asked, run.config.seed)
+    params = int(merged.part.mask.sum())
+    document = {
+        "from": run.name,
+        "merged": {"ticket": name, "how": how, "density": params / run.tickets.n, "params": params},
+        "subsets": subsets,
+        **_routed(before, after),
+    }
+    lighter, records = _measured(merger, merged, chosen, before, len(left))
+    lighter, records = {**_lighter(run, left), **lighter}, [*_rungs(run, left), *records]
+    return edits.save(run, folder, after, lighter, records, values, "merged", document, began)
+
+
+def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> dict[str, Any]:
+    """The JSON document of `redundancy`: `audit.redundancy.redundancy` of a run's tickets, on validation rows."""
+    state = edits.open_tickets(run)
+    return {"run": run.name, **redundancy(merger_of(state), pairs=pairs, report=report)}
+
+
+def merger_of(state: Tickets) -> Merger:
+    setting = state.setting
+    config = setting.config
+    return Merger(
+        setting.network,
+        state.rtl.parts,
+        state.tickets,
+        setting.dataset,
+        setting.partition,
+        config.task,
+        config.sharing.recalibrate_batches,
+        config.seed,
+    )
+
+
+def _with(before: Tickets, left: Sequence[int], merged: Merged | None, values: dict[str, tuple[str, ...]]) -> Tickets:
+    """The tickets that are left, and the merged one after them."""
+    own, setting = before.tickets, before.setting
+    pruned_at, parts = own.pruned_at[list(left)], [before.rtl.parts[k] for k in left]
+    if merged is not None:
+        pruned_at, parts = np.vstack([pruned_at, merged.pruned_at]), [*parts, merged.part]
+    names = tuple(own.names[k] for k in left) + (() if merged is None else (merged.part.subset,))
+    tickets = TicketSet(names, tuple(values), own.layout, pruned_at, own.rungs)
+    code = np.full(own.k + 1, len(left) if merged is not None else -1)
+    code[list(left)], code[-1] = np.arange(len(left)), -1  # the last place is for rows of no subset
+    partition = replace(setting.partition, names=tuple(values), assignment=code[setting.partition.assignment])
+    config = parse({**setting.config.model_dump(mode="json"), "controls": []})
+    changed = replace(setting, config=config, partition=partition)
+    gate = edits.fitted_gate(before.gate.features, setting.dataset, partition)
+    return Tickets(changed, tickets, replace(before.rtl, parts=tuple(parts)), gate)
+
+
+def _routed(before: Tickets, after: Tickets) -> dict[str, Any]:
+    """Routers before and after, on the test rows that have a ticket after."""
+    dataset, asked = before.setting.dataset, edits.on_test_rows(after)
+    was = before.setting.partition
+    asked_before = replace(asked, subset=was.assignment[asked.rows], names=was.names)
+    rights = [
+        edits.right_by_router(state, dataset, state.answers(dataset, asked.rows), questions)
+        for state, questions in ((before, asked_before), (after, asked))
+    ]
+    return edits.routed(*rights, asked.units)
+
+
+def _measured(
+    merger: Merger, merged: Merged, chosen: Sequence[int], before: Tickets, k: int
+) -> tuple[dict[tuple[int, int], Any], list[dict[str, Any]]]:
+    """Norm statistics and figures of the merged ticket's lighter rungs; k: its index in the new run."""
+    setting, name = before.setting, merged.part.subset
+    subset, two = against_rest(setting.dataset, merger.assignment(chosen), name, merger.task)
+    config, layout = setting.config, setting.layout
+    lab = Experiment(config, merger.network, layout, (subset,), setting.dataset.inputs, silent, MemoryJournal())
+    alone = TicketSet((name,), (name,), layout, merged.pruned_at[None], before.tickets.rungs)
+    asked = audit.questions(setting.dataset, two, merger.task, "val", RUNG_ROWS)
+    lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(merged.part,)), alone, asked)
+    return {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
+
+
+def _lighter(run: Run, left: Sequence[int]) -> dict[tuple[int, int], Any]:
+    return {(rung, left.index(k)): tensors for (rung, k), tensors in load_lighter(run).items() if k in left}
+
+
+def _rungs(run: Run, left: Sequence[int]) -> list[dict[str, Any]]:
+    return [{**r, "ticket": left.index(r["ticket"])} for r in run.info["rungs"] if r["ticket"] in left]
+
+
+def _values(run: Run, left: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    known = edits.values_of(run)
+    return {run.tickets.subsets[k]: known[run.tickets.subsets[k]] for k in left}
+
+
+def _indices(run: Run, tickets: Sequence[str]) -> list[int]:
+    for ticket in tickets:
+        if ticket not in run.tickets.names:
+            raise BadInput(f"run '{run.name}' has no ticket '{ticket}'; it has: {', '.join(run.tickets.names)}")
+    return [run.tickets.names.index(ticket) for ticket in tickets]
+
+
+def _check_left(run: Run, fewer: int) -> None:
+    if run.tickets.k - fewer < 2:
+        raise BadInput(f"run '{run.name}' has {run.tickets.k} tickets, and at least two must be left to choose among")

@@ -1,0 +1,60 @@
+"""Two data sets as one: nothing twice, the first one's split, and the second itself where it holds the first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtl_core.config import DataSettings
+from rtl_core.data import sources
+from rtl_core.data.joined import joined, load_joined
+from rtl_core.data.pictures import picture_dataset
+from rtl_core.errors import BadInput
+
+CLASSES = ("a", "b", "c")
+
+
+def pictures(values, y, split, classes=CLASSES, spec="toy"):
+    """One flat grey picture per value."""
+    x = np.broadcast_to(np.array(values, np.uint8)[:, None, None, None], (len(values), 1, 8, 8)).copy()
+    return picture_dataset(spec, x, np.array(y), classes, np.array(split))
+
+
+FIRST = pictures([10, 20, 30, 40], [0, 1, 0, 1], ["train", "train", "val", "test"], ("a", "b"), "first")
+
+
+def test_new_rows_follow_and_a_row_of_both_keeps_the_firsts_split():
+    second = pictures([40, 50, 60, 10], [1, 0, 0, 2], ["train", "train", "test", "train"], ("c", "b", "a"), "second")
+    found = joined(FIRST, second)  # 40 is the first's test picture of class b
+    assert found.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 50, 60]
+    assert [found.classes[y] for y in found.y] == ["a", "b", "a", "b", "c", "c"]
+    assert found.split.tolist() == ["train", "train", "val", "test", "train", "test"]
+    assert len(set(found.unit)) == 6
+    assert (found.mean, found.std, found.spec) == (FIRST.mean, FIRST.std, "first + second")
+    assert found.fingerprint not in (FIRST.fingerprint, second.fingerprint)
+
+
+def test_a_second_that_holds_the_first_is_taken_as_it_is():
+    second = pictures([50, 40, 30, 20, 10], [2, 1, 0, 1, 0], ["train", "test", "val", "train", "train"])
+    found = joined(FIRST, second)
+    assert (found.fingerprint, found.spec) == (second.fingerprint, "toy")
+    assert found.mean == FIRST.mean != second.mean
+    assert joined(FIRST, FIRST) is FIRST
+
+
+def test_another_split_is_not_taken_over():
+    second = pictures([50, 40, 30, 20, 10], [2, 1, 0, 1, 0], ["train", "train", "val", "train", "train"])
+    found = joined(FIRST, second)
+    assert found.split[3] == "test" and len(found) == 5
+
+
+def test_specs_with_a_plus_are_loaded_and_joined():
+    settings = DataSettings(spec="bundled:digits + bundled:digits")
+    assert load_joined(settings, 0).fingerprint == sources.load(DataSettings(spec="bundled:digits"), 0).fingerprint
+
+
+def test_what_cannot_be_one():
+    with pytest.raises(BadInput, match="'bundled:digits' has inputs of shape"):
+        load_joined(DataSettings(spec="bundled:fashion + bundled:digits"), 0)
+    with pytest.raises(BadInput, match="only the very same table"):
+        load_joined(DataSettings(spec="bundled:digits + bundled:adult"), 0)

@@ -1,0 +1,81 @@
+"""Several tickets as one: masks on paper, statistics of all their rows, nothing written into the tickets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.learning import methods
+from rtl_core.learning.merge import Merger, merged_rungs
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+RUNGS = (Rung(1, 0.8, "denser"), Rung(2, 0.5, "target"))
+NAMES = ("red", "green", "blue")
+
+
+@pytest.mark.parametrize(
+    ("how", "kept"),
+    [("union", [1, 1, 1, 1, 0]), ("intersection", [1, 0, 0, 0, 0]), ("majority", [1, 1, 1, 0, 0])],
+)
+def test_masks_on_paper(how, kept):
+    masks = np.array([[1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 0, 1, 0, 0]], bool)
+    tickets = TicketSet(NAMES, NAMES, Layout(("w",), ((5,),)), np.where(masks, 0, 2).astype(np.uint8), RUNGS)
+    assert merged_rungs(tickets, (0, 1, 2), how).tolist() == np.where(np.array(kept, bool), 0, 2).tolist()
+
+
+@pytest.fixture
+def merger(make_lab, dataset) -> Merger:
+    lab = make_lab()
+    n = lab.layout.n
+    pruned_at = np.random.default_rng(0).choice(np.array([0, 1, 2], np.uint8), (3, n))
+    tickets = TicketSet(NAMES, NAMES, lab.layout, pruned_at, RUNGS)
+    parts = methods.learn_tickets(lab, methods.warm_start(lab), "rtl", tickets.masks(), 0, 3).parts
+    partition = Partition("attribute", "colour", NAMES, np.arange(60) % 3, True)
+    return Merger(lab.network, parts, tickets, dataset, partition, "multiclass", 2, 0)
+
+
+def test_the_part_computes_with_the_target_mask_and_the_mean_head(merger):
+    found = merger.merge((0, 2), "union")
+    assert found.part.subset == "red + blue"
+    assert np.array_equal(found.part.mask, (found.pruned_at == 0) | (found.pruned_at > 2))
+    heads = [merger.parts[k].private["5.bias"] for k in (0, 2)]
+    assert torch.allclose(found.part.private["5.bias"], (heads[0] + heads[1]) / 2)
+    assert set(found.part.private) == set(merger.parts[0].private)  # what is shared stays shared
+
+
+def test_statistics_are_those_of_all_the_subsets_rows(merger):
+    """One batch of all 40 rows: the first norm's mean is that of its linear layer's outputs."""
+    found = merger.merge((0, 1), "intersection").part
+    everything = replace(merger, batches=400).merge((0, 1), "intersection").part
+    rows = np.flatnonzero(merger.partition.assignment < 2)
+    weight = found.shared["0.weight"] * torch.from_numpy(found.mask[:24].reshape(4, 6))
+    outputs = merger.dataset.inputs(rows) @ weight.T + found.shared["0.bias"]
+    assert torch.allclose(everything.buffers["1.running_mean"], outputs.mean(dim=0), atol=0.02)
+
+
+def test_the_tickets_stay_as_they_are(merger):
+    before = [t.clone() for part in merger.parts for t in (*part.private.values(), *part.buffers.values())]
+    merger.merge((0, 1, 2), "majority")
+    after = [t for part in merger.parts for t in (*part.private.values(), *part.buffers.values())]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "how", "said"),
+    [((0, 1), "mean", "not by 'mean'"), ((0,), "union", "two or more"), ((0, 0), "union", "two or more")]
+    + [((0, 1), "majority", "is their intersection")],
+)
+def test_refusals(merger, chosen, how, said):
+    with pytest.raises(BadInput, match=said):
+        merger.merge(chosen, how)
+
+
+def test_rows_of_no_subset_are_on_neither_side(merger):
+    partition = replace(merger.partition, assignment=np.array([0, 1, 2, -1]))
+    assert replace(merger, partition=partition).assignment((0, 2)).tolist() == [0, 1, 0, -1]
