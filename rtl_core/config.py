@@ -229,6 +229,11 @@ class Config(_Settings):
         description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
+    reweigh: str | None = Field(
+        None,
+        title="Reweigh by",
+        description="A group column: training rows are drawn as if group and class were independent within a subset",
+    )
     density: float = Field(
         0.1,
         gt=0.0,

@@ -48,3 +48,19 @@ def balanced(pools: Sequence[np.ndarray], size: int, seed: int, *names: str | in
         return np.concatenate([stream(step) for stream in streams])
 
     return at
+
+
+def reweighed(rows: np.ndarray, group: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The same number of rows, some repeated and some left out, so that group and class are independent among them.
+
+    rows (n,) indices; group, y (n,) what each row is. A row of group g and class y counts n_g n_y / (n n_gy) times
+    (reweighing, Kamiran and Calders 2012, section 5.3), rounded so that no combination is off by more than one row.
+    """
+    _, g = np.unique(group, return_inverse=True)
+    _, c = np.unique(y, return_inverse=True)
+    together = np.zeros((g.max() + 1, c.max() + 1))
+    np.add.at(together, (g, c), 1)
+    weight = (together.sum(axis=1)[g] * together.sum(axis=0)[c]) / (len(rows) * together[g, c])
+    cells = np.lexsort((np.arange(len(rows)), c, g))  # rows of one combination side by side share its remainder
+    counts = np.diff(np.floor(np.cumsum(weight[cells]) + 0.5), prepend=0).astype(int)
+    return np.repeat(rows[cells], counts)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rtl_core.data.batches import BatchAt, balanced
+from rtl_core.data.batches import BatchAt, balanced, reweighed
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -34,18 +35,19 @@ class Subset:
         return balanced(self.pools, size, seed, *names, self.name)
 
 
-def ticket_subsets(dataset: Dataset, partition: Partition, task: str) -> tuple[Subset, ...]:
-    """One `Subset` per ticket.
+def ticket_subsets(dataset: Dataset, partition: Partition, task: str, reweigh: str | None = None) -> tuple[Subset, ...]:
+    """One `Subset` per ticket; `reweigh`: the attribute that is made independent of the class among its rows.
 
     multiclass: the subset's own rows and all classes. one_vs_rest: batches balanced between the subset
     and the rest, one logit, as the paper trains its vision tickets (section 4).
     """
     train = dataset.split == "train"
+    pool = _pools(dataset, reweigh)
     if task == "multiclass":
         return tuple(
             Subset(
                 name,
-                (np.flatnonzero(train & (partition.assignment == k)),),
+                (pool(train & (partition.assignment == k)),),
                 _indices(dataset.y),
                 functional.cross_entropy,
             )
@@ -56,14 +58,30 @@ def ticket_subsets(dataset: Dataset, partition: Partition, task: str) -> tuple[S
         Subset(
             name,
             (
-                np.flatnonzero(in_some & (partition.assignment == k)),
-                np.flatnonzero(in_some & (partition.assignment != k)),
+                pool(in_some & (partition.assignment == k)),
+                pool(in_some & (partition.assignment != k)),
             ),
             _is(partition.assignment, k),
             functional.binary_cross_entropy_with_logits,
         )
         for k, name in enumerate(partition.names)
     )
+
+
+def _pools(dataset: Dataset, reweigh: str | None) -> Callable[[np.ndarray], np.ndarray]:
+    """bool over all rows -> the row indices to draw batches from."""
+    if reweigh is None:
+        return np.flatnonzero
+    if reweigh not in dataset.attributes:
+        known = ", ".join(dataset.attributes.columns) or "none"
+        raise BadInput(f"setting 'reweigh': these data have no attribute '{reweigh}'; they have: {known}")
+    group = dataset.attributes[reweigh].astype(str).to_numpy()
+
+    def pool(among: np.ndarray) -> np.ndarray:
+        rows = np.flatnonzero(among)
+        return reweighed(rows, group[rows], dataset.y[rows])
+
+    return pool
 
 
 def which_subset(dataset: Dataset, partition: Partition) -> Subset:

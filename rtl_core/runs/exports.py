@@ -86,7 +86,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     k, config = run.tickets.subsets.index(ticket.subset), run.config
     setting = prepare(config, silent, MemoryJournal())
     part = replace(learned.parts[k], mask=from_file(ticket).mask)
-    subset = ticket_subsets(setting.dataset, setting.partition, config.task)[k]
+    subset = ticket_subsets(setting.dataset, setting.partition, config.task, config.reweigh)[k]
     part = recalibrate(
         setting.network,
         part,

@@ -60,7 +60,7 @@ def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment
         setting.config,
         _own(setting.network),
         setting.layout,
-        ticket_subsets(setting.dataset, setting.partition, task),
+        ticket_subsets(setting.dataset, setting.partition, task, setting.config.reweigh),
         setting.dataset.inputs,
         report,
         journal,

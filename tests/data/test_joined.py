@@ -24,12 +24,13 @@ FIRST = pictures([10, 20, 30, 40], [0, 1, 0, 1], ["train", "train", "val", "test
 
 
 def test_new_rows_follow_and_a_row_of_both_keeps_the_firsts_split():
-    second = pictures([40, 50, 60, 10], [1, 0, 0, 2], ["train", "train", "test", "train"], ("c", "b", "a"), "second")
+    split = ["train", "train", "test", "val", "train"]
+    second = pictures([40, 50, 60, 55, 10], [1, 0, 0, 0, 2], split, ("c", "b", "a"), "second")
     found = joined(FIRST, second)  # 40 is the first's test picture of class b
-    assert found.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 50, 60]
-    assert [found.classes[y] for y in found.y] == ["a", "b", "a", "b", "c", "c"]
-    assert found.split.tolist() == ["train", "train", "val", "test", "train", "test"]
-    assert len(set(found.unit)) == 6
+    assert found.x[:, 0, 0, 0].tolist() == [10, 20, 30, 40, 50, 60, 55]
+    assert [found.classes[y] for y in found.y] == ["a", "b", "a", "b", "c", "c", "c"]
+    assert found.split.tolist() == ["train", "train", "val", "test", "train", "test", "val"]
+    assert len(set(found.unit)) == 7
     assert (found.mean, found.std, found.spec) == (FIRST.mean, FIRST.std, "first + second")
     assert found.fingerprint not in (FIRST.fingerprint, second.fingerprint)
 
@@ -43,9 +44,9 @@ def test_a_second_that_holds_the_first_is_taken_as_it_is():
 
 
 def test_another_split_is_not_taken_over():
-    second = pictures([50, 40, 30, 20, 10], [2, 1, 0, 1, 0], ["train", "train", "val", "train", "train"])
-    found = joined(FIRST, second)
-    assert found.split[3] == "test" and len(found) == 5
+    split = ["train", "train", "val", "train", "train", "test"]
+    found = joined(FIRST, pictures([50, 40, 30, 20, 10, 60], [2, 1, 0, 1, 0, 2], split))
+    assert found.split[3] == "test" and len(found) == 6
 
 
 def test_specs_with_a_plus_are_loaded_and_joined():

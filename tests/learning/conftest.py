@@ -62,7 +62,7 @@ def make_lab(dataset):
             config,
             network,
             layout,
-            ticket_subsets(dataset, partition, config.task),
+            ticket_subsets(dataset, partition, config.task, config.reweigh),
             dataset.inputs,
             report,
             journal or MemoryJournal(),
