@@ -31,6 +31,17 @@ _STYLE = """<style>
 .lab-key { display: inline-flex; gap: 1.1rem; flex-wrap: wrap; font-size: .87rem; }
 .lab-key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin-right: .4rem;
   vertical-align: -.08rem; border: 1px solid rgba(128,138,148,.5); }
+.lab-maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: .75rem; }
+.lab-map { border: 1px solid rgba(128,138,148,.32); border-top: 4px solid var(--ticket); border-radius: 10px;
+  padding: .55rem .65rem .7rem; }
+.lab-map .title { font-weight: 600; overflow-wrap: anywhere; margin-bottom: .35rem; }
+.lab-map img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block; }
+.lab-map .answer { font-weight: 600; margin-top: .4rem; overflow-wrap: anywhere; }
+.lab-map .small { font-size: .8rem; opacity: .82; line-height: 1.4; }
+.lab-verdict { font-size: .84rem; font-weight: 600; margin-top: .35rem; }
+.lab-verdict.doubtful { color: light-dark(#8A5A00, #E8B45A); }
+.lab-verdict.bad { color: light-dark(#A8323A, #F0858C); }
+.lab-key i.ramp { width: 9rem; }
 @media (max-width: 1150px) {
   .st-key-overlap [data-testid="stHorizontalBlock"]:not(.st-key-overlap [data-testid="stColumn"] *) { flex-wrap: wrap; }
   .st-key-overlap [data-testid="stColumn"]:not(.st-key-overlap [data-testid="stColumn"] *) { min-width: 100%; }

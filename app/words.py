@@ -37,7 +37,6 @@ GLOSSARY = {
     "adjusted p": "How often chance alone gives a gap so large in any of all the tests made (Holm). Under .05 a gap is "
     "called beyond chance.",
     "reference": "The group that the others are compared with: the largest one, unless you choose.",
-    "not ranked": "Fewer than 30 people are counted: the figure is shown in grey, and no test compares it.",
     "router": "What chooses the ticket that decides for a person.",
 }
 

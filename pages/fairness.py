@@ -49,5 +49,6 @@ detail = st.segmented_control(
 )
 try:
     details[detail](run, audit, metric)
-except BadInput as reason:
-    st.info(str(reason))
+except BadInput as error:
+    reason = str(error)
+    st.info(reason[0].upper() + reason[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -69,15 +71,11 @@ def wide(cells: pd.DataFrame, metrics: list[str]) -> tuple[pd.DataFrame, pd.Data
     return table, status
 
 
-def _interval(row: object, scale: int) -> str:
+def _interval(row: Any, scale: int) -> str:
     if row.status == "refused":
         return row.reason
     digits = 0 if scale == 100 else 2
-    ends = (
-        "no interval"
-        if row.low != row.low or row.low is None
-        else f"{scale * row.low:.{digits}f} to {scale * row.high:.{digits}f}"
-    )
+    ends = "no interval" if pd.isna(row.low) else f"{scale * row.low:.{digits}f} to {scale * row.high:.{digits}f}"
     return f"{ends} · not ranked" if row.status == "small" else ends
 
 
@@ -93,8 +91,8 @@ def _numbers(metrics: list[str]) -> dict[str, str]:
     return {"n": "{:,}"} | {metric: "{:.1f} %" if in_points(metric) else "{:.3f}" for metric in metrics}
 
 
-def _columns(audit: Audit, metrics: list[str]) -> dict[str, object]:
-    config: dict[str, object] = {
+def _columns(audit: Audit, metrics: list[str]) -> dict[str, Any]:
+    config: dict[str, Any] = {
         "group": st.column_config.TextColumn(pinned=True),
         "n": st.column_config.NumberColumn("decisions", help="How many decisions were made about this group."),
     }
@@ -112,6 +110,6 @@ def _behind(audit: Audit, table: pd.DataFrame, metrics: list[str], row: int, col
     if row >= len(table):
         return  # the table has become shorter since the click
     place = table.iloc[row]
-    metric = next((m for m in metrics if column in (m, _INTERVAL.format(m))), "selection_rate")
+    metric = next((m for m in metrics if column in (m, _INTERVAL.format(m))), "accuracy")
     ticket = place.ticket if place.ticket in audit.predictions.tickets else None
     samples.draw(audit, place.group, ticket, metric)

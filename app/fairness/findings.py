@@ -50,31 +50,18 @@ def _untested(audit: Audit) -> str:
 
 
 def gap(audit: Audit, row: pd.Series) -> str:
-    """One gap in short: who, what, how much, interval."""
-    name, _ = audit.term(row.metric)
-    where = (
-        ""
-        if row.ticket is None or row.ticket != row.ticket or len(audit.predictions.tickets) == 1
-        else f" by “{row.ticket}”"
+    """A gap in a share, in short: who, what, how much, and the interval of its size."""
+    name = lower(audit.term(row.metric)[0])
+    alone = len(audit.predictions.tickets) == 1 or pd.isna(row.ticket)
+    by = "" if alone else f" by “{row.ticket}”"
+    more, less = ("higher", "lower") if row.metric == "balanced_accuracy" else ("more often", "less often")
+    # Both ends are counted in the direction of the gap, as the words are.
+    low, high = (row.low, row.high) if row.gap > 0 else (-row.high, -row.low)
+    ends = f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
+    return (
+        f"{row.group}: {name}{by} {100 * abs(row.gap):.1f} points {more if row.gap > 0 else less} than {row.reference} "
+        f"(95 % interval {ends})"
     )
-    return f"{row.group}: {lower(name)}{where} {amount(row)} than {row.reference} (95 % interval {bounds(row)})"
-
-
-def amount(row: pd.Series) -> str:
-    more = row.gap > 0
-    if row.metric in ("roc_auc", "calibration_error", "mean_score", "balanced_accuracy"):
-        size = f"{abs(row.gap):.3f}" if not in_points(row.metric) else f"{100 * abs(row.gap):.1f} points"
-        return f"{size} {'higher' if more else 'lower'}"
-    return f"{100 * abs(row.gap):.1f} points {'more' if more else 'less'} often"
-
-
-def bounds(row: pd.Series) -> str:
-    """The interval of a gap's size, in the words of `amount`: both ends counted in the direction of the gap."""
-    low, high = sorted((row.low, row.high), key=lambda end: end * (1 if row.gap > 0 else -1))
-    sign = 1 if row.gap > 0 else -1
-    if in_points(row.metric):
-        return f"{100 * sign * low:.1f} to {100 * sign * high:.1f}".replace("-", "−")
-    return f"{sign * low:.3f} to {sign * high:.3f}".replace("-", "−")
 
 
 def lower(name: str) -> str:
@@ -92,9 +79,8 @@ def sizes_title(sizes: pd.DataFrame, excluded: int) -> str:
             f"({largest.group}) decisions a group"
         )
     if excluded:
-        return (
-            f"{title}; {words.count(excluded)} {'place has' if excluded == 1 else 'places have'} too few for any figure"
-        )
+        places = "place has" if excluded == 1 else "places have"
+        return f"{title}; {words.count(excluded)} {places} too few for any figure"
     return title
 
 
@@ -124,7 +110,7 @@ def gaps_title(gaps: pd.DataFrame, name: str) -> str:
 
 def with_interval(value: float, low: float | None, high: float | None) -> str:
     """A difference of shares in points, with its interval."""
-    ends = "no interval" if low is None or low != low else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    ends = "no interval" if pd.isna(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
     return f"{words.points(value)} ({ends})".replace("-", "−")
 
 
@@ -133,9 +119,9 @@ def routing_title(records: pd.DataFrame) -> str:
     ranked = records[records.status == "ok"]
     worse = [row for row in ranked.itertuples() if beyond_zero(row.ci["lead_over_best"]) < 0]
     if not worse:
-        return f"No group of {len(ranked)} is sent to a ticket that serves it worse than another would"
+        return f"None of {len(ranked)} groups is seen to get a ticket that serves it worse than another would"
     most = min(worse, key=lambda row: row.lead_over_best)
-    by = "" if most.ticket is None or most.ticket != most.ticket else f" by “{most.ticket}”"
+    by = "" if pd.isna(most.ticket) else f" by “{most.ticket}”"
     return (
         f"{len(worse)} of {len(ranked)} groups would be served better by another ticket, most of all {most.group}{by}: "
         f"{words.points(most.lead_over_best)}"
@@ -155,7 +141,7 @@ def parts_title(records: pd.DataFrame, name: str) -> str:
 def beyond_zero(ends: list[float | None]) -> int:
     """1 where an interval lies above 0, -1 where below, 0 where it holds 0 or there is none."""
     low, high = ends
-    if low is None or high is None or low != low:
+    if pd.isna(low):
         return 0
     return int(low > 0) - int(high < 0)
 
@@ -183,7 +169,7 @@ def density_title(records: pd.DataFrame, group: str, name: str) -> str:
     ends = last.ci.get("gap_change") or [None, None]
     moved = f"the gap of {group} goes from {words.points(first.gap_after)} to {words.points(last.gap_after)} {between}"
     if beyond_zero(ends) == 0:
-        return f"{name}: {moved}, no more than chance can do"
+        return f"{name}: {moved}, which chance alone could do"
     return f"{name}: {moved}"
 
 

@@ -20,13 +20,16 @@ from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 def draw(audit: Audit) -> str:
     """Returns the metric that the gaps are in."""
     metric = _metric(audit)
+    if audit.gaps.empty:
+        st.info("There is one group only, so there is nothing to compare it with.")
+        return metric
     gaps = shown(audit, metric)
     name, meaning = audit.term(metric)
     drawn = gaps[gaps.gap.notna()].reset_index(drop=True)
     st.subheader(findings.gaps_title(gaps, name), anchor=False)
     st.caption(meaning)
     if drawn.empty:
-        st.info(_why_empty(gaps))
+        st.info(f"No gap can be given: {gaps.iloc[0].reason}.")
         return metric
     st.plotly_chart(
         _figure(audit, drawn, colours.tone()),
@@ -64,18 +67,9 @@ def _metric(audit: Audit) -> str:
 
 
 def shown(audit: Audit, metric: str) -> pd.DataFrame:
-    """The gaps of a metric in the tickets that are looked at, where somebody is in the group."""
-    gaps = audit.gaps
-    if gaps.empty:
-        return gaps
+    """The gaps of a metric in the tickets that are looked at."""
     names = {called(ticket) for ticket in audit.strata}
-    return gaps[(gaps.metric == metric) & gaps.ticket.map(called).isin(names)]
-
-
-def _why_empty(gaps: pd.DataFrame) -> str:
-    if gaps.empty:
-        return "There is one group only, so there is nothing to compare it with."
-    return f"No gap can be given: {gaps.iloc[0].reason}."
+    return audit.gaps[(audit.gaps.metric == metric) & audit.gaps.ticket.map(called).isin(names)]
 
 
 def _figure(audit: Audit, gaps: pd.DataFrame, tone: Tone) -> go.Figure:
@@ -100,12 +94,8 @@ def _figure(audit: Audit, gaps: pd.DataFrame, tone: Tone) -> go.Figure:
         for ticket in audit.strata
     ]
     unit = "percentage points" if scale == 100 else "difference"
-    return intervals(series, f"group less reference ({_references(gaps)}), {unit}", tone)
-
-
-def _references(gaps: pd.DataFrame) -> str:
-    names = list(dict.fromkeys(gaps.reference))
-    return words.listed(names)
+    references = words.listed(list(gaps.reference.unique()))
+    return intervals(series, f"group less reference ({references}), {unit}", tone)
 
 
 def _label(row: Any, scale: int) -> str:
@@ -133,7 +123,7 @@ def _take_gap(gaps: pd.DataFrame) -> None:
 
 def _key(row: pd.Series) -> str:
     """How a gap is called in the address: group, and ticket where there are several."""
-    return row.group if called(row.ticket) == called(None) else f"{row.group} by {row.ticket}"
+    return row.group if pd.isna(row.ticket) else f"{row.group} by {row.ticket}"
 
 
 def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
@@ -141,10 +131,12 @@ def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
     by_key = {_key(row): index for index, row in gaps.iterrows()}
     ranked = gaps[gaps.status == "ok"] if (gaps.status == "ok").any() else gaps
     largest = list(by_key).index(_key(ranked.loc[ranked.gap.abs().idxmax()]))
-    key = st.selectbox("In words", list(by_key), largest, key="gap", bind="query-params", width=420)
+    key = st.selectbox(
+        "In words", list(by_key), largest, key="gap", bind="query-params", width=420, help=panels.term("adjusted p")
+    )
     row = gaps.loc[by_key[key]]
-    record = {name: None if value is None or value != value else value for name, value in row.items()}
-    st.markdown(f"{_safe(gap_sentence(record, audit.document))}")
+    record = {name: None if pd.isna(value) else value for name, value in row.items()}
+    st.markdown(_safe(gap_sentence(record, audit.document)))
     largest_gaps = [
         found
         for found in audit.document["max_gaps"]

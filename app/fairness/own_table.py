@@ -15,7 +15,7 @@ import streamlit as st
 
 from app import panels, words
 from app.fairness.view import Subject
-from rtl_core.audit.fairness.predictions import MAX_CLASSES, from_table
+from rtl_core.audit.fairness.predictions import MAX_CLASSES, Predictions, from_table
 from rtl_core.errors import BadInput
 
 _NONE = "–"
@@ -53,15 +53,18 @@ def subject() -> tuple[Subject, list[str]]:
     if file is None:
         _what_is_needed()
     content = file.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
     try:
-        frame = _read(hashlib.sha256(content).hexdigest(), PurePosixPath(file.name).suffix.lower(), content)
+        frame = _read(digest, PurePosixPath(file.name).suffix.lower(), content)
         mapping = _mapping(frame)
+        if "y_pred" not in mapping and "score" not in mapping:
+            panels.refuse("Choose the column that says what was decided, or the one of the scores.")
         if not mapping["groups"]:
             panels.refuse("Tick at least one group column: whom do you want to compare?")
-        found = _predictions(hashlib.sha256(content).hexdigest(), tuple(map(_plain, mapping.items())), frame)
+        key = (digest, *((role, tuple(value) if role == "groups" else value) for role, value in mapping.items()))
+        found = _predictions(key, mapping, frame)
     except BadInput as error:
         panels.refuse(f"This table cannot be audited: {error}")
-    key = (hashlib.sha256(content).hexdigest(), *map(_plain, mapping.items()))
     return Subject(key, found, frame), mapping["groups"]
 
 
@@ -85,14 +88,8 @@ def _read(digest: str, suffix: str, _content: bytes) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
-def _predictions(digest: str, mapping: tuple[tuple[str, Any], ...], _frame: pd.DataFrame) -> Any:
-    return from_table(_frame, dict(mapping))
-
-
-def _plain(item: tuple[str, Any]) -> tuple[str, Any]:
-    """A role and what has it, so that both can be part of a cache's key."""
-    role, value = item
-    return role, tuple(value) if isinstance(value, list) else value
+def _predictions(key: tuple[Any, ...], _mapping: dict[str, Any], _frame: pd.DataFrame) -> Predictions:
+    return from_table(_frame, _mapping)
 
 
 def _mapping(frame: pd.DataFrame) -> dict[str, Any]:
@@ -155,7 +152,7 @@ def _values(column: pd.Series) -> list[str]:
             f"'{column.name}' has {words.count(len(values))} different values; choose a column that says yes or no, or "
             "one of a few classes."
         )
-    whole = pd.api.types.is_bool_dtype(column.dtype) or (
-        pd.api.types.is_float_dtype(column.dtype) and (values % 1 == 0).all()
-    )
-    return [str(int(value)) if whole else str(value) for value in sorted(values)]
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        return sorted(str(value) for value in values)
+    whole = pd.api.types.is_bool_dtype(column.dtype) or (values % 1 == 0).all()
+    return [str(int(value) if whole else value) for value in sorted(values)]

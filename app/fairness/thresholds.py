@@ -37,12 +37,10 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     rate = audit.rate(metric) if aim == "fixed" else aim
     changes = pd.DataFrame(shown["changes"])
     _changed(audit, changes, rate)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _chosen(shown)
-    with right:
-        if shown["tradeoff"]:
-            _tradeoff(audit, pd.DataFrame(shown["tradeoff"]), aim)
+    _chosen(shown)
+    if shown["tradeoff"]:
+        st.space("small")
+        _tradeoff(audit, pd.DataFrame(shown["tradeoff"]), aim)
     for note in shown["notes"]:
         st.caption(note[0].upper() + note[1:] + ".")
 

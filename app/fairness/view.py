@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 TOGETHER = "all together"  # how the tables call what the document leaves null
 MEAN = "mean of all classes"
-RATES = ("selection_rate", "accuracy", "tpr", "fpr")
+ALL_METRICS = (*SHARES, *SCORES)
+RATES = ("selection_rate", "accuracy", "tpr", "fpr")  # that can be followed row by row
 SEED = 0  # of the permutation tests; the command line's
 
 
@@ -68,7 +69,7 @@ class Audit:
         return tuple(self.document["references"].values())
 
     def rate(self, metric: str) -> str:
-        """The metric itself, or the nearest one of those that can be followed row by row (`changes.rates`)."""
+        """The metric itself, or the nearest one of those that can be followed row by row (`RATES`)."""
         if not self.predictions.binary:
             return "accuracy"
         return {"fnr": "tpr"}.get(metric, metric if metric in RATES else "accuracy")
@@ -148,7 +149,5 @@ def in_points(metric: str) -> bool:
 
 
 def called(ticket: str | None) -> str:
-    return TOGETHER if ticket is None or ticket != ticket else ticket
-
-
-ALL_METRICS = (*SHARES, *SCORES)
+    """The ticket's name; of all tickets together, `TOGETHER`. A frame has NaN there where the document has null."""
+    return TOGETHER if pd.isna(ticket) else ticket

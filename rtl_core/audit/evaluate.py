@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtl_core.audit.intervals import bootstrap_ratios, wilson
+from rtl_core.audit.intervals import bootstrap_ratios
 from rtl_core.audit.metrics import binary_metrics, json_number, multiclass_metrics
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
@@ -144,69 +144,6 @@ def _hits(asked: Questions, k: int, logits: np.ndarray) -> tuple[np.ndarray, np.
         groups = [positive, ~positive]
     counted = np.stack([among, *groups])
     return (counted & right).astype(np.float32), counted.astype(np.float32)
-
-
-def routers(
-    asked: Questions, partition: Partition, all_logits: np.ndarray, task: str
-) -> list[dict[str, Any]]:
-    """Every router that needs nothing trained, on the RTL tickets.
-
-    all_logits  (K, n, outputs): each ticket's answer to every row
-    Asking all K tickets costs K - 1 forward passes more than one answer.
-    """
-    k = len(asked.names)
-    given = _router(asked, "oracle" if partition.by == "class" else "context", partition.uses_label, 0.0)
-    if task == "one_vs_rest":
-        choice = all_logits[:, :, 0].argmax(axis=0)
-        figures = _routed(asked, choice, choice == asked.subset, asked.subset)
-        return [
-            # with one-vs-rest tickets the true class gives the answer away: no accuracy is claimed
-            {**given, "accuracy": None, "balanced_accuracy": None, "agreement_with_oracle": 1.0, "ci": {}},
-            {**_router(asked, "max_response", False, (k - 1) / k), **figures},
-        ]
-    rows = np.arange(len(asked.rows))
-    by_subset = all_logits[asked.subset, rows].argmax(axis=1) == asked.y
-    least = _entropy(all_logits).argmin(axis=0)
-    by_entropy = all_logits[least, rows].argmax(axis=1) == asked.y
-    return [
-        {**given, **_routed(asked, asked.subset, by_subset, asked.y)},
-        {**_router(asked, "min_entropy", False, (k - 1) / k), **_routed(asked, least, by_entropy, asked.y)},
-    ]
-
-
-def _router(asked: Questions, name: str, uses_label: bool, share: float) -> dict[str, Any]:
-    return {"router": name, "uses_label": uses_label, "flops_share": share, "n": len(asked.rows)}
-
-
-def _routed(asked: Questions, choice: np.ndarray, right: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    """Figures of the answers that the chosen tickets give; intervals resample units."""
-    groups = np.stack([np.ones(len(y), bool), *(y == c for c in np.unique(y))]).astype(np.float32)
-
-    def combine(values: np.ndarray) -> np.ndarray:
-        return np.stack([values[:, 0], np.nanmean(values[:, 1:], axis=1)], axis=1)
-
-    low, high = bootstrap_ratios(
-        groups * right, asked.units, denominators=groups, combine=combine, seed=0, names=("routers",), replicates=500
-    )
-    recalls = [right[group > 0].mean() for group in groups[1:]]
-    agreement = float((choice == asked.subset).mean())
-    agreement_ci = wilson(agreement * len(y), len(y))
-    return {
-        "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "agreement_with_oracle": agreement,
-        "ci": {
-            "accuracy": _pair(low[0], high[0]),
-            "balanced_accuracy": _pair(low[1], high[1]),
-            "agreement_with_oracle": _pair(*agreement_ci),
-        },
-    }
-
-
-def _entropy(logits: np.ndarray) -> np.ndarray:
-    """(K, n) entropy of the softmax over the last axis."""
-    log_p = torch.log_softmax(torch.from_numpy(logits), dim=-1)
-    return -(log_p.exp() * log_p).sum(dim=-1).numpy()
 
 
 def summary(figures: Mapping[str, Any]) -> dict[str, Any]:

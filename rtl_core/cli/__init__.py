@@ -6,13 +6,13 @@ import sys
 
 import typer
 
-from rtl_core.cli import audits, grow, masks, report, training
+from rtl_core.cli import attribution, audits, grow, masks, report, routing, training
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-for verbs in (training.app, masks.app, audits.app, grow.app, report.app):
-    app.add_typer(verbs)
+for verbs in (training, masks, routing, attribution, audits, grow, report):
+    app.add_typer(verbs.app)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ shared weights and the other tickets stay as they are, bit for bit, so nothing t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -87,8 +87,16 @@ def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: flo
 
 def cut_at(scores: np.ndarray, rungs: Sequence[Rung], layout: Layout, layer_floor: int) -> np.ndarray:
     """`pruned_at` uint8 (N,) of one ticket's scores (N,): the best so many of each rung are kept, hence nested."""
-    pruned_at = np.full(layout.n, KEPT, np.uint8)
+
+    def kept(rung: Rung) -> np.ndarray:
+        return binarise(scores[None], kept_count(rung.density, layout.n), layout, layer_floor)[0]
+
+    return nested(rungs, layout.n, kept)
+
+
+def nested(rungs: Sequence[Rung], n: int, kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
+    """`pruned_at` uint8 (n,) of masks that `kept` gives for each rung, bool (n,), each within the one before."""
+    pruned_at = np.full(n, KEPT, np.uint8)
     for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
-        kept = binarise(scores[None], kept_count(rung.density, layout.n), layout, layer_floor)[0]
-        pruned_at[~kept] = rung.index
+        pruned_at[~kept(rung)] = rung.index
     return pruned_at

@@ -10,11 +10,11 @@ import numpy as np
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.learning.grow import against_rest, first_part
+from rtl_core.learning.grow import against_rest, first_part, nested
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Part
 from rtl_core.models.network import Network
-from rtl_core.tickets.ticket_set import KEPT, TicketSet
+from rtl_core.tickets.ticket_set import TicketSet
 
 # bool (tickets, N) -> bool (N,); each keeps nested masks nested
 WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -54,7 +54,7 @@ class Merger:
         re-estimated on the rows of all their subsets. BadInput: no such way, too few tickets."""
         _check(chosen, how)
         pruned_at = merged_rungs(self.tickets, chosen, how)
-        parts, name = [self.parts[k] for k in chosen], merged_name([self.tickets.names[k] for k in chosen])
+        parts, name = [self.parts[k] for k in chosen], " + ".join(self.tickets.names[k] for k in chosen)
         start = first_part(self.network, parts, name)
         own = {tensor: start.private[tensor] for tensor in parts[0].private}
         part = replace(start, mask=WAYS[how](self.tickets.masks()[list(chosen)]), private=own)
@@ -68,18 +68,9 @@ class Merger:
         return np.where(np.isin(belongs, chosen), 0, np.where(belongs >= 0, 1, -1))
 
 
-def merged_name(names: Sequence[str]) -> str:
-    return " + ".join(names)
-
-
 def merged_rungs(tickets: TicketSet, chosen: Sequence[int], how: str) -> np.ndarray:
     """`pruned_at` uint8 (N,) of the tickets `chosen` merged at every rung."""
-    pruned_at = np.full(tickets.n, KEPT, np.uint8)
-    for rung in reversed(
-        tickets.rungs
-    ):  # lightest first: a weight is removed at the densest rung that does not keep it
-        pruned_at[~WAYS[how](tickets.masks(rung)[list(chosen)])] = rung.index
-    return pruned_at
+    return nested(tickets.rungs, tickets.n, lambda rung: WAYS[how](tickets.masks(rung)[list(chosen)]))
 
 
 def _check(chosen: Sequence[int], how: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rtl_core.audit.estimates import proportion
 from rtl_core.audit.evaluate import Questions, part_logits, questions
@@ -28,13 +29,14 @@ from rtl_core.data.joined import load_joined
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Learned
-from rtl_core.models.catalogue import build
-from rtl_core.routing.features import Features, fitted, remade
-from rtl_core.routing.gate import LinearGate, fit_gate, gate_from
+from rtl_core.models.catalogue import build, rebuild
+from rtl_core.routing.features import Features, fitted
+from rtl_core.routing.gate import LinearGate, fit_gate
 from rtl_core.routing.routers import MaxResponse, MinEntropy
 from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
+from rtl_core.runs.routing import gate_of
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
 from rtl_core.tickets.ticket_set import TicketSet
@@ -64,16 +66,16 @@ def open_tickets(run: Run) -> Tickets:
     """
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: without weights and data its tickets cannot be changed")
+    torch.set_num_threads(run.config.threads)
     trained = run.info["data"]
     dataset = load_joined(run.config.data, run.config.seed)
     if dataset.fingerprint != trained["fingerprint"]:
         raise BadInput(f"'{trained['spec']}' no longer holds the data that '{run.name}' was trained on; put them back")
     dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
     setting = setting_of(run.config, dataset, ticket_partition(run, dataset), run.tickets)
-    features, stored = features_of(run, dataset), load_gate(run)
-    if stored and _gate_sees(run) == features.name:
-        gate = gate_from(stored, features, dataset.inputs, run.tickets.k)
-    else:
+    gate = gate_of(run, dataset, rebuild(run.info["model"]))
+    if gate is None:
+        features = fitted("grid", dataset.inputs, dataset.rows("train"), dataset.input_shape)
         gate = fitted_gate(features, dataset, setting.partition)
     return Tickets(setting, run.tickets, load_learned(run)["rtl"], gate)
 
@@ -107,22 +109,6 @@ def by_values(split: Partition, values: Mapping[str, Sequence[str]]) -> Partitio
     code = np.array([owner.get(name, -1) for name in split.names])
     assignment = np.where(split.assignment >= 0, code[split.assignment], -1)
     return replace(split, names=tuple(values), assignment=assignment)
-
-
-def features_of(run: Run, dataset: Dataset) -> Features:
-    """What the run's gate sees, standardised as when it was fitted. A gate on pooled features saw a network that the
-    run does not keep: `grid` takes its place."""
-    name, stored = _gate_sees(run), load_gate(run)
-    if name == "pooled":
-        name = "grid"
-    elif stored:
-        own = {key.removeprefix("features/"): t for key, t in stored.items() if key.startswith("features/")}
-        return remade(name, own, dataset.input_shape)
-    return fitted(name, dataset.inputs, dataset.rows("train"), dataset.input_shape)
-
-
-def _gate_sees(run: Run) -> str:
-    return run.info.get("gate", {}).get("features", run.config.gated.features)
 
 
 def fitted_gate(features: Features, dataset: Dataset, partition: Partition) -> LinearGate:
@@ -224,11 +210,11 @@ def save(
         "notes": [
             f"Made from '{run.name}'. It has no controls: those of '{run.name}' had other tickets to be compared with."
         ],
-        "evaluation": pipeline.evaluate(setting, state.tickets, {"rtl": state.rtl}),
+        "evaluation": pipeline.evaluate(setting, state.tickets, {"rtl": state.rtl}, state.gate),
         verb: document,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG_FILE, setting.config.model_dump(mode="json"))
-    theta_0 = load_theta_0(run)
-    save_checkpoint(folder, state.tickets, theta_0, (state.rtl,), lighter, info, state.gate.as_tensors())
+    gate = {**load_gate(run), **state.gate.as_tensors()}  # what the gate sees of an input stays
+    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

@@ -29,7 +29,14 @@ from rtl_core.runs.setting import Setting
 from rtl_core.tickets.ticket_set import TicketSet
 
 VERB = "grown"
-CHANGEABLE = ("gated.", "joint.learning_rate")  # of the settings: how the new ticket is trained, and no more
+# The settings that say how the new ticket is trained; all others are the old run's.
+CHANGEABLE = (
+    "gated.steps",
+    "gated.batch_size",
+    "gated.learning_rate",
+    "gated.binarise_every",
+    "joint.learning_rate",  # of its head and norms
+)
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,8 @@ def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:
     """The old run's settings over the new data, pictures brought to the side that the network takes."""
     values, shape = run.config.model_dump(mode="json"), run.info["data"]["input_shape"]
     for change in changes:
-        if not change.startswith(CHANGEABLE):
-            raise BadInput(f"grow takes the settings gated.* and joint.learning_rate; '{change}' is the old run's")
+        if change.partition("=")[0] not in CHANGEABLE:
+            raise BadInput(f"grow takes the settings {', '.join(CHANGEABLE)}; '{change}' is not among them")
         values = with_setting(values, change)
     square = len(shape) == 3 and shape[1] == shape[2] >= 8
     data = {**values["data"], "spec": spec, **({"image_size": shape[2]} if square else {})}

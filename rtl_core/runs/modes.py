@@ -45,6 +45,7 @@ class Found:
     learned  method -> outcome: rtl, then the controls in the config's order
     records  per ticket and rung what was measured on the way down
     gate     tells the subsets apart by the input alone
+    seen     the dense network whose features the gate sees, where it sees any (`pooled`)
     """
 
     start: Start
@@ -52,6 +53,7 @@ class Found:
     learned: dict[str, Learned]
     records: list[dict[str, Any]]
     gate: LinearGate
+    seen: Tensors
 
 
 def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
@@ -75,34 +77,36 @@ def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
         for record in extraction.records
     ]
     train, val = (setting.dataset.rows(split) for split in ("train", "val"))
-    features = _features(setting, start)
+    features, seen = _features(setting, start)
     gate = fit_gate(features, setting.dataset.inputs, setting.partition.assignment, train, val, k)
-    return Found(start, tickets, learned, records, gate)
+    return Found(start, tickets, learned, records, gate, seen)
 
 
 def by_scores(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
     """A dense backbone, frozen; mask scores and the gate trained together on it; the controls over the same weights."""
     config, k = setting.config, setting.partition.k
     start = gated.backbone(lab())
-    gate = zero_gate(_features(setting, start), setting.dataset.inputs, k)
+    features, seen = _features(setting, start)
+    gate = zero_gate(features, setting.dataset.inputs, k)
     found = gated.learn_gated(lab(), start, gate)
     learned = _methods(
         config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab(), start, found)
     )
-    return Found(start, found.tickets, learned, [], gate)
+    return Found(start, found.tickets, learned, [], gate, seen)
 
 
 MODES = {"paper": paper, "gated": by_scores}
 
 
-def _features(setting: Setting, start: Start) -> Features:
-    """What the gate sees, standardised on the train rows; `pooled` are the features of the weights at the start."""
+def _features(setting: Setting, start: Start) -> tuple[Features, Tensors]:
+    """What the gate sees, standardised on the train rows, and for `pooled` the network that it comes from: the
+    weights at the start."""
     dataset, name = setting.dataset, setting.config.gated.features
-    dense = None
+    dense, seen = None, {}
     if name == "pooled":
-        part = start.part(0, "dense", None)
-        dense = replace(setting.network, module=as_module(setting.network, part, setting.layout))
-    return fitted(name, dataset.inputs, dataset.rows("train"), dataset.input_shape, dense)
+        module = as_module(setting.network, start.part(0, "dense", None), setting.layout)
+        dense, seen = replace(setting.network, module=module), dict(module.state_dict())
+    return fitted(name, dataset.inputs, dataset.rows("train"), dataset.input_shape, dense), seen
 
 
 def _methods(

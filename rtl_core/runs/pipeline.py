@@ -21,7 +21,9 @@ from rtl_core.learning.parts import Learned
 from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
+from rtl_core.runs import routing
 from rtl_core.runs.modes import MODES, lighter_tickets
+from rtl_core.runs.routing import gate_tensors
 from rtl_core.runs.setting import Setting, experiment, prepare
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
@@ -40,7 +42,7 @@ class Outcome:
     learned: tuple[Learned, ...]
     lighter_buffers: dict[tuple[int, int], Tensors]
     info: dict[str, Any]
-    gate: LinearGate
+    gate: Tensors
 
 
 def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
@@ -55,16 +57,19 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     lighter_buffers, lighter_records = lighter_tickets(lab(), found.learned["rtl"], found.tickets, asked)
     report(Event("evaluate", "rtl"))
     info = {
-        "evaluation": evaluate(setting, found.tickets, found.learned),
+        "evaluation": evaluate(setting, found.tickets, found.learned, found.gate),
         "rungs": [*found.records, *lighter_records],
         **describe(setting, found.tickets),
         "gate": {"features": found.gate.features.name, "macs": found.gate.macs, "trained": GATE_TRAINED[config.mode]},
         "environment": {**_environment(config), "seconds": time.monotonic() - began},
     }
-    return Outcome(found.tickets, found.start.shared, tuple(found.learned.values()), lighter_buffers, info, found.gate)
+    learned, gate = tuple(found.learned.values()), gate_tensors(found.gate, found.seen)
+    return Outcome(found.tickets, found.start.shared, learned, lighter_buffers, info, gate)
 
 
-def evaluate(setting: Setting, tickets: TicketSet, learned: dict[str, Learned], split: str = "test") -> dict[str, Any]:
+def evaluate(
+    setting: Setting, tickets: TicketSet, learned: dict[str, Learned], gate: LinearGate | None, split: str = "test"
+) -> dict[str, Any]:
     """The JSON document of `evaluate`: tickets, methods and routers on the rows of a split."""
     config = setting.config
     asked = audit.questions(setting.dataset, setting.partition, config.task, split)
@@ -94,7 +99,7 @@ def evaluate(setting: Setting, tickets: TicketSet, learned: dict[str, Learned], 
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": audit.routers(asked, setting.partition, everyone, config.task),
+        "routers": routing.router_rows(setting, tickets, learned["rtl"], asked, everyone, gate),
     }
 
 

@@ -21,6 +21,8 @@ from rtl_core.runs import pipeline
 from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.reporter import StatusReporter
+from rtl_core.runs.routing import gate_of
+from rtl_core.runs.setting import Setting
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
 
@@ -56,7 +58,7 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
             outcome.learned,
             outcome.lighter_buffers,
             outcome.info,
-            outcome.gate.as_tensors(),
+            outcome.gate,
         )
         journal.clear()
     return {"run": folder.name, "folder": str(folder), "seconds": time.monotonic() - began, "reused": False}
@@ -69,11 +71,16 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
     if spec is None:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
     setting = setting_on(run, spec)
-    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run))}
+    gate = gate_of(run, setting.dataset, setting.network)
+    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run), gate)}
 
 
-def setting_on(run: Run, spec: str) -> pipeline.Setting:
-    """The run's networks over another data set, prepared as the training data were."""
+def setting_on(run: Run, spec: str | None = None) -> Setting:
+    """The run's networks over its own data, or over another data set prepared as the training data were. BadInput for
+    runs that have masks only, and for data that do not fit."""
+    if run.masks_only:
+        raise BadInput(f"run '{run.name}' has masks only: there is no network to ask")
+    spec = spec or run.info["data"]["spec"]
     trained = run.info["data"]
     settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})
     dataset = sources.load(settings, run.config.seed)
@@ -98,7 +105,7 @@ def setting_on(run: Run, spec: str) -> pipeline.Setting:
     network = build(run.config.model, dataset.input_shape, outputs, run.config.seed)
     one_network = build(run.config.model, dataset.input_shape, run.tickets.k, run.config.seed) if outputs == 1 else None
     partition = _same_partition(run, dataset)
-    return pipeline.Setting(run.config, dataset, partition, network, one_network, run.tickets.layout)
+    return Setting(run.config, dataset, partition, network, one_network, run.tickets.layout)
 
 
 def _resized(run: Run) -> dict[str, int]:

@@ -138,6 +138,15 @@ def test_an_unreadable_table_is_one_sentence(known_run, content, said):
     assert said in app.error[0].value
 
 
+def test_one_group_has_nothing_to_be_compared_with(known_run):
+    app = upload(people({"north": 30}))
+    assert "Tick at least one group column" in app.error[0].value
+    app.multiselect[0].set_value(["town"]).run()
+    assert not app.exception and not app.error
+    assert app.title[0].value.startswith("There is one group only")
+    assert "nothing to compare it with" in texts(app)
+
+
 def test_column_roles_are_guessed_by_name():
     columns = ["id", "Age", "Predicted class", "risk_score", "Ground truth", "sex"]
     guessed = {role: own_table._guess(role, columns) for role in own_table._USUAL}

@@ -116,9 +116,21 @@ def test_evaluate_has_the_promised_fields(rtl, runs, run):
     methods = {row["method"]: row for row in found["methods"]}
     assert set(methods) == {"rtl", "random", "imp_single", "imp_single_union"}
     assert methods["rtl"]["steps_extract"] == 4 and methods["random"]["steps_extract"] == 0
-    oracle, response = found["routers"]
-    assert (oracle["router"], oracle["uses_label"], oracle["accuracy"]) == ("oracle", True, None)
-    assert (response["router"], response["uses_label"]) == ("max_response", False)
+    routers = {row["router"]: row for row in found["routers"]}
+    assert {"oracle", "gate", "top2", "max_response"} <= set(routers)
+    assert {name for name, row in routers.items() if row["uses_label"]} == {"oracle"}
+    assert routers["oracle"]["accuracy"] is None and 0 <= routers["gate"]["accuracy"] <= 1
+    assert 0 < routers["gate"]["flops_share"] < routers["max_response"]["flops_share"] < 1
+
+
+def test_a_routers_table_counts_every_row_and_its_budget_is_kept(rtl, runs, run):
+    found = document(rtl("route", run, "--budget", "0.7", "--curve", "3", "--choices", "--runs", runs, "--json"))
+    assert (found["router"], found["uses_label"], found["tickets"]) == ("gate", False, ["cat", "dog", "owl"])
+    assert np.sum(found["counts"]) == found["n"] == len(found["choices"]["ticket"])
+    assert found["budget"]["cost"] <= found["budget"]["bound"] == pytest.approx(0.7 * found["full_cost"])
+    assert [point["cost"] <= point["bound"] for point in found["curve"]] == [True] * 3
+    code, out, err = rtl("route", run, "--router", "context", "--runs", runs)
+    assert code == 2 and not out and "this run has no router 'context'; it has: oracle" in err
 
 
 def test_measuring_the_same_data_again_gives_the_recorded_figures(rtl, folder, runs, run):
@@ -126,6 +138,7 @@ def test_measuring_the_same_data_again_gives_the_recorded_figures(rtl, folder, r
     measured = document(rtl("evaluate", run, "--data", f"folder:{folder}", "--runs", runs, "--json"))
     assert measured["tickets"] == recorded["tickets"]
     assert measured["methods"] == recorded["methods"]
+    assert measured["routers"] == recorded["routers"]
 
 
 def test_similarity_and_runs(rtl, runs, run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,8 @@ def test_specs_with_a_plus_are_loaded_and_joined():
 
 
 def test_what_cannot_be_one():
-    with pytest.raises(BadInput, match="'bundled:digits' has inputs of shape"):
-        load_joined(DataSettings(spec="bundled:fashion + bundled:digits"), 0)
+    wide = replace(FIRST, spec="wide", x=np.zeros((4, 1, 8, 9), np.uint8), fingerprint="wide")
+    with pytest.raises(BadInput, match=r"'wide' has inputs of shape \[1, 8, 9\]"):
+        joined(FIRST, wide)
     with pytest.raises(BadInput, match="only the very same table"):
-        load_joined(DataSettings(spec="bundled:digits + bundled:adult"), 0)
+        joined(FIRST, replace(FIRST, kind="table", fingerprint="table"))

@@ -68,8 +68,12 @@ def test_the_tickets_stay_as_they_are(merger):
 
 @pytest.mark.parametrize(
     ("chosen", "how", "said"),
-    [((0, 1), "mean", "not by 'mean'"), ((0,), "union", "two or more"), ((0, 0), "union", "two or more")]
-    + [((0, 1), "majority", "is their intersection")],
+    [
+        ((0, 1), "mean", "not by 'mean'"),
+        ((0,), "union", "two or more"),
+        ((0, 0), "union", "two or more"),
+        ((0, 1), "majority", "is their intersection"),
+    ],
 )
 def test_refusals(merger, chosen, how, said):
     with pytest.raises(BadInput, match=said):

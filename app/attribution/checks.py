@@ -1,0 +1,163 @@
+"""The checks of every ticket's map: made one ticket after the other, then as a table and two charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from app import colours, panels, words
+from app.attribution import findings, tiles
+from app.attribution.view import View
+from app.charts import calm
+
+if TYPE_CHECKING:
+    from rtl_core.runs.attribution import Checked
+
+UNASKED = 20.0  # seconds up to which checks are made without being asked for
+
+
+def make(view: View) -> dict[str, Checked]:
+    """Ticket -> its checks, under a bar that any click interrupts. Long ones wait for a button; until then none."""
+    key = ("checks", view.key)
+    seconds = view.seconds_to_check
+    if seconds > UNASKED and st.session_state.get("checks_asked") != key:
+        st.button(
+            f"Check whether the maps deserve trust: about {words.duration(seconds)}",
+            key="check-maps",
+            on_click=lambda: st.session_state.update(checks_asked=key),
+        )
+        return {}
+    place, made = st.empty(), {}
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, "Checking the maps")
+        if seconds > UNASKED:
+            st.button("Stop", key="stop-checks", on_click=lambda: st.session_state.pop("checks_asked", None))
+    for i, ticket in enumerate(view.tickets):
+        bar.progress(i / len(view.tickets), f"Checking the map of {ticket}")
+        made[ticket] = view.checked(ticket)
+    place.empty()
+    return made
+
+
+def draw(view: View, checks: Mapping[str, Checked]) -> None:
+    if not checks:
+        st.info("The maps are not checked yet: press the button above.")
+        return
+    frame = table(checks)
+    st.subheader(findings.checks_title({name: one.verdict for name, one in checks.items()}), anchor=False)
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.2f") for name in frame.columns if name not in _TEXT
+        },
+    )
+    panels.reading(thresholds(), frame, "checks")
+    st.space("small")
+    panels.chart(
+        "How the maps change as weights are shuffled and as the input is taken away",
+        figure(view, checks),
+        curves_frame(view, checks),
+        "Left: a map that stays alike while layers lose what they learned explains the input, not the ticket. Middle "
+        "and right: the answer's probability as the input goes, or comes, in the map's order; dotted in random orders.",
+        "map-curves",
+    )
+
+
+_TEXT = ("ticket", "verdict", "reason")
+
+
+def table(checks: Mapping[str, Checked]) -> pd.DataFrame:
+    """One row a ticket: verdict, reason and all scores; empty where a score is not defined."""
+    return pd.DataFrame(
+        [
+            {
+                "ticket": name,
+                "verdict": tiles.VERDICTS[one.verdict],
+                "reason": one.reason,
+                "shuffled weights": one.scores.weight_randomisation[0],
+                "other masks": one.scores.mask_swap[0],
+                "random mask": one.scores.random_mask[0],
+                "sum misses by": one.scores.relative_delta[0],
+                "infidelity": one.scores.infidelity[0],
+                "sensitivity": one.scores.sensitivity[0],
+            }
+            for name, one in checks.items()
+        ]
+    )
+
+
+def thresholds() -> str:
+    """The limits that the verdicts are made by."""
+    from rtl_core.audit.attribution import verdict as v
+
+    return (
+        f"Do not trust: the map is constant, the ticket is dead, shuffled weights above {v.SHUFFLED_BAD:g}, or its sum "
+        f"misses by more than {v.DELTA_BAD:.0%}. Doubtful: shuffled weights above {v.SHUFFLED_DOUBTFUL:g}, sum missed "
+        f"by more than {v.DELTA_DOUBTFUL:.0%}, other masks and random mask both above {v.MASK_DOUBTFUL:g}, infidelity "
+        f"above {v.INFIDELITY_DOUBTFUL:g} or sensitivity above {v.SENSITIVITY_DOUBTFUL:g}. Weights and masks: rank "
+        "correlation with the map that they give."
+    )
+
+
+def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
+    """Three panels with one line a ticket: shuffled weights, deletion, insertion."""
+    from rtl_core.audit.attribution.verdict import SHUFFLED_BAD
+
+    tone = colours.tone()
+    fills = tiles.palette(view, tone)
+    drawn = make_subplots(1, 3, subplot_titles=("weights shuffled", "input taken away", "input put in"))
+    for name, one in checks.items():
+        curve, walked = one.scores.curve[0], view.curves(name)
+        share = np.linspace(0, 100, walked.deletion.shape[1])
+        line = {"color": fills[name], "width": 1.8}
+        lines = [
+            (1, np.arange(1, len(curve) + 1), curve, "solid"),
+            (2, share, walked.deletion[0], "solid"),
+            (2, share, walked.random_deletion[0], "dot"),
+            (3, share, walked.insertion[0], "solid"),
+            (3, share, walked.random_insertion[0], "dot"),
+        ]
+        for panel, x, y, dash in lines:
+            drawn.add_scatter(
+                x=x,
+                y=y,
+                name=name,
+                mode="lines",
+                line={**line, "dash": dash},
+                legendgroup=name,
+                showlegend=panel == 1,
+                hovertemplate=f"{name}{', random order' if dash == 'dot' else ''}: %{{y:.2f}}<extra></extra>",
+                row=1,
+                col=panel,
+            )
+    drawn.add_hline(SHUFFLED_BAD, line={"color": tone.muted, "dash": "dash", "width": 1}, row=1, col=1)
+    drawn.update_xaxes(title="groups of layers, from the head down", dtick=1, row=1, col=1)
+    drawn.update_yaxes(title="rank correlation", range=[-1.05, 1.05], row=1, col=1)
+    for panel, what in ((2, "taken away"), (3, "put in")):
+        drawn.update_xaxes(title=f"share {what}, %", row=1, col=panel)
+        drawn.update_yaxes(title="probability", range=[-0.03, 1.03], row=1, col=panel)
+    drawn.update_layout(legend={"orientation": "h", "y": -0.3, "x": 0})
+    return calm(drawn, height=340)
+
+
+def curves_frame(view: View, checks: Mapping[str, Checked]) -> pd.DataFrame:
+    """The areas under the curves of deletion and insertion, one row a ticket."""
+    from rtl_core.audit.attribution.faithful import area
+
+    names = ("deletion", "random_deletion", "insertion", "random_insertion")
+    rows = [
+        {
+            "ticket": name,
+            "shuffled": ", ".join(f"{value:.2f}" for value in one.scores.curve[0]),
+            **{f"area_{kind}": float(area(getattr(view.curves(name), kind))[0]) for kind in names},
+        }
+        for name, one in checks.items()
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,96 @@
+"""What the maps say, in sentences: the headline of the Attribution page and the titles of its charts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app import words
+
+if TYPE_CHECKING:
+    from rtl_core.audit.attribution.beside import SideBySide
+
+_LITTLE, _MUCH = 0.3, 0.7  # rank correlation
+YES = 0.5  # probability from which a one-vs-rest ticket claims an input
+
+
+def headline(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, asked: str | None) -> str:
+    """What the k tickets answer, and how alike the reasons are that their maps give."""
+    answers = _answers(found, said, k, one_vs_rest, asked)
+    alike, random = agreement(found, k)
+    if k == 1:
+        return answers if np.isnan(random) else f"{answers}; under a random mask its map is {_alike(random)}"
+    if np.isnan(alike):
+        return f"{answers}; their maps are the same everywhere and tell nothing"
+    return f"{answers}; their maps are {_alike(alike)}"
+
+
+def _answers(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, asked: str | None) -> str:
+    if asked is not None:
+        low, high = (words.percent(float(end), 0) for end in (found.confidence[:k].min(), found.confidence[:k].max()))
+        return f"The tickets give “{asked}” {low} to {high}"
+    if one_vs_rest:
+        sure = [i for i in np.argsort(-found.confidence[:k]) if found.confidence[i] > YES]
+        if not sure:
+            return f"None of {k} tickets claims this input"
+        claim = "claims" if len(sure) == 1 else "claim"
+        return f"{words.listed([said[i] for i in sure[:3]])} {claim} this input, {len(sure)} of {k} tickets"
+    (label, count), *_ = Counter(said[:k]).most_common(1)
+    every = {True: f"All {k} tickets say", False: f"{count} of {k} tickets say"}[count == k]
+    return f"{every} “{label}”" if k > 1 else f"The ticket says “{label}”"
+
+
+def agreement(found: SideBySide, k: int) -> tuple[float, float]:
+    """Mean rank correlation of the maps of two tickets, and that of the tickets' maps with the random mask's."""
+    i, j = np.triu_indices(k, 1)
+    return _mean(found.correlation[i, j]), _mean(found.correlation[:k, -1])
+
+
+def matrix_title(found: SideBySide, k: int) -> str:
+    """How alike the tickets' maps are, beside how alike they are to a random mask's."""
+    alike, random = agreement(found, k)
+    if np.isnan(random):
+        return "The maps are the same everywhere: nothing can be compared"
+    if k == 1 or np.isnan(alike):
+        return f"With the map of a random mask of equal density: {words.signed(random)} rank correlation"
+    return (
+        f"Two tickets' maps correlate by {words.signed(alike)} on average, a ticket's and a random mask's by "
+        f"{words.signed(random)}"
+    )
+
+
+def checks_title(verdicts: Mapping[str, str]) -> str:
+    """How many maps stand up to the checks."""
+    counts = Counter(verdicts.values())
+    if counts["ok"] == len(verdicts):
+        return "No check speaks against these maps" if len(verdicts) > 1 else "No check speaks against this map"
+    parts = [f"{counts[verdict]} {verdict}" for verdict in ("do not trust", "doubtful") if counts[verdict]]
+    said = words.listed(parts).replace("do not trust", "not to be trusted")
+    return f"Of {len(verdicts)} maps {said}"
+
+
+def faithful_title(frame: Any, n: int) -> str:
+    """Tickets whose maps find what matters: the answer falls faster than in random orders, beyond the interval."""
+    lost = frame[frame.measure == "deletion"]
+    beyond = lost[lost.high < 0]
+    if len(beyond) == len(lost):
+        return f"Taking away what the maps mark hurts every ticket more than random orders do (n = {n:,})"
+    if beyond.empty:
+        return f"Taking away what the maps mark hurts no ticket more than random orders do (n = {n:,})"
+    return f"The maps find what matters to {words.listed(list(beyond.ticket))}, not to the others (n = {n:,})"
+
+
+def regions_title(ticket: str, region: str, share: float, even: float) -> str:
+    return f"{ticket} looks most at {region}: {words.percent(share, 0)} of its maps, where {words.percent(even, 0)} is even"
+
+
+def _alike(correlation: float) -> str:
+    how = "much alike" if correlation > _MUCH else "alike in part" if correlation > _LITTLE else "hardly alike"
+    return f"{how} ({words.signed(correlation)} rank correlation)"
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

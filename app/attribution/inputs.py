@@ -1,0 +1,196 @@
+"""Choosing the input: a test picture by its thumbnail or number, an uploaded one, or a row whose values may change."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from app import words
+from app.attribution import paint
+from app.attribution.view import Chosen
+from rtl_core.data.pictures import cover_square
+from rtl_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rtl_core.data.dataset import Dataset
+    from rtl_core.runs.attribution import Explained
+
+TEST, UPLOADED = "From the test data", "Your own picture"
+MAX_PIXELS = 50_000_000  # of an upload
+MAX_BYTES = 20 * 2**20
+_THUMBNAILS = 14
+
+
+def choose(explained: Explained, ticket: str | None) -> Chosen:
+    """The input to explain. `ticket`: the one whose chip is pressed; its subset is offered first.
+
+    Stops where an upload is wanted and none is there yet, saying what would be here.
+    """
+    dataset = explained.subject.dataset
+    source = TEST
+    if dataset.kind == "image":
+        source = st.segmented_control(
+            "Which input",
+            (TEST, UPLOADED),
+            default=TEST,
+            required=True,
+            key="input",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+    if source == UPLOADED:
+        return _uploaded(dataset)
+    test = dataset.rows("test")
+    own = explained.rows(ticket) if ticket else test
+    first = int(np.searchsorted(test, own[0] if len(own) else test[0]))
+    with st.container(horizontal=True, vertical_alignment="bottom", key="attribution-input"):
+        sample = st.number_input(
+            "Test picture" if dataset.kind == "image" else "Test row",
+            0,
+            len(test) - 1,
+            first,
+            key="sample",
+            bind="query-params",
+            width=150,
+            help=f"Its place among the {words.count(len(test))} test rows, as the command line counts them.",
+        )
+        row = int(test[sample])
+        assigned = int(explained.partition.assignment[row])
+        subset = explained.run.tickets.names[assigned] if assigned >= 0 else None
+        offered = ticket or subset
+        if dataset.kind == "image":
+            _thumbnails(dataset, explained.rows(offered) if offered else test, test, offered)
+    x, noun = dataset.x[row : row + 1], "picture" if dataset.kind == "image" else "row"
+    truth = dataset.classes[dataset.y[row]]
+    chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset)
+    return chosen if dataset.kind == "image" else _changed(dataset, chosen)
+
+
+def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: str | None) -> None:
+    """Some pictures to press; each is a button with the picture behind it."""
+    pages = -(-len(rows) // _THUMBNAILS)
+    page = st.session_state.get("thumbnails", 0) % max(pages, 1)
+    shown = rows[page * _THUMBNAILS : (page + 1) * _THUMBNAILS]
+    places = np.searchsorted(test, shown)
+    rules = "".join(
+        f".st-key-thumb-{place} button {{ background: url({paint.address(paint.plain(dataset.x[row]))}) center/cover; "
+        "image-rendering: pixelated; }"
+        for place, row in zip(places, shown, strict=True)
+    )
+    st.html(
+        f"<style>[class*='st-key-thumb-'] button {{ width: 46px; height: 46px; min-height: 46px; padding: 0; }} "
+        f"[class*='st-key-thumb-'] button p {{ opacity: 0; font-size: .6rem; }} {rules}</style>"
+    )
+    with st.container(horizontal=True, gap="xxsmall", key="thumbs", vertical_alignment="bottom"):
+        for place, row in zip(places, shown, strict=True):
+            st.button(
+                str(place),
+                key=f"thumb-{place}",
+                help=f"test picture {place}: {dataset.classes[dataset.y[row]]}",
+                on_click=_take(int(place)),
+                width=46,
+            )
+        if pages > 1:
+            st.button(
+                "More",
+                key="more-pictures",
+                on_click=lambda: st.session_state.update(thumbnails=page + 1),
+                help=f"Other test pictures{f' of {subset}' if subset else ''}",
+            )
+
+
+def _take(place: int) -> Callable[[], None]:
+    return lambda: st.session_state.update(sample=place)
+
+
+def _uploaded(dataset: Dataset) -> Chosen:
+    file = st.file_uploader(
+        "A picture of any size and colour",
+        type=["png", "jpg", "jpeg"],
+        key="attribution-upload",
+        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
+        "pictures were. It stays on this machine and is not kept.",
+    )
+    if file is None:
+        st.info("Choose a picture to see what every ticket makes of it.")
+        st.stop()
+    content = file.getvalue()
+    try:
+        x = as_input(content, dataset.input_shape)
+    except BadInput as error:
+        st.error(str(error))
+        st.stop()
+    return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
+
+
+def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """uint8 (1, c, h, w) from the bytes of a PNG or JPEG; BadInput where it is none or too large."""
+    if len(content) > MAX_BYTES:
+        raise BadInput(f"the picture is larger than {MAX_BYTES // 2**20} MB; save it smaller")
+    channels, height, _ = shape
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller")
+                upright = ImageOps.exif_transpose(opened).convert("RGBA")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput("this is no picture that can be read; a PNG or JPEG is wanted") from None
+    paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows white, as in most viewers
+    flat = Image.alpha_composite(paper, upright).convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(cover_square(flat, height), np.uint8)
+    return pixels[None, None] if channels == 1 else pixels.transpose(2, 0, 1)[None]
+
+
+def _changed(dataset: Dataset, chosen: Chosen) -> Chosen:
+    """The row with the values that were changed in the form; it is then no row of the data any more."""
+    with st.expander("The values of this row: change them and see what every ticket says then"):
+        st.caption(
+            "Numbers without their own unit here are in standard deviations from the train rows' mean: the data set "
+            "holds them so."
+        )
+        x = chosen.x.copy()
+        places = st.columns(4)
+        for i, column in enumerate(dict.fromkeys(dataset.sources)):
+            own = [k for k, source in enumerate(dataset.sources) if source == column]
+            with places[i % len(places)]:
+                x[0, own] = _value(dataset, column, own, x[0], chosen.key)
+    if np.array_equal(x, chosen.x):
+        return chosen
+    return Chosen((*chosen.key, x.tobytes()), x, f"{chosen.called}, changed")
+
+
+def _value(dataset: Dataset, column: str, own: list[int], row: np.ndarray, key: tuple) -> np.ndarray:
+    """The features of one column as its widget says."""
+    names = [dataset.features[k].removeprefix(f"{column}=") for k in own]
+    if dataset.features[own[0]] != column:
+        now = int(row[own].argmax())
+        chosen = st.selectbox(column, names, now, key=f"value-{key}-{column}")
+        # A row may have a category that train rows never had: all zeros. It stays so until another is chosen.
+        return row[own] if names.index(chosen) == now else np.eye(len(own), dtype=np.float32)[names.index(chosen)]
+    slope, start = unit_of(dataset, column, own[0])
+    now = round(float(slope * row[own[0]] + start), 3)
+    value = st.number_input(column, value=now, format="%g", key=f"value-{key}-{column}")
+    if value == now:
+        return row[own]
+    return np.r_[np.float32((value - start) / slope), np.zeros(len(own) - 1, np.float32)]
+
+
+def unit_of(dataset: Dataset, column: str, feature: int) -> tuple[float, float]:
+    """(a, b) with the column's own value = a x feature + b; (1, 0) where the data set has not kept the column."""
+    kept = dataset.attributes.get(column)
+    if kept is None or not pd.api.types.is_numeric_dtype(kept.dtype) or kept.isna().any():
+        return 1.0, 0.0
+    slope, start = np.polyfit(dataset.x[:, feature].astype(float), kept.to_numpy(float), 1)
+    return float(slope), float(start)

@@ -1,0 +1,112 @@
+"""The small multiples: the input, then one tile a network with its map, its answer and the verdict on the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from app import colours, words
+from app.attribution import paint
+from app.attribution.view import View
+from app.colours import Tone
+
+if TYPE_CHECKING:
+    from rtl_core.runs.attribution import Checked
+
+VERDICTS = {"ok": "✓ trust within limits", "doubtful": "? doubtful", "do not trust": "✕ do not trust"}
+_CLASSES = {"ok": "ok", "doubtful": "doubtful", "do not trust": "bad"}
+_CONTROLS = {
+    "dense": "dense control",
+    "random mask": "random mask",
+}
+
+
+def called(name: str) -> str:
+    """How tiles and charts call a network."""
+    return _CONTROLS.get(name, name)
+
+
+def palette(view: View, tone: Tone) -> dict[str, str]:
+    """Network -> colour: the tickets' own, and grey for what they are compared with."""
+    names = view.run.tickets.names
+    return dict(zip(names, colours.of_tickets(len(names)), strict=True)) | dict.fromkeys(_CONTROLS, tone.muted)
+
+
+def draw(view: View, checks: Mapping[str, Checked]) -> None:
+    """The tiles under one colour scale; tickets without an entry in `checks` are not checked yet."""
+    found, tone, fills = view.beside, colours.tone(), palette(view, colours.tone())
+    said = view.classes_said()
+    pictures = _maps(view, tone) if view.pictures else dict.fromkeys(found.names, "")
+    tiles = [_input_tile(view)] if view.pictures else []
+    for i, name in enumerate(found.names):
+        answer = f"{said[i]} {words.percent(float(found.confidence[i]))}"
+        control = name in _CONTROLS
+        notes = [f"output {found.maps.output[i]:+.2f}, {view.against}"]
+        if control:
+            notes.append(f"beside {view.compared}")
+        elif name == view.chosen.subset:
+            notes.append("the input is of its subset")
+        verdict = "" if control else _verdict(checks.get(name))
+        tiles.append(_tile(fills[name], called(name), pictures[name], answer, notes, verdict))
+    st.html(f'<div class="lab-maps">{"".join(tiles)}</div>')
+    if view.pictures:
+        _scale(view, tone)
+
+
+def _maps(view: View, tone: Tone) -> dict[str, str]:
+    """Network -> the <img> of its map."""
+    found = view.beside
+    planes = paint.planes(found.maps.attributions, view.signed)
+    limits = paint.limits(planes, view.shared)
+    drawn = {}
+    for name, plane, limit in zip(found.names, planes, limits, strict=True):
+        if view.opacity is None:
+            pixels = paint.alone(plane, limit, view.signed, tone)
+        else:
+            pixels = paint.over(view.chosen.x[0], plane, limit, view.signed, view.opacity, tone)
+        drawn[name] = _img(pixels, f"Map of {called(name)} for {view.chosen.called}")
+    return drawn
+
+
+def _img(pixels: np.ndarray, alt: str) -> str:
+    return f'<img src="{paint.address(pixels)}" alt="{escape(alt)}">'
+
+
+def _input_tile(view: View) -> str:
+    truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
+    picture = _img(paint.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
+    return _tile("transparent", "the input", picture, truth, [view.chosen.called], "")
+
+
+def _tile(colour: str, title: str, picture: str, answer: str, notes: list[str], verdict: str) -> str:
+    small = "<br>".join(escape(note) for note in notes)
+    return (
+        f'<div class="lab-map" style="--ticket: {colour}"><div class="title">{escape(title)}</div>{picture}'
+        f'<div class="answer">{escape(answer)}</div><div class="small">{small}</div>{verdict}</div>'
+    )
+
+
+def _verdict(checked: Checked | None) -> str:
+    if checked is None:
+        return '<div class="lab-verdict">… not checked yet</div>'
+    badge = f'<div class="lab-verdict {_CLASSES[checked.verdict]}">{VERDICTS[checked.verdict]}</div>'
+    return badge if checked.verdict == "ok" else f'{badge}<div class="small">{escape(checked.reason)}</div>'
+
+
+def _scale(view: View, tone: Tone) -> None:
+    """The colour scale with its ends in numbers, or that every map has its own."""
+    planes = paint.planes(view.beside.maps.attributions, view.signed)
+    limit = paint.limits(planes, True)[0]
+    ends = (f"−{limit:.2g}", f"+{limit:.2g}") if view.signed else ("0", f"{limit:.2g}")
+    if not view.shared:
+        ends = ("−", "+") if view.signed else ("0", "most")
+    reading = "against the answer · for the answer" if view.signed else "nothing · much, for or against"
+    same = "the same scale on every map" if view.shared else "every map on a scale of its own: compare shapes only"
+    st.html(
+        f'<div class="lab-key"><span>{ends[0]} <i class="ramp" style="background: {paint.gradient(view.signed, tone)}">'
+        f"</i> {ends[1]}</span><span>{reading}</span><span>{same}</span></div>"
+    )

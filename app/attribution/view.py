@@ -1,0 +1,177 @@
+"""What is looked at on the Attribution page, and what is computed of it: each once, and kept for the other sessions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import cache
+
+if TYPE_CHECKING:
+    import torch
+
+    from rtl_core.audit.attribution.beside import SideBySide
+    from rtl_core.audit.attribution.explain import Question
+    from rtl_core.audit.attribution.faithful import Curves
+    from rtl_core.data.dataset import Dataset
+    from rtl_core.runs.attribution import Asked, Checked, Explained
+    from rtl_core.runs.checkpoint import Run
+
+MAPS_A_CHECK = 14  # computed for one map's checks: other masks, shuffled weights, shaken inputs
+SEVERAL = 12  # tickets shown at once at most
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One input, which need not be a row of the data.
+
+    key     names it in caches
+    x       uint8 (1, c, h, w) or float32 (1, features), as the data set holds its rows
+    called  what sentences call it: "test picture 12"
+    truth   its class, where that is known
+    subset  the ticket that it belongs to, where that is known
+    """
+
+    key: Key
+    x: np.ndarray
+    called: str
+    truth: str | None = None
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """An input, what is asked about it, and how the maps are drawn.
+
+    tickets   those that are shown
+    compared  the one whose dense control and random mask stand beside them
+    signed    whether the maps keep their sign
+    opacity   of the map over the picture; None: the map stands alone
+    shared    whether all maps have one colour scale
+    """
+
+    explained: Explained
+    chosen: Chosen
+    asked: Asked
+    tickets: tuple[str, ...]
+    compared: str
+    signed: bool
+    opacity: float | None
+    shared: bool
+
+    @property
+    def run(self) -> Run:
+        return self.explained.run
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.explained.subject.dataset
+
+    @property
+    def pictures(self) -> bool:
+        return self.dataset.kind == "image"
+
+    @property
+    def key(self) -> Key:
+        folder = self.run.folder
+        return str(folder), cache.changed(folder), self.chosen.key, self.asked, self.tickets, self.compared
+
+    @property
+    def x(self) -> torch.Tensor:
+        """(1, *shape), as the networks take it."""
+        return replace(self.dataset, x=self.chosen.x).inputs(np.array([0]))
+
+    @property
+    def question(self) -> Question:
+        return self.explained.question(self.asked, self.x)
+
+    @property
+    def beside(self) -> SideBySide:
+        return _beside(self.key, self)[0]
+
+    @property
+    def seconds_to_check(self) -> float:
+        """An estimate, from how long the maps themselves took."""
+        found, seconds = _beside(self.key, self)
+        return seconds / len(found.names) * len(self.tickets) * MAPS_A_CHECK
+
+    def checked(self, ticket: str) -> Checked:
+        return _checked(self.key, ticket, self)
+
+    def curves(self, ticket: str) -> Curves:
+        """What deleting and inserting the input in the order of the ticket's map does."""
+        return _curves(self.key, ticket, self)
+
+    def classes_said(self) -> list[str]:
+        """What each map explains: a class, or the ticket's own subset where its one output says yes."""
+        found = self.beside
+        if self.explained.subject.network.outputs == 1:
+            return [self.subset_of(name) for name in found.names]
+        return [self.dataset.classes[target] for target in found.maps.target]
+
+    def subset_of(self, name: str) -> str:
+        """The subset of a map's ticket; dense control and random mask stand for the one they are compared with."""
+        tickets = self.run.tickets
+        return tickets.subsets[tickets.names.index(name if name in tickets.names else self.compared)]
+
+    @property
+    def against(self) -> str:
+        """What the maps compare the input with, as is printed on every one."""
+        against = self.question.method.against
+        return {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}[against]
+
+
+def explained(run: Run) -> Explained:
+    """The run with its data and weights. Raises BadInput."""
+    return _explained(str(run.folder), cache.changed(run.folder), run)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")
+def _explained(folder: str, changed: int, _run: Run) -> Explained:
+    from rtl_core.runs.attribution import Explained
+
+    return Explained.of(_run)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Computing the maps")
+def _beside(key: Key, _view: View) -> tuple[SideBySide, float]:
+    from rtl_core.audit.attribution.beside import side_by_side
+    from rtl_core.audit.attribution.document import output_of
+
+    subject, x, question = _view.explained.subject, _view.x, _view.question
+    target = output_of(subject, _view.asked.target)
+    began = time.monotonic()
+    found = side_by_side(subject, _view.tickets, _view.compared, x, question, target)
+    return found, time.monotonic() - began
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _checked(key: Key, ticket: str, _view: View) -> Checked:
+    from rtl_core.runs.attribution import check
+
+    return check(_view.explained.subject, ticket, _view.x, maps_of(_view, ticket), _view.question)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _curves(key: Key, ticket: str, _view: View) -> Curves:
+    from rtl_core.audit.attribution.faithful import curves
+    from rtl_core.audit.attribution.regions import smallest_parts
+    from rtl_core.rng import numpy_generator
+
+    draws = numpy_generator(_view.asked.seed, "deletion", 0)
+    module, parts = _view.explained.subject.module(ticket), smallest_parts(_view.dataset)
+    return curves(module, _view.x, maps_of(_view, ticket), _view.question, parts, draws)
+
+
+def maps_of(view: View, name: str) -> Any:
+    """The `Maps` of one of the networks side by side."""
+    found = view.beside
+    i = found.names.index(name)
+    fields = ("attributions", "target", "output", "baseline_output", "steps")
+    return type(found.maps)(**{field: getattr(found.maps, field)[i : i + 1] for field in fields})

@@ -1,0 +1,68 @@
+"""Attribution: what every ticket looks at in one input, whether its map deserves trust, and the same over many."""
+
+from __future__ import annotations
+
+from app import shell
+
+shell.ensure_entry()
+
+import streamlit as st  # noqa: E402
+
+from app import panels, session  # noqa: E402
+from app.attribution import alike, checks, columns, controls, findings, inputs, many, tiles, view  # noqa: E402
+from rtl_core.errors import BadInput  # noqa: E402
+
+run = panels.require_run()
+if run.masks_only:
+    many.of_masks()
+try:
+    explained = view.explained(run)
+except BadInput as error:
+    panels.refuse(f"{error}.")
+headline = st.empty()
+pressed = session.chosen_ticket(run.tickets.names)
+ticket = None if pressed is None else run.tickets.names[pressed]
+chosen = inputs.choose(explained, ticket)
+looked = controls.choose(explained, chosen, ticket)
+try:
+    found = looked.beside
+except BadInput as error:
+    panels.refuse(f"{error}.")
+one_vs_rest = explained.subject.network.outputs == 1
+headline.title(
+    findings.headline(found, looked.classes_said(), len(looked.tickets), one_vs_rest, looked.asked.target),
+    anchor=False,
+)
+
+maps = st.container()
+made = checks.make(looked)
+with maps:
+    tiles.draw(looked, made)
+    if not looked.pictures:
+        columns.draw(looked)
+
+st.space("small")
+details = {
+    "Is a map to be trusted?": lambda: checks.draw(looked, made),
+    "How alike the maps are": lambda: alike.draw(looked),
+    "Over many inputs": lambda: many.draw(looked),
+}
+if not looked.pictures:
+    details |= {
+        "One ticket, column by column": lambda: columns.waterfall(looked),
+        "What a column does": lambda: columns.dependence(looked),
+    }
+detail = st.segmented_control(
+    "Details",
+    list(details),
+    default=next(iter(details)),
+    required=True,
+    key="detail",
+    bind="query-params",
+    wrap=True,
+    label_visibility="collapsed",
+)
+try:
+    details[detail]()
+except BadInput as reason:
+    st.info(str(reason))

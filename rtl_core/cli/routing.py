@@ -1,0 +1,55 @@
+"""The verb about routing: which input goes to which ticket, and what a budget buys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rtl_core.cli.options import AsJson, Data, RunName, Runs, runs_root
+from rtl_core.cli.output import say, table, with_interval
+
+app = typer.Typer()
+
+
+@app.command()
+def route(
+    run: RunName,
+    router: Annotated[str, typer.Option(help="gate, context, top2, centroid, ...; see docs/routing.md")] = "gate",
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Mean cost an input may have, as a share of what the tickets cost at their own density"),
+    ] = None,
+    curve: Annotated[int, typer.Option(help="So many points of accuracy against cost")] = 0,
+    choices: Annotated[bool, typer.Option(help="Also list what was chosen for every row")] = False,
+    data: Data = None,
+    runs: Runs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Class x ticket table of a router, what it is worth, and what it costs."""
+    from rtl_core.runs import routing, store, training
+
+    opened = training.open_run(store.find_run(run, runs_root(runs)))
+    over = routing.Routing.of(opened, training.setting_on(opened, data))
+    document = routing.route(over, router, budget, curve)
+    if choices:
+        document["choices"] = routing.chosen_rows(over.routed(router))
+    say(document, as_json, _route_text)
+
+
+def _route_text(document: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    told = "is told the label or the subset" if document["uses_label"] else "sees the input alone"
+    head = (
+        f"{document['router']} ({told}), n = {document['n']:,}: accuracy {with_interval(document, 'accuracy')}, "
+        f"own ticket {with_interval(document, 'agreement_with_oracle')}"
+    )
+    rows = [
+        {"class": name, **{ticket: str(n) for ticket, n in zip(document["tickets"], counts, strict=True)}}
+        for name, counts in zip(document["classes"], document["counts"], strict=True)
+    ]
+    points = document.get("curve") or ([document["budget"]] if "budget" in document else [])
+    bought = [{**point, "accuracy": with_interval(point, "accuracy")} for point in points]
+    lines = [head, "", table(rows, ("class", *document["tickets"]))]
+    return Group(*lines, *(["", table(bought, ("bound", "cost", "accuracy"))] if bought else []))

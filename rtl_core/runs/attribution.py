@@ -1,0 +1,258 @@
+"""Attribution of a run: maps of its tickets with their checks, audits over many inputs, and what is kept of both.
+
+An audit is kept as `audits/NAME.json` of the run, with its arrays in `NAME.npz` beside it. Samples and runs that stand
+elsewhere are not written into: their audits are kept in `audits/RUN/` of the user's folder of runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rtl_core.audit.attribution import aggregate
+from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
+from rtl_core.audit.attribution.document import attribute, output_of
+from rtl_core.audit.attribution.explain import Maps, Question, outputs_of
+from rtl_core.audit.attribution.methods import method_named, settings_of
+from rtl_core.audit.attribution.sanity import Sanity, sanity
+from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.verdict import verdicts
+from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
+from rtl_core.events import Report, silent
+from rtl_core.runs import training
+from rtl_core.runs.atomic import plain, read_json, replacing, write_json
+from rtl_core.runs.checkpoint import Run, load_learned
+from rtl_core.runs.report import AUDITS, MAX_AUDIT_BYTES
+from rtl_core.runs.store import slug
+
+MAX_ARRAY_BYTES = 256 * 2**20  # of the arrays beside an audit
+_PROBED = 16  # test rows that are asked whether a ticket says the same to everything
+_VERSIONS = ("torch", "captum", "numpy")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How maps are made; see `document.attribute` for what each may be. `parameters` are (name, value) pairs."""
+
+    method: str = "integrated_gradients"
+    baseline: str | None = None
+    target: str | None = None
+    seed: int = 0
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A run with its data and weights at hand."""
+
+    run: Run
+    subject: Subject
+    partition: Partition
+
+    @classmethod
+    def of(cls, run: Run) -> Explained:
+        """BadInput for runs that have masks only, and where the data are gone or others by now."""
+        if run.masks_only:
+            raise BadInput(f"run '{run.name}' has masks only; explaining a ticket needs its weights")
+        spec = run.info["data"]["spec"]
+        setting = training.setting_on(run, spec)
+        if setting.dataset.fingerprint != run.info["data"]["fingerprint"]:
+            raise BadInput(f"'{spec}' no longer holds the data that '{run.name}' was trained on; put them back")
+        subject = Subject.of(setting.dataset, setting.network, run.tickets, load_learned(run))
+        return cls(run, subject, setting.partition)
+
+    def rows(self, subset: str | None = None, class_: str | None = None) -> np.ndarray:
+        """Indices of the test rows: all, those of a subset, those of a class, or those of both."""
+        dataset = self.subject.dataset
+        wanted = dataset.split == "test"
+        if subset is not None:
+            wanted &= self.partition.assignment == self.subject.index(subset)
+        if class_ is not None:
+            wanted &= dataset.y == dataset.classes.index(class_)
+        return np.flatnonzero(wanted)
+
+    def question(self, asked: Asked, x: torch.Tensor) -> Question:
+        """What is asked of inputs x (n, *shape). BadInput names the method, setting or baseline that is wrong."""
+        dataset, method = self.subject.dataset, method_named(asked.method)
+        chosen = baseline_of(asked.baseline or default_baseline(dataset), dataset, x, asked.seed)
+        settings = settings_of(method, dict(asked.parameters))
+        return Question(method, settings, chosen, self.subject.groups, asked.seed)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The checks of one map; `scores` are of one."""
+
+    scores: Sanity
+    verdict: str
+    reason: str
+
+
+def check(subject: Subject, ticket: str, x: torch.Tensor, maps: Maps, question: Question) -> Checked:
+    """The checks of the ticket's map of one input x (1, *shape), which need not be a row of the data."""
+    scores = sanity(subject, ticket, x, maps, question)
+    if constant_output(subject, ticket):
+        return Checked(scores, "do not trust", "the ticket is dead: its output is the same for every input")
+    ((verdict, reason),) = verdicts(scores)
+    return Checked(scores, verdict, reason)
+
+
+def constant_output(subject: Subject, ticket: str) -> bool:
+    """Whether a ticket says the same to every one of some test rows."""
+    test = subject.dataset.rows("test")
+    rows = test[np.linspace(0, len(test) - 1, min(_PROBED, len(test))).astype(int)]
+    outputs = outputs_of(subject.module(ticket), subject.dataset.inputs(rows))
+    return len(rows) > 1 and bool((np.ptp(outputs, axis=0) == 0).all())
+
+
+def explain_samples(
+    explained: Explained, ticket: str, samples: Sequence[int], asked: Asked, report: Report = silent
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """(the JSON document of `attribute` with the run it belongs to, its maps as `attributions`)."""
+    document, maps = attribute(
+        explained.subject,
+        ticket,
+        asked.method,
+        samples,
+        asked.baseline,
+        asked.target,
+        asked.seed,
+        dict(asked.parameters),
+        report,
+    )
+    return {"kind": "samples", **_origin(explained.run), **document}, {"attributions": maps}
+
+
+def audit_many(
+    explained: Explained,
+    tickets: Sequence[str],
+    rows: np.ndarray,
+    asked: Asked,
+    about: Mapping[str, Any],
+    report: Report = silent,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON form of `aggregate.audit`, and the tickets' mean maps as `evidence` (K, *shape).
+
+    about   says in the document which inputs these are, for example {"class": "Trouser"}
+    report  may raise `Stopped`
+
+    -> `{run, method, baseline, n, of, tickets: [{name, faithfulness, regions, ci}], regions, agreement, ci, ...}`:
+    `faithfulness` by the names of `aggregate.FAITHFULNESS`, `regions` in the order of the regions' names.
+    """
+    subject = explained.subject
+    method = method_named(asked.method)
+    settings = settings_of(method, dict(asked.parameters))
+    output = output_of(subject, asked.target)
+    found = aggregate.audit(subject, tickets, rows, method, settings, asked.baseline, output, asked.seed, report=report)
+    document = {
+        "kind": "many",
+        **_origin(explained.run),
+        "method": found.method,
+        "parameters": settings.model_dump(),
+        "baseline": found.baseline,
+        "target": asked.target or "predicted",
+        "seed": asked.seed,
+        "of": dict(about),
+        "n": found.n,
+        "regions": found.regions,
+        "tickets": [_ticket(name, one) for name, one in zip(found.names, found.tickets, strict=True)],
+        "agreement": found.agreement.value,
+        "ci": {"agreement": _ends(found.agreement)},
+        "seconds": found.seconds,
+    }
+    return plain(document), {"evidence": np.stack([one.evidence for one in found.tickets])}
+
+
+def _ticket(name: str, found: aggregate.TicketAudit) -> dict[str, Any]:
+    faithful = found.faithfulness
+    ends = np.stack([faithful.low, faithful.high], axis=-1)
+    return {
+        "name": name,
+        "faithfulness": dict(zip(aggregate.FAITHFULNESS, faithful.value, strict=True)),
+        "regions": found.regions.value,
+        "ci": {**dict(zip(aggregate.FAITHFULNESS, ends, strict=True)), "regions": _ends(found.regions)},
+    }
+
+
+def _ends(figures: aggregate.Figures) -> np.ndarray:
+    return np.stack([figures.low, figures.high], axis=-1)
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    """Which run, weights, data and programs a document is about."""
+    return {
+        "run": run.name,
+        "hashes": hashes(run),
+        "versions": {name: version(name) for name in _VERSIONS},
+        "threads": torch.get_num_threads(),
+    }
+
+
+def hashes(run: Run) -> dict[str, str]:
+    """Of the weights' files and of the data: an audit belongs to these and to no other."""
+    files = {name: seal["sha256"] for name, seal in run.manifest["files"].items()}
+    return {**files, "data": run.info["data"]["fingerprint"]}
+
+
+def audits_folder(run: Run, root: Path) -> Path:
+    """Where a run's audits are kept: in its own folder where that is one of `root`, else below `root`."""
+    own = run.folder.resolve().parent == root.resolve()
+    return run.folder / AUDITS if own else root / AUDITS / run.name
+
+
+def audit_name(document: Mapping[str, Any]) -> str:
+    """The same for the same question about the same weights, whatever it took to answer it."""
+    said = {"kind", "hashes", "ticket", "method", "parameters", "baseline", "target", "seed", "of"}
+    question = {key: value for key, value in document.items() if key in said}
+    question["inputs"] = [sample["index"] for sample in document.get("samples", ())] or document.get("n")
+    short = hashlib.sha256(json.dumps(plain(question), sort_keys=True).encode()).hexdigest()[:8]
+    return f"{slug(document.get('ticket') or 'tickets') or 'ticket'}-{slug(document['method'])}-{short}"
+
+
+def save_audit(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
+    """Writes a document and its arrays; BadInput where the folder cannot be written to."""
+    target = folder / f"{audit_name(document)}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(target.with_suffix(".npz")) as draft, open(draft, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        write_json(target, document)
+    except OSError as error:
+        raise BadInput(f"the audit cannot be saved in {folder}: {error.strerror}") from None
+    return target
+
+
+def saved_audits(run: Run, root: Path, kind: str = "many") -> list[tuple[Path, dict[str, Any]]]:
+    """The audits that were made of these very weights and data, newest first; files that are none are passed over."""
+    found = []
+    for file in (audits_folder(run, root)).glob("*.json"):
+        try:
+            document = read_json(file, MAX_AUDIT_BYTES)
+        except BadInput:
+            continue
+        if document.get("kind") == kind and document.get("hashes") == hashes(run):
+            found.append((file.stat().st_mtime, file, document))
+    return [(file, document) for _, file, document in sorted(found, key=lambda item: -item[0])]
+
+
+def load_arrays(file: Path) -> dict[str, np.ndarray]:
+    """The arrays beside an audit's document; BadInput where they are missing or damaged."""
+    path = file.with_suffix(".npz")
+    try:
+        if path.stat().st_size > MAX_ARRAY_BYTES:
+            raise BadInput(f"{path.name} is larger than {MAX_ARRAY_BYTES // 2**20} MB; make the audit again")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"{path.name} is missing or damaged; make the audit again") from None

@@ -1,0 +1,186 @@
+"""Routing of a run: the gate on file, its routers, where they send what, and what a budget costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit.budget import at_budget, cost_curve
+from rtl_core.audit.evaluate import Questions, questions
+from rtl_core.audit.routing import Routed, TicketCosts, route_document, router_row
+from rtl_core.config import Task
+from rtl_core.data.dataset import Dataset
+from rtl_core.errors import BadInput
+from rtl_core.events import Tensors
+from rtl_core.learning.parts import Learned, Part
+from rtl_core.models.cost import forward_cost
+from rtl_core.models.network import Network
+from rtl_core.routing.batches import Serving, serving
+from rtl_core.routing.budget import Options, options
+from rtl_core.routing.features import fitted, remade
+from rtl_core.routing.gate import LinearGate, gate_from
+from rtl_core.routing.routers import Router, make_router, router_names
+from rtl_core.routing.scene import Scene, scene_of
+from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter
+from rtl_core.runs.setting import Setting
+from rtl_core.tickets.ticket_set import Rung, TicketSet
+
+SLOW = ("one_shot_gradient",)  # asked for by name only: a backward pass for every input
+FITTED = ("centroid", "hierarchical")  # need the rows that the run was trained on
+_SEEN = "pooled/"
+
+
+def gate_tensors(gate: LinearGate, seen: Tensors) -> Tensors:
+    """The gate as a checkpoint keeps it, with the network whose features it sees."""
+    return {**gate.as_tensors(), **{f"{_SEEN}{name}": tensor for name, tensor in seen.items()}}
+
+
+def gate_of(run: Run, dataset: Dataset, network: Network) -> LinearGate | None:
+    """The gate of a run over some data; None for runs that were made without one."""
+    tensors = load_gate(run)
+    if not tensors:
+        return None
+    dense, state = None, {name.removeprefix(_SEEN): t for name, t in tensors.items() if name.startswith(_SEEN)}
+    if state:
+        network.module.load_state_dict(state)
+        dense = network
+    own = {name.removeprefix("features/"): t for name, t in tensors.items() if name.startswith("features/")}
+    features = remade(run.info["gate"]["features"], own, dataset.input_shape, dense)
+    return gate_from(tensors, features, dataset.inputs, run.tickets.k)
+
+
+def router_rows(
+    setting: Setting,
+    tickets: TicketSet,
+    rtl: Learned,
+    asked: Questions,
+    everyone: np.ndarray,
+    gate: LinearGate | None,
+) -> list[dict[str, Any]]:
+    """The `routers` of `evaluate`: every router that is not slow. On data without train rows those that need nothing
+    fitted.
+
+    everyone  (K, n, outputs): each ticket's answer to every row that is asked
+    """
+    scene = replace(_scene(setting, rtl.parts, gate), answers=lambda rows: everyone)
+    costs = TicketCosts.of(tickets, forward_cost(setting.network))
+    rows = []
+    for name in _names(scene, gate):
+        router = make_router(name, scene)
+        rows.append(router_row(Routed(asked, router, router.choose(asked.rows), everyone, costs)))
+    return rows
+
+
+def _names(scene: Scene, gate: LinearGate | None) -> list[str]:
+    """The routers that can be asked here and are not slow."""
+    without = set(SLOW)
+    if len(scene.train) == 0:
+        without |= {*FITTED, *(() if gate is not None else ("gate", "top2"))}
+    return [name for name in router_names(scene.given_by, scene.task) if name not in without]
+
+
+def _scene(setting: Setting, parts: Sequence[Part], gate: LinearGate | None) -> Scene:
+    dataset, task = setting.dataset, setting.config.task
+    rows = dataset.rows("train") if len(dataset.rows("train")) else dataset.rows("test")
+    features = gate.features if gate is not None else fitted("grid", dataset.inputs, rows, dataset.input_shape)
+    return scene_of(dataset, setting.partition, task, setting.network, parts, setting.layout, features, gate)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A run's tickets and routers over some data, and the rows that are asked."""
+
+    run: Run
+    setting: Setting
+    parts: tuple[Part, ...]
+    scene: Scene
+    asked: Questions
+
+    @classmethod
+    def of(cls, run: Run, setting: Setting, split: str = "test") -> Routing:
+        gate = gate_of(run, setting.dataset, setting.network)
+        parts = load_learned(run)["rtl"].parts
+        asked = questions(setting.dataset, setting.partition, setting.config.task, split)
+        return cls(run, setting, parts, _scene(setting, parts, gate), asked)
+
+    @property
+    def task(self) -> Task:
+        return self.setting.config.task
+
+    @property
+    def routers(self) -> tuple[str, ...]:
+        return router_names(self.scene.given_by, self.task)
+
+    @cached_property
+    def everyone(self) -> np.ndarray:
+        """(K, n, outputs): every ticket's answer to every row."""
+        return self.scene.answers(self.asked.rows)
+
+    @cached_property
+    def offered(self) -> Options:
+        """Tickets at the target and lighter, with what they cost and what they reached on validation rows."""
+        final = (record for record in self.run.info["rungs"] if record["measure"] == "final")
+        measured = {(record["ticket"], record["rung"]): record["balanced_accuracy"] for record in final}
+        return options(self.run.tickets, forward_cost(self.setting.network), measured)
+
+    @cached_property
+    def servings(self) -> list[Serving]:
+        """The tickets of every rung that is offered."""
+        return [serving(self.setting.network, self._at(rung), self.setting.layout) for rung in self.offered.rungs]
+
+    def _at(self, rung: Rung) -> list[Part]:
+        lighter, masks = load_lighter(self.run), self.run.tickets.masks(rung)
+        return [
+            replace(part, mask=masks[k], buffers=lighter.get((rung.index, k), part.buffers))
+            for k, part in enumerate(self.parts)
+        ]
+
+    def routed(self, name: str) -> Routed:
+        """What a router chooses for the rows; BadInput: no such router."""
+        router: Router = make_router(name, replace(self.scene, answers=lambda rows: self.everyone))
+        costs = TicketCosts.of(self.run.tickets, forward_cost(self.setting.network))
+        return Routed(self.asked, router, router.choose(self.asked.rows), self.everyone, costs)
+
+
+def route(routing: Routing, router: str, budget: float | None = None, points: int = 0) -> dict[str, Any]:
+    """The JSON document of `route`.
+
+    budget  mean multiply-adds that count (non-zero ones) an input may cost, as a share of what the tickets at their
+            target cost with this router: `budget` says what that buys
+    points  so many points of the curve of accuracy against cost (`curve`)
+    """
+    routed = routing.routed(router)
+    document = {"run": routing.run.name, "router": router, **route_document(routed), "routers": list(routing.routers)}
+    if budget is None and not points:
+        return document
+    choice, offered = routed.choice, routing.offered
+    full = float(offered.cost("macs")[choice.ticket, 0].mean())
+    document["full_cost"] = full
+    if budget is not None:
+        if not 0 < budget <= 1:
+            raise BadInput(f"--budget is a share of the tickets' own cost, above 0 and at most 1 (got {budget:g})")
+        document["budget"] = at_budget(routing.asked, choice, offered, routing.servings, "macs", budget * full)
+    if points:
+        document["curve"] = cost_curve(routing.asked, choice, offered, routing.servings, "macs", points)
+    return document
+
+
+def chosen_rows(routed: Routed) -> dict[str, list]:
+    """Per row of the test split: its index, class, subset, chosen ticket, confidence, and whether it was answered
+    rightly by the chosen ticket and by the best one."""
+    right = routed.right
+    answers = routed.everyone.argmax(axis=2) if routed.asked.task == "multiclass" else None
+    any_right = None if answers is None else (answers == routed.asked.y).any(axis=0)
+    return {
+        "index": routed.asked.rows.tolist(),
+        "y": routed.asked.y.tolist(),
+        "subset": routed.asked.subset.tolist(),
+        "ticket": routed.choice.ticket.tolist(),
+        "confidence": [None if np.isnan(c) else float(c) for c in routed.choice.confidence],
+        "right": None if right is None else right.tolist(),
+        "right_by_some_ticket": None if any_right is None else any_right.tolist(),
+    }
