@@ -11,10 +11,18 @@ ICON = str(Path(__file__).with_name("icon.png"))  # a local picture: icon fonts 
 OVERVIEW = "pages/overview.py"
 TRAIN = "pages/train.py"
 MASKS = "pages/masks.py"
+ATTRIBUTION = "pages/attribution.py"
 FAIRNESS = "pages/fairness.py"
 LIBRARY = "pages/library.py"
 
-PAGES = {OVERVIEW: "Overview", TRAIN: "Train", MASKS: "Masks", FAIRNESS: "Fairness", LIBRARY: "Library"}
+PAGES = {
+    OVERVIEW: "Overview",
+    TRAIN: "Train",
+    MASKS: "Masks",
+    ATTRIBUTION: "Attribution",
+    FAIRNESS: "Fairness",
+    LIBRARY: "Library",
+}
 
 
 def navigation():

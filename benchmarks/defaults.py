@@ -36,7 +36,7 @@ def measure(preset_name: str, choice: tuple[str, ...], seed: int) -> dict[str, f
         values = with_setting(values, assignment)
     setting = prepare(parse(values), silent, MemoryJournal())
     outcome = train(setting, silent, MemoryJournal())
-    figures = evaluate(setting, outcome.tickets, {"rtl": outcome.learned[0]}, split="val")["methods"][0]
+    figures = evaluate(setting, outcome.tickets, {"rtl": outcome.learned[0]}, None, split="val")["methods"][0]
     return {metric: figures[metric] for metric in METRICS}
 
 

@@ -34,12 +34,14 @@ headline.title(
     anchor=False,
 )
 
-maps = st.container()
+place = st.empty()
+with place.container():
+    tiles.draw(looked, {})
 made = checks.make(looked)
-with maps:
+with place.container():
     tiles.draw(looked, made)
-    if not looked.pictures:
-        columns.draw(looked)
+if not looked.pictures:
+    columns.draw(looked)
 
 st.space("small")
 details = {

@@ -71,6 +71,12 @@ st.page_link(
     query_params=here,
 )
 st.page_link(
+    nav.ATTRIBUTION,
+    label="Attribution: what every ticket looks at, and which maps deserve trust",
+    icon=":material/center_focus_strong:",
+    query_params=here,
+)
+st.page_link(
     nav.TRAIN,
     label="Train: the same on your own pictures or table",
     icon=":material/model_training:",

@@ -94,3 +94,19 @@ def _alike(correlation: float) -> str:
 
 def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def columns_title(first: Mapping[str, str]) -> str:
+    """Which column weighs most, per ticket."""
+    counts = Counter(first.values())
+    (column, count), *_ = counts.most_common(1)
+    if count == len(first):
+        return f"“{column}” weighs most for every ticket" if count > 1 else f"“{column}” weighs most"
+    return f"“{column}” weighs most for {count} of {len(first)} tickets"
+
+
+def dependence_title(column: str, ranges: Mapping[str, float]) -> str:
+    most, least = max(ranges, key=ranges.get), min(ranges, key=ranges.get)
+    if len(ranges) == 1:
+        return f"“{column}” moves the output of {most} by {ranges[most]:.2f}"
+    return f"“{column}” moves {most} most, by {ranges[most]:.2f}, and {least} least, by {ranges[least]:.2f}"

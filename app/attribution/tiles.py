@@ -51,7 +51,7 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         elif name == view.chosen.subset:
             notes.append("the input is of its subset")
         verdict = "" if control else _verdict(checks.get(name))
-        tiles.append(_tile(fills[name], called(name), pictures[name], answer, notes, verdict))
+        tiles.append(tile(fills[name], called(name), pictures[name], answer, notes, verdict))
     st.html(f'<div class="lab-maps">{"".join(tiles)}</div>')
     if view.pictures:
         _scale(view, tone)
@@ -68,21 +68,21 @@ def _maps(view: View, tone: Tone) -> dict[str, str]:
             pixels = paint.alone(plane, limit, view.signed, tone)
         else:
             pixels = paint.over(view.chosen.x[0], plane, limit, view.signed, view.opacity, tone)
-        drawn[name] = _img(pixels, f"Map of {called(name)} for {view.chosen.called}")
+        drawn[name] = img(pixels, f"Map of {called(name)} for {view.chosen.called}")
     return drawn
 
 
-def _img(pixels: np.ndarray, alt: str) -> str:
+def img(pixels: np.ndarray, alt: str) -> str:
     return f'<img src="{paint.address(pixels)}" alt="{escape(alt)}">'
 
 
 def _input_tile(view: View) -> str:
     truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
-    picture = _img(paint.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
-    return _tile("transparent", "the input", picture, truth, [view.chosen.called], "")
+    picture = img(paint.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
+    return tile("transparent", "the input", picture, truth, [view.chosen.called], "")
 
 
-def _tile(colour: str, title: str, picture: str, answer: str, notes: list[str], verdict: str) -> str:
+def tile(colour: str, title: str, picture: str, answer: str, notes: list[str], verdict: str = "") -> str:
     small = "<br>".join(escape(note) for note in notes)
     return (
         f'<div class="lab-map" style="--ticket: {colour}"><div class="title">{escape(title)}</div>{picture}'

@@ -124,7 +124,9 @@ class View:
     def against(self) -> str:
         """What the maps compare the input with, as is printed on every one."""
         against = self.question.method.against
-        return {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}[against]
+        return {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}[
+            against
+        ]
 
 
 def explained(run: Run) -> Explained:

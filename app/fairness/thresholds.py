@@ -74,15 +74,15 @@ def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:
         findings.thresholds_title(shown, accuracy, name),
         intervals(
             [
-                Series("as decided now", tone.muted, in_points(shown, "gap_before", text=False).assign(hollow=True)),
+                Series("as decided now", tone.muted, in_points(shown, "gap_before", text=False), "square"),
                 Series("with these thresholds", tone.diverging[-1], in_points(shown, "gap_after", text=False)),
             ],
             f"group less reference ({shown.reference.iloc[0]}), {findings.lower(name)}, percentage points",
             tone,
         ),
         flat(changes),
-        "Hollow: the gap as decided now. Filled: with thresholds chosen on other rows (validation) and measured on the "
-        "test rows. Whiskers are 95 % intervals.",
+        "Square: the gap as decided now. Round: with thresholds chosen on other rows (validation) and measured on the "
+        "test rows. Hollow marks rest on fewer than 30 decisions; whiskers are 95 % intervals.",
         "what-if",
     )
 
@@ -101,7 +101,8 @@ def _chosen(found: dict[str, Any]) -> None:
 
 def _tradeoff(audit: Audit, records: pd.DataFrame, aim: str) -> None:
     """The largest gap that is left against the accuracy over all rows, for each gap that the rule may leave."""
-    accuracy = records[records.metric == "accuracy"].groupby("tolerance")[["accuracy", "share_changed"]].first()
+    accuracy = records.drop_duplicates("tolerance").set_index("tolerance")[["accuracy", "share_changed", "ci"]]
+    accuracy[["low", "high"]] = [ci["accuracy"] for ci in accuracy.pop("ci")]
     gaps = records[(records.metric == aim) & (records.get("gap_status") == "ok")].copy()
     if gaps.empty:
         return
@@ -111,7 +112,8 @@ def _tradeoff(audit: Audit, records: pd.DataFrame, aim: str) -> None:
         findings.tradeoff_title(curve),
         _curve(curve, audit.term(aim)[0], colours.tone()),
         curve,
-        "A dot is the most accurate rule that may leave a gap of some size on validation rows, measured on test rows.",
+        "A dot is the most accurate rule that may leave a gap of some size on validation rows, measured on test rows; "
+        "whiskers are 95 % intervals of the share decided rightly.",
         "tradeoff",
     )
 
@@ -124,6 +126,15 @@ def _curve(curve: pd.DataFrame, name: str, tone: Tone) -> go.Figure:
         mode="lines+markers",
         line={"color": tone.diverging[-1], "width": 1.5},
         marker={"size": 9, "color": tone.diverging[-1]},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * (curve.high - curve.accuracy),
+            "arrayminus": 100 * (curve.accuracy - curve.low),
+            "color": tone.muted,
+            "thickness": 1.2,
+            "width": 4,
+        },
         customdata=100 * curve[["tolerance", "share_changed"]].to_numpy(),
         hovertemplate="%{customdata[0]:.0f} points allowed<br>largest gap %{x:.1f} points<br>%{y:.1f} % right<br>"
         "%{customdata[1]:.1f} % decided otherwise than now<extra></extra>",

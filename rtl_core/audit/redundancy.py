@@ -29,8 +29,9 @@ from rtl_core.tickets.similarity import similarity
 MARGIN = 0.01  # what a merge may cost: one point of the metric, less than figures of this size vary over seeds
 # Kaufman & Rousseeuw (1990, table 4): up to here a silhouette shows no substantial structure.
 SILHOUETTE_FLOOR = 0.25
-# Halfway between tickets that know nothing of each other (0) and one and the same ticket (1).
-EXCESS_CEILING = 0.5
+# Tickets of random lots, which differ in nothing, reach 0.33 with the default settings (0.32 to 0.34 over the pairs,
+# benchmarks/grow.py); those of the samples' subsets 0.12 to 0.20. A longer warm start makes all tickets more alike.
+EXCESS_CEILING = 0.3
 ROWS = 1000  # of each subset at most
 HOW = ("union", "intersection")
 
@@ -94,8 +95,8 @@ def warnings(silhouette: float | None, excess: float | None) -> list[str]:
         )
     if excess is not None and excess >= EXCESS_CEILING:
         found.append(
-            f"The tickets' mean excess overlap is {excess:.2f}, {EXCESS_CEILING} or more: they are nearer to being one "
-            "ticket than to being independent, so the subsets hardly differ for the network."
+            f"The tickets' mean excess overlap is {excess:.2f}, {EXCESS_CEILING} or more: as alike as those of random "
+            "lots, so the subsets may not differ for the network."
         )
     return found
 

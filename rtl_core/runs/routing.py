@@ -42,15 +42,17 @@ def gate_tensors(gate: LinearGate, seen: Tensors) -> Tensors:
 def gate_of(run: Run, dataset: Dataset, network: Network) -> LinearGate | None:
     """The gate of a run over some data; None for runs that were made without one."""
     tensors = load_gate(run)
-    if not tensors:
-        return None
+    return remade_gate(tensors, run.info["gate"]["features"], run.tickets.k, dataset, network) if tensors else None
+
+
+def remade_gate(tensors: Tensors, features: str, k: int, dataset: Dataset, network: Network) -> LinearGate:
+    """The inverse of `gate_tensors`, over some data."""
     dense, state = None, {name.removeprefix(_SEEN): t for name, t in tensors.items() if name.startswith(_SEEN)}
     if state:
         network.module.load_state_dict(state)
         dense = network
     own = {name.removeprefix("features/"): t for name, t in tensors.items() if name.startswith("features/")}
-    features = remade(run.info["gate"]["features"], own, dataset.input_shape, dense)
-    return gate_from(tensors, features, dataset.inputs, run.tickets.k)
+    return gate_from(tensors, remade(features, own, dataset.input_shape, dense), dataset.inputs, k)
 
 
 def router_rows(

@@ -67,7 +67,7 @@ def test_verdicts(spans, said):
 def test_a_partition_without_meaning():
     assert warnings(None, None) == warnings(0.3, 0.2) == []
     assert "silhouette is 0.10" in warnings(0.10, None)[0]
-    assert "excess overlap is 0.70" in warnings(0.3, 0.7)[0]
+    assert "excess overlap is 0.33" in warnings(0.3, 0.33)[0]
 
 
 @pytest.fixture
