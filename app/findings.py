@@ -108,3 +108,10 @@ def short(layer: str) -> str:
     """A tensor's name without the part that all of them have; a bare number, as in nn.Sequential, is called a layer."""
     name = layer.removesuffix(".weight")
     return f"layer {name}" if name.isdigit() else name
+
+
+def p_value(p: float, smallest: float = 0.0001) -> str:
+    """A p-value in words; `smallest`: the least that its test can give."""
+    if p != p:
+        return "p undefined"
+    return f"p ≤ {smallest:.1g}" if p <= smallest else f"p = {p:.2g}"

@@ -31,9 +31,9 @@ _STYLE = """<style>
 .lab-key { display: inline-flex; gap: 1.1rem; flex-wrap: wrap; font-size: .87rem; }
 .lab-key i { display: inline-block; width: .8rem; height: .8rem; border-radius: 3px; margin-right: .4rem;
   vertical-align: -.08rem; border: 1px solid rgba(128,138,148,.5); }
-.lab-maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(148px, 1fr)); gap: .75rem; }
+.lab-maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(126px, 1fr)); gap: .6rem; }
 .lab-map { border: 1px solid rgba(128,138,148,.32); border-top: 4px solid var(--ticket); border-radius: 10px;
-  padding: .55rem .65rem .7rem; }
+  padding: .5rem .55rem .6rem; }
 .lab-map .title { font-weight: 600; overflow-wrap: anywhere; margin-bottom: .35rem; }
 .lab-map img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block; }
 .lab-map .answer { font-weight: 600; margin-top: .4rem; overflow-wrap: anywhere; }

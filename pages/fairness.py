@@ -8,7 +8,7 @@ shell.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import panels  # noqa: E402
+from app import panels, report  # noqa: E402
 from app.fairness import beside, cells, choices, findings, gaps, of_run, own_table, sizes, thresholds, tickets, where  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
@@ -52,3 +52,9 @@ try:
 except BadInput as error:
     reason = str(error)
     st.info(reason[0].upper() + reason[1:])
+
+st.space("small")
+if run:
+    report.of_run(run, audit.columns, audit.references, *of_run.how(subject))
+else:
+    own_table.offer_report(subject, audit.references)

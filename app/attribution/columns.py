@@ -59,7 +59,7 @@ def draw(view: View) -> None:
     top = [tiles.called(name) for name in view.tickets]
     first = frame.loc[top].abs().idxmax(axis=1)
     panels.chart(
-        findings.columns_title(first),
+        findings.columns_title(first.to_dict()),
         calm(figure, height=70 + 30 * frame.shape[1]),
         frame.T.rename_axis("column").reset_index(),
         f"Each column's share in the answer, {view.against}; the colours end at {limit:.2g} for all networks. "

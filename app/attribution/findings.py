@@ -25,7 +25,12 @@ def headline(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, 
         return answers if np.isnan(random) else f"{answers}; under a random mask its map is {_alike(random)}"
     if np.isnan(alike):
         return f"{answers}; their maps are the same everywhere and tell nothing"
-    return f"{answers}; their maps are {_alike(alike)}"
+    apart = not one_vs_rest and asked is None and len(set(said[:k])) > 1
+    return (
+        f"{answers}; their maps, each of its own answer, are {_alike(alike)}"
+        if apart
+        else (f"{answers}; their maps are {_alike(alike)}")
+    )
 
 
 def _answers(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, asked: str | None) -> str:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from app.colours import DARK, Tone
 
-_QUANTILE = 0.995  # of the absolute values of all maps: where the colour scale ends
+_QUANTILE = 0.98  # of the absolute values of all maps: where the colour scale ends, so that a few do not pale the rest
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
-_PAPER = {True: (0.0, 0.5), False: (0.5, 1.0)}  # darkest and lightest grey under a map, in a dark theme and in a light
+_PAPER = {True: (0.0, 0.38), False: (0.66, 1.0)}  # darkest and lightest grey under a map: dark theme, light theme
 
 
 def planes(attributions: np.ndarray, signed: bool) -> np.ndarray:

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 VERDICTS = {"ok": "✓ trust within limits", "doubtful": "? doubtful", "do not trust": "✕ do not trust"}
 _CLASSES = {"ok": "ok", "doubtful": "doubtful", "do not trust": "bad"}
-_CONTROLS = {
-    "dense": "dense control",
-    "random mask": "random mask",
-}
+_CONTROLS = {"dense": "dense control", "random mask": "random mask"}  # how `beside` names them: how they are called
 
 
 def called(name: str) -> str:
@@ -79,7 +76,7 @@ def img(pixels: np.ndarray, alt: str) -> str:
 def _input_tile(view: View) -> str:
     truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
     picture = img(paint.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
-    return tile("transparent", "the input", picture, truth, [view.chosen.called], "")
+    return tile("rgba(128,138,148,.6)", "the input", picture, truth, [view.chosen.called], "")
 
 
 def tile(colour: str, title: str, picture: str, answer: str, notes: list[str], verdict: str = "") -> str:
@@ -108,5 +105,5 @@ def _scale(view: View, tone: Tone) -> None:
     same = "the same scale on every map" if view.shared else "every map on a scale of its own: compare shapes only"
     st.html(
         f'<div class="lab-key"><span>{ends[0]} <i class="ramp" style="background: {paint.gradient(view.signed, tone)}">'
-        f"</i> {ends[1]}</span><span>{reading}</span><span>{same}</span></div>"
+        f"</i> {ends[1]} and beyond</span><span>{reading}</span><span>{same}</span></div>"
     )

@@ -13,7 +13,7 @@ from app.colours import Tone
 from app.fairness import findings
 from app.fairness.axis import Series, intervals
 from app.fairness.view import Audit, called, in_points
-from app.masks.findings import p_value
+from app.findings import p_value
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 
 

@@ -56,6 +56,11 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
     return _subject(str(run.folder), cache.changed(run.folder), method, router, tuple(columns), audited), columns
 
 
+def how(subject: Subject) -> tuple[str, str]:
+    """(method, router) that decided."""
+    return subject.key[2], subject.key[3]
+
+
 def _nothing(title: str, why: str) -> None:
     """What would be needed, and the sample that has it."""
     st.title(title, anchor=False)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app import panels, words
+from app import panels, report, words
 from app.fairness.view import Subject
 from rtl_core.audit.fairness.predictions import MAX_CLASSES, Predictions, from_table
 from rtl_core.errors import BadInput
@@ -66,6 +67,13 @@ def subject() -> tuple[Subject, list[str]]:
     except BadInput as error:
         panels.refuse(f"This table cannot be audited: {error}")
     return Subject(key, found, frame), mapping["groups"]
+
+
+def offer_report(subject: Subject, reference: Sequence[str]) -> None:
+    """The report on the uploaded table."""
+    file, (digest, *roles) = st.session_state["own-predictions"], subject.key
+    mapping = {role: list(value) if role == "groups" else value for role, value in roles}
+    report.of_table(file.name, file.getvalue(), digest, mapping, reference)
 
 
 def _what_is_needed() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from app import words
-from app.findings import short
+from app.findings import p_value, short
 from app.masks.view import Compared
 from rtl_core.tickets.alignment import Alignment
 from rtl_core.tickets.chance import PermutationTest
@@ -207,13 +207,6 @@ def excess(value: float) -> str:
     if abs(value) < NOTHING:
         return "no more than chance"
     return f"{100 * abs(value):.0f} % {'more' if value > 0 else 'less'} than chance"
-
-
-def p_value(p: float, smallest: float = 0.0001) -> str:
-    """A p-value in words; `smallest`: the least that its test can give."""
-    if p != p:
-        return "p undefined"
-    return f"p ≤ {smallest:.1g}" if p <= smallest else f"p = {p:.2g}"
 
 
 def _span(low: float, high: float) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import charts, colours, panels
 from app.colours import Tone
+from app.findings import p_value
 from app.masks import findings, tree
 from app.masks.controls import Measure
 from app.masks.view import Compared, View
@@ -177,7 +178,7 @@ def _data(compared: Compared, measure: Measure, order: list[int], fill: Callable
             cell = {"name": f"{found.names[i]} ∩ {found.names[j]}", "value": [column, row, "-"]}
             if i != j and not np.isnan(values[i, j]):
                 hover = [_rounded(m[i, j]) for m in (found.iou, found.chance, found.excess)]
-                shared, p = int(found.intersection[i, j]), findings.p_value(compared.p[i, j])
+                shared, p = int(found.intersection[i, j]), p_value(compared.p[i, j])
                 cell["value"] = [column, row, _rounded(values[i, j], 2 if labelled else 3), *hover, shared, p]
                 if labelled:
                     cell["label"] = {"color": colours.readable_on(fill(values[i, j]))}

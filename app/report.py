@@ -1,0 +1,75 @@
+"""The report as a download: made on demand, by the lines that the command line uses."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import cache, words
+from rtl_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+
+def of_run(run: Run, groups: Sequence[str], reference: Sequence[str], method: str, router: str) -> None:
+    """The button for a run, with the audit that the page shows."""
+    asked = {"groups": tuple(groups), "reference": tuple(reference), "method": method, "router": router}
+    _offer((str(run.folder), cache.changed(run.folder), *asked.values()), run.name, lambda: _of_run(run, asked))
+
+
+def of_table(name: str, content: bytes, digest: str, mapping: dict[str, Any], reference: Sequence[str]) -> None:
+    """The button for an uploaded table of predictions."""
+    key = (digest, str(sorted(mapping.items())), tuple(reference))
+    _offer(key, Path(name).stem, lambda: _of_table(name, content, mapping, tuple(reference)))
+
+
+def _offer(key: tuple[Any, ...], name: str, make: Any) -> None:
+    """A button that makes the report, then one that downloads it; `key` is everything that it depends on."""
+    with st.container(border=True):
+        st.subheader("One file to hand over", anchor=False)
+        st.caption(
+            "The report holds this audit with every other finding, its settings, hashes and known limits. It is one "
+            "HTML file that opens in any browser and asks no network. No row of your data is in it."
+        )
+        if st.session_state.get("report_key") != key:
+            if not st.button("Prepare the report"):
+                return
+            with st.spinner("Writing the report", show_time=True):
+                try:
+                    st.session_state["report"] = make()
+                except BadInput as error:
+                    st.error(f"The report could not be written: {error}")
+                    return
+            st.session_state["report_key"] = key
+        content = st.session_state["report"]
+        st.download_button(
+            f"Download the report ({words.size(len(content))})",
+            content,
+            f"{name}-report.html",
+            mime="text/html",
+            type="primary",
+            on_click="ignore",
+        )
+
+
+def _of_run(run: Run, asked: dict[str, Any]) -> bytes:
+    from rtl_core.audit.report.page import page
+    from rtl_core.runs.report import Asked, run_document
+
+    return page(run_document(run, Asked(**asked))).encode()
+
+
+def _of_table(name: str, content: bytes, mapping: dict[str, Any], reference: tuple[str, ...]) -> bytes:
+    from rtl_core.audit.report.page import page
+    from rtl_core.runs.report import Asked, table_document
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"table{Path(name).suffix.lower()}"
+        path.write_bytes(content)
+        roles = {role: value for role, value in mapping.items() if role != "groups"}
+        return page(table_document(path, roles, Asked(groups=tuple(mapping["groups"]), reference=reference))).encode()
