@@ -118,9 +118,6 @@ def _regions(view: View, document: dict[str, Any], evidence: np.ndarray) -> None
     panels.reading(f"The mean map of each ticket over the inputs, on one scale. {_WHERE}", frame, "regions")
 
 
-_WHERE = "A map's absolute values are divided among the parts of the input; shares are means over inputs with 95 % intervals."
-
-
 def regions_frame(document: dict[str, Any]) -> pd.DataFrame:
     """One row a ticket and region; the share of the maps that lies there."""
     return pd.DataFrame(
@@ -195,6 +192,6 @@ def how(document: dict[str, Any], file: str | None) -> None:
     place = f"Kept as {file}" if file else "Not kept"
     made_with = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
     st.caption(
-        f"{place}: {document['method']} against {document['baseline']}, seed {document['seed']}, n = {document['n']:,}, "
-        f"{words.duration(document['seconds'])}, {made_with}."
+        f"{place}: {document['method']} against {document['baseline']}, seed {document['seed']}, "
+        f"n = {document['n']:,}, {words.duration(document['seconds'])}, {made_with}."
     )

@@ -47,7 +47,8 @@ def draw(view: View) -> None:
             zmin=-limit if view.signed else 0,
             zmax=limit,
             colorscale=[[i / (len(scale) - 1), colour] for i, colour in enumerate(scale)],
-            texttemplate="%{z:+.2f}" if view.signed else "%{z:.2f}",
+            text=[[words.signed(round(value, 2) or 0.0) for value in row] for row in frame.to_numpy().T],
+            texttemplate="%{text}",
             hovertemplate="%{x}, %{y}: %{z:+.3f}<extra></extra>",
             showscale=False,
             xgap=2,
@@ -112,7 +113,7 @@ def waterfall(view: View) -> None:
             measure=["absolute", *["relative"] * len(steps), "total"],
             y=[f"baseline ({view.asked.baseline})", *labels, "this row"],
             x=[start, *steps, end],
-            text=[f"{start:+.2f}", *(f"{step:+.2f}" for step in steps), f"{end:+.2f}"],
+            text=[words.signed(step) for step in (start, *steps, end)],
             increasing={"marker": {"color": tone.diverging[-1]}},
             decreasing={"marker": {"color": tone.diverging[0]}},
             totals={"marker": {"color": tone.muted}},
@@ -123,7 +124,7 @@ def waterfall(view: View) -> None:
     said = dict(zip(view.beside.names, view.classes_said(), strict=True))[view.compared]
     figure.update_xaxes(title=f"output of {view.compared} for “{said}”, before softmax or sigmoid", zeroline=True)
     panels.chart(
-        f"{view.compared}: from {start:+.2f} to {end:+.2f} for “{said}”, most by {ordered.index[0]}",
+        f"{view.compared}: from {words.signed(start)} to {words.signed(end)} for “{said}”, most by {ordered.index[0]}",
         calm(figure, height=90 + 32 * (len(steps) + 2)),
         pd.DataFrame({"column": labels, "score": steps}),
         "Read from the top: the baseline's output, then what each column adds or takes, to this row's output. Press a "

@@ -98,7 +98,7 @@ def _opacity() -> float | None:
     look = st.selectbox("The map", (OVER, ALONE), key="look", bind="query-params", width=160)
     if look == ALONE:
         return None
-    return st.slider("Opacity, %", 10, 100, 85, 5, key="opacity", width=150) / 100
+    return st.slider("Opacity, %", 10, 100, 95, 5, key="opacity", width=150) / 100
 
 
 def _shared() -> bool:

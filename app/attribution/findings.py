@@ -89,7 +89,8 @@ def faithful_title(frame: Any, n: int) -> str:
 
 
 def regions_title(ticket: str, region: str, share: float, even: float) -> str:
-    return f"{ticket} looks most at {region}: {words.percent(share, 0)} of its maps, where {words.percent(even, 0)} is even"
+    lies = f"{words.percent(share, 0)} of its maps lie there, {words.percent(even, 0)} would be even"
+    return f"{ticket} looks most at {region}: {lies}"
 
 
 def _alike(correlation: float) -> str:

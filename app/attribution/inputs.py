@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.attribution import Explained
 
-TEST, UPLOADED = "From the test data", "Your own picture"
+TEST, UPLOADED = "Test data", "Your own"
 MAX_PIXELS = 50_000_000  # of an upload
 MAX_BYTES = 20 * 2**20
-_THUMBNAILS = 14
+_THUMBNAILS = 12
 
 
 def choose(explained: Explained, ticket: str | None) -> Chosen:
@@ -35,23 +35,12 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
     Stops where an upload is wanted and none is there yet, saying what would be here.
     """
     dataset = explained.subject.dataset
-    source = TEST
-    if dataset.kind == "image":
-        source = st.segmented_control(
-            "Which input",
-            (TEST, UPLOADED),
-            default=TEST,
-            required=True,
-            key="input",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-    if source == UPLOADED:
-        return _uploaded(dataset)
     test = dataset.rows("test")
     own = explained.rows(ticket) if ticket else test
     first = int(np.searchsorted(test, own[0] if len(own) else test[0]))
     with st.container(horizontal=True, vertical_alignment="bottom", key="attribution-input"):
+        if dataset.kind == "image" and _source() == UPLOADED:
+            return _uploaded(dataset)
         sample = st.number_input(
             "Test picture" if dataset.kind == "image" else "Test row",
             0,
@@ -59,7 +48,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
             first,
             key="sample",
             bind="query-params",
-            width=150,
+            width=130,
             help=f"Its place among the {words.count(len(test))} test rows, as the command line counts them.",
         )
         row = int(test[sample])
@@ -72,6 +61,12 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
     truth = dataset.classes[dataset.y[row]]
     chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset)
     return chosen if dataset.kind == "image" else _changed(dataset, chosen)
+
+
+def _source() -> str:
+    return st.segmented_control(
+        "Input", (TEST, UPLOADED), default=TEST, required=True, key="input", bind="query-params"
+    )
 
 
 def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: str | None) -> None:
@@ -192,5 +187,6 @@ def unit_of(dataset: Dataset, column: str, feature: int) -> tuple[float, float]:
     kept = dataset.attributes.get(column)
     if kept is None or not pd.api.types.is_numeric_dtype(kept.dtype) or kept.isna().any():
         return 1.0, 0.0
-    slope, start = np.polyfit(dataset.x[:, feature].astype(float), kept.to_numpy(float), 1)
-    return float(slope), float(start)
+    low, high = dataset.x[:, feature].argmin(), dataset.x[:, feature].argmax()
+    slope = (kept.iloc[high] - kept.iloc[low]) / float(dataset.x[high, feature] - dataset.x[low, feature])
+    return float(slope), float(kept.iloc[low] - slope * dataset.x[low, feature])

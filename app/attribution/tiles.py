@@ -42,11 +42,11 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
     for i, name in enumerate(found.names):
         answer = f"{said[i]} {words.percent(float(found.confidence[i]))}"
         control = name in _CONTROLS
-        notes = [f"output {found.maps.output[i]:+.2f}, {view.against}"]
+        notes = [f"output {found.maps.output[i]:+.2f}", view.against]
         if control:
             notes.append(f"beside {view.compared}")
         elif name == view.chosen.subset:
-            notes.append("the input is of its subset")
+            notes.append("of its own subset")
         verdict = "" if control else _verdict(checks.get(name))
         tiles.append(tile(fills[name], called(name), pictures[name], answer, notes, verdict))
     st.html(f'<div class="lab-maps">{"".join(tiles)}</div>')

@@ -89,17 +89,16 @@ class View:
 
     @property
     def question(self) -> Question:
-        return self.explained.question(self.asked, self.x)
+        return _question(self.key[:4], self)
 
     @property
     def beside(self) -> SideBySide:
-        return _beside(self.key, self)[0]
+        return _beside(self.key, self)
 
     @property
     def seconds_to_check(self) -> float:
-        """An estimate, from how long the maps themselves took."""
-        found, seconds = _beside(self.key, self)
-        return seconds / len(found.names) * len(self.tickets) * MAPS_A_CHECK
+        """An estimate, from how long one map takes."""
+        return _seconds_a_map(self.key, self) * len(self.tickets) * MAPS_A_CHECK
 
     def checked(self, ticket: str) -> Checked:
         return _checked(self.key, ticket, self)
@@ -123,10 +122,8 @@ class View:
     @property
     def against(self) -> str:
         """What the maps compare the input with, as is printed on every one."""
-        against = self.question.method.against
-        return {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}[
-            against
-        ]
+        texts = {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}
+        return texts[self.question.method.against]
 
 
 def explained(run: Run) -> Explained:
@@ -141,16 +138,29 @@ def _explained(folder: str, changed: int, _run: Run) -> Explained:
     return Explained.of(_run)
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _question(key: Key, _view: View) -> Question:
+    return _view.explained.question(_view.asked, _view.x)
+
+
 @st.cache_resource(max_entries=64, show_spinner="Computing the maps")
-def _beside(key: Key, _view: View) -> tuple[SideBySide, float]:
+def _beside(key: Key, _view: View) -> SideBySide:
     from rtl_core.audit.attribution.beside import side_by_side
     from rtl_core.audit.attribution.document import output_of
 
     subject, x, question = _view.explained.subject, _view.x, _view.question
     target = output_of(subject, _view.asked.target)
+    return side_by_side(subject, _view.tickets, _view.compared, x, question, target)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _seconds_a_map(key: Key, _view: View) -> float:
+    from rtl_core.audit.attribution.explain import explain
+
+    module, x, question = _view.explained.subject.module(_view.compared), _view.x, _view.question.at_fixed_steps
     began = time.monotonic()
-    found = side_by_side(subject, _view.tickets, _view.compared, x, question, target)
-    return found, time.monotonic() - began
+    explain(module, x, question)
+    return time.monotonic() - began
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache
+from rtl_core.holm import holm
 from rtl_core.tickets import chance, order, sharing
 from rtl_core.tickets.chance import ChanceInterval, PermutationTest
 from rtl_core.tickets.order import Tree
@@ -111,7 +112,7 @@ def _compared(key: Key, _view: View) -> Compared:
     found, by_chance = similarity(counts), chance.chance_interval(counts)
     i, j = np.triu_indices(counts.k, 1)
     p = np.full((counts.k, counts.k), np.nan)
-    p[i, j] = p[j, i] = chance.holm(by_chance.p[i, j])
+    p[i, j] = p[j, i] = holm(by_chance.p[i, j])
     return Compared(counts, found, by_chance, p)
 
 

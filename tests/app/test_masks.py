@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import bitmaps, colours
 from app.masks import controls, findings, matrix, meaning, pair, tree
 from app.masks.view import Compared
+from rtl_core.holm import holm
 from rtl_core.tickets import chance, order, sharing
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.overlap import overlap
@@ -46,7 +47,7 @@ def compared(tickets: TicketSet, layer: str | None = None) -> Compared:
     by_chance = chance.chance_interval(counts)
     i, j = np.triu_indices(tickets.k, 1)
     p = np.full((tickets.k, tickets.k), np.nan)
-    p[i, j] = p[j, i] = chance.holm(by_chance.p[i, j])
+    p[i, j] = p[j, i] = holm(by_chance.p[i, j])
     return Compared(counts, similarity(counts), by_chance, p)
 
 

@@ -1,0 +1,177 @@
+"""What routing comes to, in sentences: the page's headline and the titles of its charts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from app import words
+from app.routing.view import View
+
+_NAMES = {
+    "oracle": "The oracle",
+    "context": "The context",
+    "gate": "The gate",
+    "top2": "Mixing the gate's two best tickets",
+    "centroid": "The nearest centroid",
+    "hierarchical": "The tree of tickets",
+    "max_response": "Asking every ticket who claims most",
+    "min_entropy": "Asking every ticket who is surest",
+    "one_shot_gradient": "The one-shot gradient",
+}
+
+
+def called(router: str) -> str:
+    """A router as the subject of a sentence."""
+    return _NAMES.get(router, router)
+
+
+def headline(view: View) -> str:
+    """The answer of the Routing page."""
+    document, k = view.document, len(view.names)
+    who, own = called(view.router), document["agreement_with_oracle"]
+    if k == 1:
+        return "One ticket: there is nothing to choose"
+    if view.share is not None:
+        return _within(view)
+    if view.router == view.told.router:
+        return _told(view)
+    sent = f"{who} sends {words.percent(own)} of the {view.noun} to their own ticket"
+    if view.one_vs_rest:
+        return f"{sent}; by chance it would be {words.percent(_by_chance(view))}"
+    difference = document["accuracy"] - view.told.document["accuracy"]
+    compared = "loses" if difference < 0 else "gains"
+    return f"{sent} and {compared} {_size(difference)} against being told the subset"
+
+
+def _told(view: View) -> str:
+    document, subset = view.document, "the label" if view.document["uses_label"] else "the cluster"
+    who = f"{called(view.router)} is told {subset}"
+    if document["accuracy"] is None:
+        return f"{who}, which is the answer itself: nothing is shown by it"
+    return f"{who}: {words.percent(document['accuracy'])} right is what tickets reach when nothing is sent astray"
+
+
+def _within(view: View) -> str:
+    point, full = view.point, view.document["accuracy"]
+    cost = words.percent(point["cost"] / view.full_cost, 0)
+    said = f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered rightly"
+    if full is None:
+        return said
+    difference = point["accuracy"] - full
+    return f"{said}, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
+
+
+def _size(difference: float) -> str:
+    return f"{abs(round(100 * difference, 1)):.1f} points"
+
+
+def _by_chance(view: View) -> float:
+    """The share that reaches its own ticket when tickets are dealt out at random, as often as the router sends."""
+    k = len(view.names)
+    sizes = np.bincount(view.asked.subset, minlength=k) / len(view.asked.subset)
+    sent = np.bincount(view.ticket, minlength=k) / len(view.ticket)
+    return float(sizes @ sent)
+
+
+def uses_label(view: View) -> str:
+    """What stands beside every figure of a router that is told the answer."""
+    return (
+        f"{called(view.router)} reads the label, or the attribute that the subsets were made from: its figures are an "
+        "upper bound, not what a router in the field could reach."
+    )
+
+
+def facts(view: View) -> str:
+    """The figures behind the headline, each with its interval and n."""
+    document = view.document
+    parts = [_share("own ticket", document, "agreement_with_oracle")]
+    if document["accuracy"] is not None:
+        parts.append(_share("answered rightly", document, "accuracy"))
+    if view.share is not None:
+        parts.append(_share("under the budget", view.point, "accuracy"))
+    return f"{'; '.join(parts)}; n = {words.count(document['n'])} test {view.noun}."
+
+
+def _share(name: str, document: dict[str, Any], field: str) -> str:
+    return f"{name} {words.percent(document[field])} ({words.interval(document['ci'][field])})"
+
+
+def matrix_title(view: View, by_class: bool) -> str:
+    """Which row is sent astray most often, or how rows spread."""
+    names, _ = view.rows_of_matrix(by_class)
+    counts = view.counts(by_class)
+    if by_class and view.routing.scene.given_by != "class":
+        return f"How the {len(names)} classes spread over the tickets"
+    sizes = counts.sum(axis=1)
+    astray = np.where(sizes > 0, 1 - np.diag(counts) / np.maximum(sizes, 1), -1.0)
+    if astray.max() <= 0:
+        return "Everything reaches its own ticket"
+    worst = int(astray.argmax())
+    other = np.where(np.arange(len(names)) == worst, -1, counts[worst])
+    return (
+        f"{names[worst]} is sent astray most often: {words.percent(astray[worst])} of {words.count(sizes[worst])}, "
+        f"most of them to {view.names[int(other.argmax())]}"
+    )
+
+
+def routers_title(rows: pd.DataFrame) -> str:
+    """rows: one per router. The best of those that see the input alone, beside one that is told."""
+    free = rows[~rows.uses_label & rows.agreement_with_oracle.notna() & ~rows.router.isin(["oracle", "context"])]
+    if free.empty:
+        return "No router sees the input alone"
+    best = free.loc[free.accuracy.fillna(free.agreement_with_oracle).idxmax()]
+    value = best.accuracy if not pd.isna(best.accuracy) else best.agreement_with_oracle
+    extra = f"{best.calls_per_input:g} further forward passes" if best.calls_per_input else "no further forward pass"
+    return f"Best without being told: {words.ROUTERS.get(best.router, best.router).lower()}, {words.percent(value)} right, {extra}"
+
+
+def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
+    """How far the cost can fall before a point of accuracy is lost."""
+    top = curve[-1]
+    cheap = min((p for p in curve if p["accuracy"] >= top["accuracy"] - 0.01), key=lambda p: p["cost"])
+    saved = 1 - cheap["cost"] / view.full_cost
+    return f"{words.percent(saved, 0)} of the multiply-adds that count can go for at most one point of accuracy"
+
+
+def calibration_title(view: View, found: dict[str, Any]) -> str:
+    off = np.array([b["confidence"] - b["agreement"] for b in found["bins"]])
+    n = np.array([b["n"] for b in found["bins"]])
+    mean = float((off * n).sum() / n.sum())
+    way = "sure" if abs(mean) < 0.01 else "surer" if mean > 0 else "less sure"
+    than = "as it is right" if way == "sure" else "than it is right"
+    low, high = found["ci"]
+    return (
+        f"{called(view.router)} is {'about as ' if way == 'sure' else ''}{way} {than}: calibration error "
+        f"{words.percent(found['ece'])} ({words.interval([low, high])})"
+    )
+
+
+def groups_title(groups: pd.DataFrame, overall: float) -> str:
+    """groups: one row per group, with `astray` and its interval. Those whose interval lies above the share of all."""
+    ranked = groups[groups.status == "ok"]
+    above = ranked[ranked.low > overall].sort_values("astray", ascending=False)
+    if ranked.empty:
+        return "No group is large enough to be compared"
+    if above.empty:
+        return f"None of {len(ranked)} groups is seen to be sent astray more than all are ({words.percent(overall)})"
+    most = above.iloc[0]
+    others = f"; {len(above) - 1} more above all" if len(above) > 1 else ""
+    return f"{most.group} is sent astray most: {words.percent(most.astray)}, all {words.percent(overall)}{others}"
+
+
+def reason_sentence(view: View, reason: Any, own: str | None) -> str:
+    """Where the gate sends an input, by how much, and whether the nearest centroid agrees."""
+    order = np.argsort(-reason.probability)
+    first, second = view.names[order[0]], view.names[order[1]]
+    said = (
+        f"The gate sends it to **{first}** with {words.percent(reason.probability[order[0]])}; next is {second} with "
+        f"{words.percent(reason.probability[order[1]])}"
+    )
+    if own is not None and own not in (first, second):
+        said += f", its own {own} has {words.percent(reason.probability[view.names.index(own)])}"
+    nearest = view.names[int(reason.distance.argmin())]
+    agrees = "also" if nearest == first else "not"
+    return f"{said}. The nearest centroid is {agrees} {first}{'' if nearest == first else f' but {nearest}'}."

@@ -1,0 +1,257 @@
+"""What is looked at on the Routing page, and what is computed of it: each once, and kept for the other sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import cache
+
+if TYPE_CHECKING:
+    import torch
+
+    from rtl_core.audit.evaluate import Questions
+    from rtl_core.audit.routing import Routed
+    from rtl_core.data.dataset import Dataset
+    from rtl_core.routing.budget import Assignment
+    from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.routing import Routing
+
+CURVE_POINTS = 12
+MAP_ROWS = 4_000  # drawn at most; more would hide one another
+_NEIGHBOURS = 15  # of UMAP
+
+Key = tuple[str, int, str]  # folder, its last change, router
+
+
+@dataclass(frozen=True)
+class View:
+    """A router of a run, and what its tickets may cost.
+
+    share  mean non-zero multiply-adds of an input, as a share of what the tickets at their own density cost with this
+           router; None: all at their own density
+    """
+
+    routing: Routing
+    router: str
+    share: float | None = None
+
+    @property
+    def run(self) -> Run:
+        return self.routing.run
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.routing.setting.dataset
+
+    @property
+    def asked(self) -> Questions:
+        return self.routing.asked
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.run.tickets.names
+
+    @property
+    def pictures(self) -> bool:
+        return self.dataset.kind == "image"
+
+    @property
+    def noun(self) -> str:
+        return "pictures" if self.pictures else "rows"
+
+    @property
+    def one_vs_rest(self) -> bool:
+        return self.routing.task == "one_vs_rest"
+
+    @property
+    def key(self) -> Key:
+        return str(self.run.folder), cache.changed(self.run.folder), self.router
+
+    @property
+    def routed(self) -> Routed:
+        """The router's choice, tickets at their own density."""
+        return _routed(self.key, self.routing)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document of `python -m rtl_core route`."""
+        return _document(self.key, self.routing)
+
+    @property
+    def told(self) -> View:
+        """The same run with the router that is told the subset."""
+        return View(self.routing, "oracle" if self.routing.scene.given_by == "class" else "context")
+
+    @property
+    def full_cost(self) -> float:
+        """Mean non-zero multiply-adds of an input, tickets at their own density."""
+        return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, 0].mean())
+
+    @property
+    def lightest_share(self) -> float:
+        """The budget that the lightest rung of every chosen ticket costs."""
+        return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, -1].mean()) / self.full_cost
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """What the budget buys: `audit.budget.at_budget`."""
+        return _point(self.key, self.share, self)
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        return _curve(self.key, self)
+
+    @property
+    def ticket(self) -> np.ndarray:
+        """int64 (n,): who answers, under the budget."""
+        return self.routed.choice.ticket if self.share is None else self._bought.ticket
+
+    @property
+    def rung(self) -> np.ndarray | None:
+        """int64 (n,): index into the rungs that are offered; None where all stand at their own density."""
+        return None if self.share is None else self._bought.rung
+
+    @property
+    def _bought(self) -> Assignment:
+        return _bought(self.key, self.share, self)
+
+    def rows_of_matrix(self, by_class: bool) -> tuple[tuple[str, ...], np.ndarray]:
+        """(names of the rows, (n,) which of them each input is in): classes, or the subsets' own tickets."""
+        return (self.dataset.classes, self.asked.y) if by_class else (self.names, self.asked.subset)
+
+    def counts(self, by_class: bool) -> np.ndarray:
+        """int (rows of the matrix, K): inputs of each that go to each ticket."""
+        names, place = self.rows_of_matrix(by_class)
+        counted = np.zeros((len(names), len(self.names)), int)
+        np.add.at(counted, (place, self.ticket), 1)
+        return counted
+
+    def compared(self) -> list[dict[str, Any]]:
+        """A row of figures per router: those on file, and those computed now that an older file lacks."""
+        return _compared(self.key[:2], self.routing)
+
+    def map_of_inputs(self, method: str) -> tuple[np.ndarray, np.ndarray, float]:
+        """(positions among the inputs asked, their places (m, 2), share of variance shown by PCA's two axes)."""
+        return _map(self.key[:2], method, self.routing)
+
+    def reason(self, position: int) -> Reason:
+        """Why the input at that position among those asked goes where it goes."""
+        return reason(self.routing, self.dataset.inputs(self.asked.rows[[position]]))
+
+    def reason_for(self, x: np.ndarray) -> Reason:
+        """The same for an input from elsewhere, (1, *shape) as the data hold their rows."""
+        return reason(self.routing, replace(self.dataset, x=x).inputs(np.array([0])))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What an input's choice rests on, per ticket.
+
+    probability  (K,) of the gate
+    distance     (K,) to the centroid of the ticket's subset, among the gate's standardised features
+    answer       (K,) index of the class that the ticket says; one-vs-rest: 1 where it claims the input
+    confidence   (K,) the probability that it gives its answer
+    """
+
+    probability: np.ndarray
+    distance: np.ndarray
+    answer: np.ndarray
+    confidence: np.ndarray
+
+
+def routing_of(run: Run) -> Routing:
+    """The run with its data, weights and gate. Raises BadInput."""
+    return _routing(str(run.folder), cache.changed(run.folder), run)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
+def _routing(folder: str, changed: int, _run: Run) -> Routing:
+    from rtl_core.runs import training
+    from rtl_core.runs.routing import Routing
+
+    routing = Routing.of(_run, training.setting_on(_run))
+    _ = routing.everyone  # here, under this cache's lock
+    return routing
+
+
+@st.cache_resource(max_entries=32, show_spinner="Routing the test rows")
+def _routed(key: Key, _routing: Routing) -> Routed:
+    return _routing.routed(key[2])
+
+
+@st.cache_resource(max_entries=32, show_spinner="Counting who goes where")
+def _document(key: Key, _routing: Routing) -> dict[str, Any]:
+    from rtl_core.audit.routing import route_document
+
+    return route_document(_routed(key, _routing))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _bought(key: Key, share: float, _view: View) -> Assignment:
+    from rtl_core.routing.budget import within_mean
+
+    choice = _view.routed.choice
+    return within_mean(choice.ticket, choice.confidence, _view.routing.offered, "macs", share * _view.full_cost)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Asking the lighter tickets")
+def _point(key: Key, share: float, _view: View) -> dict[str, Any]:
+    from rtl_core.audit.budget import at_budget
+
+    routing = _view.routing
+    bound = share * _view.full_cost
+    return at_budget(routing.asked, _view.routed.choice, routing.offered, routing.servings, "macs", bound)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Asking the lighter tickets, once for every point of the curve")
+def _curve(key: Key, _view: View) -> list[dict[str, Any]]:
+    from rtl_core.audit.budget import cost_curve
+
+    routing = _view.routing
+    return cost_curve(routing.asked, _view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing the routers")
+def _compared(key: tuple[str, int], _routing: Routing) -> list[dict[str, Any]]:
+    from rtl_core.audit.routing import router_row
+    from rtl_core.runs.routing import SLOW
+
+    on_file = {row["router"]: row for row in _routing.run.info["evaluation"]["routers"] if "macs_share" in row}
+    names = [name for name in _routing.routers if name not in SLOW]
+    return [on_file.get(name) or router_row(_routed((*key, name), _routing)) for name in names]
+
+
+@st.cache_resource(max_entries=16, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
+def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarray, np.ndarray, float]:
+    from sklearn.decomposition import PCA
+
+    n, gate = len(_routing.asked.rows), _routing.scene.gate
+    positions = np.arange(n) if n <= MAP_ROWS else np.linspace(0, n - 1, MAP_ROWS).astype(int)
+    seen = gate.features.of_rows(gate.inputs, _routing.asked.rows[positions]).numpy()
+    if method == "UMAP":
+        from umap import UMAP
+
+        return positions, UMAP(n_neighbors=_NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(seen), float("nan")
+    model = PCA(2, svd_solver="covariance_eigh").fit(seen)
+    return positions, model.transform(seen), float(model.explained_variance_ratio_.sum())
+
+
+def reason(routing: Routing, x: torch.Tensor) -> Reason:
+    """x (1, *input_shape), as the networks take it."""
+    import torch
+
+    scene = routing.scene
+    said = torch.from_numpy(scene.serving.everyone(lambda at: x, 1)[:, 0])
+    if routing.task == "one_vs_rest":
+        claim = torch.sigmoid(said[:, 0])
+        p = torch.stack([1 - claim, claim], dim=1)
+    else:
+        p = torch.softmax(said, dim=1)
+    confidence, answer = p.max(dim=1)
+    apart = scene.gate.features(x) - scene.centroids.parameters["weight"]
+    probability = replace(scene.gate, inputs=lambda rows: x).probabilities(np.array([0]))[0]
+    return Reason(probability, apart.norm(dim=1).numpy(), answer.numpy(), confidence.numpy())
