@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cache, colours, panels
+from app import cache, colours, panels, words
 from app.attribution import findings, paint, tiles
 from app.attribution.view import Key, View, maps_of
 from app.charts import calm

@@ -29,8 +29,8 @@ from rtl_core.tickets.similarity import similarity
 MARGIN = 0.01  # what a merge may cost: one point of the metric, less than figures of this size vary over seeds
 # Kaufman & Rousseeuw (1990, table 4): up to here a silhouette shows no substantial structure.
 SILHOUETTE_FLOOR = 0.25
-# Tickets of random lots, which differ in nothing, reach 0.33 with the default settings (0.32 to 0.34 over the pairs,
-# benchmarks/grow.py); those of the samples' subsets 0.12 to 0.20. A longer warm start makes all tickets more alike.
+# Tickets of random lots, which differ in nothing, reach 0.33 with the default settings (0.32 to 0.35 over the pairs,
+# benchmarks/grow.py); those of the samples' subsets 0.12 to 0.20. Other settings were not measured.
 EXCESS_CEILING = 0.3
 ROWS = 1000  # of each subset at most
 HOW = ("union", "intersection")

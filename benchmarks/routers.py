@@ -1,0 +1,129 @@
+"""Routers over seeds, in both modes: `python -m benchmarks.routers`.
+
+Seeds are named here before they were first run. Every run's rows are kept in docs/results/routers.json, so the command
+goes on where it was interrupted; the table is written to docs/results/routers.md.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rtl_core.audit.intervals import paired_t
+from rtl_core.config import parse, preset, with_setting
+from rtl_core.events import MemoryJournal, silent
+from rtl_core.runs.pipeline import prepare, train
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+SEEDS = (21, 22, 23, 24, 25)
+GATED = ("mode=gated", 'controls=["imp_single"]', "task=multiclass", "sharing.head=shared")
+CLUSTERS = (
+    "data.spec=bundled:fashion",
+    "partition.by=kmeans",
+    "partition.features=backbone",
+    "partition.k=5",
+    "partition.column=null",
+)
+STUDIES = {
+    "five domains": ("domains", ()),
+    "five clusters": ("domains", CLUSTERS),
+    "ten classes": ("classes", ()),
+}
+MODES = {"paper": ("controls=[]",), "gated": GATED}
+LIGHT = ("denser=[]", "lighter=[]")
+
+
+def measure(study: str, mode: str, seed: int) -> dict[str, Any]:
+    """The routers' rows of one training on its test split, and in gated mode the accuracy of one mask."""
+    name, settings = STUDIES[study]
+    values = {**preset(name), "seed": seed}
+    for assignment in (*settings, *MODES[mode], *LIGHT):
+        values = with_setting(values, assignment)
+    began = time.monotonic()
+    outcome = train(prepare(parse(values), silent, MemoryJournal()), silent, MemoryJournal())
+    found = outcome.info["evaluation"]
+    keep = ("router", "uses_label", "accuracy", "agreement_with_oracle", "flops_share", "macs_share", "ece", "n")
+    return {
+        "seconds": time.monotonic() - began,
+        "routers": [{key: row.get(key) for key in keep} for row in found["routers"]],
+        "methods": {row["method"]: row["accuracy"] for row in found["methods"] if row["applies"]},
+    }
+
+
+def table(kept: dict[str, dict]) -> str:
+    lines = [
+        "# Routers over seeds",
+        "",
+        f"`python -m benchmarks.routers`: test split, seeds {', '.join(map(str, SEEDS))} (named before they were run),",
+        "intervals of a paired t over seeds. Gap: accuracy less that of the router that is told the subset. Shares are",
+        "the router's operations over its own and those of one forward pass as executed, and over the multiply-adds of",
+        "the ticket that answers. A label-oracle of one-vs-rest tickets would be right by definition: none is claimed.",
+    ]
+    for study in STUDIES:
+        for mode in MODES:
+            runs = [kept[key] for seed in SEEDS if (key := f"{study}/{mode}/{seed}") in kept]
+            if runs:
+                lines += ["", f"## {study[0].upper()}{study[1:]}, mode `{mode}`", "", *_rows(runs)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(runs: list[dict]) -> list[str]:
+    lines = [
+        "| router | uses the label | accuracy | every seed | gap to the one that is told | own ticket | share of FLOPs "
+        "| of a ticket's multiply-adds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    by_name = [{row["router"]: row for row in run["routers"]} for run in runs]
+    told = next(name for name, row in by_name[0].items() if row["uses_label"])
+    for name in by_name[0]:
+        rows = [found[name] for found in by_name]
+        values = [row["accuracy"] for row in rows]
+        if None in values:
+            lines.append(f"| {name} | yes | - | - | - | 1.000 | 0.00 % | 0.00 % |")
+            continue
+        gap = "-"
+        if by_name[0][told]["accuracy"] is not None and name != told:
+            gap = _difference(values, [found[told]["accuracy"] for found in by_name])
+        own = sum(row["agreement_with_oracle"] for row in rows) / len(rows)
+        shares = [100 * sum(row[key] for row in rows) / len(rows) for key in ("flops_share", "macs_share")]
+        lines.append(
+            f"| {name} | {'yes' if rows[0]['uses_label'] else 'no'} | {sum(values) / len(values):.3f} "
+            f"| {' '.join(f'{v:.3f}' for v in values)} | {gap} | {own:.3f} | {shares[0]:.2f} % | {shares[1]:.2f} % |"
+        )
+    if "imp_single" in runs[0]["methods"]:
+        one = [run["methods"]["imp_single"] for run in runs]
+        rtl = [run["methods"]["rtl"] for run in runs]
+        lines += [
+            "",
+            f"One mask of a ticket's density, trained in the same way: {sum(one) / len(one):.3f}; the tickets, each on "
+            f"its own subset, less one mask: {_difference(rtl, one)}.",
+        ]
+    return lines
+
+
+def _difference(a: list[float], b: list[float]) -> str:
+    if len(a) < 2:
+        return f"{a[0] - b[0]:+.3f}"
+    mean, low, high, *_ = paired_t([x - y for x, y in zip(a, b, strict=True)])
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def main() -> None:
+    path = RESULTS / "routers.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for seed in SEEDS:
+        for study in STUDIES:
+            for mode in MODES:
+                key = f"{study}/{mode}/{seed}"
+                if key not in kept:
+                    kept[key] = measure(study, mode, seed)
+                    path.write_text(json.dumps(kept, indent=1, sort_keys=True))
+                    print(f"{key}: {kept[key]['seconds']:.0f} s, {kept[key]['methods']}", flush=True)
+    (RESULTS / "routers.md").write_text(table(kept))
+    print(table(kept))
+
+
+if __name__ == "__main__":
+    main()
