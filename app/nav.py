@@ -11,6 +11,7 @@ ICON = str(Path(__file__).with_name("icon.png"))  # a local picture: icon fonts 
 OVERVIEW = "pages/overview.py"
 TRAIN = "pages/train.py"
 MASKS = "pages/masks.py"
+ROUTING = "pages/routing.py"
 ATTRIBUTION = "pages/attribution.py"
 FAIRNESS = "pages/fairness.py"
 LIBRARY = "pages/library.py"
@@ -19,6 +20,7 @@ PAGES = {
     OVERVIEW: "Overview",
     TRAIN: "Train",
     MASKS: "Masks",
+    ROUTING: "Routing",
     ATTRIBUTION: "Attribution",
     FAIRNESS: "Fairness",
     LIBRARY: "Library",

@@ -19,7 +19,7 @@ from app.charts import calm
 if TYPE_CHECKING:
     from rtl_core.runs.attribution import Checked
 
-UNASKED = 20.0  # seconds up to which checks are made without being asked for
+UNASKED = 30.0  # seconds up to which checks are made without being asked for
 
 
 def make(view: View) -> dict[str, Checked]:

@@ -137,12 +137,13 @@ def dependence(view: View) -> None:
     """The mean output over test rows when everybody has the same value in one column, per ticket."""
     first = scores(view).columns[0]
     names = list(dict.fromkeys(view.dataset.sources))
-    column = st.selectbox("Column", names, names.index(first), key="column", bind="query-params", width=220)
     output = 0
-    if view.explained.subject.network.outputs > 1:
-        classes = view.dataset.classes
-        label = st.selectbox("Output", classes, len(classes) - 1, key="output", bind="query-params", width=220)
-        output = classes.index(label)
+    with st.container(horizontal=True):
+        column = st.selectbox("Column", names, names.index(first), key="column", bind="query-params", width=220)
+        if view.explained.subject.network.outputs > 1:
+            classes = view.dataset.classes
+            label = st.selectbox("Output", classes, len(classes) - 1, key="output", bind="query-params", width=220)
+            output = classes.index(label)
     key = (str(view.run.folder), cache.changed(view.run.folder))
     found = {ticket: _dependence(key, ticket, column, output, view) for ticket in view.tickets}
     one = next(iter(found.values()))

@@ -158,9 +158,12 @@ def _seconds_a_map(key: Key, _view: View) -> float:
     from rtl_core.audit.attribution.explain import explain
 
     module, x, question = _view.explained.subject.module(_view.compared), _view.x, _view.question.at_fixed_steps
-    began = time.monotonic()
-    explain(module, x, question)
-    return time.monotonic() - began
+    seconds = []
+    for _ in range(2):  # the first call of a method also loads what it needs
+        began = time.monotonic()
+        explain(module, x, question)
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

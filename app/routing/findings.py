@@ -57,7 +57,9 @@ def _told(view: View) -> str:
 def _within(view: View) -> str:
     point, full = view.point, view.document["accuracy"]
     cost = words.percent(point["cost"] / view.full_cost, 0)
-    said = f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered rightly"
+    said = (
+        f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered rightly"
+    )
     if full is None:
         return said
     difference = point["accuracy"] - full
@@ -175,3 +177,21 @@ def reason_sentence(view: View, reason: Any, own: str | None) -> str:
     nearest = view.names[int(reason.distance.argmin())]
     agrees = "also" if nearest == first else "not"
     return f"{said}. The nearest centroid is {agrees} {first}{'' if nearest == first else f' but {nearest}'}."
+
+
+def astray_title(view: View, positions: np.ndarray) -> str:
+    """positions: of the inputs that another ticket than their own answers."""
+    n = len(view.ticket)
+    if len(positions) == 0:
+        return f"All {words.count(n)} {view.noun} reach their own ticket"
+    said = f"{words.count(len(positions))} of {words.count(n)} {view.noun} go to another ticket than their own"
+    right = view.routed.right
+    if right is None or view.one_vs_rest or view.share is not None:
+        return said
+    return f"{said}; {words.percent(float(right[positions].mean()), 0)} of them are answered rightly all the same"
+
+
+def map_title(method: str, share: float) -> str:
+    if method == "PCA":
+        return f"Inputs as the gate sees them: two axes show {words.percent(share, 0)} of the variance"
+    return "Inputs as the gate sees them: neighbours lie together"

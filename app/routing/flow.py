@@ -51,9 +51,7 @@ def spec(
                 "lineStyle": {"color": "target", "opacity": 0.35},
                 "select": {"lineStyle": {"opacity": 0.75}, "itemStyle": {"borderColor": tone.text, "borderWidth": 2}},
                 "data": nodes,
-                "links": [
-                    {"source": i, "target": len(rows) + k, "value": int(counts[i, k])} for i, k in links
-                ],
+                "links": [{"source": i, "target": len(rows) + k, "value": int(counts[i, k])} for i, k in links],
             }
         ],
     }

@@ -10,24 +10,23 @@ import streamlit as st
 
 from app import colours, panels
 from app.colours import Tone
-from app.routing import findings, flow
+from app.routing import findings, flow, samples
 from app.routing.view import View
 
 _LABELLED = 12  # tickets up to which cells show their numbers
 _SPACED = 40  # rows up to which there is room for lines between cells
-ANY = "any ticket"
 
 
-def draw(view: View, by_class: bool) -> None:
+def draw(view: View, by_class: bool, chosen: tuple[str, str]) -> None:
     """A click puts row and ticket into the select boxes of the samples."""
     st.subheader(findings.matrix_title(view, by_class), anchor=False)
     names, _ = view.rows_of_matrix(by_class)
     counts = view.counts(by_class)
-    key = row_key(by_class)
+    key = samples.row_key(by_class)
     as_matrix, as_flow, as_table = st.tabs(["Matrix", "Flow", "Table"])
     with as_matrix:
         st.echarts_chart(
-            cells_spec(view, names, counts, _chosen(key), colours.tone()),
+            cells_spec(view, names, counts, chosen, colours.tone()),
             key="routing-matrix",
             on_select=lambda: _take_cell(key, names, view.names),
             height=_height(len(names)),
@@ -51,11 +50,6 @@ def draw(view: View, by_class: bool) -> None:
     )
 
 
-def row_key(by_class: bool) -> str:
-    """The widget that holds the chosen row: classes and subsets have names of their own."""
-    return "class" if by_class else "own"
-
-
 def long(rows: tuple[str, ...], tickets: tuple[str, ...], counts: np.ndarray) -> pd.DataFrame:
     """One line per row and ticket: n, and its share of the row."""
     sizes = np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -69,15 +63,6 @@ def long(rows: tuple[str, ...], tickets: tuple[str, ...], counts: np.ndarray) ->
     )
 
 
-def choose(key: str, row: str, ticket: str) -> None:
-    """For callbacks: whose samples are shown."""
-    st.session_state[key], st.session_state["to"] = row, ticket
-
-
-def _chosen(key: str) -> tuple[str | None, str | None]:
-    return st.session_state.get(key), st.session_state.get("to")
-
-
 def _height(rows: int) -> int:
     return 430 if rows <= 14 else min(900, 110 + 22 * rows)
 
@@ -88,17 +73,17 @@ def _take_cell(key: str, names: tuple[str, ...], tickets: tuple[str, ...]) -> No
         return
     i, k = divmod(picked[0]["data_indices"][0], len(tickets))
     if i < len(names):
-        choose(key, names[i], tickets[k])
+        samples.choose(key, names[i], tickets[k])
 
 
 def _take_row(key: str, names: tuple[str, ...]) -> None:
     picked = st.session_state["routing-table"]["selection"]["rows"]
     if picked and picked[0] < len(names):
-        choose(key, names[picked[0]], ANY)
+        samples.choose(key, names[picked[0]], samples.ANY)
 
 
 def cells_spec(
-    view: View, rows: tuple[str, ...], counts: np.ndarray, chosen: tuple[str | None, str | None], tone: Tone
+    view: View, rows: tuple[str, ...], counts: np.ndarray, chosen: tuple[str, str], tone: Tone
 ) -> dict[str, Any]:
     """Rows against tickets as an ECharts heatmap; colour is the share of the row, the chosen cell is framed.
 
@@ -106,7 +91,13 @@ def cells_spec(
     """
     tickets = view.names
     small = max(len(rows), len(tickets)) <= _SPACED
-    label = {"color": tone.text, "interval": 0 if small else "auto", "fontSize": 12, "width": 130, "overflow": "truncate"}
+    label = {
+        "color": tone.text,
+        "interval": 0 if small else "auto",
+        "fontSize": 12,
+        "width": 130,
+        "overflow": "truncate",
+    }
     axis = {
         "type": "category",
         "splitArea": {"show": False},
@@ -174,9 +165,7 @@ def _data(rows: tuple[str, ...], tickets: tuple[str, ...], counts: np.ndarray, t
     ]
 
 
-def _frame(
-    rows: tuple[str, ...], tickets: tuple[str, ...], chosen: tuple[str | None, str | None], tone: Tone
-) -> dict[str, Any]:
+def _frame(rows: tuple[str, ...], tickets: tuple[str, ...], chosen: tuple[str, str], tone: Tone) -> dict[str, Any]:
     """A frame around the chosen cell, or around each cell of the chosen row."""
     row, ticket = chosen
     columns = [tickets.index(ticket)] if ticket in tickets else range(len(tickets))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CURVE_POINTS = 12
 MAP_ROWS = 4_000  # drawn at most; more would hide one another
 _NEIGHBOURS = 15  # of UMAP
+_SAMPLED = 1_000  # rows whose distances say what is usual
 
 Key = tuple[str, int, str]  # folder, its last change, router
 
@@ -146,6 +147,11 @@ class View:
         """The same for an input from elsewhere, (1, *shape) as the data hold their rows."""
         return reason(self.routing, replace(self.dataset, x=x).inputs(np.array([0])))
 
+    @property
+    def usual_distance(self) -> tuple[float, float]:
+        """5 % and 95 % of the test inputs' distances to their nearest centroid."""
+        return _usual_distance(self.key[:2], self.routing)
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -238,6 +244,17 @@ def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarr
         return positions, UMAP(n_neighbors=_NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(seen), float("nan")
     model = PCA(2, svd_solver="covariance_eigh").fit(seen)
     return positions, model.transform(seen), float(model.explained_variance_ratio_.sum())
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _usual_distance(key: tuple[str, int], _routing: Routing) -> tuple[float, float]:
+    import torch
+
+    scene, rows = _routing.scene, _routing.asked.rows
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLED)).astype(int)]
+    apart = torch.cdist(scene.features.of_rows(scene.inputs, some), scene.centroids.parameters["weight"])
+    low, high = np.quantile(apart.amin(dim=1).numpy(), [0.05, 0.95])
+    return float(low), float(high)
 
 
 def reason(routing: Routing, x: torch.Tensor) -> Reason:

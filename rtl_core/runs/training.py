@@ -12,6 +12,7 @@ import numpy as np
 from rtl_core.config import Config, DataSettings
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.joined import load_joined
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
@@ -19,6 +20,7 @@ from rtl_core.learning.controls import gradient_steps
 from rtl_core.models.catalogue import build
 from rtl_core.runs import pipeline
 from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
+from rtl_core.runs.edits import by_values, values_of
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.routing import gate_of
@@ -83,7 +85,7 @@ def setting_on(run: Run, spec: str | None = None) -> Setting:
     spec = spec or run.info["data"]["spec"]
     trained = run.info["data"]
     settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})
-    dataset = sources.load(settings, run.config.seed)
+    dataset = load_joined(settings, run.config.seed)
     same_data = dataset.fingerprint == trained["fingerprint"]
     if dataset.kind == "table" and not same_data:
         raise BadInput(
@@ -117,21 +119,21 @@ def _resized(run: Run) -> dict[str, int]:
 def _same_partition(run: Run, dataset: Dataset) -> Partition:
     """The run's partition on other rows; BadInput where it cannot be read off them."""
     by, column = run.info["partition"]["by"], run.info["partition"]["column"]
-    names = run.tickets.subsets
+    of_subset = values_of(run)
     if by == "class":
         values = np.array(dataset.classes, object)[dataset.y]
     elif by == "attribute" and column in dataset.attributes:
         values = dataset.attributes[column].astype(str).to_numpy(object)
     elif dataset.fingerprint == run.info["data"]["fingerprint"]:
-        return pipeline.partitions.split(dataset, run.config.partition, run.config.seed)
+        return by_values(pipeline.partitions.split(dataset, run.config.partition, run.config.seed), of_subset)
     else:
         raise BadInput(
             f"the run's subsets were made by {by}{f' ({column})' if column else ''}, which cannot be read off "
             f"'{dataset.spec}'; give data that has this attribute"
         )
-    index = {name: k for k, name in enumerate(names)}
-    assignment = np.array([index.get(str(value), -1) for value in values], np.int64)
-    return Partition(by, column, names, assignment, run.info["partition"]["uses_label"])
+    owner = {value: k for k, own in enumerate(of_subset.values()) for value in own}
+    assignment = np.array([owner.get(str(value), -1) for value in values], np.int64)
+    return Partition(by, column, run.tickets.subsets, assignment, run.info["partition"]["uses_label"])
 
 
 def headline(run: Run) -> dict[str, Any]:

@@ -1,0 +1,147 @@
+"""What a smaller budget costs in accuracy, and how lighter tickets take over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from app import charts, colours, panels, words
+from app.colours import Tone
+from app.routing import findings
+from app.routing.view import CURVE_POINTS, View
+
+
+def draw(view: View) -> None:
+    curve = view.curve
+    panels.chart(
+        findings.budget_title(view, curve),
+        figure(view, curve, _chosen(view), colours.tone()),
+        table(view, curve),
+        "Above: answers that are right at each cost, with their 95 % interval; the diamond is your budget. Below: which "
+        "rung of its ticket an input gets there. Whoever loses its own ticket to the lightest of all counts as it "
+        "answers.",
+        "budget",
+    )
+    flops = view.document["cost"]["flops_executed"]
+    st.caption(
+        f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the tickets' own "
+        f"density, without the router's own. Dense kernels execute the same FLOPs at every budget ({words.count(flops)} "
+        "an input): this is no measured speed. The point at the right end may lie below 100 %: an upgrade that won no "
+        "validation accuracy is not bought."
+    )
+    st.caption("The same from a shell:")
+    st.code(command(view), language="shell")
+
+
+def command(view: View) -> str:
+    share = "" if view.share is None else f" --budget {view.share:.4g}"
+    return f"python -m rtl_core route {view.run.name} --router {view.router}{share} --curve {CURVE_POINTS} --json"
+
+
+def _chosen(view: View) -> dict[str, Any] | None:
+    """The point of the budget; without one, what the tickets reach at their own density (None: not claimed)."""
+    if view.share is not None:
+        return view.point
+    if view.document["accuracy"] is None:
+        return None
+    return {"cost": view.full_cost, "accuracy": view.document["accuracy"], "n": view.document["n"]}
+
+
+def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any] | None, tone: Tone) -> go.Figure:
+    """Both panels share the axis of cost, in % of the tickets' own."""
+    full = view.full_cost
+    x = [100 * point["cost"] / full for point in curve]
+    drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
+    ends = [[100 * end for end in point["ci"]["accuracy"]] for point in curve]
+    drawn.add_scatter(
+        x=[*x, *x[::-1]],
+        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
+        fill="toself",
+        fillcolor="rgba(74,144,176,.22)",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn.add_scatter(
+        x=x,
+        y=[100 * point["accuracy"] for point in curve],
+        mode="lines+markers",
+        line={"color": tone.diverging[-1], "width": 2},
+        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+    if chosen is not None:
+        at, reached = 100 * chosen["cost"] / full, 100 * chosen["accuracy"]
+        drawn.add_scatter(
+            x=[at],
+            y=[reached],
+            name="your budget",
+            mode="markers+text",
+            marker={
+                "symbol": "diamond",
+                "size": 14,
+                "color": colours.TICKETS[1],
+                "line": {"color": tone.text, "width": 1},
+            },
+            text=[f"{reached:.1f} % right"],
+            textposition="bottom left" if at > 60 else "bottom right",
+            textfont={"color": tone.text},
+            hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+            showlegend=False,
+        )
+        drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
+    for name, colour, shares in _rungs(view, curve, tone):
+        drawn.add_scatter(
+            x=x,
+            y=shares,
+            name=name,
+            stackgroup="rungs",
+            mode="lines",
+            line={"width": 0.5, "color": tone.surface},
+            fillcolor=colour,
+            hovertemplate=f"{name}: %{{y:.0f}} %<extra></extra>",
+            row=2,
+            col=1,
+        )
+    drawn.update_yaxes(title="right, %", row=1, col=1)
+    drawn.update_yaxes(title="inputs, %", range=[0, 100], row=2, col=1)
+    drawn.update_xaxes(title="mean multiply-adds that count, % of the tickets' own", row=2, col=1)
+    drawn.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"})
+    charts.calm(drawn, height=560)
+    return drawn.update_layout(margin={"b": 70})
+
+
+def _rungs(view: View, curve: list[dict[str, Any]], tone: Tone) -> list[tuple[str, str, list[float]]]:
+    """(name, colour, % of the inputs at each point) of every rung, densest first and darkest."""
+    rungs = view.routing.offered.rungs
+    found = []
+    for i, rung in enumerate(rungs):
+        colour = colours.on_scale(tone.sequential, 1 - i / max(1, len(rungs)))
+        own = " (own)" if rung.kind == "target" else ""
+        shares = [100 * point["rungs"][i] / point["n"] for point in curve]
+        found.append((f"{words.density(rung.density)} density{own}", colour, shares))
+    return found
+
+
+def table(view: View, curve: list[dict[str, Any]]) -> pd.DataFrame:
+    """One line per point of the curve, and the chosen one."""
+    points = [*curve, *([view.point] if view.share is not None else [])]
+    rungs = [words.density(rung.density) for rung in view.routing.offered.rungs]
+    return pd.DataFrame(
+        [
+            {
+                "share of full cost": round(point["cost"] / view.full_cost, 4),
+                "multiply-adds": point["cost"],
+                "accuracy": point["accuracy"],
+                "low": point["ci"]["accuracy"][0],
+                "high": point["ci"]["accuracy"][1],
+                "n": point["n"],
+                **{f"at {name}": n for name, n in zip(rungs, point["rungs"], strict=True)},
+            }
+            for point in points
+        ]
+    )

@@ -1,0 +1,72 @@
+"""Whether a router is as often right about the ticket as it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import charts, colours, panels
+from app.colours import Tone
+from app.routing import findings
+from app.routing.view import View
+
+
+def draw(view: View) -> None:
+    found = view.document["calibration"]
+    if found is None:
+        st.info(f"{findings.called(view.router)} gives no probability for its choice, so there is none to check.")
+        return
+    panels.chart(
+        findings.calibration_title(view, found),
+        figure(found, colours.tone()),
+        table(found),
+        "A dot is a tenth of the scale: of the inputs that the router is so sure of, the share that reaches its own "
+        "ticket, with its 95 % interval. On the line it is as often right as it says. The error is positive even for a "
+        "calibrated router, the more so the fewer the inputs.",
+        "calibration",
+    )
+
+
+def figure(found: dict[str, Any], tone: Tone) -> go.Figure:
+    bins = table(found)
+    drawn = go.Figure()
+    drawn.add_scatter(
+        x=[0, 100],
+        y=[0, 100],
+        mode="lines",
+        line={"color": tone.muted, "dash": "dot", "width": 1.4},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn.add_scatter(
+        x=100 * bins.confidence,
+        y=100 * bins.agreement,
+        mode="lines+markers+text",
+        text=[f"n = {n:,}" for n in bins.n],
+        textposition="top left",
+        textfont={"size": 11, "color": tone.text},
+        line={"color": tone.diverging[-1], "width": 1.4},
+        marker={"size": 9},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * (bins.high - bins.agreement),
+            "arrayminus": 100 * (bins.agreement - bins.low),
+            "thickness": 1.4,
+            "width": 4,
+        },
+        hovertemplate="says %{x:.0f} %, is right %{y:.1f} %<extra></extra>",
+        showlegend=False,
+    )
+    drawn.update_xaxes(title="the router's confidence, %", range=[0, 102], zeroline=False)
+    drawn.update_yaxes(title="sent to its own ticket, %", range=[0, 104], zeroline=False)
+    return charts.calm(drawn, height=440)
+
+
+def table(found: dict[str, Any]) -> pd.DataFrame:
+    bins = pd.DataFrame(found["bins"])
+    ends = pd.DataFrame(bins.ci.tolist(), columns=["low", "high"]).astype(float)
+    return pd.concat([bins.drop(columns="ci"), ends], axis=1)

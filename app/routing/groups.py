@@ -1,0 +1,76 @@
+"""Which groups are sent to another ticket than their own more often than others."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import colours, panels, words
+from app.fairness.axis import Series, intervals
+from app.routing import findings
+from app.routing.view import View
+
+
+def draw(view: View) -> None:
+    groups = table(view)
+    if groups.empty:
+        st.info(
+            f"The data, {view.dataset.spec}, say nothing about a row but its label: there are no groups to compare. Data "
+            "with attributes, such as the Adult census sample, have some."
+        )
+        return
+    overall = 1 - view.document["agreement_with_oracle"]
+    shown = groups[groups.astray.notna()].reset_index(drop=True)
+    tone = colours.tone()
+    refused = len(groups) - len(shown)
+    few = f" {refused} with fewer than 10 {view.noun} have no figure." if refused else ""
+    panels.chart(
+        findings.groups_title(shown, overall),
+        intervals(
+            [Series("groups", tone.diverging[-1], _points(shown))], "sent to another ticket than its own, %", tone
+        ),
+        groups,
+        f"A dot is a group's share that is sent astray, its whisker the 95 % interval; over all it is "
+        f"{words.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in right "
+        "answers stands on the Fairness page.",
+        "routing-groups",
+    )
+
+
+def table(view: View) -> pd.DataFrame:
+    """One row per group: n, how many go to each ticket, the share sent astray with its interval, and status."""
+    rows = []
+    for group in view.document["groups"]:
+        low, high = group["ci"]
+        own = group["agreement"]
+        rows.append(
+            {
+                "group": group["group"],
+                "n": group["n"],
+                "astray": None if own is None else 1 - own,
+                "low": None if high is None else 1 - high,
+                "high": None if low is None else 1 - low,
+                "status": group["status"],
+                **{f"to {name}": n for name, n in zip(view.names, group["counts"], strict=True)},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _points(groups: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "place": [f"{row.group} (n = {row.n:,})" for row in groups.itertuples()],
+            "value": 100 * groups.astray.astype(float),
+            "low": 100 * groups.low.astype(float),
+            "high": 100 * groups.high.astype(float),
+            "hollow": groups.status != "ok",
+            "text": [f"{100 * share:.1f}" for share in groups.astray],
+            "hover": [
+                f"{row.group}<br>{words.percent(row.astray)} sent astray ({words.interval([row.low, row.high])}); "
+                f"n = {row.n:,}"
+                for row in groups.itertuples()
+            ],
+            "key": groups.index,
+        }
+    )

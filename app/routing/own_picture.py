@@ -1,0 +1,46 @@
+"""A picture from elsewhere, routed at once, with the reason."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import words
+from app.attribution.inputs import as_input
+from app.routing import why
+from app.routing.view import View
+from rtl_core.errors import BadInput
+
+
+def draw(view: View) -> None:
+    file = st.file_uploader(
+        "A picture of any size and colour",
+        type=["png", "jpg", "jpeg"],
+        key="routing-upload",
+        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training pictures "
+        "were. It stays on this machine and is not kept.",
+    )
+    if file is None:
+        st.info("Choose a picture to see which ticket it gets, and what every ticket would say.")
+        return
+    try:
+        x = as_input(file.getvalue(), view.dataset.input_shape)
+    except BadInput as error:
+        reason = str(error)
+        st.error(f"{reason[0].upper()}{reason[1:]}.")
+        return
+    reason = view.reason_for(x)
+    k = int(reason.probability.argmax())
+    st.subheader(
+        f"The gate sends your picture to {view.names[k]}: {words.percent(float(reason.probability[k]))}", anchor=False
+    )
+    beside, table = st.columns([1, 4], gap="medium")
+    with beside:
+        why.picture(x[0], f"{file.name[:40]}, as the network takes it")
+    with table:
+        why.draw(view, reason, "own", sent=view.names[k])
+    low, high = view.usual_distance
+    st.caption(
+        "Nobody knows whether that is right: the gate spreads 100 % over the tickets whatever the picture shows. "
+        f"Test pictures are {low:.0f} to {high:.0f} from the nearest centroid (the middle 90 %); far more says that yours is "
+        "like none of them."
+    )

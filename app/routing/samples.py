@@ -1,0 +1,94 @@
+"""The inputs behind a cell of the matrix: pictures, or rows of the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import words
+from app.routing.view import View
+
+MOST = 50  # shown at once
+ANY = "any ticket"
+_THUMBNAIL = 58
+
+
+def row_key(by_class: bool) -> str:
+    """The widget that holds the chosen row: classes and subsets have names of their own."""
+    return "class" if by_class else "own"
+
+
+def choose(key: str, row: str, ticket: str) -> None:
+    """For callbacks: whose samples are shown."""
+    st.session_state[key], st.session_state["to"] = row, ticket
+
+
+def choice(view: View, by_class: bool) -> tuple[str, str]:
+    """(row of the matrix, ticket or ANY); at first the row that is sent astray most often."""
+    names, place = view.rows_of_matrix(by_class)
+    astray = np.bincount(place[~view.routed.agrees], minlength=len(names)) / np.maximum(np.bincount(place), 1)
+    key, tickets = row_key(by_class), (ANY, *view.names)
+    for widget, options in ((key, names), ("to", tickets)):
+        if st.session_state.get(widget) not in options:
+            st.session_state.pop(widget, None)  # of another run
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        row = st.selectbox(
+            "Class" if by_class else "Own ticket", names, int(astray.argmax()), key=key, bind="query-params", width=170
+        )
+        ticket = st.selectbox("Sent to", tickets, key="to", bind="query-params", width=170)
+    return row, ticket
+
+
+def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
+    names, place = view.rows_of_matrix(by_class)
+    among = place == names.index(row)
+    if ticket != ANY:
+        among &= view.ticket == view.names.index(ticket)
+    positions = np.flatnonzero(among)
+    sent = "" if ticket == ANY else f" sent to {ticket}"
+    first = f"first {MOST} of " if len(positions) > MOST else ""
+    st.markdown(f"**{row}{sent}: {first}{words.count(len(positions))} {view.noun}**")
+    if len(positions) == 0:
+        st.caption("Nothing is there: no test input of this row goes to this ticket.")
+        return
+    right = view.routed.right
+    if right is not None and view.share is None:
+        st.caption(f"{words.count(int(right[positions].sum()))} of them are answered rightly.")
+    show(view, positions[:MOST], "cell")
+
+
+def show(view: View, positions: np.ndarray, name: str) -> None:
+    """Pictures with where they go, or rows of the table; `name` tells several such lists on a page apart."""
+    if view.pictures:
+        with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
+            for position in positions:
+                picture = view.dataset.x[view.asked.rows[position]].transpose(1, 2, 0).squeeze()
+                st.image(picture, caption=_caption(view, int(position)), width=_THUMBNAIL)
+    else:
+        st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")
+
+
+def _caption(view: View, position: int) -> str:
+    ticket, confidence = view.names[view.ticket[position]], view.routed.choice.confidence[position]
+    return ticket if np.isnan(confidence) else f"{ticket} {words.percent(confidence, 0)}"
+
+
+def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
+    """One line per input: where it goes, by what confidence, where it belongs, and what the data say about it."""
+    choice, asked = view.routed.choice, view.asked
+    rows, names = asked.rows[positions], np.array(view.names, object)
+    found = {
+        "row": np.searchsorted(view.dataset.rows("test"), rows),
+        "sent to": names[view.ticket[positions]],
+        "confidence, %": (100 * choice.confidence[positions]).round(1),
+        "own ticket": names[asked.subset[positions]],
+        view.dataset.target: np.array(view.dataset.classes, object)[asked.y[positions]],
+    }
+    if not view.one_vs_rest:
+        classes, answers = np.array(view.dataset.classes, object), view.routed.everyone.argmax(axis=2)
+        found["it says"] = classes[answers[view.routed.choice.ticket[positions], positions]]
+        found["own ticket says"] = classes[answers[asked.subset[positions], positions]]
+    described = view.dataset.attributes.iloc[rows].reset_index(drop=True)
+    own = pd.DataFrame(found)
+    return pd.concat([own, described.drop(columns=[name for name in described if name in own])], axis=1)

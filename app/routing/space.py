@@ -1,0 +1,108 @@
+"""The inputs as the gate sees them, on a map; a lasso shows which they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import charts, colours, panels, words
+from app.colours import Tone
+from app.routing import findings, samples
+from app.routing.view import View
+
+_METHODS = ("PCA", "UMAP")
+_COLOURS = ("chosen ticket", "own ticket")
+_CONFIG = charts.CONFIG | {
+    "displayModeBar": True,
+    "modeBarButtons": [["lasso2d", "select2d", "zoom2d", "resetScale2d"]],
+}
+
+
+@st.fragment
+def draw(view: View) -> None:
+    """A fragment: a lasso computes nothing else of the page anew."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = st.segmented_control(
+            "Map by",
+            _METHODS,
+            default="PCA",
+            required=True,
+            key="inputs-map",
+            bind="query-params",
+            help="PCA: distances as faithful as two axes allow. UMAP: who is near whom; distances between groups mean "
+            "little. The first UMAP takes some seconds.",
+        )
+        colour = st.segmented_control(
+            "Colour", _COLOURS, default=_COLOURS[0], required=True, key="colour", bind="query-params"
+        )
+    positions, places, share = view.map_of_inputs(method)
+    by = view.ticket if colour == _COLOURS[0] else view.asked.subset
+    st.subheader(findings.map_title(method, share), anchor=False)
+    event = st.plotly_chart(
+        figure(view, positions, places, by[positions], colours.tone(), method),
+        config=_CONFIG,
+        key=f"map-{method}",
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+    )
+    among = (
+        f"{words.count(len(positions))} of {words.count(len(view.ticket))} "
+        if len(positions) < len(view.ticket)
+        else ""
+    )
+    panels.reading(
+        f"A point is a test input as the gate sees it ({among}{view.noun}); crosses are sent to another ticket than their "
+        "own. Draw a lasso around points to see what they are.",
+        table(view, positions, places),
+        "inputs-map",
+    )
+    picked = np.array([int(np.ravel(point["customdata"])[0]) for point in event["selection"]["points"]], int)
+    if len(picked):
+        first = f"first {samples.MOST} of " if len(picked) > samples.MOST else ""
+        own = words.percent(float((view.ticket[picked] == view.asked.subset[picked]).mean()))
+        st.markdown(f"**{first}{words.count(len(picked))} chosen {view.noun}**: {own} of them reach their own ticket")
+        samples.show(view, picked[: samples.MOST], "lasso")
+
+
+def figure(view: View, positions: np.ndarray, places: np.ndarray, by: np.ndarray, tone: Tone, method: str) -> go.Figure:
+    """One trace per ticket in its colour; the position among all inputs travels with each point."""
+    drawn = go.Figure()
+    astray = view.ticket[positions] != view.asked.subset[positions]
+    for k, (name, colour) in enumerate(zip(view.names, colours.of_tickets(len(view.names)), strict=True)):
+        mine = by == k
+        drawn.add_scattergl(
+            x=places[mine, 0],
+            y=places[mine, 1],
+            name=name,
+            mode="markers",
+            marker={
+                "color": colour,
+                "size": np.where(astray[mine], 8, 5).tolist(),
+                "opacity": 0.75,
+                "symbol": np.where(astray[mine], "x", "circle").tolist(),
+            },
+            customdata=positions[mine],
+            hovertemplate=f"{name}<extra></extra>",
+        )
+    axis = {"zeroline": False, "showgrid": False, "showticklabels": False, "showline": True, "linecolor": tone.muted}
+    drawn.update_xaxes(title=f"{method} axis 1", **axis)
+    drawn.update_yaxes(title=f"{method} axis 2", **axis)
+    drawn.update_layout(dragmode="lasso", legend={"itemsizing": "constant"})
+    return charts.calm(drawn, height=520)
+
+
+def table(view: View, positions: np.ndarray, places: np.ndarray) -> pd.DataFrame:
+    names: Any = np.array(view.names, object)
+    return pd.DataFrame(
+        {
+            "row": np.searchsorted(view.dataset.rows("test"), view.asked.rows[positions]),
+            "x": places[:, 0].round(4),
+            "y": places[:, 1].round(4),
+            "sent to": names[view.ticket[positions]],
+            "own ticket": names[view.asked.subset[positions]],
+        }
+    )

@@ -1,0 +1,75 @@
+"""Routing: which input gets which ticket, what that is worth, and what a smaller budget costs."""
+
+from __future__ import annotations
+
+from app import shell
+
+shell.ensure_entry()
+
+import streamlit as st  # noqa: E402
+
+from app import panels  # noqa: E402
+from app.routing import (  # noqa: E402
+    astray,
+    budget,
+    calibration,
+    compared,
+    controls,
+    findings,
+    groups,
+    matrix,
+    own_picture,
+    samples,
+    space,
+    view,
+)
+from rtl_core.errors import BadInput  # noqa: E402
+
+run = panels.require_run()
+if run.masks_only:
+    st.title("These masks route nothing", anchor=False)
+    st.write("The run has masks only: without weights and data there is no input to send anywhere.")
+    st.stop()
+try:
+    routing = view.routing_of(run)
+except BadInput as error:
+    panels.refuse(f"The inputs of this run cannot be routed: {error}.")
+headline = st.empty()
+
+with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
+    looked = controls.budget(view.View(routing, controls.router(routing)))
+    by_class = controls.by_class(looked)
+headline.title(findings.headline(looked), anchor=False)
+if looked.document["uses_label"]:
+    st.warning(findings.uses_label(looked))
+st.caption(findings.facts(looked))
+
+whole, behind = st.columns([3, 2], gap="large")
+with behind:
+    chosen = samples.choice(looked, by_class)
+    samples.draw(looked, by_class, *chosen)
+with whole:
+    matrix.draw(looked, by_class, chosen)
+
+st.space("small")
+details = {
+    "Sent astray": astray.draw,
+    "Routers compared": compared.draw,
+    "Budget": budget.draw,
+    "Map of inputs": space.draw,
+    "Sure and right": calibration.draw,
+    "By group": groups.draw,
+}
+if looked.pictures:
+    details["Your own picture"] = own_picture.draw
+detail = st.segmented_control(
+    "Details",
+    list(details),
+    default="Sent astray",
+    required=True,
+    key="detail",
+    bind="query-params",
+    wrap=True,
+    label_visibility="collapsed",
+)
+details[detail](looked)
