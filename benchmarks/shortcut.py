@@ -109,6 +109,13 @@ def table(rows: list[dict[str, Any]]) -> str:
     )
     planted = next(row for row in rows if row["planted"])
     clean = next(row for row in rows if not row["planted"])
+    also = [f"`{row['method']}`" for row in rows if not row["planted"] and row["rank"] == 1]
+    caution = (
+        f"\nBy {' and '.join(also)} the cell comes first in the twin, too: a square that is out of place changes any "
+        "answer.\nA rank alone proves nothing there; the share beside the twin's does.\n"
+        if also
+        else ""
+    )
     return f"""# A planted shortcut is found
 
 Four classes of `bundled:fashion`, one-vs-rest tickets. In one run every training picture of "{MARKED}" bears a white
@@ -122,7 +129,7 @@ square of 4 x 4 pixels in its upper left corner; its twin never saw the square. 
 An even map would put {1 / 16:.1%} into each of the 16 cells. That the ticket rests on the mark is no artefact of the
 maps: put into pictures of other classes, the mark makes it claim {planted["fooled"][1]:.0%} of them
 ({planted["fooled"][0]:.0%} without it); its twin claims {clean["fooled"][1]:.0%} ({clean["fooled"][0]:.0%}).
-
+{caution}
 One seed; training took {planted["seconds"]:.0f} and {clean["seconds"]:.0f} s on one thread.
 Remade by `python -m benchmarks.shortcut`.
 """

@@ -71,6 +71,12 @@ st.page_link(
     query_params=here,
 )
 st.page_link(
+    nav.ROUTING,
+    label="Routing: which input gets which ticket, and what a smaller budget costs",
+    icon=":material/alt_route:",
+    query_params=here,
+)
+st.page_link(
     nav.ATTRIBUTION,
     label="Attribution: what every ticket looks at, and which maps deserve trust",
     icon=":material/center_focus_strong:",

@@ -112,7 +112,7 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
 
     tone = colours.tone()
     fills = tiles.palette(view, tone)
-    drawn = make_subplots(1, 3, subplot_titles=("weights shuffled", "input taken away", "input put in"))
+    drawn = make_subplots(1, 3, subplot_titles=("rank correlation", "probability", "probability"))
     for name, one in checks.items():
         curve, walked = one.scores.curve[0], view.curves(name)
         share = np.linspace(0, 100, walked.deletion.shape[1])
@@ -138,11 +138,11 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
                 col=panel,
             )
     drawn.add_hline(SHUFFLED_BAD, line={"color": tone.muted, "dash": "dash", "width": 1}, row=1, col=1)
-    drawn.update_xaxes(title="groups of layers, from the head down", dtick=1, row=1, col=1)
-    drawn.update_yaxes(title="rank correlation", range=[-1.05, 1.05], row=1, col=1)
+    drawn.update_xaxes(title="groups of layers shuffled", dtick=1, row=1, col=1)
+    drawn.update_yaxes(range=[-1.05, 1.05], row=1, col=1)
     for panel, what in ((2, "taken away"), (3, "put in")):
-        drawn.update_xaxes(title=f"share {what}, %", row=1, col=panel)
-        drawn.update_yaxes(title="probability", range=[-0.03, 1.03], row=1, col=panel)
+        drawn.update_xaxes(title=f"input {what}, %", row=1, col=panel)
+        drawn.update_yaxes(range=[-0.03, 1.03], row=1, col=panel)
     drawn.update_layout(legend={"orientation": "h", "y": -0.3, "x": 0})
     return calm(drawn, height=340)
 

@@ -38,7 +38,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
     test = dataset.rows("test")
     own = explained.rows(ticket) if ticket else test
     first = int(np.searchsorted(test, own[0] if len(own) else test[0]))
-    with st.container(horizontal=True, vertical_alignment="bottom", key="attribution-input"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="attribution-input"):
         if dataset.kind == "image" and _source() == UPLOADED:
             return _uploaded(dataset)
         sample = st.number_input(
@@ -84,22 +84,21 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
         f"<style>[class*='st-key-thumb-'] button {{ width: 46px; height: 46px; min-height: 46px; padding: 0; }} "
         f"[class*='st-key-thumb-'] button p {{ opacity: 0; font-size: .6rem; }} {rules}</style>"
     )
-    with st.container(horizontal=True, gap="xxsmall", key="thumbs", vertical_alignment="bottom"):
-        for place, row in zip(places, shown, strict=True):
-            st.button(
-                str(place),
-                key=f"thumb-{place}",
-                help=f"test picture {place}: {dataset.classes[dataset.y[row]]}",
-                on_click=_take(int(place)),
-                width=46,
-            )
-        if pages > 1:
-            st.button(
-                "More",
-                key="more-pictures",
-                on_click=lambda: st.session_state.update(thumbnails=page + 1),
-                help=f"Other test pictures{f' of {subset}' if subset else ''}",
-            )
+    for place, row in zip(places, shown, strict=True):
+        st.button(
+            str(place),
+            key=f"thumb-{place}",
+            help=f"test picture {place}: {dataset.classes[dataset.y[row]]}",
+            on_click=_take(int(place)),
+            width=46,
+        )
+    if pages > 1:
+        st.button(
+            "More",
+            key="more-pictures",
+            on_click=lambda: st.session_state.update(thumbnails=page + 1),
+            help=f"Other test pictures{f' of {subset}' if subset else ''}",
+        )
 
 
 def _take(place: int) -> Callable[[], None]:

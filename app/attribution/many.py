@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,9 @@ def _choose(view: View) -> tuple[np.ndarray, dict[str, Any]]:
         subset = ALL
         if view.explained.partition.by != "class":
             subset = st.selectbox("Subset", subsets, key="many-subset", bind="query-params", width=180)
-        most = st.select_slider("Inputs, at most", (32, 64, 128, 256, 512), 64, key="many", bind="query-params")
+        most = st.select_slider(
+            "Inputs, at most", (32, 64, 128, 256, 512), 64, key="many", bind="query-params", width=260
+        )
     asked = {"class": None if class_ == ALL else class_, "subset": None if subset == ALL else subset}
     rows = view.explained.rows(asked["subset"], asked["class"])
     if len(rows) > most:
@@ -135,7 +138,8 @@ def _seconds_an_input(key: tuple[Any, ...], _view: View) -> float:
 
     rows = _view.explained.rows()[:_PROBE]
     document, _ = audit_many(_view.explained, _view.tickets[:1], rows, _view.asked, {})
-    return document["seconds"] / len(rows) * len(_view.tickets)
+    at_once = min(os.cpu_count() or 1, len(_view.tickets))
+    return document["seconds"] / len(rows) * len(_view.tickets) / at_once
 
 
 def _read(file: Path) -> tuple[dict[str, Any], np.ndarray]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 VERDICTS = {"ok": "✓ trust within limits", "doubtful": "? doubtful", "do not trust": "✕ do not trust"}
 _CLASSES = {"ok": "ok", "doubtful": "doubtful", "do not trust": "bad"}
 _CONTROLS = {"dense": "dense control", "random mask": "random mask"}  # how `beside` names them: how they are called
+_NO_BREAK = "\u00a0"
 
 
 def called(name: str) -> str:
@@ -40,11 +41,13 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
     pictures = _maps(view, tone) if view.pictures else dict.fromkeys(found.names, "")
     tiles = [_input_tile(view)] if view.pictures else []
     for i, name in enumerate(found.names):
-        answer = f"{said[i]} {words.percent(float(found.confidence[i]))}"
+        answer = f"{said[i]} {words.percent(float(found.confidence[i])).replace(' ', _NO_BREAK)}"
         control = name in _CONTROLS
         notes = [f"output {found.maps.output[i]:+.2f}", view.against]
         if control:
             notes.append(f"beside {view.compared}")
+        elif view.dead(name):
+            notes.append("dead: it says the same to every input")
         elif name == view.chosen.subset:
             notes.append("of its own subset")
         verdict = "" if control else _verdict(checks.get(name))

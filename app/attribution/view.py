@@ -100,6 +100,10 @@ class View:
         """An estimate, from how long one map takes."""
         return _seconds_a_map(self.key, self) * len(self.tickets) * MAPS_A_CHECK
 
+    def dead(self, ticket: str) -> bool:
+        """Whether the ticket says the same to every input."""
+        return _dead(self.key[:2], ticket, self)
+
     def checked(self, ticket: str) -> Checked:
         return _checked(self.key, ticket, self)
 
@@ -164,6 +168,13 @@ def _seconds_a_map(key: Key, _view: View) -> float:
         explain(module, x, question)
         seconds.append(time.monotonic() - began)
     return min(seconds)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _dead(key: Key, ticket: str, _view: View) -> bool:
+    from rtl_core.runs.attribution import constant_output
+
+    return constant_output(_view.explained.subject, ticket)
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)

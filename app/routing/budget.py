@@ -21,20 +21,25 @@ def draw(view: View) -> None:
         findings.budget_title(view, curve),
         figure(view, curve, _chosen(view), colours.tone()),
         table(view, curve),
-        "Above: answers that are right at each cost, with their 95 % interval; the diamond is your budget. Below: which "
-        "rung of its ticket an input gets there. Whoever loses its own ticket to the lightest of all counts as it "
-        "answers.",
+        f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the "
+        "rung that inputs get there.",
         "budget",
     )
-    flops = view.document["cost"]["flops_executed"]
+    flops = words.count(view.document["cost"]["flops_executed"])
     st.caption(
-        f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the tickets' own "
-        f"density, without the router's own. Dense kernels execute the same FLOPs at every budget ({words.count(flops)} "
-        "an input): this is no measured speed. The point at the right end may lie below 100 %: an upgrade that won no "
-        "validation accuracy is not bought."
+        f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the tickets' "
+        f"own density, without the router's own. Dense kernels execute the same FLOPs at every budget ({flops} an input): "
+        "this is no measured speed. The curve may end below 100 %: an upgrade that won no validation accuracy is not "
+        "bought."
     )
     st.caption("The same from a shell:")
     st.code(command(view), language="shell")
+
+
+def _counted(view: View) -> str:
+    if view.one_vs_rest:
+        return f"{view.noun} whose own ticket is chosen and claims them"
+    return f"{view.noun} that the chosen ticket answers rightly"
 
 
 def command(view: View) -> str:
@@ -42,16 +47,14 @@ def command(view: View) -> str:
     return f"python -m rtl_core route {view.run.name} --router {view.router}{share} --curve {CURVE_POINTS} --json"
 
 
-def _chosen(view: View) -> dict[str, Any] | None:
-    """The point of the budget; without one, what the tickets reach at their own density (None: not claimed)."""
+def _chosen(view: View) -> dict[str, Any]:
+    """The point of the budget; without one, what the tickets reach at their own density."""
     if view.share is not None:
         return view.point
-    if view.document["accuracy"] is None:
-        return None
-    return {"cost": view.full_cost, "accuracy": view.document["accuracy"], "n": view.document["n"]}
+    return {"cost": view.full_cost, "accuracy": float(view.right_alone.mean())}
 
 
-def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any] | None, tone: Tone) -> go.Figure:
+def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any], tone: Tone) -> go.Figure:
     """Both panels share the axis of cost, in % of the tickets' own."""
     full = view.full_cost
     x = [100 * point["cost"] / full for point in curve]
@@ -74,26 +77,25 @@ def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any] | Non
         hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
         showlegend=False,
     )
-    if chosen is not None:
-        at, reached = 100 * chosen["cost"] / full, 100 * chosen["accuracy"]
-        drawn.add_scatter(
-            x=[at],
-            y=[reached],
-            name="your budget",
-            mode="markers+text",
-            marker={
-                "symbol": "diamond",
-                "size": 14,
-                "color": colours.TICKETS[1],
-                "line": {"color": tone.text, "width": 1},
-            },
-            text=[f"{reached:.1f} % right"],
-            textposition="bottom left" if at > 60 else "bottom right",
-            textfont={"color": tone.text},
-            hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
-            showlegend=False,
-        )
-        drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
+    at, reached = 100 * chosen["cost"] / full, 100 * chosen["accuracy"]
+    drawn.add_scatter(
+        x=[at],
+        y=[reached],
+        name="your budget",
+        mode="markers+text",
+        marker={
+            "symbol": "diamond",
+            "size": 14,
+            "color": colours.TICKETS[1],
+            "line": {"color": tone.text, "width": 1},
+        },
+        text=[f"{reached:.1f} % right"],
+        textposition="bottom left" if at > 60 else "bottom right",
+        textfont={"color": tone.text},
+        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+    drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
     for name, colour, shares in _rungs(view, curve, tone):
         drawn.add_scatter(
             x=x,

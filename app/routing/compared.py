@@ -30,7 +30,7 @@ def draw(view: View) -> None:
         "attribute that the subsets were made from.",
         "routers",
     )
-    st.dataframe(table(rows), hide_index=True, column_config=_columns())
+    st.dataframe(table(rows), hide_index=True, column_config=_columns(), placeholder="–")
     for row in rows[rows.note.notna()].drop_duplicates("note").itertuples():
         st.caption(f"{words.ROUTERS.get(row.router, row.router)}: {row.note}")
 

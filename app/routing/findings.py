@@ -42,28 +42,33 @@ def headline(view: View) -> str:
     if view.one_vs_rest:
         return f"{sent}; by chance it would be {words.percent(_by_chance(view))}"
     difference = document["accuracy"] - view.told.document["accuracy"]
-    compared = "loses" if difference < 0 else "gains"
-    return f"{sent} and {compared} {_size(difference)} against being told the subset"
+    if round(100 * difference, 1) == 0:
+        return f"{sent} and answers as many rightly as if it were told the subset"
+    change = f"{'loses' if difference < 0 else 'gains'} {_size(difference)}"
+    return f"{sent} and {change} against being told the {_told_of(view)}"
+
+
+def _told_of(view: View) -> str:
+    """What the subsets were made from, as a router is told it."""
+    made = view.run.info["partition"]
+    return made["column"] or ("label" if made["by"] == "class" else "cluster")
 
 
 def _told(view: View) -> str:
-    document, subset = view.document, "the label" if view.document["uses_label"] else "the cluster"
-    who = f"{called(view.router)} is told {subset}"
+    document, who = view.document, f"{called(view.router)} is told the {_told_of(view)}"
     if document["accuracy"] is None:
         return f"{who}, which is the answer itself: nothing is shown by it"
     return f"{who}: {words.percent(document['accuracy'])} right is what tickets reach when nothing is sent astray"
 
 
 def _within(view: View) -> str:
-    point, full = view.point, view.document["accuracy"]
+    point = view.point
+    difference = point["accuracy"] - float(view.right_alone.mean())
     cost = words.percent(point["cost"] / view.full_cost, 0)
-    said = (
-        f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered rightly"
+    return (
+        f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered "
+        f"rightly, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
     )
-    if full is None:
-        return said
-    difference = point["accuracy"] - full
-    return f"{said}, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
 
 
 def _size(difference: float) -> str:
@@ -119,6 +124,15 @@ def matrix_title(view: View, by_class: bool) -> str:
     )
 
 
+def behind(view: View, positions: np.ndarray) -> str:
+    """positions: the inputs of a cell. How many go astray and, of multi-class tickets, how many are answered rightly."""
+    astray = int((view.ticket[positions] != view.asked.subset[positions]).sum())
+    sent = f"{words.count(astray)}, shown first, go to another ticket than their own" if astray else "None goes astray"
+    if view.one_vs_rest or view.share is not None:
+        return f"{sent}."
+    return f"{sent}; {words.count(int(view.right_alone[positions].sum()))} are answered rightly."
+
+
 def routers_title(rows: pd.DataFrame) -> str:
     """rows: one per router. The best of those that see the input alone, beside one that is told."""
     free = rows[~rows.uses_label & rows.agreement_with_oracle.notna() & ~rows.router.isin(["oracle", "context"])]
@@ -126,16 +140,23 @@ def routers_title(rows: pd.DataFrame) -> str:
         return "No router sees the input alone"
     best = free.loc[free.accuracy.fillna(free.agreement_with_oracle).idxmax()]
     value = best.accuracy if not pd.isna(best.accuracy) else best.agreement_with_oracle
-    extra = f"{best.calls_per_input:g} further forward passes" if best.calls_per_input else "no further forward pass"
-    return f"Best without being told: {words.ROUTERS.get(best.router, best.router).lower()}, {words.percent(value)} right, {extra}"
+    calls = best.calls_per_input
+    extra = f"{calls or 'no':{'g' if calls else ''}} further forward pass{'es' if calls > 1 else ''}"
+    name = words.ROUTERS.get(best.router, best.router).lower()
+    return f"Best without being told: {name}, {words.percent(value)} right, {extra}"
 
 
 def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
-    """How far the cost can fall before a point of accuracy is lost."""
-    top = curve[-1]
-    cheap = min((p for p in curve if p["accuracy"] >= top["accuracy"] - 0.01), key=lambda p: p["cost"])
-    saved = 1 - cheap["cost"] / view.full_cost
-    return f"{words.percent(saved, 0)} of the multiply-adds that count can go for at most one point of accuracy"
+    """What half the cost is worth, between two points of the curve."""
+    cost, right = (np.array([point[field] for point in curve]) for field in ("cost", "accuracy"))
+    if cost[0] > view.full_cost / 2:
+        return "Even the lightest ticket costs more than half of what they cost at their own density"
+    half = float(np.interp(view.full_cost / 2, cost, right)) - float(view.right_alone.mean())
+    return (
+        f"Half of the multiply-adds that count cost {_size(half)}"
+        if half < 0
+        else "Half of the multiply-adds that count would do"
+    )
 
 
 def calibration_title(view: View, found: dict[str, Any]) -> str:
@@ -185,10 +206,10 @@ def astray_title(view: View, positions: np.ndarray) -> str:
     if len(positions) == 0:
         return f"All {words.count(n)} {view.noun} reach their own ticket"
     said = f"{words.count(len(positions))} of {words.count(n)} {view.noun} go to another ticket than their own"
-    right = view.routed.right
-    if right is None or view.one_vs_rest or view.share is not None:
+    if view.one_vs_rest or view.share is not None:
         return said
-    return f"{said}; {words.percent(float(right[positions].mean()), 0)} of them are answered rightly all the same"
+    right = float(view.right_alone[positions].mean())
+    return f"{said}; {words.percent(right, 0)} of them are answered rightly all the same"
 
 
 def map_title(method: str, share: float) -> str:

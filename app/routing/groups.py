@@ -15,24 +15,31 @@ def draw(view: View) -> None:
     groups = table(view)
     if groups.empty:
         st.info(
-            f"The data, {view.dataset.spec}, say nothing about a row but its label: there are no groups to compare. Data "
-            "with attributes, such as the Adult census sample, have some."
+            f"The data, {view.dataset.spec}, say nothing about a row but its label: there are no groups to compare. "
+            "Data with attributes, such as the Adult census sample, have some."
         )
         return
+    columns = list(dict.fromkeys(group.partition("=")[0] for group in groups.group))
+    if st.session_state.get("grouped") not in columns:
+        st.session_state.pop("grouped", None)  # another run's
+    column = st.selectbox("Groups by", columns, key="grouped", bind="query-params", width=220)
+    groups = groups[groups.group.str.startswith(f"{column}=")].reset_index(drop=True)
     overall = 1 - view.document["agreement_with_oracle"]
-    shown = groups[groups.astray.notna()].reset_index(drop=True)
+    shown = groups[groups.astray.notna()].sort_values("astray", ascending=False).reset_index(drop=True)
+    if shown.empty:
+        st.info(f"No group by {column} has 10 {view.noun}, so none has a figure.")
+        return
     tone = colours.tone()
+    series = Series("groups", tone.diverging[-1], _points(shown))
     refused = len(groups) - len(shown)
-    few = f" {refused} with fewer than 10 {view.noun} have no figure." if refused else ""
+    few = f" Without a figure, for fewer than 10 {view.noun}: {refused}." if refused else ""
     panels.chart(
         findings.groups_title(shown, overall),
-        intervals(
-            [Series("groups", tone.diverging[-1], _points(shown))], "sent to another ticket than its own, %", tone
-        ),
+        intervals([series], f"sent to another ticket than their own, % of the {view.noun} of a group", tone),
         groups,
         f"A dot is a group's share that is sent astray, its whisker the 95 % interval; over all it is "
-        f"{words.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in right "
-        "answers stands on the Fairness page.",
+        f"{words.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in "
+        "right answers stands on the Fairness page.",
         "routing-groups",
     )
 
@@ -60,12 +67,12 @@ def table(view: View) -> pd.DataFrame:
 def _points(groups: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "place": [f"{row.group} (n = {row.n:,})" for row in groups.itertuples()],
+            "place": [group.partition("=")[2] for group in groups.group],
             "value": 100 * groups.astray.astype(float),
             "low": 100 * groups.low.astype(float),
             "high": 100 * groups.high.astype(float),
             "hollow": groups.status != "ok",
-            "text": [f"{100 * share:.1f}" for share in groups.astray],
+            "text": [f"{100 * row.astray:.1f}, n = {row.n:,}" for row in groups.itertuples()],
             "hover": [
                 f"{row.group}<br>{words.percent(row.astray)} sent astray ({words.interval([row.low, row.high])}); "
                 f"n = {row.n:,}"

@@ -43,8 +43,8 @@ def draw(view: View, by_class: bool, chosen: tuple[str, str]) -> None:
             key="routing-table",
         )
     panels.reading(
-        "Each row adds up to 100 %; the number in a cell counts inputs. Click a cell, a band of the flow or a row of the "
-        "table to see whom it counts.",
+        "Each row adds up to 100 %; the number in a cell counts inputs. Click a cell, a band of the flow or a row of "
+        "the table to see whom it counts.",
         long(names, view.names, counts),
         "routing",
     )

@@ -16,8 +16,8 @@ def draw(view: View) -> None:
         "A picture of any size and colour",
         type=["png", "jpg", "jpeg"],
         key="routing-upload",
-        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training pictures "
-        "were. It stays on this machine and is not kept.",
+        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
+        "pictures were. It stays on this machine and is not kept.",
     )
     if file is None:
         st.info("Choose a picture to see which ticket it gets, and what every ticket would say.")
@@ -41,6 +41,6 @@ def draw(view: View) -> None:
     low, high = view.usual_distance
     st.caption(
         "Nobody knows whether that is right: the gate spreads 100 % over the tickets whatever the picture shows. "
-        f"Test pictures are {low:.0f} to {high:.0f} from the nearest centroid (the middle 90 %); far more says that yours is "
-        "like none of them."
+        f"Test pictures are {low:.0f} to {high:.0f} from the nearest centroid (the middle 90 %); far more says that "
+        "yours is like none of them."
     )

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import words
+from app.routing import findings
 from app.routing.view import View
 
 MOST = 50  # shown at once
@@ -46,15 +47,15 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
     if ticket != ANY:
         among &= view.ticket == view.names.index(ticket)
     positions = np.flatnonzero(among)
+    astray = view.ticket[positions] != view.asked.subset[positions]
+    positions = positions[np.argsort(~astray, kind="stable")]
     sent = "" if ticket == ANY else f" sent to {ticket}"
     first = f"first {MOST} of " if len(positions) > MOST else ""
     st.markdown(f"**{row}{sent}: {first}{words.count(len(positions))} {view.noun}**")
     if len(positions) == 0:
         st.caption("Nothing is there: no test input of this row goes to this ticket.")
         return
-    right = view.routed.right
-    if right is not None and view.share is None:
-        st.caption(f"{words.count(int(right[positions].sum()))} of them are answered rightly.")
+    st.caption(findings.behind(view, positions))
     show(view, positions[:MOST], "cell")
 
 

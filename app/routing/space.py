@@ -55,8 +55,8 @@ def draw(view: View) -> None:
         else ""
     )
     panels.reading(
-        f"A point is a test input as the gate sees it ({among}{view.noun}); crosses are sent to another ticket than their "
-        "own. Draw a lasso around points to see what they are.",
+        f"A point is a test input as the gate sees it ({among}{view.noun}); crosses are sent to another ticket than "
+        "their own. Draw a lasso around points to see what they are.",
         table(view, positions, places),
         "inputs-map",
     )
@@ -69,25 +69,23 @@ def draw(view: View) -> None:
 
 
 def figure(view: View, positions: np.ndarray, places: np.ndarray, by: np.ndarray, tone: Tone, method: str) -> go.Figure:
-    """One trace per ticket in its colour; the position among all inputs travels with each point."""
+    """Two traces per ticket in its colour, crosses for those sent astray; each point bears its position among all."""
     drawn = go.Figure()
     astray = view.ticket[positions] != view.asked.subset[positions]
     for k, (name, colour) in enumerate(zip(view.names, colours.of_tickets(len(view.names)), strict=True)):
-        mine = by == k
-        drawn.add_scattergl(
-            x=places[mine, 0],
-            y=places[mine, 1],
-            name=name,
-            mode="markers",
-            marker={
-                "color": colour,
-                "size": np.where(astray[mine], 8, 5).tolist(),
-                "opacity": 0.75,
-                "symbol": np.where(astray[mine], "x", "circle").tolist(),
-            },
-            customdata=positions[mine],
-            hovertemplate=f"{name}<extra></extra>",
-        )
+        for among, symbol, size in ((~astray, "circle", 6), (astray, "x", 9)):
+            mine = (by == k) & among
+            drawn.add_scattergl(
+                x=places[mine, 0],
+                y=places[mine, 1],
+                name=name,
+                legendgroup=name,
+                showlegend=symbol == "circle",
+                mode="markers",
+                marker={"color": colour, "size": size, "opacity": 0.75, "symbol": symbol, "line": {"width": 0}},
+                customdata=positions[mine],
+                hovertemplate=f"{name}<extra></extra>",
+            )
     axis = {"zeroline": False, "showgrid": False, "showticklabels": False, "showline": True, "linecolor": tone.muted}
     drawn.update_xaxes(title=f"{method} axis 1", **axis)
     drawn.update_yaxes(title=f"{method} axis 2", **axis)

@@ -88,6 +88,14 @@ class View:
         return View(self.routing, "oracle" if self.routing.scene.given_by == "class" else "context")
 
     @property
+    def right_alone(self) -> np.ndarray:
+        """bool (n,): what a budget counts, with tickets at their own density: the chosen ticket's answer is right,
+        without a second one mixed in; one-vs-rest: it is the subset's and claims the input."""
+        rows = np.arange(len(self.asked.rows))
+        said = self.routed.everyone[self.routed.choice.ticket, rows]
+        return (said[:, 0] > 0) & self.routed.agrees if self.one_vs_rest else said.argmax(axis=1) == self.asked.y
+
+    @property
     def full_cost(self) -> float:
         """Mean non-zero multiply-adds of an input, tickets at their own density."""
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, 0].mean())

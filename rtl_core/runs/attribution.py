@@ -63,6 +63,7 @@ class Explained:
         """BadInput for runs that have masks only, and where the data are gone or others by now."""
         if run.masks_only:
             raise BadInput(f"run '{run.name}' has masks only; explaining a ticket needs its weights")
+        torch.set_num_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
         spec = run.info["data"]["spec"]
         setting = training.setting_on(run, spec)
         if setting.dataset.fingerprint != run.info["data"]["fingerprint"]:
