@@ -38,8 +38,8 @@ GLOSSARY = {
     "called beyond chance.",
     "reference": "The group that the others are compared with: the largest one, unless you choose.",
     "router": "What chooses the ticket that decides for a person.",
-    "budget": "What an input may cost on average, in multiply-adds with weights that are kept. Below 100 % lighter rungs of "
-    "the tickets take over where they lose least.",
+    "budget": "What an input may cost on average, in multiply-adds with weights that are kept. Below 100 % lighter "
+    "rungs of the tickets take over where they lose least.",
 }
 
 STATES = {

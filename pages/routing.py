@@ -10,6 +10,7 @@ import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
 from app.routing import (  # noqa: E402
+    alike,
     astray,
     budget,
     calibration,
@@ -30,6 +31,9 @@ if run.masks_only:
     st.title("These masks route nothing", anchor=False)
     st.write("The run has masks only: without weights and data there is no input to send anywhere.")
     st.stop()
+if run.tickets.k == 1:
+    st.title("One ticket: there is nothing to choose", anchor=False)
+    st.stop()
 try:
     routing = view.routing_of(run)
 except BadInput as error:
@@ -44,7 +48,8 @@ if looked.document["uses_label"]:
     st.warning(findings.uses_label(looked))
 st.caption(findings.facts(looked))
 
-whole, behind = st.columns([3, 2], gap="large")
+with st.container(key="routing-whole"):
+    whole, behind = st.columns([3, 2], gap="large")
 with behind:
     chosen = samples.choice(looked, by_class)
     samples.draw(looked, by_class, *chosen)
@@ -59,6 +64,7 @@ details = {
     "Map of inputs": space.draw,
     "Sure and right": calibration.draw,
     "By group": groups.draw,
+    "Could tickets be merged?": alike.draw,
 }
 if looked.pictures:
     details["Your own picture"] = own_picture.draw

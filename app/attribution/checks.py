@@ -11,10 +11,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, words
+from app import colours, panels, session, words
 from app.attribution import findings, tiles
 from app.attribution.view import View
 from app.charts import calm
+from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from rtl_core.runs.attribution import Checked
@@ -59,15 +60,40 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         },
     )
     panels.reading(thresholds(), frame, "checks")
+    if view.chosen.sample is not None:
+        _keep(view)
     st.space("small")
+    areas = areas_frame(view, checks)
     panels.chart(
-        "How the maps change as weights are shuffled and as the input is taken away",
+        findings.curves_title(int((areas.deletion < areas.random_deletion).sum()), len(areas)),
         figure(view, checks),
-        curves_frame(view, checks),
+        areas,
         "Left: a map that stays alike while layers lose what they learned explains the input, not the ticket. Middle "
         "and right: the answer's probability as the input goes, or comes, in the map's order; dotted in random orders.",
         "map-curves",
     )
+
+
+def _keep(view: View) -> None:
+    """A button that keeps the maps and their checks with the run, where the report counts them."""
+    from rtl_core.runs.attribution import audits_folder, explain_samples, save_audit
+
+    st.button(
+        "Keep these maps with the run",
+        key="keep-maps",
+        on_click=lambda: st.session_state.update(keep_asked=view.key),
+        help="Their checks are written into its audits; of your own runs the report counts them.",
+    )
+    if st.session_state.pop("keep_asked", None) != view.key:
+        return
+    folder = audits_folder(view.run, session.runs_root())
+    try:
+        for ticket in view.tickets:
+            file = save_audit(folder, *explain_samples(view.explained, ticket, [view.chosen.sample], view.asked))
+    except BadInput as error:
+        st.warning(f"{error}.")
+    else:
+        st.success(f"Kept in {file.parent}, one file a ticket.")
 
 
 _TEXT = ("ticket", "verdict", "reason")
@@ -147,8 +173,8 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
     return calm(drawn, height=340)
 
 
-def curves_frame(view: View, checks: Mapping[str, Checked]) -> pd.DataFrame:
-    """The areas under the curves of deletion and insertion, one row a ticket."""
+def areas_frame(view: View, checks: Mapping[str, Checked]) -> pd.DataFrame:
+    """The areas under the curves of deletion and insertion, and the curve of shuffled weights; one row a ticket."""
     from rtl_core.audit.attribution.faithful import area
 
     names = ("deletion", "random_deletion", "insertion", "random_insertion")
@@ -156,7 +182,7 @@ def curves_frame(view: View, checks: Mapping[str, Checked]) -> pd.DataFrame:
         {
             "ticket": name,
             "shuffled": ", ".join(f"{value:.2f}" for value in one.scores.curve[0]),
-            **{f"area_{kind}": float(area(getattr(view.curves(name), kind))[0]) for kind in names},
+            **{kind: float(area(getattr(view.curves(name), kind))[0]) for kind in names},
         }
         for name, one in checks.items()
     ]

@@ -77,6 +77,11 @@ def checks_title(verdicts: Mapping[str, str]) -> str:
     return f"Of {len(verdicts)} maps {said}"
 
 
+def curves_title(faster: int, k: int) -> str:
+    how = "Every ticket's answer falls" if faster == k else f"The answers of {faster} of {k} tickets fall"
+    return f"{how} faster in the map's order than in random ones"
+
+
 def faithful_title(frame: Any, n: int) -> str:
     """Tickets whose maps find what matters: the answer falls faster than in random orders, beyond the interval."""
     lost = frame[frame.measure == "deletion"]

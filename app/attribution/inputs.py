@@ -59,7 +59,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
             _thumbnails(dataset, explained.rows(offered) if offered else test, test, offered)
     x, noun = dataset.x[row : row + 1], "picture" if dataset.kind == "image" else "row"
     truth = dataset.classes[dataset.y[row]]
-    chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset)
+    chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset, int(sample))
     return chosen if dataset.kind == "image" else _changed(dataset, chosen)
 
 

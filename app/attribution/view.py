@@ -36,6 +36,7 @@ class Chosen:
     called  what sentences call it: "test picture 12"
     truth   its class, where that is known
     subset  the ticket that it belongs to, where that is known
+    sample  its place among the test rows, where it is one
     """
 
     key: Key
@@ -43,6 +44,7 @@ class Chosen:
     called: str
     truth: str | None = None
     subset: str | None = None
+    sample: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,21 +16,25 @@ from app.routing.view import CURVE_POINTS, View
 
 
 def draw(view: View) -> None:
+    if not view.has_lighter:
+        st.info("This run has no tickets below its own density, so there is nothing lighter to give an input.")
+        return
     curve = view.curve
-    panels.chart(
-        findings.budget_title(view, curve),
-        figure(view, curve, _chosen(view), colours.tone()),
+    st.subheader(findings.budget_title(view, curve), anchor=False)
+    st.markdown(findings.rungs_used(view))
+    st.plotly_chart(figure(view, curve, _chosen(view), colours.tone()), config=charts.CONFIG, key="budget-chart")
+    panels.reading(
+        f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the rung "
+        "that inputs get there.",
         table(view, curve),
-        f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the "
-        "rung that inputs get there.",
         "budget",
     )
     flops = words.count(view.document["cost"]["flops_executed"])
     st.caption(
         f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the tickets' "
-        f"own density, without the router's own. Dense kernels execute the same FLOPs at every budget ({flops} an input): "
-        "this is no measured speed. The curve may end below 100 %: an upgrade that won no validation accuracy is not "
-        "bought."
+        f"own density, without the router's own. Dense kernels execute the same FLOPs at every budget ({flops} an "
+        "input): this is no measured speed. The curve may end below 100 %: an upgrade that won no validation accuracy "
+        "is not bought."
     )
     st.caption("The same from a shell:")
     st.code(command(view), language="shell")

@@ -31,6 +31,8 @@ def draw(view: View) -> None:
         "routers",
     )
     st.dataframe(table(rows), hide_index=True, column_config=_columns(), placeholder="–")
+    if "one_shot_gradient" not in set(rows.router):
+        st.caption("The one-shot gradient, a backward pass for every input, joins them when you choose it above.")
     for row in rows[rows.note.notna()].drop_duplicates("note").itertuples():
         st.caption(f"{words.ROUTERS.get(row.router, row.router)}: {row.note}")
 

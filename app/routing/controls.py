@@ -39,7 +39,9 @@ def router(routing: Routing) -> str:
 
 
 def budget(view: View) -> View:
-    """The same view under the budget that is chosen here."""
+    """The same view under the budget that is chosen here; nothing is asked where there are no lighter tickets."""
+    if not view.has_lighter:
+        return view
     cost = view.routing.offered.cost("macs")
     least = int(np.ceil(100 * cost.min() / cost[:, 0].min()))  # enough for any router
     low_power = st.session_state.get("low", False)
@@ -68,7 +70,7 @@ def budget(view: View) -> View:
 
 def by_class(view: View) -> bool:
     """Whether the matrix has a row per class; False: a row per subset. Nothing is asked where these are the same."""
-    if view.routing.scene.given_by == "class":
+    if view.dataset.classes == view.asked.names:
         return True
     rows = st.segmented_control(
         "Rows",

@@ -30,10 +30,8 @@ def called(router: str) -> str:
 
 def headline(view: View) -> str:
     """The answer of the Routing page."""
-    document, k = view.document, len(view.names)
+    document = view.document
     who, own = called(view.router), document["agreement_with_oracle"]
-    if k == 1:
-        return "One ticket: there is nothing to choose"
     if view.share is not None:
         return _within(view)
     if view.router == view.told.router:
@@ -43,7 +41,7 @@ def headline(view: View) -> str:
         return f"{sent}; by chance it would be {words.percent(_by_chance(view))}"
     difference = document["accuracy"] - view.told.document["accuracy"]
     if round(100 * difference, 1) == 0:
-        return f"{sent} and answers as many rightly as if it were told the subset"
+        return f"{sent} and answers as many rightly as if it were told the {_told_of(view)}"
     change = f"{'loses' if difference < 0 else 'gains'} {_size(difference)}"
     return f"{sent} and {change} against being told the {_told_of(view)}"
 
@@ -51,7 +49,7 @@ def headline(view: View) -> str:
 def _told_of(view: View) -> str:
     """What the subsets were made from, as a router is told it."""
     made = view.run.info["partition"]
-    return made["column"] or ("label" if made["by"] == "class" else "cluster")
+    return (made["column"] or "").replace("_", " ") or ("label" if made["by"] == "class" else "cluster")
 
 
 def _told(view: View) -> str:
@@ -107,25 +105,22 @@ def _share(name: str, document: dict[str, Any], field: str) -> str:
 
 
 def matrix_title(view: View, by_class: bool) -> str:
-    """Which row is sent astray most often, or how rows spread."""
-    names, _ = view.rows_of_matrix(by_class)
-    counts = view.counts(by_class)
-    if by_class and view.routing.scene.given_by != "class":
-        return f"How the {len(names)} classes spread over the tickets"
-    sizes = counts.sum(axis=1)
-    astray = np.where(sizes > 0, 1 - np.diag(counts) / np.maximum(sizes, 1), -1.0)
-    if astray.max() <= 0:
+    """Which row is sent astray most often."""
+    names, place = view.rows_of_matrix(by_class)
+    share = view.shares_astray(by_class)
+    worst = int(share.argmax())
+    if share[worst] == 0:
         return "Everything reaches its own ticket"
-    worst = int(astray.argmax())
-    other = np.where(np.arange(len(names)) == worst, -1, counts[worst])
+    there = place == worst
+    sent = view.ticket[there & (view.ticket != view.asked.subset)]
     return (
-        f"{names[worst]} is sent astray most often: {words.percent(astray[worst])} of {words.count(sizes[worst])}, "
-        f"most of them to {view.names[int(other.argmax())]}"
+        f"{names[worst]} is sent astray most often: {words.percent(share[worst])} of {words.count(there.sum())}, most of "
+        f"them to {view.names[int(np.bincount(sent).argmax())]}"
     )
 
 
 def behind(view: View, positions: np.ndarray) -> str:
-    """positions: the inputs of a cell. How many go astray and, of multi-class tickets, how many are answered rightly."""
+    """positions: the inputs of a cell. How many go astray and, of multi-class tickets, are answered rightly."""
     astray = int((view.ticket[positions] != view.asked.subset[positions]).sum())
     sent = f"{words.count(astray)}, shown first, go to another ticket than their own" if astray else "None goes astray"
     if view.one_vs_rest or view.share is not None:
@@ -157,6 +152,20 @@ def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
         if half < 0
         else "Half of the multiply-adds that count would do"
     )
+
+
+def rungs_used(view: View) -> str:
+    """How many inputs get which rung, densest first."""
+    n = len(view.ticket)
+    if view.rung is None:
+        return f"At the tickets' own density, {words.density(view.run.tickets.target.density)}: all {words.count(n)}."
+    counted = np.bincount(view.rung, minlength=len(view.routing.offered.rungs))
+    named = [
+        f"{words.count(some)} at {words.density(rung.density)}"
+        for some, rung in zip(counted, view.routing.offered.rungs, strict=True)
+        if some
+    ]
+    return f"Under your budget, of {words.count(n)} {view.noun}: {words.listed(named)} density."
 
 
 def calibration_title(view: View, found: dict[str, Any]) -> str:
@@ -216,3 +225,12 @@ def map_title(method: str, share: float) -> str:
     if method == "PCA":
         return f"Inputs as the gate sees them: two axes show {words.percent(share, 0)} of the variance"
     return "Inputs as the gate sees them: neighbours lie together"
+
+
+def redundancy_title(rows: pd.DataFrame) -> str:
+    """rows: one per pair, way of merging and subset, with the pair's verdict."""
+    could = rows[rows.verdict == "could be merged"].tickets.unique()
+    if len(could):
+        return f"Could be merged: {words.listed(list(could))}"
+    costs = rows[rows.verdict == "costs accuracy"].tickets.nunique()
+    return f"No pair is seen to be superfluous; merging costs accuracy in {costs} of {rows.tickets.nunique()}"

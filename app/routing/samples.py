@@ -28,7 +28,7 @@ def choose(key: str, row: str, ticket: str) -> None:
 def choice(view: View, by_class: bool) -> tuple[str, str]:
     """(row of the matrix, ticket or ANY); at first the row that is sent astray most often."""
     names, place = view.rows_of_matrix(by_class)
-    astray = np.bincount(place[~view.routed.agrees], minlength=len(names)) / np.maximum(np.bincount(place), 1)
+    astray = view.shares_astray(by_class)
     key, tickets = row_key(by_class), (ANY, *view.names)
     for widget, options in ((key, names), ("to", tickets)):
         if st.session_state.get(widget) not in options:

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import cache
+from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +97,14 @@ class View:
         return (said[:, 0] > 0) & self.routed.agrees if self.one_vs_rest else said.argmax(axis=1) == self.asked.y
 
     @property
+    def has_lighter(self) -> bool:
+        """Whether there are tickets below the target density to choose from."""
+        try:
+            return len(self.routing.offered.rungs) > 1
+        except BadInput:  # nothing was measured at or below it
+            return False
+
+    @property
     def full_cost(self) -> float:
         """Mean non-zero multiply-adds of an input, tickets at their own density."""
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, 0].mean())
@@ -139,9 +148,17 @@ class View:
         np.add.at(counted, (place, self.ticket), 1)
         return counted
 
+    def shares_astray(self, by_class: bool) -> np.ndarray:
+        """float (rows of the matrix,): the share that goes to another ticket than its own; 0 where nobody is asked."""
+        names, place = self.rows_of_matrix(by_class)
+        astray = np.bincount(place, weights=self.ticket != self.asked.subset, minlength=len(names))
+        return astray / np.maximum(np.bincount(place, minlength=len(names)), 1)
+
     def compared(self) -> list[dict[str, Any]]:
-        """A row of figures per router: those on file, and those computed now that an older file lacks."""
-        return _compared(self.key[:2], self.routing)
+        """A row of figures per router that is not slow: on file, or computed now where an older file lacks it. A slow
+        router is among them while it is the chosen one."""
+        rows = _compared(self.key[:2], self.routing)
+        return rows if self.router in {row["router"] for row in rows} else [*rows, _row(self.key, self.routing)]
 
     def map_of_inputs(self, method: str) -> tuple[np.ndarray, np.ndarray, float]:
         """(positions among the inputs asked, their places (m, 2), share of variance shown by PCA's two axes)."""
@@ -229,14 +246,20 @@ def _curve(key: Key, _view: View) -> list[dict[str, Any]]:
     return cost_curve(routing.asked, _view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
 
 
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _row(key: Key, _routing: Routing) -> dict[str, Any]:
+    from rtl_core.audit.routing import router_row
+
+    return router_row(_routed(key, _routing))
+
+
 @st.cache_resource(max_entries=8, show_spinner="Comparing the routers")
 def _compared(key: tuple[str, int], _routing: Routing) -> list[dict[str, Any]]:
-    from rtl_core.audit.routing import router_row
     from rtl_core.runs.routing import SLOW
 
     on_file = {row["router"]: row for row in _routing.run.info["evaluation"]["routers"] if "macs_share" in row}
     names = [name for name in _routing.routers if name not in SLOW]
-    return [on_file.get(name) or router_row(_routed((*key, name), _routing)) for name in names]
+    return [on_file.get(name) or _row((*key, name), _routing) for name in names]
 
 
 @st.cache_resource(max_entries=16, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")

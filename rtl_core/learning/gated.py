@@ -112,14 +112,19 @@ def _untrained(lab: Experiment, start: Start, found: GatedTickets, method: str, 
 
 
 def _one_mask(lab: Experiment, start: Start, method: str, density: float) -> Learned:
-    """One mask for all subsets, its scores trained on all of them for as many steps in all as the tickets' were."""
+    """One mask for all subsets, its scores trained on all of them for as many steps in all as the tickets' were.
+
+    Its batches mix the subsets, and so do those that its one set of norm statistics is estimated on: one network that
+    no router is needed for.
+    """
     k = len(lab.subsets)
     rows = tuple(rows for subset in lab.subsets for rows in subset.pools)
     everything = replace(lab.subsets[0], name="all", pools=rows)
     steps = lab.config.gated.steps
     parts, _, masks = _train(lab, start, ("all",), (everything,), None, method, density, steps * k)
-    each = [replace(parts[0], subset=name) for name in lab.names]
-    return _learned(lab, start, method, each, np.repeat(masks, k, axis=0), steps)
+    (one,) = with_own_norms(lab, lab.network, (replace(parts[0], mask=masks[0]),), (everything,), method)
+    each = tuple(replace(one, subset=name) for name in lab.names)
+    return Learned(method, each, "per_subset", lab.network.outputs, start.steps, steps, 0)
 
 
 def _union(found: GatedTickets) -> float:

@@ -174,6 +174,11 @@ def warnings(config: Config, tickets: TicketSet) -> list[str]:
             f"Extraction is short ({extract.steps} steps at learning rate {extract.learning_rate:g}): the "
             "weights hardly travel before they are pruned, so the masks mostly reflect the initial weights."
         )
+    if config.task == "multiclass" and config.partition.by == "class":
+        found.append(
+            "Every subset is one class and its ticket tells all classes: whoever chooses the ticket by the label gives "
+            "the answer away. Figures of tickets and methods on their own subsets are upper bounds; the gate's are not."
+        )
     for name, mask in zip(tickets.names, tickets.masks(), strict=True):
         empty = dead_layers(mask, tickets.layout)
         if empty:

@@ -1,0 +1,136 @@
+"""Attribution of runs: inputs that are no rows, audits as documents, and what is kept of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rtl_core.audit.attribution.document import attribute
+from rtl_core.audit.attribution.explain import explain
+from rtl_core.errors import BadInput
+from rtl_core.learning.parts import Part
+from rtl_core.runs import attribution
+from rtl_core.runs.attribution import Asked, Explained
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.report import Asked as Report
+from rtl_core.runs.report import run_document
+from rtl_core.runs.store import samples
+
+QUICK = Asked("input_x_gradient", baseline="black")
+HERE = {"class": "Bag"}
+
+
+@pytest.fixture(scope="module")
+def explained() -> Explained:
+    return Explained.of(load_run(samples()["fashion10"]))
+
+
+@pytest.fixture(scope="module")
+def many(explained):
+    return attribution.audit_many(explained, ("Bag", "Sandal"), explained.rows("Bag")[:6], QUICK, HERE)
+
+
+def deaf(explained: Explained, ticket: str) -> Explained:
+    """The same run with a ticket whose head has lost its weights, so that it says the same to everything."""
+    part = explained.subject.parts[ticket]
+    silent = {name: torch.zeros_like(tensor) for name, tensor in part.private.items()}
+    parts = {**explained.subject.parts, ticket: Part(part.subset, part.mask, part.shared, silent, part.buffers)}
+    return replace(explained, subject=replace(explained.subject, parts=parts))
+
+
+def test_rows_are_test_rows_of_the_subset_and_of_the_class(explained):
+    dataset = explained.subject.dataset
+    rows = explained.rows("Bag")
+    assert len(rows) == 200 and set(dataset.y[rows]) == {dataset.classes.index("Bag")}
+    assert set(dataset.split[rows]) == {"test"}
+    assert np.array_equal(explained.rows(class_="Bag"), rows)
+    assert len(explained.rows("Bag", class_="Dress")) == 0 and len(explained.rows()) == 2000
+
+
+def test_an_input_that_is_no_row_gets_the_checks_that_the_row_gets(explained):
+    subject, asked = explained.subject, Asked("integrated_gradients")
+    document, _ = attribute(subject, "Dress", asked.method, [3])
+    x = subject.dataset.inputs(explained.rows()[3:4]).clone()
+    question = explained.question(asked, x)
+    found = attribution.check(subject, "Dress", x, explain(subject.module("Dress"), x, question), question)
+    (sample,) = document["samples"]
+    assert (found.verdict, found.reason) == (sample["verdict"], sample["reason"])
+    for name in ("mask_swap", "random_mask", "weight_randomisation", "infidelity", "sensitivity"):
+        assert getattr(found.scores, name)[0] == pytest.approx(sample["sanity"][name], abs=1e-6)
+
+
+def test_a_dead_ticket_is_not_to_be_trusted(explained):
+    broken = deaf(explained, "Coat")
+    assert attribution.constant_output(broken.subject, "Coat")
+    assert not attribution.constant_output(broken.subject, "Bag")
+    x = broken.subject.dataset.inputs(broken.rows()[:1])
+    question = broken.question(QUICK, x)
+    maps = explain(broken.subject.module("Coat"), x, question)
+    found = attribution.check(broken.subject, "Coat", x, maps, question)
+    assert found.verdict == "do not trust" and "dead" in found.reason
+
+
+def test_an_audit_is_json_and_says_where_it_comes_from(explained, many):
+    document, arrays = many
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert (document["run"], document["n"], document["of"]) == ("fashion10", 6, HERE)
+    assert document["hashes"]["data"] == explained.subject.dataset.fingerprint
+    assert [ticket["name"] for ticket in document["tickets"]] == ["Bag", "Sandal"]
+    for ticket in document["tickets"]:
+        assert sum(ticket["regions"]) == pytest.approx(1)
+        ends = ticket["ci"]["regions"]
+        assert all(low <= share <= high for share, (low, high) in zip(ticket["regions"], ends, strict=True))
+        faithful = ticket["faithfulness"]
+        lead = faithful["deletion"] - faithful["random_deletion"]
+        assert faithful["deletion_difference"] == pytest.approx(lead, abs=1e-12)
+    assert arrays["evidence"].shape == (2, 1, 28, 28)
+
+
+def test_an_audit_opens_again_as_it_was_saved(explained, many, tmp_path):
+    document, arrays = many
+    folder = attribution.audits_folder(explained.run, tmp_path)
+    assert folder == tmp_path / "audits" / "fashion10"
+    file = attribution.save_audit(folder, document, arrays)
+    assert attribution.saved_audits(explained.run, tmp_path) == [(file, document)]
+    assert np.array_equal(attribution.load_arrays(file)["evidence"], arrays["evidence"])
+    assert attribution.save_audit(folder, {**document, "seconds": 9.0}, arrays) == file  # the same question
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"baseline": "mean"}, {"of": {"class": "Coat"}}, {"n": 7}])
+def test_another_question_is_another_file(many, changed):
+    document, _ = many
+    assert attribution.audit_name({**document, **changed}) != attribution.audit_name(document)
+
+
+def test_audits_of_other_weights_and_damaged_ones_are_passed_over(explained, many, tmp_path):
+    document, arrays = many
+    folder = attribution.audits_folder(explained.run, tmp_path)
+    attribution.save_audit(folder, {**document, "hashes": {**document["hashes"], "data": "0"}}, arrays)
+    (folder / "broken.json").write_text("{")
+    assert attribution.saved_audits(explained.run, tmp_path) == []
+    (folder / "broken.npz").write_bytes(b"PK")
+    with pytest.raises(BadInput, match="missing or damaged"):
+        attribution.load_arrays(folder / "broken.json")
+
+
+def test_own_runs_keep_their_audits_and_the_report_counts_them(explained, tmp_path):
+    import shutil
+
+    folder = tmp_path / "mine"
+    shutil.copytree(explained.run.folder, folder)
+    own = Explained.of(load_run(folder))
+    document, arrays = attribution.explain_samples(own, "Bag", [0, 8], QUICK)
+    kept = attribution.save_audit(attribution.audits_folder(own.run, tmp_path), document, arrays)
+    assert kept.parent == folder / "audits"
+    (counted,) = run_document(own.run, Report())["attribution"]
+    assert (counted["ticket"], counted["n"]) == ("Bag", 2) and sum(counted["verdicts"].values()) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(many, tmp_path):
+    (tmp_path / "audits").write_text("a file stands here")
+    with pytest.raises(BadInput, match="cannot be saved"):
+        attribution.save_audit(tmp_path / "audits" / "fashion10", *many)
