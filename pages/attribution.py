@@ -20,6 +20,7 @@ try:
 except BadInput as error:
     panels.refuse(f"{error}.")
 headline = st.empty()
+headline.title("What every ticket looks at", anchor=False)
 pressed = session.chosen_ticket(run.tickets.names)
 ticket = None if pressed is None else run.tickets.names[pressed]
 chosen = inputs.choose(explained, ticket)
@@ -35,8 +36,9 @@ headline.title(
 )
 
 place = st.empty()
-with place.container():
-    tiles.draw(looked, {})
+if not checks.were_made(looked):
+    with place.container():
+        tiles.draw(looked, {})
 made = checks.make(looked)
 with place.container():
     tiles.draw(looked, made)

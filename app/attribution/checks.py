@@ -25,13 +25,14 @@ UNASKED = 30.0  # seconds up to which checks are made without being asked for
 
 def make(view: View) -> dict[str, Checked]:
     """Ticket -> its checks, under a bar that any click interrupts. Long ones wait for a button; until then none."""
-    key = ("checks", view.key)
+    if were_made(view):
+        return {ticket: view.checked(ticket) for ticket in view.tickets}
     seconds = view.seconds_to_check
-    if seconds > UNASKED and st.session_state.get("checks_asked") != key:
+    if seconds > UNASKED and st.session_state.get("checks_asked") != view.key:
         st.button(
             f"Check whether the maps deserve trust: about {words.duration(seconds)}",
             key="check-maps",
-            on_click=lambda: st.session_state.update(checks_asked=key),
+            on_click=lambda: st.session_state.update(checks_asked=view.key),
         )
         return {}
     place, made = st.empty(), {}
@@ -43,7 +44,13 @@ def make(view: View) -> dict[str, Checked]:
         bar.progress(i / len(view.tickets), f"Checking the map of {ticket}")
         made[ticket] = view.checked(ticket)
     place.empty()
+    st.session_state["checks_made"] = view.key
     return made
+
+
+def were_made(view: View) -> bool:
+    """Whether this visitor has waited for these checks already, so that they are at hand."""
+    return st.session_state.get("checks_made") == view.key
 
 
 def draw(view: View, checks: Mapping[str, Checked]) -> None:

@@ -29,7 +29,7 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
     with st.container(key="attribution-controls", horizontal=True, vertical_alignment="bottom"):
         method = _method(fit)
         baseline = _baseline(explained)
-        signed = (
+        sign = (
             st.selectbox(
                 "Sign",
                 (SIGNED, ABSOLUTE),
@@ -51,7 +51,7 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
                 st.markdown("**Methods that cannot be used here**")
                 st.markdown("\n".join(f"- {title}: {reason}" for title, reason in unfit.items()))
     asked = Asked(method.name, baseline, target, int(seed), parameters)
-    return View(explained, chosen, asked, tickets, compared, signed, opacity, shared)
+    return View(explained, chosen, asked, tickets, compared, sign, opacity, shared)
 
 
 def _methods(explained: Explained) -> tuple[list[Method], dict[str, str]]:

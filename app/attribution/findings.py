@@ -60,10 +60,10 @@ def matrix_title(found: SideBySide, k: int) -> str:
     if np.isnan(random):
         return "The maps are the same everywhere: nothing can be compared"
     if k == 1 or np.isnan(alike):
-        return f"With the map of a random mask of equal density: {words.signed(random)} rank correlation"
+        return f"With the map of a random mask of equal density: {_signed(random)} rank correlation"
     return (
-        f"Two tickets' maps correlate by {words.signed(alike)} on average, a ticket's and a random mask's by "
-        f"{words.signed(random)}"
+        f"Two tickets' maps correlate by {_signed(alike)} on average, a ticket's and a random mask's by "
+        f"{_signed(random)}"
     )
 
 
@@ -72,9 +72,13 @@ def checks_title(verdicts: Mapping[str, str]) -> str:
     counts = Counter(verdicts.values())
     if counts["ok"] == len(verdicts):
         return "No check speaks against these maps" if len(verdicts) > 1 else "No check speaks against this map"
-    parts = [f"{counts[verdict]} {verdict}" for verdict in ("do not trust", "doubtful") if counts[verdict]]
-    said = words.listed(parts).replace("do not trust", "not to be trusted")
-    return f"Of {len(verdicts)} maps {said}"
+    called = {"do not trust": "not to be trusted", "doubtful": "doubtful"}
+    said = [
+        f"{counts[verdict]} {'is' if counts[verdict] == 1 else 'are'} {words_of}"
+        for verdict, words_of in called.items()
+        if counts[verdict]
+    ]
+    return f"Of {len(verdicts)} maps, {words.listed(said)}"
 
 
 def curves_title(faster: int, k: int) -> str:
@@ -100,7 +104,11 @@ def regions_title(ticket: str, region: str, share: float, even: float) -> str:
 
 def _alike(correlation: float) -> str:
     how = "much alike" if correlation > _MUCH else "alike in part" if correlation > _LITTLE else "hardly alike"
-    return f"{how} ({words.signed(correlation)} rank correlation)"
+    return f"{how} ({_signed(correlation)} rank correlation)"
+
+
+def _signed(correlation: float) -> str:
+    return words.signed(round(correlation, 2) + 0.0)  # no minus before a zero
 
 
 def _mean(values: np.ndarray) -> float:

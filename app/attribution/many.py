@@ -18,6 +18,8 @@ from rtl_core.errors import BadInput
 if TYPE_CHECKING:
     from rtl_core.events import Event
 
+Made = tuple[dict[str, Any], np.ndarray]  # an audit's document and its mean maps
+
 ALL = "all test rows"
 _PROBE = 4  # inputs that the time is estimated from
 _SAMPLE = "domains"
@@ -96,16 +98,18 @@ def _saved(view: View) -> list[tuple[Path, dict[str, Any]]]:
     return saved_audits(view.run, session.runs_root())
 
 
-def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Any:
+def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | None:
     """A button with an estimate; once pressed the audit, under a bar that Stop or any click interrupts.
 
-    -> where it was saved, or (document, evidence) where it could not be; None while it is not asked for.
+    -> where it was saved, or the audit itself where it could not be; None while it is not asked for.
     """
     from rtl_core.runs.attribution import audit_many, audits_folder, save_audit
 
-    key = (view.key, tuple(rows))
+    key = (*view.key[:2], view.asked, view.tickets, tuple(rows))
+    if st.session_state.get("many_kept_here", (None,))[0] == key:
+        return st.session_state["many_kept_here"][1]
     if st.session_state.get("many_asked") != key:
-        seconds = _seconds_an_input(view.key, view) * len(rows)
+        seconds = _seconds_an_input(key[:-1], view) * len(rows)
         st.button(
             f"Audit {len(view.tickets)} tickets over {len(rows)} inputs: about {words.duration(max(seconds, 1))}",
             key="audit-many",
@@ -127,7 +131,8 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Any:
     try:
         return save_audit(audits_folder(view.run, session.runs_root()), document, arrays)
     except BadInput as error:
-        st.warning(f"{error}. It is shown, and gone when you leave.")
+        st.warning(f"{error}. It is shown here, and gone when you leave.")
+        st.session_state["many_kept_here"] = (key, (document, arrays["evidence"]))
         return document, arrays["evidence"]
 
 
@@ -142,12 +147,12 @@ def _seconds_an_input(key: tuple[Any, ...], _view: View) -> float:
     return document["seconds"] / len(rows) * len(_view.tickets) / at_once
 
 
-def _read(file: Path) -> tuple[dict[str, Any], np.ndarray]:
+def _read(file: Path) -> Made:
     return _load(str(file), file.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _load(file: str, changed: int) -> tuple[dict[str, Any], np.ndarray]:
+def _load(file: str, changed: int) -> Made:
     from rtl_core.runs.atomic import read_json
     from rtl_core.runs.attribution import MAX_AUDIT_BYTES, load_arrays
 

@@ -104,7 +104,7 @@ def _scale(view: View, tone: Tone) -> None:
     ends = (f"−{limit:.2g}", f"+{limit:.2g}") if view.signed else ("0", f"{limit:.2g}")
     if not view.shared:
         ends = ("−", "+") if view.signed else ("0", "most")
-    reading = "against the answer · for the answer" if view.signed else "nothing · much, for or against"
+    reading = "against the answer · for the answer" if view.signed else "nothing · much"
     same = "the same scale on every map" if view.shared else "every map on a scale of its own: compare shapes only"
     st.html(
         f'<div class="lab-key"><span>{ends[0]} <i class="ramp" style="background: {paint.gradient(view.signed, tone)}">'

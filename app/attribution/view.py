@@ -53,7 +53,7 @@ class View:
 
     tickets   those that are shown
     compared  the one whose dense control and random mask stand beside them
-    signed    whether the maps keep their sign
+    sign      whether the maps keep their sign, where they have one
     opacity   of the map over the picture; None: the map stands alone
     shared    whether all maps have one colour scale
     """
@@ -63,7 +63,7 @@ class View:
     asked: Asked
     tickets: tuple[str, ...]
     compared: str
-    signed: bool
+    sign: bool
     opacity: float | None
     shared: bool
 
@@ -96,6 +96,11 @@ class View:
     @property
     def beside(self) -> SideBySide:
         return _beside(self.key, self)
+
+    @property
+    def signed(self) -> bool:
+        """Whether for and against have different colours; a method that gives sizes only knows no against."""
+        return self.sign and bool((self.beside.maps.attributions < 0).any())
 
     @property
     def seconds_to_check(self) -> float:

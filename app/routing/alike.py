@@ -33,9 +33,10 @@ def draw(view: View) -> None:
         st.warning(sentence)
     st.dataframe(rows, hide_index=True, placeholder="–")
     panels.reading(
-        f"For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in points "
-        f"with its 95 % interval. “Could be merged” where both intervals lie above −{100 * found['margin']:.0f} point. The "
-        f"{_PAIRS} of {words.count(found['pairs_in_all'])} pairs that overlap most; `python -m rtl_core redundancy` does all.",
+        "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in "
+        "points with its 95 % interval. “Could be merged” where both intervals lie above "
+        f"−{100 * found['margin']:.0f} point. The {_PAIRS} of {words.count(found['pairs_in_all'])} pairs that overlap "
+        "most; `python -m rtl_core redundancy` tries all.",
         rows,
         "redundancy",
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from app import words
+from app.routing.reason import Reason
 from app.routing.view import View
 
 _NAMES = {
@@ -114,8 +115,8 @@ def matrix_title(view: View, by_class: bool) -> str:
     there = place == worst
     sent = view.ticket[there & (view.ticket != view.asked.subset)]
     return (
-        f"{names[worst]} is sent astray most often: {words.percent(share[worst])} of {words.count(there.sum())}, most of "
-        f"them to {view.names[int(np.bincount(sent).argmax())]}"
+        f"{names[worst]} is sent astray most often: {words.percent(share[worst])} of {words.count(there.sum())}, most "
+        f"of them to {view.names[int(np.bincount(sent).argmax())]}"
     )
 
 
@@ -194,7 +195,7 @@ def groups_title(groups: pd.DataFrame, overall: float) -> str:
     return f"{most.group} is sent astray most: {words.percent(most.astray)}, all {words.percent(overall)}{others}"
 
 
-def reason_sentence(view: View, reason: Any, own: str | None) -> str:
+def reason_sentence(view: View, reason: Reason, own: str | None) -> str:
     """Where the gate sends an input, by how much, and whether the nearest centroid agrees."""
     order = np.argsort(-reason.probability)
     first, second = view.names[order[0]], view.names[order[1]]

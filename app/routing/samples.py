@@ -27,7 +27,7 @@ def choose(key: str, row: str, ticket: str) -> None:
 
 def choice(view: View, by_class: bool) -> tuple[str, str]:
     """(row of the matrix, ticket or ANY); at first the row that is sent astray most often."""
-    names, place = view.rows_of_matrix(by_class)
+    names, _ = view.rows_of_matrix(by_class)
     astray = view.shares_astray(by_class)
     key, tickets = row_key(by_class), (ANY, *view.names)
     for widget, options in ((key, names), ("to", tickets)):
@@ -86,9 +86,12 @@ def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
         "own ticket": names[asked.subset[positions]],
         view.dataset.target: np.array(view.dataset.classes, object)[asked.y[positions]],
     }
-    if not view.one_vs_rest:
+    if view.rung is not None:
+        densities = np.array([words.density(rung.density) for rung in view.routing.offered.rungs], object)
+        found["at density"] = densities[view.rung[positions]]
+    elif not view.one_vs_rest:
         classes, answers = np.array(view.dataset.classes, object), view.routed.everyone.argmax(axis=2)
-        found["it says"] = classes[answers[view.routed.choice.ticket[positions], positions]]
+        found["it says"] = classes[answers[view.ticket[positions], positions]]
         found["own ticket says"] = classes[answers[asked.subset[positions], positions]]
     described = view.dataset.attributes.iloc[rows].reset_index(drop=True)
     own = pd.DataFrame(found)

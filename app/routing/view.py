@@ -9,11 +9,10 @@ import numpy as np
 import streamlit as st
 
 from app import cache
+from app.routing.reason import Reason, reason
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
-    import torch
-
     from rtl_core.audit.evaluate import Questions
     from rtl_core.audit.routing import Routed
     from rtl_core.data.dataset import Dataset
@@ -178,22 +177,6 @@ class View:
         return _usual_distance(self.key[:2], self.routing)
 
 
-@dataclass(frozen=True)
-class Reason:
-    """What an input's choice rests on, per ticket.
-
-    probability  (K,) of the gate
-    distance     (K,) to the centroid of the ticket's subset, among the gate's standardised features
-    answer       (K,) index of the class that the ticket says; one-vs-rest: 1 where it claims the input
-    confidence   (K,) the probability that it gives its answer
-    """
-
-    probability: np.ndarray
-    distance: np.ndarray
-    answer: np.ndarray
-    confidence: np.ndarray
-
-
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
     return _routing(str(run.folder), cache.changed(run.folder), run)
@@ -286,20 +269,3 @@ def _usual_distance(key: tuple[str, int], _routing: Routing) -> tuple[float, flo
     apart = torch.cdist(scene.features.of_rows(scene.inputs, some), scene.centroids.parameters["weight"])
     low, high = np.quantile(apart.amin(dim=1).numpy(), [0.05, 0.95])
     return float(low), float(high)
-
-
-def reason(routing: Routing, x: torch.Tensor) -> Reason:
-    """x (1, *input_shape), as the networks take it."""
-    import torch
-
-    scene = routing.scene
-    said = torch.from_numpy(scene.serving.everyone(lambda at: x, 1)[:, 0])
-    if routing.task == "one_vs_rest":
-        claim = torch.sigmoid(said[:, 0])
-        p = torch.stack([1 - claim, claim], dim=1)
-    else:
-        p = torch.softmax(said, dim=1)
-    confidence, answer = p.max(dim=1)
-    apart = scene.gate.features(x) - scene.centroids.parameters["weight"]
-    probability = replace(scene.gate, inputs=lambda rows: x).probabilities(np.array([0]))[0]
-    return Reason(probability, apart.norm(dim=1).numpy(), answer.numpy(), confidence.numpy())

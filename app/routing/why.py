@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import words
 from app.routing import findings
-from app.routing.view import Reason, View
+from app.routing.reason import Reason
+from app.routing.view import View
 
 
 def draw(view: View, reason: Reason, key: str, own: str | None = None, sent: str | None = None) -> None:
@@ -27,7 +28,7 @@ def draw(view: View, reason: Reason, key: str, own: str | None = None, sent: str
                 format="%.1f", help="To the centroid of the ticket's subset, in standard deviations of the features."
             ),
             "sure, %": st.column_config.NumberColumn(
-                format="%.1f", help="The probability that the ticket gives its own answer."
+                format="%.1f", help="The probability that the ticket, at its own density, gives its answer."
             ),
         },
     )

@@ -51,6 +51,12 @@ def test_rows_are_test_rows_of_the_subset_and_of_the_class(explained):
     assert len(explained.rows("Bag", class_="Dress")) == 0 and len(explained.rows()) == 2000
 
 
+def test_other_data_than_those_of_the_training_are_refused(explained):
+    changed = {**explained.run.info, "data": {**explained.run.info["data"], "fingerprint": "0"}}
+    with pytest.raises(BadInput, match="put them back"):
+        Explained.of(replace(explained.run, info=changed))
+
+
 def test_an_input_that_is_no_row_gets_the_checks_that_the_row_gets(explained):
     subject, asked = explained.subject, Asked("integrated_gradients")
     document, _ = attribute(subject, "Dress", asked.method, [3])

@@ -1,0 +1,46 @@
+"""What the choice of a ticket for one input rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from rtl_core.runs.routing import Routing
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What an input's choice rests on, per ticket.
+
+    probability  (K,) of the gate
+    distance     (K,) to the centroid of the ticket's subset, among the gate's standardised features
+    answer       (K,) index of the class that the ticket says; one-vs-rest: 1 where it claims the input
+    confidence   (K,) the probability that it gives its answer
+    """
+
+    probability: np.ndarray
+    distance: np.ndarray
+    answer: np.ndarray
+    confidence: np.ndarray
+
+
+def reason(routing: Routing, x: torch.Tensor) -> Reason:
+    """x (1, *input_shape), as the networks take it."""
+    import torch
+
+    scene = routing.scene
+    said = torch.from_numpy(scene.serving.everyone(lambda at: x, 1)[:, 0])
+    if routing.task == "one_vs_rest":
+        claim = torch.sigmoid(said[:, 0])
+        p = torch.stack([1 - claim, claim], dim=1)
+    else:
+        p = torch.softmax(said, dim=1)
+    confidence, answer = p.max(dim=1)
+    apart = scene.gate.features(x) - scene.centroids.parameters["weight"]
+    probability = replace(scene.gate, inputs=lambda rows: x).probabilities(np.array([0]))[0]
+    return Reason(probability, apart.norm(dim=1).numpy(), answer.numpy(), confidence.numpy())
