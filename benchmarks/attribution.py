@@ -5,17 +5,16 @@ python -m benchmarks.attribution [--out docs/results/attribution_speed.md]
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks import pages
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.baselines import baseline_of
 from rtl_core.audit.attribution.methods import METHODS, settings_of
@@ -106,16 +105,5 @@ Remade by `python -m benchmarks.attribution`.
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-    out = parser.parse_args().out
-    text = table(run())
-    print(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    pages.show(__doc__, lambda: table(run()))

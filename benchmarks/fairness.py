@@ -5,14 +5,13 @@ python -m benchmarks.fairness [--out docs/results/fairness_speed.md]
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks import pages
 from rtl_core.audit.fairness.document import fairness
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.rng import numpy_generator
@@ -98,16 +97,5 @@ One process: best of {REPEATS}, Fairlearn once. Remade by `python -m benchmarks.
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-    out = parser.parse_args().out
-    text = table(run())
-    print(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    pages.show(__doc__, lambda: table(run()))

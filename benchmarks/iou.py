@@ -5,14 +5,13 @@ python -m benchmarks.iou [--out docs/results/iou.md]
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import pages
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets import bits
 
@@ -84,16 +83,5 @@ def _best_seconds(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
     return min(times), result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-    out = parser.parse_args().out
-    text = table(run())
-    print(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    pages.show(__doc__, lambda: table(run()))

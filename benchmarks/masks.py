@@ -7,16 +7,15 @@ Takes some minutes, most of them for pruning.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from timeit import repeat
 from typing import Any
 
 import numpy as np
 
+from benchmarks import pages
 from rtl_core.config import ModelSettings
 from rtl_core.models.catalogue import build
 from rtl_core.rng import numpy_generator
@@ -154,16 +153,5 @@ def _peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-    out = parser.parse_args().out
-    text = table(run())
-    print(text)
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    pages.show(__doc__, lambda: table(run()))

@@ -7,26 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from rtl_core import cli
-
 
 @pytest.fixture
-def rtl(capsys, monkeypatch, tmp_path):
-    """Arguments -> (exit code, stdout, stderr) of one call of `attribute`."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        given = ["rtl_core", "attribute", *map(str, arguments), "--runs", str(tmp_path / "runs")]
-        monkeypatch.setattr("sys.argv", given)
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def rtl(rtl, tmp_path):
+    """The same for the verb `attribute`, with runs of its own."""
+    return lambda *arguments: rtl("attribute", *arguments, "--runs", tmp_path / "runs")
 
 
 def document(result: tuple[int, str, str]) -> dict:

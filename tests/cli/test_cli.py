@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rtl_core import cli
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.store import ask_stop, project_root, samples
@@ -28,23 +27,6 @@ TINY = [
     'controls=["random","imp_single","imp_single_union"]',
     "partition.min_size=2",
 ]
-
-
-@pytest.fixture
-def rtl(capsys, monkeypatch):
-    """Arguments -> (exit code, stdout, stderr) of one call."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["rtl_core", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def tiny(*more: str) -> list[str]:

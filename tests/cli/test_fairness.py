@@ -8,26 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rtl_core import cli
-
-
-@pytest.fixture
-def rtl(capsys, monkeypatch):
-    """Arguments -> (exit code, stdout, stderr) of one call."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["rtl_core", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
-
 
 @pytest.fixture
 def table(tmp_path):

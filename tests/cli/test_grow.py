@@ -9,28 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rtl_core import cli
 from rtl_core.config import parse
 from rtl_core.runs.training import train_new
 
 TOWNS = ("Aix", "Bern", "Cork", "Dover")
-
-
-@pytest.fixture
-def rtl(capsys, monkeypatch):
-    """Arguments -> (exit code, stdout, stderr) of one call."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["rtl_core", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

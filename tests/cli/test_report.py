@@ -9,24 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rtl_core import cli
-
 
 @pytest.fixture
-def rtl(capsys, monkeypatch):
-    """Arguments -> (exit code, stdout, stderr) of one call of `report`."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["rtl_core", "report", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+def rtl(rtl):
+    """The same for the verb `report`."""
+    return lambda *arguments: rtl("report", *arguments)
 
 
 @pytest.fixture
