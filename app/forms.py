@@ -24,7 +24,7 @@ def draw(path: str, draft: Draft, version: int) -> None:
     """
     group, name, info = _locate(path, draft)
     key = f"set-{version}-{path}"
-    group[name] = _widget(info, group[name], key)
+    group[name] = widget(info, group[name], key)
 
 
 def remaining(shown: set[str]) -> dict[str, list[str]]:
@@ -54,7 +54,7 @@ def _is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _widget(info: FieldInfo, value: Any, key: str) -> Any:
+def widget(info: FieldInfo, value: Any, key: str) -> Any:
     kind, optional, metadata = _unwrap(info.annotation, list(info.metadata))
     common = {"label": info.title, "help": info.description, "key": key}
     if get_origin(kind) is Literal:

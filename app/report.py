@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import cache, words
+from app import cache, session, words
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _of_run(run: Run, asked: dict[str, Any]) -> bytes:
     from rtl_core.audit.report.page import page
     from rtl_core.runs.report import Asked, run_document
 
-    return page(run_document(run, Asked(**asked))).encode()
+    return page(run_document(run, Asked(**asked), session.runs_root())).encode()
 
 
 def _of_table(name: str, content: bytes, mapping: dict[str, Any], reference: tuple[str, ...]) -> bytes:

@@ -83,7 +83,8 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
 
 def _keep(view: View) -> None:
     """A button that keeps the maps and their checks with the run, where the report counts them."""
-    from rtl_core.runs.attribution import audits_folder, explain_samples, save_audit
+    from rtl_core.runs.attribution import explain_samples, save_audit
+    from rtl_core.runs.store import audits_folder
 
     st.button(
         "Keep these maps with the run",
@@ -93,7 +94,7 @@ def _keep(view: View) -> None:
     )
     if st.session_state.pop("keep_asked", None) != view.key:
         return
-    folder = audits_folder(view.run, session.runs_root())
+    folder = audits_folder(view.run.folder, session.runs_root())
     try:
         for ticket in view.tickets:
             file = save_audit(folder, *explain_samples(view.explained, ticket, [view.chosen.sample], view.asked))

@@ -134,7 +134,7 @@ def _parameters(method: Method) -> tuple[tuple[str, Any], ...]:
     """The method's settings, where they differ from the defaults."""
     changed = []
     for name, info in method.parameters.model_fields.items():
-        value = forms._widget(info, info.default, f"parameter-{method.name}-{name}")
+        value = forms.widget(info, info.default, f"parameter-{method.name}-{name}")
         if value != info.default:
             changed.append((name, value))
     return tuple(changed)

@@ -103,7 +103,8 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
 
     -> where it was saved, or the audit itself where it could not be; None while it is not asked for.
     """
-    from rtl_core.runs.attribution import audit_many, audits_folder, save_audit
+    from rtl_core.runs.attribution import audit_many, save_audit
+    from rtl_core.runs.store import audits_folder
 
     key = (*view.key[:2], view.asked, view.tickets, tuple(rows))
     if st.session_state.get("many_kept_here", (None,))[0] == key:
@@ -129,7 +130,7 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
     document, arrays = audit_many(view.explained, view.tickets, rows, view.asked, about, told)
     place.empty()
     try:
-        return save_audit(audits_folder(view.run, session.runs_root()), document, arrays)
+        return save_audit(audits_folder(view.run.folder, session.runs_root()), document, arrays)
     except BadInput as error:
         st.warning(f"{error}. It is shown here, and gone when you leave.")
         st.session_state["many_kept_here"] = (key, (document, arrays["evidence"]))
@@ -154,7 +155,8 @@ def _read(file: Path) -> Made:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load(file: str, changed: int) -> Made:
     from rtl_core.runs.atomic import read_json
-    from rtl_core.runs.attribution import MAX_AUDIT_BYTES, load_arrays
+    from rtl_core.runs.attribution import load_arrays
+    from rtl_core.runs.store import MAX_AUDIT_BYTES
 
     return read_json(Path(file), MAX_AUDIT_BYTES), load_arrays(Path(file))["evidence"]
 

@@ -51,7 +51,7 @@ def attribute(
         explained = attributions.Explained.of(opened)
         document, arrays = attributions.explain_samples(explained, ticket, _numbers(samples), asked, report)
     if save:
-        file = attributions.save_audit(attributions.audits_folder(opened, root), document, arrays)
+        file = attributions.save_audit(store.audits_folder(opened.folder, root), document, arrays)
         document["saved"] = str(file)
     if out is not None:
         with open(out, "wb") as file:

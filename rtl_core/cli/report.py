@@ -59,7 +59,7 @@ def report(
     from rtl_core.runs import report as reports
     from rtl_core.runs import store, training
 
-    began = time.monotonic()
+    began, root = time.monotonic(), runs_root(runs)
     roles = table_roles(
         run, table, y_true=y_true, y_pred=y_pred, score=score, ticket=ticket, threshold=threshold, positive=positive
     )
@@ -78,7 +78,7 @@ def report(
             raise BadInput("--method and --router belong to a run; a table has its decisions already")
         document = reports.table_document(table, roles, asked)
     else:
-        document = reports.run_document(training.open_run(store.find_run(run, runs_root(runs))), asked)
+        document = reports.run_document(training.open_run(store.find_run(run, root)), asked, root)
     written = reports.write_report(document, out)
     said = {"run": run, "table": table and table.name, "out": str(out), "bytes": written}
     said |= {"seconds": time.monotonic() - began, "skipped": document["skipped"]}

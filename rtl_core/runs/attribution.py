@@ -31,8 +31,7 @@ from rtl_core.events import Report, silent
 from rtl_core.runs import training
 from rtl_core.runs.atomic import plain, read_json, replacing, write_json
 from rtl_core.runs.checkpoint import Run, load_learned
-from rtl_core.runs.report import AUDITS, MAX_AUDIT_BYTES
-from rtl_core.runs.store import slug
+from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
 
 MAX_ARRAY_BYTES = 256 * 2**20  # of the arrays beside an audit
 _PROBED = 16  # test rows that are asked whether a ticket says the same to everything
@@ -204,12 +203,6 @@ def hashes(run: Run) -> dict[str, str]:
     return {**files, "data": run.info["data"]["fingerprint"]}
 
 
-def audits_folder(run: Run, root: Path) -> Path:
-    """Where a run's audits are kept: in its own folder where that is one of `root`, else below `root`."""
-    own = run.folder.resolve().parent == root.resolve()
-    return run.folder / AUDITS if own else root / AUDITS / run.name
-
-
 def audit_name(document: Mapping[str, Any]) -> str:
     """The same for the same question about the same weights, whatever it took to answer it."""
     said = {"kind", "hashes", "ticket", "method", "parameters", "baseline", "target", "seed", "of"}
@@ -235,7 +228,7 @@ def save_audit(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, n
 def saved_audits(run: Run, root: Path, kind: str = "many") -> list[tuple[Path, dict[str, Any]]]:
     """The audits that were made of these very weights and data, newest first; files that are none are passed over."""
     found = []
-    for file in (audits_folder(run, root)).glob("*.json"):
+    for file in (audits_folder(run.folder, root)).glob("*.json"):
         try:
             document = read_json(file, MAX_AUDIT_BYTES)
         except BadInput:

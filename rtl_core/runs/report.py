@@ -15,10 +15,8 @@ from rtl_core import __version__
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import read_json, replacing
 from rtl_core.runs.checkpoint import Run
-from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE
+from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, project_runs, CHECKPOINT_FILE, CONFIG_FILE
 
-AUDITS = "audits"  # where a run keeps what was found out about it
-MAX_AUDIT_BYTES = 32 * 2**20
 METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # `fnr` says what `tpr` says
 CATEGORIES = range(2, 11)  # of a column that is taken as groups where none is named
 COLUMNS = 2  # that are taken then
@@ -45,9 +43,10 @@ class Asked:
     seed: int = 0
 
 
-def run_document(run: Run, asked: Asked = Asked()) -> dict[str, Any]:
+def run_document(run: Run, asked: Asked = Asked(), root: Path | None = None) -> dict[str, Any]:
     """Everything the report says of a run, as JSON: the documents of the other verbs under their names.
 
+    root  the folder of runs below which audits of samples are kept; the project's unless given
     `absent` holds for each section that is not there the reason, `skipped` all checks that were not made.
     Without named groups, the first columns of few categories are taken that the subsets were not made from.
     """
@@ -70,7 +69,9 @@ def run_document(run: Run, asked: Asked = Asked()) -> dict[str, Any]:
         absent |= dict.fromkeys(("data", "controls", "routing", "fairness", "attribution", "by_ticket"), _MASKS_ONLY)
     else:
         document["fairness"] = _fairness(run, asked, absent, document["notes"])
-        document["attribution"] = _attribution(run, absent, document["notes"])
+        document["attribution"] = _attribution(
+            audits_folder(run.folder, root or project_runs()), absent, document["notes"]
+        )
         _by_ticket(document["fairness"], absent)
     return {**document, "absent": absent, "skipped": _skipped(document, absent)}
 
@@ -176,10 +177,10 @@ def _by_ticket(fairness: Mapping[str, Any] | None, absent: dict[str, str]) -> No
         absent["by_ticket"] = "there is one ticket only"
 
 
-def _attribution(run: Run, absent: dict[str, str], notes: list[str]) -> list[dict[str, Any]]:
+def _attribution(folder: Path, absent: dict[str, str], notes: list[str]) -> list[dict[str, Any]]:
     """What was saved by `attribute`: of each audit the ticket, the method and how many maps got which verdict."""
     found = []
-    for file in sorted((run.folder / AUDITS).glob("*.json")):
+    for file in sorted(folder.glob("*.json")):
         try:
             audit = read_json(file, MAX_AUDIT_BYTES)
         except BadInput as error:

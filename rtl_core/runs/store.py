@@ -26,6 +26,8 @@ STOP_FILE = "STOP"
 LOG_FILE = "log.txt"
 MASKS_ONLY = "masks"  # `info["kind"]` of a run that was imported: masks of networks trained elsewhere
 MAX_JSON_BYTES = 64 * 2**20  # of run.json
+AUDITS_FOLDER = "audits"  # where a run keeps what was found out about it
+MAX_AUDIT_BYTES = 32 * 2**20
 _LABEL_FILE = "label.json"
 _MAX_CONFIG_BYTES = 1_000_000
 _MAX_LABEL_BYTES = 100_000
@@ -178,6 +180,12 @@ def delete_run(folder: Path, root: Path) -> None:
     if status is not None and status.active and (process_exists(status) or run_state(folder) == "starting"):
         raise BadInput(f"'{folder.name}' is still training; stop it before you delete it")
     shutil.rmtree(folder)
+
+
+def audits_folder(folder: Path, root: Path) -> Path:
+    """Where a run's audits are kept: in its own folder where that is one of `root`, else below `root`."""
+    own = folder.resolve().parent == root.resolve()
+    return folder / AUDITS_FOLDER if own else root / AUDITS_FOLDER / folder.name
 
 
 def disk_use(folder: Path) -> int:

@@ -13,6 +13,7 @@ from rtl_core.audit.attribution.document import attribute
 from rtl_core.audit.attribution.explain import explain
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Part
+from rtl_core.runs.store import audits_folder
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import Asked, Explained
 from rtl_core.runs.checkpoint import load_run
@@ -98,7 +99,7 @@ def test_an_audit_is_json_and_says_where_it_comes_from(explained, many):
 
 def test_an_audit_opens_again_as_it_was_saved(explained, many, tmp_path):
     document, arrays = many
-    folder = attribution.audits_folder(explained.run, tmp_path)
+    folder = audits_folder(explained.run.folder, tmp_path)
     assert folder == tmp_path / "audits" / "fashion10"
     file = attribution.save_audit(folder, document, arrays)
     assert attribution.saved_audits(explained.run, tmp_path) == [(file, document)]
@@ -114,7 +115,7 @@ def test_another_question_is_another_file(many, changed):
 
 def test_audits_of_other_weights_and_damaged_ones_are_passed_over(explained, many, tmp_path):
     document, arrays = many
-    folder = attribution.audits_folder(explained.run, tmp_path)
+    folder = audits_folder(explained.run.folder, tmp_path)
     attribution.save_audit(folder, {**document, "hashes": {**document["hashes"], "data": "0"}}, arrays)
     (folder / "broken.json").write_text("{")
     assert attribution.saved_audits(explained.run, tmp_path) == []
@@ -130,9 +131,9 @@ def test_own_runs_keep_their_audits_and_the_report_counts_them(explained, tmp_pa
     shutil.copytree(explained.run.folder, folder)
     own = Explained.of(load_run(folder))
     document, arrays = attribution.explain_samples(own, "Bag", [0, 8], QUICK)
-    kept = attribution.save_audit(attribution.audits_folder(own.run, tmp_path), document, arrays)
+    kept = attribution.save_audit(audits_folder(own.run.folder, tmp_path), document, arrays)
     assert kept.parent == folder / "audits"
-    (counted,) = run_document(own.run, Report())["attribution"]
+    (counted,) = run_document(own.run, Report(), tmp_path)["attribution"]
     assert (counted["ticket"], counted["n"]) == ("Bag", 2) and sum(counted["verdicts"].values()) == 2
 
 

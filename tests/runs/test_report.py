@@ -298,14 +298,13 @@ def test_runs_without_group_columns_say_so():
 
 
 def test_saved_attributions_are_counted(tmp_path):
-    run = SimpleNamespace(folder=tmp_path)
     (tmp_path / "audits").mkdir()
     samples_ = [{"verdict": "ok"}, {"verdict": "do not trust"}, {"verdict": "ok"}]
     audit = {"ticket": "sky", "method": "saliency", "baseline": None, "target": None, "samples": samples_}
     (tmp_path / "audits" / "1.json").write_text(json.dumps(audit))
     (tmp_path / "audits" / "2.json").write_text("{")
     absent, notes = {}, []
-    found = report._attribution(run, absent, notes)
+    found = report._attribution(tmp_path / "audits", absent, notes)
     assert [(row["n"], row["verdicts"]) for row in found] == [(3, {"ok": 2, "do not trust": 1})]
     assert absent == {} and len(notes) == 1 and "2.json" in notes[0]
 
