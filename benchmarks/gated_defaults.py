@@ -26,15 +26,9 @@ CHOICES = {
     "binarised every 50 steps": ("gated.binarise_every=50",),
     "scores at 1e-3": ("gated.learning_rate=0.001",),
     "scores at 1e-2": ("gated.learning_rate=0.01",),
-    "scores at 3e-2": ("gated.learning_rate=0.03",),
-    "twice the score steps": ("gated.steps=300",),
-    "a longer backbone (2,000 steps)": ("gated.backbone_steps=2000",),
     "head per ticket": ("sharing.head=ticket",),
-    "warm start by global magnitude": ("extract.score=global_magnitude",),
     "the gate is not told the partition": ("gated.guide_weight=0",),
-    "no price on density": ("gated.density_weight=0",),
     "ten times the price on density": ("gated.density_weight=1",),
-    "load balance": ("gated.balance_weight=0.1",),
 }
 
 
