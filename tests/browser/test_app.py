@@ -60,11 +60,10 @@ def _plot_area(page: Page, box: dict) -> tuple[float, float, float, float]:
     return left, right, box["y"] + 8, box["y"] + box["height"] - 28
 
 
-@pytest.mark.parametrize("address", ["", "train", "masks", "fairness", "library"])
+@pytest.mark.parametrize("address", ["", *(Path(page).stem for page in list(nav.PAGES)[1:])])
 def test_deep_link_on_a_fresh_server(serve, visit, tmp_path, address):
-    write_run(tmp_path / "runs")
-    page = visit(f"{serve(tmp_path / 'runs')}/{address}?run=known-run")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page = visit(f"{serve(tmp_path / 'runs')}/{address}?run=domains")
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
     expect(page.get_by_test_id("stSidebar").get_by_role("link")).to_have_count(len(nav.PAGES))
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.outside == []
