@@ -27,6 +27,9 @@ test-all: test                 ## also the slow tests
 
 bench: .venv/dev.done          ## speed as ratios, written to docs/results/
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.masks --out docs/results/masks.md
+	$(BIN)/python -m benchmarks.fairness --out docs/results/fairness_speed.md
+	$(BIN)/python -m benchmarks.attribution --out docs/results/attribution_speed.md
 
 samples: .venv/app.done        ## remake the bundled checkpoints
 	$(BIN)/python -m benchmarks.samples

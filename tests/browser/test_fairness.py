@@ -125,4 +125,12 @@ def test_own_predictions_are_audited(serve, visit, tmp_path):
     right = table.truth == table.prediction
     for size in ("large", "small"):
         assert cells.value[f"area={size}", "accuracy"] == pytest.approx(right[table.area == size].mean(), abs=1e-12)
+
+    page.get_by_role("button", name="Prepare the report").click()
+    page.get_by_role("button", name="Download the report").wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the report").click()
+    download.value.save_as(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text("utf-8")
+    assert "area=large" in report and f'value="{float(cells.value["area=large", "accuracy"])!r}"' in report
     assert page.outside == []
