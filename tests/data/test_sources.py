@@ -114,9 +114,7 @@ def test_a_pickle_inside_npz_is_not_opened(tmp_path):
 def test_a_huge_promise_in_an_npz_header_is_refused_before_reading(tmp_path):
     path = tmp_path / "huge.npz"
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)}
-    )
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)})
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", header.getvalue())
         archive.writestr("y.npy", header.getvalue())
