@@ -14,6 +14,7 @@ MASKS = "pages/masks.py"
 ROUTING = "pages/routing.py"
 ATTRIBUTION = "pages/attribution.py"
 FAIRNESS = "pages/fairness.py"
+DIAGNOSIS = "pages/diagnosis.py"
 LIBRARY = "pages/library.py"
 
 PAGES = {
@@ -23,6 +24,7 @@ PAGES = {
     ROUTING: "Routing",
     ATTRIBUTION: "Attribution",
     FAIRNESS: "Fairness",
+    DIAGNOSIS: "Diagnosis",
     LIBRARY: "Library",
 }
 

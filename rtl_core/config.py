@@ -18,6 +18,7 @@ Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
 Method = Literal[
     "random",
     "permuted",
+    "reinitialised",
     "imp_single",
     "imp_single_ovr",
     "imp_single_union",
@@ -77,7 +78,9 @@ class DataSettings(_Settings):
 class PartitionSettings(_Settings):
     """How the data is split into the subsets that get a ticket each."""
 
-    by: Literal["class", "attribute", "kmeans", "hdbscan", "quantiles"] = Field("attribute", title="Partition by")
+    by: Literal["class", "attribute", "kmeans", "hdbscan", "quantiles", "none"] = Field(
+        "attribute", title="Partition by", description="none: one ticket for all rows, the plain lottery ticket"
+    )
     column: str | None = Field(
         None, title="Column", description="The attribute for `attribute` and `quantiles`; empty: the first one there is"
     )
@@ -158,6 +161,35 @@ class JointSettings(_Settings):
         description="Batches per ticket; smaller subsets repeat cyclically",
     )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
+    start: Literal["rewind", "merged"] = Field(
+        "rewind",
+        title="Starts from",
+        description="rewind: theta_0 (the paper); merged: where several tickets keep a weight, the mean of what their "
+        "extractions made of it",
+    )
+
+
+class CollapseSettings(_Settings):
+    """What happens when tickets lose what they can on the way down: docs/collapse.md.
+
+    Only rounds with rewinding are watched: a one-shot extraction trains nothing between its rungs.
+    """
+
+    policy: Literal["off", "warn", "stop", "relax"] = Field(
+        "off",
+        title="On an alarm",
+        description="warn: go on; stop: keep the last safe masks; relax: go back to them and on with smaller cuts",
+    )
+    threshold: float = Field(
+        0.014,
+        gt=0.0,
+        lt=0.5,
+        title="Alarm threshold",
+        description="How far the tickets' mean confidence may fall below its best so far",
+    )
+    relaxations: int = Field(
+        2, ge=1, le=10, title="Relaxations", description="How often relax may go back; every time the cuts are halved"
+    )
 
 
 class SharingSettings(_Settings):
@@ -273,12 +305,27 @@ class Config(_Settings):
     joint: JointSettings = JointSettings()
     sharing: SharingSettings = SharingSettings()
     gated: GatedSettings = GatedSettings()
+    collapse: CollapseSettings = CollapseSettings()
 
     @model_validator(mode="after")
     def _rungs_are_densities(self) -> "Config":
         for name, rungs in (("denser", self.denser), ("lighter", self.lighter)):
             if any(not 0 < d <= 1 for d in rungs):
                 raise ValueError(f"{name}: densities lie in (0, 1]")
+        return self
+
+    @model_validator(mode="after")
+    def _only_rounds_are_watched(self) -> "Config":
+        if self.collapse.policy != "off" and (self.mode == "gated" or self.extract.schedule == "one_shot"):
+            raise ValueError(
+                "collapse.policy: there are no rounds to watch; take mode=paper with extract.schedule=fraction or count"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_against_a_rest(self) -> "Config":
+        if self.partition.by == "none" and self.task == "one_vs_rest":
+            raise ValueError("partition.by none: one ticket for all rows has no rest to be told from; take multiclass")
         return self
 
     @model_validator(mode="after")

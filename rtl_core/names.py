@@ -7,7 +7,12 @@ METHODS = {
     "rtl": ("RTL tickets", "the tickets of this run"),
     "random": ("Random masks", "masks drawn at random with each ticket's own layer densities"),
     "permuted": ("Tickets swapped between subsets", "the same tickets, each given to another subset"),
+    "reinitialised": ("Tickets over fresh weights", "the same tickets over another draw of initial weights"),
     "imp_single": ("One mask, a ticket's density", "one mask for all subsets, as dense as one ticket"),
+    "imp_single_odds": (
+        "One mask, answers at the odds",
+        "the same mask, saying yes where a class is likelier than usual",
+    ),
     "imp_single_ovr": ("One mask, one-vs-rest outputs", "one mask trained like the tickets, one output per subset"),
     "imp_single_union": ("One mask, same stored weights", "one mask that stores as many weights as all tickets do"),
     "imp_multi": ("Separate networks", "a network of its own for every subset"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 
 from rtl_core.audit.intervals import bootstrap_ratios
 from rtl_core.audit.metrics import binary_metrics, json_number, multiclass_metrics
@@ -86,17 +87,24 @@ def ticket_figures(asked: Questions, k: int, logits: np.ndarray) -> dict[str, An
 
 
 def method_outputs(network: Network, learned: Learned, layout: Layout, asked: Questions) -> list[np.ndarray]:
-    """Per subset what `ticket_figures` takes. One multi-class mask answers for subset k with its k-th output
-    less its largest other one: positive exactly where k is its argmax."""
+    """Per subset what `ticket_figures` takes. One multi-class mask answers for subset k with its k-th output less its
+    largest other one, positive exactly where k is its argmax; or, read by its odds, with the log odds of k above those
+    that all subsets alike would have, log 1 / (K - 1)."""
     if learned.reads == "per_subset":
         return [own_logits(network, part, layout, asked, k) for k, part in enumerate(learned.parts)]
     outputs = part_logits(network, learned.parts[0], layout, asked.dataset, asked.rows)
-    return [_lead(outputs, k) for k in range(len(asked.names))]
+    answer = _lead if learned.reads == "argmax" else _log_odds
+    return [answer(outputs, k) for k in range(len(asked.names))]
 
 
 def _lead(outputs: np.ndarray, k: int) -> np.ndarray:
     others = np.delete(outputs, k, axis=1).max(axis=1)
     return (outputs[:, k] - others)[:, None]
+
+
+def _log_odds(outputs: np.ndarray, k: int) -> np.ndarray:
+    others = np.delete(outputs, k, axis=1)
+    return (outputs[:, k] - logsumexp(others, axis=1) + np.log(others.shape[1]))[:, None]
 
 
 def method_figures(asked: Questions, outputs: list[np.ndarray], seed: int) -> dict[str, Any]:

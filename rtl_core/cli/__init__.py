@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from rtl_core.cli import attribution, audits, grow, masks, report, routing, training
+from rtl_core.cli import attribution, audits, benchmark, diagnosis, grow, masks, report, routing, training
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-for verbs in (training, masks, routing, attribution, audits, grow, report):
+for verbs in (training, masks, routing, attribution, audits, diagnosis, grow, report, benchmark):
     app.add_typer(verbs.app)
 
 

@@ -91,12 +91,17 @@ def _by_clusters(dataset: Dataset, settings: PartitionSettings, seed: int, featu
     )
 
 
+def _whole(dataset: Dataset, settings: PartitionSettings, seed: int, features: Features | None) -> Partition:
+    return Partition("none", None, ("all",), np.zeros(len(dataset.y), np.int64), uses_label=False)
+
+
 _WAYS: dict[str, Callable[[Dataset, PartitionSettings, int, Features | None], Partition]] = {
     "class": _by_class,
     "attribute": _by_attribute,
     "quantiles": _by_quantiles,
     "kmeans": _by_clusters,
     "hdbscan": _by_clusters,
+    "none": _whole,
 }
 
 
@@ -132,7 +137,7 @@ def _assigned(partition: Partition, rows: np.ndarray) -> np.ndarray:
 
 def _check(dataset: Dataset, partition: Partition, settings: PartitionSettings) -> None:
     advice = _ADVICE[settings.by]
-    if not 2 <= partition.k <= MAX_SUBSETS:
+    if settings.by != "none" and not 2 <= partition.k <= MAX_SUBSETS:
         raise BadInput(f"the partition has {partition.k} subset(s), wanted are 2 to {MAX_SUBSETS}; {advice}")
     table = sizes(dataset, partition)
     for subset, train, val, test in table.sort_values("train", kind="stable").itertuples(index=False):
@@ -153,5 +158,6 @@ _ADVICE = {
     "attribute": "partition by another attribute or by clusters",
     "quantiles": "choose another column or a smaller partition.k",
     "kmeans": "choose a smaller partition.k",
+    "none": "take other data",
     "hdbscan": "change partition.min_size or use kmeans, which finds as many clusters as it is told to",
 }

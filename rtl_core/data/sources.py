@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtl_core.config import DataSettings
 from rtl_core.data.bundled import BUNDLED, load_bundled
+from rtl_core.data.cifar import load_cifar
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.folders import load_folder
 from rtl_core.data.idx import load_idx
@@ -19,6 +20,7 @@ PATH_SOURCES: dict[str, Callable[[Path, DataSettings, int], Dataset]] = {
     "csv": load_table,
     "npz": load_npz,
     "idx": load_idx,
+    "cifar": load_cifar,
 }
 NAME_SOURCES: dict[str, Callable[[str, DataSettings, int], Dataset]] = {
     "bundled": load_bundled,

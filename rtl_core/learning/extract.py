@@ -45,7 +45,8 @@ def ladder(
     if settings.schedule == "one_shot":
         groups = [[*((d, "denser") for d in sorted(set(denser), reverse=True) if d > density), *last]]
     else:
-        groups = [*([(d, "denser")] for d in _steps_down(settings, density, n)), last]
+        stops = steps_down(settings, n, kept_count(density, n))
+        groups = [*([(kept / n, "denser")] for kept in stops), last]
         groups[0].insert(0, (1.0, "denser"))  # what the first round's training reached before any cut
     if sum(map(len, groups)) > MAX_RUNGS:
         raise BadInput(
@@ -57,74 +58,91 @@ def ladder(
     return Ladder(tuple(rung for group in rounds for rung in group), rounds)
 
 
-def _steps_down(settings: ExtractSettings, density: float, n: int) -> list[float]:
-    """Densities strictly between 1 and the target that rounds of pruning stop at."""
-    target, kept, stops = kept_count(density, n), n, []
+def steps_down(settings: ExtractSettings, kept: int, target: int) -> list[int]:
+    """How many weights rounds of pruning leave on their way from `kept` to `target`, strictly between the two."""
+    stops = []
     while len(stops) <= MAX_RUNGS:
         kept -= settings.count if settings.schedule == "count" else max(1, round(kept * settings.fraction))
         if kept <= target:
             return stops
-        stops.append(kept / n)
+        stops.append(kept)
     return stops
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """pruned_at uint8 (N,) as in `TicketSet`; records: per rung what `measure` found, with its rung's index."""
+    """One ticket as Algorithm 1 leaves it.
+
+    pruned_at  uint8 (N,) as in `TicketSet`, over `rungs`
+    records    per rung what `measure` found, with the rung's index
+    trained    the weights of the last round
+    steps      gradient steps that were spent
+    """
 
     pruned_at: np.ndarray
+    rungs: tuple[Rung, ...]
     records: tuple[dict, ...]
+    trained: Part
+    steps: int
 
 
-def extract(
-    network: Network,
-    rewind: Callable[[np.ndarray], Sequence[Part]],
-    subsets: Sequence[Subset],
-    layout: Layout,
-    inputs: Inputs,
-    rungs: Ladder,
-    settings: ExtractSettings,
-    optimiser: OptimiserSettings,
-    stage: Stage,
-    report: Report,
-    journal: Journal,
-    measure: Measure | None = None,
-) -> Extraction:
+@dataclass(frozen=True)
+class Rounds:
+    """What every round of an extraction has in common.
+
+    rewind  mask -> fresh parts at theta_0 with that mask: one part for a ticket, one per subset (over the same
+            weights) for a single mask that serves all
+    """
+
+    network: Network
+    rewind: Callable[[np.ndarray], Sequence[Part]]
+    subsets: Sequence[Subset]
+    layout: Layout
+    inputs: Inputs
+    settings: ExtractSettings
+    optimiser: OptimiserSettings
+    stage: Stage
+    report: Report
+    journal: Journal
+
+    def train(self, mask: np.ndarray, round_: int) -> Part:
+        """Rewind W to theta_0, train T steps inside the mask; the first part as it then is."""
+        parts = self.rewind(mask)
+        here = replace(self.stage, name=f"{self.stage.name}/{round_}/{int(mask.sum())}", round=round_)
+        train_jointly(
+            self.network, parts, self.subsets, self.layout, self.inputs, here, self.optimiser, self.report, self.journal
+        )
+        return parts[0]
+
+    def cut(self, part: Part, mask: np.ndarray, density: float) -> np.ndarray:
+        """The mask of a density within `mask`: the lowest scores among the trained weights go."""
+        weights, keep = self.layout.flatten(part.shared).cpu().numpy(), kept_count(density, self.layout.n)
+        return prune(weights, mask, keep, self.settings.score, self.layout, self.settings.layer_floor)
+
+    def tell(self, round_: int, found: dict[str, float]) -> None:
+        """Reports a measurement made at the end of a round."""
+        steps = self.stage.steps * len(self.subsets)
+        self.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, found))
+
+
+def extract(rounds: Rounds, rungs: Ladder, measure: Measure | None = None) -> Extraction:
     """Algorithm 1 of the paper.
 
-    rewind   mask -> fresh parts at theta_0 with that mask: one part for a ticket, one per subset (over the
-             same weights) for a single mask that serves all
     Line by line: m <- 1; repeat: rewind W to theta_0; train T steps with m; prune the lowest scores among
     the weights still kept; until the target density. Deviations: the score and the schedule are settings;
     ranking goes on below the target for the lighter rungs, without more training.
     """
-    mask = np.ones(layout.n, dtype=bool)  # m <- 1
-    pruned_at = np.full(layout.n, KEPT, dtype=np.uint8)
+    mask = np.ones(rounds.layout.n, dtype=bool)  # m <- 1
+    pruned_at = np.full(rounds.layout.n, KEPT, dtype=np.uint8)
     records = []
     for round_, cuts in enumerate(rungs.rounds, start=1):
-        parts = rewind(mask)  # W <- theta_0
-        kept = int(mask.sum())
-        here = replace(stage, name=f"{stage.name}/{kept}", round=round_)
-        train_jointly(network, parts, subsets, layout, inputs, here, optimiser, report, journal)
-        weights = layout.flatten(parts[0].shared).cpu().numpy()
+        trained = rounds.train(mask, round_)
         for rung in cuts:
-            smaller = prune(
-                weights, mask, kept_count(rung.density, layout.n), settings.score, layout, settings.layer_floor
-            )
+            smaller = rounds.cut(trained, mask, rung.density)
             pruned_at[mask & ~smaller] = rung.index
             mask = smaller
             if measure is not None and rung.kind != "lighter":
-                found = {"density": rung.density, **measure(replace(parts[0], mask=mask))}
-                records.append({"rung": rung.index, **found})
-                report(
-                    Event(
-                        "extract",
-                        stage.method,
-                        here.steps * len(parts),
-                        here.steps * len(parts),
-                        stage.ticket,
-                        round_,
-                        found,
-                    )
-                )
-    return Extraction(pruned_at, tuple(records))
+                found = {"density": rung.density, **measure(replace(trained, mask=mask))}
+                records.append({"rung": rung.index, "measure": "extraction", **found})
+                rounds.tell(round_, found)
+    return Extraction(pruned_at, rungs.rungs, tuple(records), trained, rounds.stage.steps * len(rungs.rounds))

@@ -6,7 +6,7 @@ shared weights and the other tickets stay as they are, bit for bit, so nothing t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from rtl_core.events import Tensors
 from rtl_core.learning.methods import Experiment, with_own_norms
 from rtl_core.learning.parts import Part
 from rtl_core.learning.scores import binarise, first_scores, train_scores
+from rtl_core.learning.start import mean_of
 from rtl_core.learning.subsets import Subset, ticket_subsets
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count
-from rtl_core.tickets.ticket_set import KEPT, Rung
+from rtl_core.tickets.ticket_set import Rung, nested
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,13 @@ def first_part(network: Network, parts: Sequence[Part], name: str) -> Part:
     """Where a new ticket starts beside the tickets `parts`: over their shared weights, with a head and norm scale and
     shift of its own, copied where the tickets share them and their mean where each has its own."""
     own = (*network.head, *network.norm_affine)
-    private = {tensor: _mean([{**part.shared, **part.private}[tensor] for part in parts]) for tensor in own}
+    private = {tensor: mean_of([{**part.shared, **part.private}[tensor] for part in parts]) for tensor in own}
     return Part(name, None, parts[0].shared, private, mean_buffers(parts))
 
 
 def mean_buffers(parts: Sequence[Part]) -> Tensors:
     """Norm statistics to begin with; they are re-estimated before they are used."""
-    return {tensor: _mean([part.buffers[tensor] for part in parts]) for tensor in parts[0].buffers}
-
-
-def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.stack([t.detach() for t in tensors]).double().mean(dim=0).to(tensors[0].dtype)
+    return {tensor: mean_of([part.buffers[tensor] for part in parts]) for tensor in parts[0].buffers}
 
 
 def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: float) -> Grown:
@@ -92,11 +89,3 @@ def cut_at(scores: np.ndarray, rungs: Sequence[Rung], layout: Layout, layer_floo
         return binarise(scores[None], kept_count(rung.density, layout.n), layout, layer_floor)[0]
 
     return nested(rungs, layout.n, kept)
-
-
-def nested(rungs: Sequence[Rung], n: int, kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
-    """`pruned_at` uint8 (n,) of masks that `kept` gives for each rung, bool (n,), each within the one before."""
-    pruned_at = np.full(n, KEPT, np.uint8)
-    for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
-        pruned_at[~kept(rung)] = rung.index
-    return pruned_at

@@ -10,11 +10,11 @@ import numpy as np
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.learning.grow import against_rest, first_part, nested
+from rtl_core.learning.grow import against_rest, first_part
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Part
 from rtl_core.models.network import Network
-from rtl_core.tickets.ticket_set import TicketSet
+from rtl_core.tickets.ticket_set import TicketSet, nested
 
 # bool (tickets, N) -> bool (N,); each keeps nested masks nested
 WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -15,7 +15,7 @@ import numpy as np
 
 from rtl_core.config import Config
 from rtl_core.events import Event, Journal, Report
-from rtl_core.learning.extract import Extraction, Ladder, Measure, extract, ladder
+from rtl_core.learning.extract import Extraction, Measure, Rounds, extract, ladder
 from rtl_core.learning.joint import Inputs, Stage, train_jointly
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Learned, Part
@@ -33,6 +33,7 @@ class Experiment:
     network, subsets       for tickets: one subset each
     one_network, one       for one mask trained to tell the subsets apart (one_vs_rest only, else None)
     inputs                 row indices -> the network's inputs
+    redrawn                the same network with other initial weights, where a control wants it
     """
 
     config: Config
@@ -44,6 +45,7 @@ class Experiment:
     journal: Journal
     one_network: Network | None = None
     one: Subset | None = None
+    redrawn: Network | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,14 +62,19 @@ def warm_start(lab: Experiment) -> Start:
     return dense_start(lab, lab.config.extract.warm_steps)
 
 
-def dense_start(lab: Experiment, steps: int) -> Start:
+def redrawn_start(lab: Experiment) -> Start:
+    """The same from another draw of the initial weights."""
+    return dense_start(replace(lab, network=lab.redrawn), lab.config.extract.warm_steps, "reinitialised")
+
+
+def dense_start(lab: Experiment, steps: int, method: str = "rtl") -> Start:
     """The weights after so many dense steps over all subsets in turn."""
     start = cold_start(lab.network, lab.config.sharing, len(lab.subsets), lab.config.device)
     per_subset = round(steps / len(lab.subsets))
     if per_subset == 0:
         return start
     parts = start.parts(lab.names, masks=None)
-    stage = replace(lab.stage("warm_start", "rtl", per_subset), learning_rate=lab.config.extract.learning_rate)
+    stage = replace(lab.stage("warm_start", method, per_subset), learning_rate=lab.config.extract.learning_rate)
     _train(lab, lab.network, parts, lab.subsets, stage)
     return from_parts(parts, per_subset)
 
@@ -78,21 +85,26 @@ def warm_steps_per_subset(config: Config, k: int) -> int:
 
 def extract_ticket(lab: Experiment, start: Start, k: int, measure: Measure | None) -> Extraction:
     """Algorithm 1 for subset k, independent of all others."""
-    config, name = lab.config, lab.names[k]
+    config = lab.config
     rungs = ladder(config.extract, config.density, lab.layout.n, config.denser, config.lighter)
+    return extract(ticket_rounds(lab, start, k), rungs, measure)
+
+
+def ticket_rounds(lab: Experiment, start: Start, k: int) -> Rounds:
+    """The rounds in which subset k's ticket is extracted."""
+    name = lab.names[k]
 
     def rewind(mask: np.ndarray) -> list[Part]:
         return [start.part(k, name, mask)]
 
-    stage = lab.stage("extract", "rtl", config.extract.steps, ticket=name)
-    return _extract(lab, lab.network, rewind, [lab.subsets[k]], rungs, stage, measure)
+    stage = lab.stage("extract", "rtl", lab.config.extract.steps, ticket=name)
+    return _rounds(lab, lab.network, rewind, [lab.subsets[k]], stage)
 
 
 def ticket_set(lab: Experiment, extractions: Sequence[Extraction]) -> TicketSet:
     """The K extractions as one set."""
-    config = lab.config
-    rungs = ladder(config.extract, config.density, lab.layout.n, config.denser, config.lighter).rungs
-    return TicketSet(lab.names, lab.names, lab.layout, np.stack([e.pruned_at for e in extractions]), rungs)
+    pruned_at = np.stack([e.pruned_at for e in extractions])
+    return TicketSet(lab.names, lab.names, lab.layout, pruned_at, extractions[0].rungs)
 
 
 def extract_single(lab: Experiment, start: Start, density: float, tells_apart: bool) -> np.ndarray:
@@ -111,39 +123,32 @@ def extract_single(lab: Experiment, start: Start, density: float, tells_apart: b
             return (_one_part(lab, start, mask),)
         return start.parts(lab.names, np.stack([mask] * k))
 
-    rungs = ladder(config.extract, density, lab.layout.n, (), ())
-    extraction = _extract(lab, network, rewind, subsets, rungs, lab.stage("extract", method, steps))
-    return extraction.pruned_at == KEPT
+    rounds = _rounds(lab, network, rewind, subsets, lab.stage("extract", method, steps))
+    return extract(rounds, ladder(config.extract, density, lab.layout.n, (), ())).pruned_at == KEPT
 
 
-def extraction_steps(config: Config, n: int) -> int:
-    """Gradient steps that one ticket's extraction takes, over all rounds."""
-    return len(ladder(config.extract, config.density, n, (), ()).rounds) * config.extract.steps
+def extraction_steps(config: Config, n: int, density: float | None = None) -> int:
+    """Gradient steps that an extraction down to a density (the tickets' unless said) takes, over all rounds."""
+    density = config.density if density is None else density
+    return len(ladder(config.extract, density, n, (), ()).rounds) * config.extract.steps
 
 
-def _extract(
+def ticket_steps(config: Config, n: int) -> int:
+    """Gradient steps that one ticket's extraction is planned to take: where rounds are watched, the target's masks are
+    trained once more; an alarm may end it sooner or, with `relax`, later."""
+    watched = config.collapse.policy != "off"
+    return extraction_steps(config, n) + (config.extract.steps if watched else 0)
+
+
+def _rounds(
     lab: Experiment,
     network: Network,
     rewind: Callable[[np.ndarray], Sequence[Part]],
     subsets: Sequence[Subset],
-    rungs: Ladder,
     stage: Stage,
-    measure: Measure | None = None,
-) -> Extraction:
-    return extract(
-        network,
-        rewind,
-        subsets,
-        lab.layout,
-        lab.inputs,
-        rungs,
-        lab.config.extract,
-        lab.config.optimiser,
-        stage,
-        lab.report,
-        lab.journal,
-        measure,
-    )
+) -> Rounds:
+    settings, optimiser = lab.config.extract, lab.config.optimiser
+    return Rounds(network, rewind, subsets, lab.layout, lab.inputs, settings, optimiser, stage, lab.report, lab.journal)
 
 
 def learn_tickets(

@@ -41,14 +41,15 @@ class Learned:
     """One method's outcome.
 
     reads        "per_subset": part k answers for subset k. "argmax": the one part tells all subsets apart
-                 (one mask trained as a multi-class network); its k-th output is subset k's score
+                 (one mask trained as a multi-class network); its k-th output is subset k's score.
+                 "odds": the same, saying yes where subset k is likelier than before looking (1 / K)
     outputs      of the network that the parts belong to
     steps_*      gradient steps per subset in each phase
     """
 
     method: str
     parts: tuple[Part, ...]
-    reads: Literal["per_subset", "argmax"]
+    reads: Literal["per_subset", "argmax", "odds"]
     outputs: int
     steps_warm: int
     steps_extract: int

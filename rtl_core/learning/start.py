@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from rtl_core.config import SharingSettings
 from rtl_core.events import Tensors
 from rtl_core.learning.parts import Part
 from rtl_core.models.network import Network
+from rtl_core.tickets.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,31 @@ def cold_start(network: Network, sharing: SharingSettings, k: int, device: str) 
 def from_parts(parts: tuple[Part, ...], steps: int) -> Start:
     """Freeze what dense training of the parts has arrived at as theta_0 (late rewinding)."""
     return Start(parts[0].shared, tuple(p.private for p in parts), tuple(p.buffers for p in parts), steps)
+
+
+def merged(start: Start, trained: Sequence[Part], masks: np.ndarray, layout: Layout) -> Start:
+    """Where joint training starts if it does not rewind: what the extractions have learned, in one network.
+
+    trained  each ticket's weights after its extraction; masks bool (K, N)
+    A prunable weight is the mean over the tickets that keep it, theta_0's where none does; whatever else tickets share
+    is the mean over all; what is a ticket's own is its own.
+    """
+    weights = torch.stack([layout.flatten(part.shared) for part in trained]).double()
+    kept = torch.from_numpy(masks).to(weights.device)
+    owners = kept.sum(dim=0)
+    mean = torch.where(kept, weights, 0.0).sum(dim=0) / owners.clamp(min=1)
+    theta_0 = layout.flatten(start.shared)
+    prunable = layout.unflatten(torch.where(owners > 0, mean.to(theta_0.dtype), theta_0))
+    shared = {
+        name: prunable[name].contiguous() if name in prunable else mean_of([part.shared[name] for part in trained])
+        for name in start.shared
+    }
+    return Start(shared, tuple(p.private for p in trained), tuple(p.buffers for p in trained), start.steps)
+
+
+def mean_of(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The mean of tensors of one shape, summed in double precision."""
+    return torch.stack([t.detach() for t in tensors]).double().mean(dim=0).to(tensors[0].dtype)
 
 
 def _copy(tensors: Tensors) -> Tensors:

@@ -92,7 +92,7 @@ class Audited:
         return np.stack([evaluate.part_logits(network, part, layout, dataset, asked.rows) for part in learned.parts])
 
     def _network(self, learned: Learned) -> Network:
-        return self.setting.one_network if learned.reads == "argmax" else self.setting.network
+        return self.setting.network if learned.reads == "per_subset" else self.setting.one_network
 
 
 @dataclass(frozen=True)

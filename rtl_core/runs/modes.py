@@ -9,29 +9,33 @@ from typing import Any, TypeVar
 
 import torch
 
+from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config
 from rtl_core.events import Tensors
 from rtl_core.learning import gated
 from rtl_core.learning.controls import CONTROLS, does_not_apply
-from rtl_core.learning.extract import Measure
+from rtl_core.learning.extract import Extraction, Measure
 from rtl_core.learning.methods import (
     Experiment,
     extract_ticket,
-    extraction_steps,
     learn_tickets,
+    ticket_rounds,
     ticket_set,
     warm_start,
 )
 from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.parts import Learned, as_module
-from rtl_core.learning.start import Start
+from rtl_core.learning.parts import Learned, Part, as_module
+from rtl_core.learning.start import Start, merged
+from rtl_core.learning.watched import extract_watched
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
 from rtl_core.runs.setting import Setting
 from rtl_core.tickets.ticket_set import TicketSet
 
 ONE_MASK = ("imp_single", "imp_single_ovr", "imp_single_union")  # cut from the same training: run in turn
+
+RUNG_ROWS = 1000  # validation rows per ticket on which a rung is measured
 
 T = TypeVar("T")
 Lab = Callable[[], Experiment]  # an experiment of one's own: training swaps the module's tensors
@@ -60,19 +64,19 @@ def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
     """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
     config, k = setting.config, setting.partition.k
     start = warm_start(lab())
-    extractions = _side_by_side(
-        config, [lambda i=i: extract_ticket(at := lab(), start, i, _measure(at, asked, i)) for i in range(k)]
-    )
-    tickets = ticket_set(lab(), extractions)
+    extractions = (_extract if config.collapse.policy == "off" else _extract_watched)(config, lab, start, asked)
+    tickets, steps = ticket_set(lab(), extractions), extractions[0].steps
 
     def rtl() -> Learned:
-        steps = extraction_steps(config, setting.layout.n)
-        return learn_tickets(lab(), start, "rtl", tickets.masks(), steps, config.joint.steps)
+        masks, begin = tickets.masks(), start
+        if config.joint.start == "merged":
+            begin = merged(start, [each.trained for each in extractions], masks, setting.layout)
+        return learn_tickets(lab(), begin, "rtl", masks, steps, config.joint.steps)
 
-    learned = _methods(config, k, rtl, lambda method: CONTROLS[method].learn(lab(), start, tickets))
+    learned = _methods(config, k, rtl, lambda method: CONTROLS[method].learn(lab(), start, tickets, steps))
     kinds = {rung.index: rung.kind for rung in tickets.rungs}
     records = [
-        {"ticket": i, "kind": kinds[record["rung"]], "measure": "extraction", **record}
+        {"ticket": i, "kind": kinds[record["rung"]], **record}
         for i, extraction in enumerate(extractions)
         for record in extraction.records
     ]
@@ -80,6 +84,29 @@ def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
     features, seen = _features(setting, start)
     gate = fit_gate(features, setting.dataset.inputs, setting.partition.assignment, train, val, k)
     return Found(start, tickets, learned, records, gate, seen)
+
+
+def _extract(config: Config, lab: Lab, start: Start, asked: audit.Questions) -> list[Extraction]:
+    """Every subset's ticket, independent of all others."""
+
+    def one(i: int) -> Extraction:
+        own = lab()
+        return extract_ticket(own, start, i, measure(own, asked, i))
+
+    return _side_by_side(config, [lambda i=i: one(i) for i in range(len(asked.names))])
+
+
+def _extract_watched(config: Config, lab: Lab, start: Start, asked: audit.Questions) -> list[Extraction]:
+    """The same, all tickets in step, an alarm listening after every round."""
+    labs = [lab() for _ in asked.names]
+    return extract_watched(
+        [ticket_rounds(own, start, i) for i, own in enumerate(labs)],
+        [measure(own, asked, i) for i, own in enumerate(labs)],
+        config,
+        lambda confidence: collapse.warns(confidence, config.collapse.threshold),
+        lambda jobs: _side_by_side(config, jobs),
+        labs[0].report,
+    )
 
 
 def by_scores(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
@@ -132,18 +159,18 @@ def _side_by_side(config: Config, jobs: Sequence[Callable[[], T]]) -> list[T]:
         return [future.result() for future in [pool.submit(quietly, job) for job in jobs]]
 
 
-def _measure(lab: Experiment, asked: audit.Questions, k: int) -> Measure:
-    """How well ticket k's weights of the moment do on validation rows when cut to a mask."""
+def measure(lab: Experiment, asked: audit.Questions, k: int) -> Measure:
+    """How well ticket k's weights of the moment do on validation rows when cut to a mask, and how sure they are."""
 
-    def measure(part: Any) -> dict[str, Any]:
+    def measured(part: Part) -> dict[str, Any]:
         part = _recalibrated(lab, part, k)
         logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
-        return audit.summary(audit.ticket_figures(asked, k, logits))
+        return {**audit.summary(audit.ticket_figures(asked, k, logits)), **collapse.signals(logits)}
 
-    return measure
+    return measured
 
 
-def _recalibrated(lab: Experiment, part: Any, k: int) -> Any:
+def _recalibrated(lab: Experiment, part: Part, k: int) -> Part:
     batches = lab.config.sharing.recalibrate_batches
     return recalibrate(lab.network, part, lab.subsets[k], lab.layout, lab.inputs, batches, lab.config.seed)
 
@@ -157,7 +184,7 @@ def lighter_tickets(
         for k, (part, mask) in enumerate(zip(rtl.parts, tickets.masks(rung), strict=True)):
             part = part if rung.kind == "target" else _recalibrated(lab, replace(part, mask=mask), k)
             logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
-            found = audit.summary(audit.ticket_figures(asked, k, logits))
+            found = {**audit.summary(audit.ticket_figures(asked, k, logits)), **collapse.signals(logits)}
             place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
             records.append({**place, "measure": "final", **found})
             if rung.kind == "lighter":

@@ -22,14 +22,18 @@ from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
-from rtl_core.runs.modes import MODES, lighter_tickets
+from rtl_core.runs.modes import MODES, RUNG_ROWS, lighter_tickets
 from rtl_core.runs.routing import gate_tensors
 from rtl_core.runs.setting import Setting, experiment, prepare
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
 
 GATE_TRAINED = {"paper": "on the partition, after the tickets", "gated": "together with the mask scores"}
-RUNG_ROWS = 1000  # validation rows per ticket on which a rung is measured
+DECISIONS = {
+    "per_subset": "each subset's own output",
+    "argmax": "argmax over subsets",
+    "odds": "likelier than 1 / K",
+}
 LEARNED_ENOUGH = 0.1  # extraction steps x learning rate below which masks hardly differ from random ones
 
 
@@ -73,9 +77,10 @@ def evaluate(
     """The JSON document of `evaluate`: tickets, methods and routers on the rows of a split."""
     config = setting.config
     asked = audit.questions(setting.dataset, setting.partition, config.task, split)
+    read = _read(learned)
     outputs = {
         method: audit.method_outputs(_network_of(setting, one), one, setting.layout, asked)
-        for method, one in learned.items()
+        for method, one in read.items()
     }
     counts = tickets.masks().sum(axis=1)
     own = [
@@ -88,7 +93,7 @@ def evaluate(
         for k, name in enumerate(tickets.names)
     ]
     methods = [
-        _method_row(setting, one, audit.method_figures(asked, outputs[m], config.seed)) for m, one in learned.items()
+        _method_row(setting, one, audit.method_figures(asked, outputs[m], config.seed)) for m, one in read.items()
     ]
     for method in config.controls:
         reason = does_not_apply(method, config, tickets.k)
@@ -103,6 +108,15 @@ def evaluate(
     }
 
 
+def _read(learned: dict[str, Learned]) -> dict[str, Learned]:
+    """The methods, and one multi-class mask read in a second way: its argmax says yes to one subset alone, which makes
+    it cautious beside tickets that each weigh yes against no."""
+    odds = [
+        replace(one, method=f"{one.method}_odds", reads="odds") for one in learned.values() if one.reads == "argmax"
+    ]
+    return {**learned, **{one.method: one for one in odds}}
+
+
 def _answers_of_all(setting: Setting, rtl: Learned, asked: audit.Questions, own: list[np.ndarray]) -> np.ndarray:
     """(K, n, outputs): every ticket's logits on every row; one-vs-rest tickets were asked all of them already."""
     if asked.task == "one_vs_rest":
@@ -112,7 +126,7 @@ def _answers_of_all(setting: Setting, rtl: Learned, asked: audit.Questions, own:
 
 
 def _network_of(setting: Setting, learned: Learned) -> Network:
-    return setting.one_network if learned.reads == "argmax" else setting.network
+    return setting.network if learned.reads == "per_subset" else setting.one_network
 
 
 def _method_row(setting: Setting, learned: Learned, figures: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +141,7 @@ def _method_row(setting: Setting, learned: Learned, figures: dict[str, Any]) -> 
         "steps_warm": learned.steps_warm,
         "steps_extract": learned.steps_extract,
         "steps_joint": learned.steps_joint,
-        "decision": "argmax over subsets" if learned.reads == "argmax" else "each subset's own output",
+        "decision": DECISIONS[learned.reads],
         **figures,
     }
 

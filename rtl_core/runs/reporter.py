@@ -11,14 +11,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rtl_core.errors import BadInput
-from rtl_core.runs.status import Status, process_exists, process_start, read_status, write_status
+from rtl_core.runs.status import HEARTBEAT_SECONDS, Status, process_exists, process_start, read_status, write_status
 from rtl_core.runs.store import append_metric, clear_stop, stop_asked
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
 
 _WRITE_SECONDS = 0.5  # status and losses at most so often
-_HEARTBEAT_SECONDS = 5.0  # and the status at least so often
 
 
 class StatusReporter:
@@ -115,7 +114,7 @@ class StatusReporter:
             with self._lock:
                 self._status = replace(self._status, state="stopping" if stop_asked(self._folder) else "running")
                 status = self._status
-            if status != written or time.monotonic() - last >= _HEARTBEAT_SECONDS:
+            if status != written or time.monotonic() - last >= HEARTBEAT_SECONDS:
                 write_status(self._folder, replace(status, heartbeat=time.time()))
                 written, last = status, time.monotonic()
 

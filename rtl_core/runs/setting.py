@@ -18,6 +18,7 @@ from rtl_core.learning.methods import Experiment
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import build
 from rtl_core.models.network import Network
+from rtl_core.rng import numpy_generator
 from rtl_core.tickets.layout import Layout
 
 
@@ -31,6 +32,7 @@ class Setting:
     network: Network
     one_network: Network | None
     layout: Layout
+    redrawn: Network | None = None  # the network from other initial weights, where a control wants it
 
 
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
@@ -48,7 +50,11 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
     network = build(config.model, dataset.input_shape, 1 if one_vs_rest else len(dataset.classes), config.seed)
     one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if one_vs_rest else None
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
-    return Setting(config, dataset, partition, network, one_network, layout)
+    redrawn = None
+    if "reinitialised" in config.controls:
+        other = int(numpy_generator(config.seed, "reinitialised").integers(2**31))
+        redrawn = build(config.model, dataset.input_shape, network.outputs, other)
+    return Setting(config, dataset, partition, network, one_network, layout, redrawn)
 
 
 def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment:
@@ -66,6 +72,7 @@ def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment
         journal,
         _own(setting.one_network) if setting.one_network else None,
         one,
+        _own(setting.redrawn) if setting.redrawn else None,
     )
 
 

@@ -17,6 +17,7 @@ State = Literal["starting", "running", "stopping", "stopped", "done", "failed"]
 ACTIVE: tuple[State, ...] = ("starting", "running", "stopping")
 
 STATUS_FILE = "status.json"
+HEARTBEAT_SECONDS = 5.0  # a process at work writes its status at least so often
 SILENT_SECONDS = 60.0  # without a heartbeat for so long, a process counts as hung
 START_SECONDS = 120.0  # importing torch and loading data may take so long before the first heartbeat
 _MAX_BYTES = 100_000
@@ -93,9 +94,9 @@ def is_alive(status: Status) -> bool:
     """Whether somebody is at work on the run: our own process is there and gave a sign lately."""
     if not status.active:
         return False
-    if status.pid is None:  # launched, but not yet far enough to say who it is
-        return _fresh(status, START_SECONDS)
-    return process_exists(status) and _fresh(status, SILENT_SECONDS)
+    known = status.pid is not None  # launched, but perhaps not yet far enough to say who it is
+    limit = START_SECONDS if status.state == "starting" else SILENT_SECONDS
+    return (process_exists(status) or not known) and _fresh(status, limit)
 
 
 def effective_status(folder: Path) -> Status | None:

@@ -1,4 +1,8 @@
-"""Training in a process of its own, started from anywhere and watched through the run's folder."""
+"""Training in a process of its own, started from anywhere and watched through the run's folder.
+
+It runs at a lower priority than whoever started it, so that pages stay quick, and waits for its turn where as many
+as may compute at once do so already (`runs.queue`).
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,13 @@ from pathlib import Path
 
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
+from rtl_core.runs import queue
 from rtl_core.runs.status import Status, effective_status, process_exists, read_status, write_status
 from rtl_core.runs.store import LOG_FILE, ask_stop, clear_stop, create_run, project_root, read_config
 
 Command = Callable[[Path], list[str]]
+
+_NICER = 10  # added to the nice value of whoever starts a training
 
 
 def train_command(folder: Path) -> list[str]:
@@ -24,29 +31,40 @@ def train_command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "rtl_core", "train", "--resume", str(folder), "--runs", str(folder.parent)]
 
 
-def start(config: Config, root: Path, again: bool = False, command: Command = train_command) -> Path:
+def start(
+    config: Config,
+    root: Path,
+    again: bool = False,
+    command: Command = train_command,
+    queued: bool = True,
+    owner: str = "",
+) -> Path:
     """The folder of the run of this config on its data, with a process at work on it unless it is done.
 
+    queued  whether the process waits for its turn; `owner`, such as a browser session, is who gets the turn
     Loads the data, because the run's name is a function of its content. Raises BadInput for bad data.
     """
     from rtl_core.data.sources import load
 
-    folder, existed = create_run(config, load(config.data, config.seed).fingerprint, root.resolve(), again)
-    status = effective_status(folder) if existed else None
-    if status is not None and (status.active or status.state == "done"):
-        return folder
-    _launch(folder, command)
+    root, fingerprint = root.resolve(), load(config.data, config.seed).fingerprint
+    with queue.locked(root):  # two who start the same run get the same process
+        folder, existed = create_run(config, fingerprint, root, again)
+        status = effective_status(folder) if existed else None
+        if status is None or not (status.active or status.state == "done"):
+            _launch(folder, command, queued, owner)
     return folder
 
 
-def resume(folder: Path, command: Command = train_command) -> None:
+def resume(folder: Path, command: Command = train_command, queued: bool = True, owner: str = "") -> None:
     """Starts a process that goes on with a stopped, failed or killed run; BadInput where there is nothing to do."""
-    status = effective_status(folder)
-    if status is not None and status.active:
-        raise BadInput(f"run '{folder.name}' is being trained already")
-    if status is not None and status.state == "done":
-        raise BadInput(f"run '{folder.name}' is done; there is nothing to resume")
-    _launch(folder.resolve(), command)
+    folder = folder.resolve()
+    with queue.locked(folder.parent):
+        status = effective_status(folder)
+        if status is not None and status.active:
+            raise BadInput(f"run '{folder.name}' is being trained already")
+        if status is not None and status.state == "done":
+            raise BadInput(f"run '{folder.name}' is done; there is nothing to resume")
+        _launch(folder, command, queued, owner)
 
 
 def stop(folder: Path) -> None:
@@ -70,19 +88,21 @@ def wait(folder: Path, timeout: float) -> Status:
     )
 
 
-def _launch(folder: Path, command: Command) -> None:
+def _launch(folder: Path, command: Command, queued: bool, owner: str) -> None:
     before = read_status(folder)
     if before is not None and before.active and process_exists(before):
         raise BadInput(f"process {before.pid} still holds run '{folder.name}' though it gives no sign; end it first")
     threads = read_config(folder).threads
     clear_stop(folder)
     now = time.time()
-    status = replace(before or Status("starting"), state="starting", pid=None, process_started=None)
+    status = replace(before or Status("starting"), state="starting", phase="", pid=None, process_started=None)
     status = replace(status, heartbeat=now, started=now, finished=None, error=None, eta_seconds=None)
     write_status(folder, status)
-    with open(folder / LOG_FILE, "ab") as log:
+    argv = command(folder)
+    with open(folder / LOG_FILE, "ab") as log, queue.joined(folder, owner, argv) if queued else nullcontext((argv, ())) as (argv, lock):
         process = subprocess.Popen(
-            command(folder),
+            argv,
+            pass_fds=lock,
             cwd=project_root(),
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.DEVNULL,
@@ -90,6 +110,8 @@ def _launch(folder: Path, command: Command) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # it outlives the server and the terminal that started it
         )
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
     threading.Thread(target=_bury, args=(process, folder, now), name=f"wait {folder.name}", daemon=True).start()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,3 +73,11 @@ class TicketSet:
     def rung_at(self, density: float) -> Rung:
         """The rung whose density is nearest to `density`."""
         return min(self.rungs, key=lambda rung: abs(rung.density - density))
+
+
+def nested(rungs: Sequence[Rung], n: int, kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
+    """`pruned_at` uint8 (n,) of masks that `kept` gives for each rung, bool (n,), each within the one before."""
+    pruned_at = np.full(n, KEPT, np.uint8)
+    for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
+        pruned_at[~kept(rung)] = rung.index
+    return pruned_at

@@ -96,7 +96,7 @@ def test_evaluate_has_the_promised_fields(rtl, runs, run):
         low, high = ticket["ci"]["balanced_accuracy"]
         assert low <= ticket["balanced_accuracy"] <= high
     methods = {row["method"]: row for row in found["methods"]}
-    assert set(methods) == {"rtl", "random", "imp_single", "imp_single_union"}
+    assert set(methods) == {"rtl", "random", "imp_single", "imp_single_odds", "imp_single_union"}
     assert methods["rtl"]["steps_extract"] == 4 and methods["random"]["steps_extract"] == 0
     routers = {row["router"]: row for row in found["routers"]}
     assert {"oracle", "gate", "top2", "max_response"} <= set(routers)

@@ -68,6 +68,7 @@ def make_lab(dataset):
             journal or MemoryJournal(),
             one_network if _ovr(config) else None,
             which_subset(dataset, partition) if _ovr(config) else None,
+            _network(1 if _ovr(config) else 2, seed=1),
         )
 
     return make

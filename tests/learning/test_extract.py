@@ -93,7 +93,7 @@ def test_controls_are_what_they_say(make_lab, task):
     tickets = tickets_of(lab, start)
     masks, theta_0 = tickets.masks(), {name: tensor.clone() for name, tensor in start.shared.items()}
     learned = {
-        name: control.learn(lab, start, tickets)
+        name: control.learn(lab, start, tickets, extraction_steps(lab.config, tickets.n))
         for name, control in CONTROLS.items()
         if control.does_not_apply(lab.config, 3) is None
     }
@@ -107,6 +107,10 @@ def test_controls_are_what_they_say(make_lab, task):
     assert all(m.sum() == masks.any(axis=0).sum() for m in of["imp_single_union"])
     assert of["dense"] is None
     assert np.array_equal(of["imp_multi"], masks)
+    assert np.array_equal(of["reinitialised"], masks)
+    unmoved = ~masks.any(axis=0)
+    fresh = lab.layout.flatten(learned["reinitialised"].parts[0].shared)[unmoved]
+    assert not torch.equal(fresh, lab.layout.flatten(start.shared)[unmoved])  # other initial weights
     assert len(pointers(learned["imp_multi"], "shared")) == 3 * len(start.shared)
     assert len(pointers(learned["random"], "shared")) == len(start.shared)
     assert all(torch.equal(start.shared[name], theta_0[name]) for name in theta_0)
@@ -131,5 +135,5 @@ def test_the_length_that_is_announced_is_the_one_that_is_run(make_lab, task, sch
     learn_tickets(lab, start, "rtl", tickets.masks(), 0, lab.config.joint.steps)
     for name in NAMES_OF_CONTROLS:
         if CONTROLS[name].does_not_apply(lab.config, 3) is None:
-            CONTROLS[name].learn(lab, start, tickets)
+            CONTROLS[name].learn(lab, start, tickets, extraction_steps(lab.config, tickets.n))
     assert sum(steps.values()) == gradient_steps(lab.config, 3, lab.layout.n)

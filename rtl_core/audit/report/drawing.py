@@ -36,23 +36,23 @@ def overlap_matrix(names: Sequence[str], excess: Sequence[Sequence[float | None]
         if k <= NUMBERED:
             dark = value is not None and abs(value) > 0.6 * FULL
             shown = "–" if value is None else f"{value:+.2f}".replace("-", MINUS)
-            parts.append(_text(x + side / 2, y + side / 2 + 4, shown, "#fff" if dark else INK, "middle", 11))
+            parts.append(text_at(x + side / 2, y + side / 2 + 4, shown, "#fff" if dark else INK, "middle", 11))
     if labelled:
         step = min(12, side)
         for i, name in enumerate(names):
-            parts.append(_text(left - 6, i * side + side / 2 + 4, _short(name), INK, "end", step))
+            parts.append(text_at(left - 6, i * side + side / 2 + 4, _short(name), INK, "end", step))
             x, y = left + i * side + side / 2, k * side + 12
             turn = f"rotate(-40 {x} {y})"
-            parts.append(_text(x, y, _short(name), INK, "end", step, turn))
+            parts.append(text_at(x, y, _short(name), INK, "end", step, turn))
     width, height = left + k * side + 8, k * side + (90 if labelled else 8)
-    return _svg(width, height, "Overlap of each pair of tickets above chance", parts)
+    return canvas(width, height, "Overlap of each pair of tickets above chance", parts)
 
 
 def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own: str) -> Markup:
     """One line per (label, share, low, high): a dot and its interval, all on one axis; `own` stands out."""
     left, right, line = 256, 70, 26
     ends = [end for _, value, low, high in rows for end in (value, low, high) if end is not None]
-    low_end, high_end, step = _axis(min(ends), max(ends))
+    low_end, high_end, step = round_axis(min(ends), max(ends))
     width = 720
     base = line * len(rows) + 8
 
@@ -62,15 +62,15 @@ def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own:
     parts = []
     for tick in range(round((high_end - low_end) / step) + 1):
         value = low_end + tick * step
-        parts += [_line(place(value), 0, place(value), base, LINE), _tick(place(value), base, f"{100 * value:.4g} %")]
+        parts += [stroke(place(value), 0, place(value), base, LINE), _tick(place(value), base, f"{100 * value:.4g} %")]
     for i, (label, value, low, high) in enumerate(rows):
         y, colour = line * i + 17, OWN if label == own else MUTED
-        parts.append(_text(left - 12, y + 4, label, INK, "end", 13, weight="600" if label == own else "400"))
+        parts.append(text_at(left - 12, y + 4, label, INK, "end", 13, weight="600" if label == own else "400"))
         if low is not None and high is not None:
-            parts.append(_line(place(low), y, place(high), y, colour, 2))
-        parts.append(_mark(place(value), y, colour, square=label == own))
-        parts.append(_text(width - right + 12, y + 4, f"{100 * value:.1f} %", INK, "start", 13))
-    return _svg(width, base + 24, "Methods with their intervals", parts)
+            parts.append(stroke(place(low), y, place(high), y, colour, 2))
+        parts.append(mark(place(value), y, colour, square=label == own))
+        parts.append(text_at(width - right + 12, y + 4, f"{100 * value:.1f} %", INK, "start", 13))
+    return canvas(width, base + 24, "Methods with their intervals", parts)
 
 
 def gap_axis(reach: float, metric: str) -> Markup:
@@ -78,10 +78,10 @@ def gap_axis(reach: float, metric: str) -> Markup:
     scale, unit = (1, "") if metric in SCORES else (100, " points")
     ends = ((1, -reach, "start"), (GAP_WIDTH / 2, 0.0, "middle"), (GAP_WIDTH - 1, reach, "end"))
     marks = [
-        _text(x, 11, f"{scale * value:+.3g}{unit}".replace("-", MINUS) if value else "0", MUTED, anchor, 11)
+        text_at(x, 11, f"{scale * value:+.3g}{unit}".replace("-", MINUS) if value else "0", MUTED, anchor, 11)
         for x, value, anchor in ends
     ]
-    return _svg(GAP_WIDTH, 14, "Axis of the gaps", marks)
+    return canvas(GAP_WIDTH, 14, "Axis of the gaps", marks)
 
 
 def gap_line(
@@ -93,15 +93,15 @@ def gap_line(
         return GAP_WIDTH / 2 * (1 + max(-1.0, min(1.0, at / reach)) * 0.98)
 
     middle = GAP_HEIGHT / 2
-    parts = [_line(GAP_WIDTH / 2, 0, GAP_WIDTH / 2, GAP_HEIGHT, MUTED)]
+    parts = [stroke(GAP_WIDTH / 2, 0, GAP_WIDTH / 2, GAP_HEIGHT, MUTED)]
     if value is None:
-        parts.append(_text(GAP_WIDTH / 2 + 8, middle + 4, "not compared", MUTED, "start", 11))
-        return _svg(GAP_WIDTH, GAP_HEIGHT, "No gap", parts)
+        parts.append(text_at(GAP_WIDTH / 2 + 8, middle + 4, "not compared", MUTED, "start", 11))
+        return canvas(GAP_WIDTH, GAP_HEIGHT, "No gap", parts)
     colour = OWN if rare else MUTED
     if low is not None and high is not None:
-        parts.append(_line(place(low), middle, place(high), middle, colour, 2, dashed=small))
-    parts.append(_mark(place(value), middle, colour, square=False, hollow=small))
-    return _svg(GAP_WIDTH, GAP_HEIGHT, "Gap with its interval", parts)
+        parts.append(stroke(place(low), middle, place(high), middle, colour, 2, dashed=small))
+    parts.append(mark(place(value), middle, colour, square=False, hollow=small))
+    return canvas(GAP_WIDTH, GAP_HEIGHT, "Gap with its interval", parts)
 
 
 def reach_of(gaps: Sequence[dict]) -> float:
@@ -112,7 +112,7 @@ def reach_of(gaps: Sequence[dict]) -> float:
     return ceil(widest / unit * 2 - 1e-9) / 2 * unit
 
 
-def _axis(low: float, high: float) -> tuple[float, float, float]:
+def round_axis(low: float, high: float) -> tuple[float, float, float]:
     """(first, last, step) of round numbers around low and high."""
     span = max(high - low, 0.01)
     step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if span / s <= 7)
@@ -125,19 +125,19 @@ def _diverging(value: float) -> str:
     return "#{:02X}{:02X}{:02X}".format(*mixed)
 
 
-def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
+def canvas(width: float, height: float, label: str, parts: Sequence[Markup]) -> Markup:
     return Markup('<svg viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>').format(
         f"{width:g}", f"{height:g}", f"{width:g}", f"{height:g}", label, Markup("").join(parts)
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1, dashed: bool = False) -> Markup:
+def stroke(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1, dashed: bool = False) -> Markup:
     return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="{}"{}/>').format(
         x1, y1, x2, y2, colour, width, Markup(' stroke-dasharray="3 2"') if dashed else ""
     )
 
 
-def _mark(x: float, y: float, colour: str, square: bool, hollow: bool = False) -> Markup:
+def mark(x: float, y: float, colour: str, square: bool, hollow: bool = False) -> Markup:
     fill = "#fff" if hollow else colour
     if square:
         return Markup('<rect x="{:.1f}" y="{:.1f}" width="10" height="10" fill="{}"/>').format(x - 5, y - 5, fill)
@@ -147,10 +147,10 @@ def _mark(x: float, y: float, colour: str, square: bool, hollow: bool = False) -
 
 
 def _tick(x: float, y: float, text: str) -> Markup:
-    return _text(x, y + 16, text, MUTED, "middle", 12)
+    return text_at(x, y + 16, text, MUTED, "middle", 12)
 
 
-def _text(
+def text_at(
     x: float, y: float, text: str, colour: str, anchor: str, size: float, turn: str = "", weight: str = "400"
 ) -> Markup:
     return Markup(

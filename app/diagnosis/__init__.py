@@ -1,0 +1,1 @@
+"""The views of the Diagnosis page, one file each."""

@@ -1,0 +1,113 @@
+"""What to do: the advice in words, what the run did by itself, and what going back gives, measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import colours, panels, words
+from app.charts import calm
+from app.colours import Tone
+from app.diagnosis import findings, measure
+from app.diagnosis.view import View
+
+
+def draw(view: View) -> None:
+    document = view.document
+    st.markdown(document["advice"])
+    for event in document["policy_events"]:
+        st.caption(_told(event))
+    relaxed, safe = document["relaxed"], document["last_safe_density"]
+    if relaxed:
+        _relaxed(view, relaxed)
+    too_far = document["alarm"] is not None and safe > view.run.tickets.target.density
+    offer = st.container()
+    if not (view.run.masks_only or view.gated):
+        _from_a_shell(view, " --relax" if too_far else "" if document["watched"] else " --probe")
+    if too_far and not (relaxed and relaxed["density"] == safe):
+        with offer:  # long work comes last, so that the rest of the page is there meanwhile
+            measure.relax(view, safe)
+
+
+def _from_a_shell(view: View, option: str) -> None:
+    st.caption("The same from a shell, and a training that listens from the start:")
+    st.code(
+        f"python -m rtl_core diagnose {view.run.name}{option}\n"
+        "python -m rtl_core train demo --set extract.schedule=fraction --set collapse.policy=relax",
+        language="shell",
+    )
+
+
+def _told(event: dict[str, Any]) -> str:
+    """An alarm as the run noted it while it trained."""
+    return (
+        f"While it trained, in round {event['round']} at {words.density(event['density'])} density: confidence lay "
+        f"{100 * event['drop']:.1f} points below its best, most in {event['falls_most']}; "
+        f"{findings.POLICIES[event['policy']]}."
+    )
+
+
+def _relaxed(view: View, relaxed: dict[str, Any]) -> None:
+    rows = compared(view, relaxed)
+    panels.chart(
+        findings.relaxed_title(relaxed),
+        figure(rows, words.METRICS[relaxed["metric"]], colours.tone()),
+        rows,
+        f"On validation inputs, n = {words.count(relaxed['n'])}, with 95 % intervals. Filled: all tickets trained "
+        "together; hollow: each ticket alone, as the alarm heard it. Going back keeps more weights, and took "
+        f"{words.count(relaxed['steps'])} steps ({words.duration(relaxed['seconds'])}).",
+        "relaxed",
+    )
+
+
+def compared(view: View, relaxed: dict[str, Any]) -> pd.DataFrame:
+    """The run's own tickets, those of the denser rung trained together, and the same masks each trained alone."""
+    own, back = words.density(view.run.tickets.target.density), words.density(relaxed["density"])
+    rows = [
+        {"place": f"{own}, as it is", "value": relaxed["before"], "ci": relaxed["ci"]["before"], "alone": False},
+        {"place": f"{back}, trained together", "value": relaxed["after"], "ci": relaxed["ci"]["after"], "alone": False},
+    ]
+    heard = view.rounds[(view.rounds.measure == "retrained") & (view.rounds.density == relaxed["density"])]
+    for row in heard.itertuples():
+        value = getattr(row, relaxed["metric"])
+        rows.append({"place": f"{back}, each alone", "value": value, "ci": [row.low, row.high], "alone": True})
+    frame = pd.DataFrame(rows)
+    frame["low"], frame["high"] = zip(*frame.pop("ci"), strict=True)
+    return frame
+
+
+def figure(rows: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
+    rows = rows[::-1]
+    value, fill = 100 * rows.value, tone.diverging[-1]
+    drawn = go.Figure()
+    drawn.add_scatter(
+        x=value,
+        y=rows.place,
+        mode="markers+text",
+        text=[f"{v:.1f}" for v in value],
+        textposition="top center",
+        textfont={"size": 12, "color": tone.text},
+        cliponaxis=False,
+        marker={
+            "size": 12,
+            "color": fill,
+            "symbol": ["circle-open" if alone else "circle" for alone in rows.alone],
+            "line": {"width": 2, "color": fill},
+        },
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * rows.high - value,
+            "arrayminus": value - 100 * rows.low,
+            "color": fill,
+            "thickness": 1.6,
+            "width": 5,
+        },
+        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+    )
+    drawn.update_xaxes(title=f"{metric} on validation inputs, %", zeroline=False)
+    drawn.update_yaxes(range=[-0.5, len(rows) - 0.3], ticklabelstandoff=8)
+    return calm(drawn, height=100 + 52 * len(rows))

@@ -1,0 +1,130 @@
+"""How the alarm does on runs that it was not set on: caught, missed, false, and how early."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from app import charts, colours, panels, words
+from app.colours import Tone
+from app.diagnosis import findings
+from app.diagnosis.view import View
+from rtl_core.audit import collapse
+from rtl_core.audit.intervals import wilson
+from rtl_core.runs.store import project_root
+
+RESULTS = project_root() / "docs" / "results" / "collapse.json"
+IN_TIME, LATE, MISSED, FALSE, SILENT = "in time", "too late", "missed", "false alarm", "rightly silent"
+
+
+def draw(view: View) -> None:
+    held_out = read()
+    if held_out is None:
+        st.info(
+            "The measurements behind the alarm are not there: they are made by `python -m benchmarks.collapse` and "
+            "kept in docs/results/collapse.json."
+        )
+        return
+    runs = judged(held_out, view.document["threshold"])
+    st.subheader(findings.calibration_title(runs, IN_TIME, LATE, MISSED), anchor=False)
+    st.markdown(summary(runs))
+    if runs.lead.notna().any():
+        st.plotly_chart(figure(runs, colours.tone()), config=charts.CONFIG, key="calibration-chart")
+    panels.reading(
+        "A mark is one held-out run that collapsed: right of 0 the alarm rang before accuracy fell by 2 points, at 0 "
+        f"in the same round, left of it afterwards; at the alarm's threshold of this run, "
+        f"{view.document['threshold']:g}. Intervals take runs as independent (Wilson, 95 %).",
+        runs,
+        "calibration",
+    )
+
+
+def read() -> dict[str, dict] | None:
+    """Run -> figures of the runs that no tuning has seen; None where they are not there."""
+    if not RESULTS.is_file():
+        return None
+    held_out = {name: run for name, run in json.loads(RESULTS.read_text("utf-8")).items() if run["part"] == "held_out"}
+    return held_out or None
+
+
+def judged(held_out: dict[str, dict], threshold: float) -> pd.DataFrame:
+    """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict."""
+    rows = []
+    for name, run in held_out.items():
+        rounds = run["rounds"]
+        alarm = collapse.first_alarm(rounds["confidence"], threshold)
+        fall = collapse.fall(rounds[run["metric"]])
+        lead = None if alarm is None or fall is None else fall - alarm
+        rows.append(
+            {
+                "run": name,
+                "setting": name.partition(" / ")[0],
+                "alarm_round": None if alarm is None else alarm + 1,
+                "fall_round": None if fall is None else fall + 1,
+                "lead": lead,
+                "verdict": _verdict(alarm, fall, lead),
+            }
+        )
+    return pd.DataFrame(rows).astype({"alarm_round": float, "fall_round": float, "lead": float})
+
+
+def _verdict(alarm: int | None, fall: int | None, lead: int | None) -> str:
+    if fall is None:
+        return SILENT if alarm is None else FALSE
+    if alarm is None:
+        return MISSED
+    return IN_TIME if lead > 0 else LATE
+
+
+def summary(runs: pd.DataFrame) -> str:
+    """Recall, false alarms and lead, each with its interval or range. Markdown."""
+    collapsed = runs[runs.fall_round.notna()]
+    sound = runs[runs.fall_round.isna()]
+    leads = collapsed.lead.dropna()
+    lines = [
+        f"- **Warned in time:** {_share((collapsed.verdict == IN_TIME).sum(), len(collapsed), 'collapsed')}",
+        f"- **False alarms:** {_share((sound.verdict == FALSE).sum(), len(sound), 'did not collapse')}",
+    ]
+    if len(leads):
+        lines.append(
+            f"- **Lead:** median {leads.median():g} rounds, from {leads.min():g} to {leads.max():g}".replace("-", "−")
+        )
+    return "\n".join(lines)
+
+
+def _share(count: int, n: int, what: str) -> str:
+    if n == 0:
+        return f"unknown, no run {what}"
+    low, high = (float(end) for end in wilson(count, n))
+    return f"{count} of {n} runs that {what} ({words.interval([low, high], 0)})"
+
+
+def figure(runs: pd.DataFrame, tone: Tone) -> go.Figure:
+    """A row a setting, a mark a run that collapsed, at its lead; runs of the same lead stand one above the other."""
+    heard = runs[runs.lead.notna()]
+    settings = list(dict.fromkeys(heard.setting))[::-1]
+    same = heard.groupby(["setting", "lead"])
+    heard = heard.assign(beside=0.22 * (same.cumcount() - (same.lead.transform("size") - 1) / 2))
+    drawn = go.Figure()
+    for verdict, symbol, colour in ((IN_TIME, "circle", tone.diverging[-1]), (LATE, "x", colours.TICKETS[6])):
+        part = heard[heard.verdict == verdict]
+        drawn.add_scatter(
+            x=part.lead,
+            y=[settings.index(name) + aside for name, aside in zip(part.setting, part.beside, strict=True)],
+            name=verdict,
+            mode="markers",
+            marker={"size": 10, "symbol": symbol, "color": colour},
+            customdata=np.array(part.run),
+            hovertemplate="%{customdata}<br>lead %{x} rounds<extra></extra>",
+        )
+    drawn.add_vline(x=0, line={"color": tone.text, "width": 1.2})
+    drawn.update_xaxes(title="lead of the alarm over the fall of accuracy, rounds", zeroline=False, dtick=1)
+    drawn.update_yaxes(
+        tickvals=list(range(len(settings))), ticktext=settings, range=[-0.6, len(settings) - 0.4], zeroline=False
+    )
+    drawn.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
+    return charts.calm(drawn, height=120 + 44 * len(settings))

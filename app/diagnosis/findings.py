@@ -1,0 +1,148 @@
+"""What the way down says, in sentences: the page's headline and the titles of its charts."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from app import words
+from app.diagnosis.view import View
+from app.findings import short
+
+CONFIDENCE = (
+    "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and tickets. It needs "
+    "no labels, and it says nothing about being right."
+)
+SIGNALS = {
+    "confidence": "confidence",
+    "accuracy": "accuracy",
+    "iou": "overlap (IoU)",
+    "excess": "excess overlap",
+    "empty layer": "empty layer",
+}
+POLICIES = {
+    "off": "nobody listened while it trained",
+    "warn": "it was told to go on after an alarm",
+    "stop": "it was told to keep the last safe masks after an alarm",
+    "relax": "it was told to go back after an alarm, and on with smaller cuts",
+}
+
+
+def headline(view: View) -> str:
+    """The answer of the Diagnosis page."""
+    document = view.document
+    if view.run.masks_only:
+        return "Masks alone ring no alarm: there is no network that could be sure or unsure"
+    if view.gated:
+        return "These masks never went down rung by rung: there is no way down to look at"
+    if not document["watched"]:
+        return "This run was cut in one go: nothing was retrained between the rungs, so no alarm can be given yet"
+    safe = words.density(document["last_safe_density"])
+    if document["alarm"]:
+        return f"The alarm rings at {words.density(document['alarm']['density'])} density; the last safe one is {safe}"
+    if document["policy_events"]:
+        rang = words.density(document["policy_events"][-1]["density"])
+        return f"The alarm rang at {rang} density while it trained; it went back, to tickets that are safe at {safe}"
+    return f"No alarm down to {safe} density"
+
+
+def facts(view: View) -> str:
+    """What the headline rests on: threshold, inputs, what the run did about it. Markdown."""
+    document = view.document
+    if view.run.masks_only:
+        return "What these masks share at every density can be looked at; confidence and accuracy need a network."
+    if view.gated:
+        return "Their scores were learned over frozen weights, at one density; lighter rungs are nested in the result."
+    of = "" if document["n"] is None else f" · n = {words.count(document['n'])} validation inputs a ticket"
+    limit = f"The alarm rings {100 * document['threshold']:.3g} points of confidence below the best so far{of}"
+    return f"{limit} · {POLICIES[document['policy']]}"
+
+
+def curves_title(view: View, layer: str | None) -> str:
+    """When confidence falls, and whether that was before accuracy did; of runs without rounds, where overlap goes."""
+    if not view.document["watched"]:
+        return overlap_title(view, layer) if view.pairs else "What was measured at each density"
+    alarm, fall, lead = (view.document[key] for key in ("alarm", "fall", "lead"))
+    metric = words.METRICS[view.metric]
+    if alarm is None:
+        if fall:
+            return f"{metric.capitalize()} falls at {words.density(fall['density'])} without an alarm: it was missed"
+        return f"Confidence stays within {100 * view.rounds['drop'].max():.1f} points of its best"
+    fallen = f"At {words.density(alarm['density'])} confidence lies {100 * alarm['drop']:.1f} points below its best"
+    if fall is None:
+        return f"{fallen}; {metric} has not fallen yet"
+    if lead == 0:
+        return f"{fallen}, in the round in which {metric} falls"
+    rounds = f"{abs(lead)} round{'s' if abs(lead) > 1 else ''}"
+    return f"{fallen}, {rounds} {'before' if lead > 0 else 'after'} {metric} {'falls' if lead > 0 else 'fell'}"
+
+
+def overlap_title(view: View, layer: str | None) -> str:
+    defined = curve(view, layer).dropna(subset=["iou_mean"])
+    where = f" in {short(layer)}" if layer else ""
+    if defined.empty:
+        return f"Nothing is left to compare{where}"
+    last = defined.iloc[-1]
+    return (
+        f"At {words.density(last.density)} density tickets share {words.percent(last.iou_mean, 0)}{where}, "
+        f"where chance gives {words.percent(last.chance_mean, 0)}"
+    )
+
+
+def curve(view: View, layer: str | None) -> pd.DataFrame:
+    """The rows of the overlap's curve: of the whole network, or of one layer."""
+    return view.rounds if layer is None else view.layers[view.layers.layer == layer]
+
+
+def flags_title(flags: pd.DataFrame) -> str:
+    others = flags[~flags.alarm.astype(bool)]
+    first = "The alarm" if len(others) < len(flags) else "No alarm"
+    if others.empty:
+        return f"{first}, and nothing else turned"
+    ups = int((others.direction == "up").sum())
+    return f"{first}, and other signs: {ups} up, {len(others) - ups} down"
+
+
+def kept_title(layers: pd.DataFrame) -> str:
+    """Which layers run empty, and which keep most at the lightest density."""
+    last = layers[layers["round"] == layers["round"].max()]
+    most = last.loc[last.density_mean.idxmax()]
+    kept = f"{short(most.layer)} still keeps {words.percent(most.density_mean, 0)}"
+    at = f"at {words.density(most.density)} density"
+    empty = [short(name) for name in last.layer[last.empty_tickets > 0]]
+    if not empty:
+        return f"No layer runs empty; {at} {kept}"
+    named = words.listed(empty) if len(empty) <= 3 else f"{len(empty)} of {len(last)} layers"
+    return f"Some tickets keep nothing in {named} {at}, where {kept}"
+
+
+def excess_title(layers: pd.DataFrame) -> str:
+    """The layer that tickets agree on most, beyond chance, at the lightest density where that is defined."""
+    defined = layers.dropna(subset=["excess_mean"])
+    if defined.empty:
+        return "Every layer is full or empty: nothing can be held against chance"
+    last = defined[defined["round"] == defined["round"].max()]
+    most, least = last.loc[last.excess_mean.idxmax()], last.loc[last.excess_mean.idxmin()]
+    first = f"At {words.density(most.density)} density tickets agree most in {short(most.layer)}"
+    best = f"{first} ({words.signed(most.excess_mean)})"
+    if len(last) == 1:
+        return best
+    return f"{best}, least in {short(least.layer)} ({words.signed(least.excess_mean)})"
+
+
+def relaxed_title(relaxed: dict) -> str:
+    change = relaxed["after"] - relaxed["before"]
+    metric = words.METRICS[relaxed["metric"]]
+    (low, high), (low_after, high_after) = relaxed["ci"]["before"], relaxed["ci"]["after"]
+    apart = low_after > high or high_after < low
+    doubt = "" if apart else "; the intervals overlap"
+    return f"Going back to {words.density(relaxed['density'])} changes {metric} by {words.points(change)}{doubt}"
+
+
+def calibration_title(runs: pd.DataFrame, in_time: str, late: str, missed: str) -> str:
+    """What became of the held-out runs that collapsed."""
+    counted = runs.verdict.value_counts()
+    collapsed = int(runs.fall_round.notna().sum())
+    if collapsed == 0:
+        return "No held-out run collapsed"
+    named = [f"{counted[verdict]} {verdict}" for verdict in (in_time, late, missed) if verdict in counted]
+    return f"Of {collapsed} held-out runs that collapsed: {', '.join(named)}"

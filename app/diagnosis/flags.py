@@ -1,0 +1,47 @@
+"""Where something turned on the way down: the alarm, and the signs beside it that explain and never warn."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import panels, words
+from app.diagnosis import findings
+from app.diagnosis.view import View
+from app.findings import short
+
+_ARROWS = {"up": "↑ up", "down": "↓ down"}
+
+
+def draw(view: View) -> None:
+    flags = view.flags
+    if flags.empty:
+        st.info("Nothing turned on the way down: no alarm, no fall of accuracy, no jump of overlap, no empty layer.")
+        return
+    st.subheader(findings.flags_title(flags), anchor=False)
+    st.dataframe(
+        table(flags),
+        hide_index=True,
+        column_config={"what happened": st.column_config.TextColumn(width="large")},
+        key="flags",
+    )
+    panels.reading(
+        "Only confidence is an alarm. Accuracy needs labels and confirms; overlap and empty layers tell what happened.",
+        flags,
+        "flags",
+    )
+
+
+def table(flags: pd.DataFrame) -> pd.DataFrame:
+    """As people read it: the alarm first, then by round."""
+    return pd.DataFrame(
+        {
+            "": ["⚠ alarm" if alarm else "sign" for alarm in flags.alarm],
+            "density": [words.density(density) for density in flags.density],
+            "round": flags["round"],
+            "signal": [findings.SIGNALS[signal] for signal in flags.signal],
+            "direction": [_ARROWS[direction] for direction in flags.direction],
+            "layer": ["all" if pd.isna(layer) else short(layer) for layer in flags.layer],
+            "what happened": flags.sentence,
+        }
+    )

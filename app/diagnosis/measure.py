@@ -1,0 +1,80 @@
+"""Long measurements that the page offers: retraining every rung, and training the last safe masks together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from app import cache, session, words
+from app.diagnosis.view import View
+from rtl_core.errors import BadInput
+from rtl_core.runs import diagnose
+
+if TYPE_CHECKING:
+    from rtl_core.events import Event, Report
+    from rtl_core.runs.checkpoint import Run
+
+
+def probe(view: View) -> None:
+    """The button that retrains the rungs, with its cost; once pressed, the work itself."""
+    _offer(
+        view,
+        "probe",
+        "Retrain every rung and listen",
+        "Every rung's masks are trained from theta_0, each ticket alone, and asked on validation inputs. The run "
+        "itself stays as it is; what was heard is kept in its audits.",
+        lambda told: diagnose.probe(view.run, session.runs_root(), told),
+    )
+
+
+def relax(view: View, density: float) -> None:
+    """The button that trains the masks of a denser rung together, with its cost; once pressed, the work itself."""
+    _offer(
+        view,
+        "relax",
+        f"Train the masks of {words.density(density)} density together",
+        "They are rewound to theta_0 and trained jointly for as many steps as the run's own tickets were. The run "
+        "itself stays as it is; the figures are kept in its audits.",
+        lambda told: diagnose.relax(view.run, density, session.runs_root(), told),
+    )
+
+
+def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report], Any]) -> None:
+    """A button with its cost; once pressed the work, under a bar that Stop or any click interrupts."""
+    asked, mine, place = f"{name}_asked", (str(view.run.folder), cache.changed(view.run.folder)), st.empty()
+    if st.session_state.get(asked) != mine:
+        cost = _cost(*mine, name, view.run)
+        place.button(
+            f"{label}: about {words.duration(max(cost['seconds'], 1))}",
+            key=name,
+            type="primary",
+            on_click=lambda: st.session_state.update({asked: mine}),
+            help=f"{about} {words.count(cost['steps'])} gradient steps.",
+        )
+        return
+    with place.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, "Getting ready: the common start is trained again")
+        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(asked, None))
+    try:
+        work(lambda event: _told(bar, name, event))
+    except BadInput as error:
+        st.session_state.pop(asked)
+        place.warning(f"{error}.")
+        return
+    st.session_state.pop(asked)
+    st.rerun()  # the page once more, with what was found
+
+
+def _told(bar: Any, name: str, event: Event) -> None:
+    """Counts masks while rungs are retrained, steps while tickets train together; a redrawn bar lets Stop through."""
+    if name == "probe" and event.phase == "probe":
+        bar.progress(event.step / event.steps, f"{event.step} of {event.steps} masks retrained")
+    elif name == "relax" and event.phase == "joint" and event.steps:
+        bar.progress(min(1.0, event.step / event.steps), f"{event.step} of {event.steps} steps")
+
+
+@st.cache_data(max_entries=64, show_spinner="Estimating the time")
+def _cost(folder: str, changed: int, name: str, _run: Run) -> dict[str, float]:
+    return diagnose.cost(_run) if name == "probe" else diagnose.relax_cost(_run)

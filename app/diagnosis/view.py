@@ -1,0 +1,79 @@
+"""What the Diagnosis page looks at: the document of a run, read once and kept until the run or its audits change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from app import cache, session
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.store import audits_folder
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+
+@dataclass(frozen=True)
+class View:
+    """A run and its document (`runs.diagnose.diagnose`)."""
+
+    run: Run
+    document: dict[str, Any]
+
+    @property
+    def metric(self) -> str:
+        return self.document["metric"]
+
+    @property
+    def pairs(self) -> bool:
+        """Whether there are two tickets that could share anything."""
+        return self.document["k"] > 1
+
+    @property
+    def measured(self) -> bool:
+        """Whether any rung has an accuracy."""
+        return bool(self.rounds[self.metric].notna().any())
+
+    @property
+    def gated(self) -> bool:
+        return self.run.config is not None and self.run.config.mode == "gated"
+
+    @property
+    def could_be_heard(self) -> bool:
+        """Whether retraining the rungs would give what an alarm needs."""
+        return not (self.run.masks_only or self.gated or self.document["watched"])
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """One row a rung, densest first; low and high: of the run's metric. NaN where nothing was measured."""
+        frame = pd.DataFrame(self.document["rounds"])
+        frame["low"], frame["high"] = zip(*[ci[self.metric] for ci in frame.pop("ci")], strict=True)
+        words_of = ["kind", "measure"]
+        return frame[words_of].join(frame.drop(columns=words_of).astype(float))[[*frame.columns]]
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """One row a rung and layer, densest first, layers from input to output."""
+        frame = pd.DataFrame(self.document["layers"])
+        return frame[["layer"]].join(frame.drop(columns="layer").astype(float))[[*frame.columns]]
+
+    @cached_property
+    def flags(self) -> pd.DataFrame:
+        columns = ["round", "density", "direction", "signal", "layer", "alarm", "sentence"]
+        return pd.DataFrame(self.document["flags"], columns=columns)
+
+
+def of(run: Run) -> View:
+    kept = audits_folder(run.folder, session.runs_root()).glob("collapse-*.json")
+    changes = tuple(sorted((file.name, file.stat().st_mtime_ns) for file in kept))
+    return _view(str(run.folder), cache.changed(run.folder), str(session.runs_root()), changes, run)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing the masks at every density")
+def _view(folder: str, changed: int, root: str, audits: tuple[tuple[str, int], ...], _run: Run) -> View:
+    return View(_run, diagnose(_run, Path(root)))

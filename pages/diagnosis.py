@@ -1,0 +1,41 @@
+"""Diagnosis: when tickets lose what they can on the way down, what warned, and what going back gives."""
+
+from __future__ import annotations
+
+from app import shell
+
+shell.ensure_entry()
+
+import streamlit as st  # noqa: E402
+
+from app import panels  # noqa: E402
+from app.diagnosis import advice, calibration, curves, findings, flags, layers, measure, view  # noqa: E402
+
+run = panels.require_run()
+looked = view.of(run)
+st.title(findings.headline(looked), anchor=False)
+st.caption(findings.facts(looked), help=findings.CONFIDENCE)
+offer = st.container()
+curves.draw(looked)
+
+st.space("small")
+details = {
+    "Flags": flags.draw,
+    "Layers": layers.draw,
+    "What to do": advice.draw,
+    "How the alarm was calibrated": calibration.draw,
+}
+detail = st.segmented_control(
+    "Details",
+    list(details),
+    default="Flags",
+    required=True,
+    key="detail",
+    bind="query-params",
+    wrap=True,
+    label_visibility="collapsed",
+)
+details[detail](looked)
+if looked.could_be_heard:
+    with offer:  # long work comes last, so that the rest of the page is there meanwhile
+        measure.probe(looked)

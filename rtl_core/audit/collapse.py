@@ -1,0 +1,95 @@
+"""Do tickets still know what they did? Signals without labels, an alarm, and where the fall was.
+
+The alarm hears the tickets' mean confidence: retrained after every cut, they grow less sure of their answers before
+they err more. Overlap of the masks is computed and shown beside it; it changes too late to warn, or not at all
+(docs/collapse.md has the measurement).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, softmax
+
+FALL = 0.02  # collapse, by definition: so much accuracy below its best so far, and in the next round still
+
+
+def signals(logits: np.ndarray) -> dict[str, float]:
+    """What a ticket's logits (n, outputs) on inputs without labels say of it.
+
+    confidence  mean over the inputs of the largest probability; of one logit, of the likelier of its two answers
+    entropy     mean entropy of the answers over its largest possible value, 0 to 1
+    """
+    logits = np.asarray(logits, np.float64)
+    if logits.shape[1] == 1:
+        yes = expit(logits)
+        probabilities = np.concatenate([yes, 1 - yes], axis=1)
+    else:
+        probabilities = softmax(logits, axis=1)
+    log = np.log(np.maximum(probabilities, np.finfo(float).tiny))
+    entropy = -(probabilities * log).sum(axis=1).mean() / np.log(probabilities.shape[1])
+    return {"confidence": float(probabilities.max(axis=1).mean()), "entropy": float(entropy)}
+
+
+def drops(values: Sequence[float]) -> np.ndarray:
+    """(rounds,) how far each value lies below the best up to it."""
+    values = np.asarray(values, float)
+    return np.maximum.accumulate(values) - values
+
+
+def warns(values: Sequence[float], threshold: float) -> bool:
+    """Whether the last of the values, densest round first, lies `threshold` or more below the best so far."""
+    return bool(drops(values)[-1] >= threshold)
+
+
+def first_alarm(values: Sequence[float], threshold: float) -> int | None:
+    """The first round, from 0, in which the values warn; None where none does."""
+    rang = np.flatnonzero(drops(values) >= threshold)
+    return int(rang[0]) if rang.size else None
+
+
+def fall(accuracy: Sequence[float]) -> int | None:
+    """The first round, from 0, that lies `FALL` below the best so far and is followed by another one that does, or by
+    none; labels are needed for this, so it confirms and never warns."""
+    fallen = drops(accuracy) >= FALL
+    for round_ in np.flatnonzero(fallen):
+        if fallen[round_ : round_ + 2].all():
+            return int(round_)
+    return None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where a curve turns: the round (from 0), "up" or "down", and by how much."""
+
+    round: int
+    direction: str
+    change: float
+
+
+RISE = 0.02  # above the least value so far
+DROP = 0.05  # in one round, and three times what a round usually takes
+
+
+def turns(values: Sequence[float | None]) -> list[Turn]:
+    """The first rise above the least value so far and the first sudden drop of an overlap's curve, densest first.
+
+    Overlap falls on the way down as it must; a rise says that what is left is the same in all tickets, a sudden drop
+    that they part. Neither warns in time, both tell what happened. NaN (no pair, or nothing left) is passed over.
+    """
+    known = [(i, float(v)) for i, v in enumerate(values) if v is not None and np.isfinite(v)]
+    if len(known) < 3:
+        return []
+    rounds, curve = np.array([i for i, _ in known]), np.array([v for _, v in known])
+    least, steps = np.minimum.accumulate(curve), np.diff(curve)
+    found = []
+    risen = np.flatnonzero(curve >= least + RISE)
+    if risen.size:
+        found.append(Turn(int(rounds[risen[0]]), "up", float(curve[risen[0]] - least[risen[0]])))
+    usual = np.median(np.abs(steps))
+    dropped = np.flatnonzero(-steps >= max(DROP, 3 * usual))
+    if dropped.size:
+        found.append(Turn(int(rounds[dropped[0] + 1]), "down", float(steps[dropped[0]])))
+    return found

@@ -1,0 +1,202 @@
+"""Benchmarks: RTL and its controls at several densities over several seeds, on the test split.
+
+What a benchmark is stands in `presets/benchmarks/NAME.json`: its seeds were named before they were run, and no setting
+was chosen with them. Figures are kept in one JSON document, from which every page and drawing is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from rtl_core.audit.intervals import paired_t
+from rtl_core.config import Config, merged, parse, preset, with_setting
+from rtl_core.errors import BadInput
+
+ELSEWHERE = {"seed": "--seeds", "density": "--densities", "workers": "--workers", "data.spec": "--data"}
+
+Cells = dict[tuple[int, float], dict[str, Any]]  # (seed, density) -> what jobs.figures found
+
+
+@dataclass(frozen=True)
+class Study:
+    """One benchmark as it is to be run.
+
+    values   the settings that all its runs have in common
+    without  control -> why it is left out
+    reduced  what was made smaller because there is no CUDA device, None where nothing was
+    command  the line that runs it again
+    """
+
+    name: str
+    title: str
+    reason: str
+    metric: str
+    values: dict[str, Any]
+    without: dict[str, str]
+    reduced: str | None
+    seeds: tuple[int, ...]
+    densities: tuple[float, ...]
+    command: str
+
+    def config(self, seed: int, density: float) -> Config:
+        return parse({**self.values, "seed": seed, "density": density})
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Every setting but the seed and the density, defaults filled in."""
+        return self.config(self.seeds[0], self.densities[0]).model_dump(mode="json", exclude={"seed", "density"})
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.common, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def names() -> list[str]:
+    return sorted(entry.name.removesuffix(".json") for entry in _folder().iterdir() if entry.name.endswith(".json"))
+
+
+def study(
+    name: str,
+    seeds: Sequence[int] | None = None,
+    densities: Sequence[float] | None = None,
+    data: str | None = None,
+    assignments: Sequence[str] = (),
+) -> Study:
+    """A benchmark by its name, with other seeds, densities, data or settings where they are given.
+
+    BadInput for an unknown name, a density outside (0, 1), data that are not given, a setting that does not exist.
+    """
+    if name not in names():
+        raise BadInput(f"there is no benchmark '{name}'; there are: {', '.join(names())}")
+    described = json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
+    spec = data or described["data"]
+    if spec is None:
+        raise BadInput(f"benchmark '{name}' has no data of its own; give them with --data, for example cifar:PATH")
+    values = merged(preset(described["preset"]), described["settings"])
+    reduced = described["reduced"] if described["reduced"] and not _has_cuda() else None
+    if reduced:
+        values = merged(values, reduced["settings"])
+    controls = [control for control in parse(values).controls if control not in described["without"]]
+    # One process runs one seed at a time, and nobody looks at rungs here.
+    values |= {"controls": controls, "workers": 1, "threads": 1, "denser": [], "lighter": []}
+    values = with_setting(values, f"data.spec={json.dumps(spec)}")
+    for assignment in assignments:
+        key = assignment.partition("=")[0]
+        if key in ELSEWHERE:
+            raise BadInput(f"--set {key}: a benchmark takes {ELSEWHERE[key]} for that")
+        values = with_setting(values, assignment)
+    asked = Study(
+        name=name,
+        title=described["title"],
+        reason=described["reason"],
+        metric=described["metric"],
+        values=values,
+        without=described["without"],
+        reduced=reduced and reduced["sentence"],
+        seeds=tuple(dict.fromkeys(described["seeds"] if seeds is None else seeds)),
+        densities=tuple(sorted(set(described["densities"] if densities is None else densities), reverse=True)),
+        command=_command(name, seeds, densities, data, assignments),
+    )
+    if not asked.seeds or not asked.densities:
+        raise BadInput("a benchmark needs at least one seed and one density")
+    for seed in asked.seeds:
+        for density in asked.densities:
+            asked.config(seed, density)
+    return asked
+
+
+def document(study: Study, cells: Cells) -> dict[str, Any]:
+    """The benchmark so far: what was run, and per (density, method) the mean over its seeds and RTL's lead over it."""
+    wanted = [(seed, density) for density in study.densities for seed in study.seeds]
+    found = [cells[place] for place in wanted if place in cells]
+    rows = [row for cell in found for row in cell["rows"]]
+    return {
+        "name": study.name,
+        "title": study.title,
+        "reason": study.reason,
+        "metric": study.metric,
+        "reduced": study.reduced,
+        "without": study.without,
+        "command": study.command,
+        "seeds": list(study.seeds),
+        "densities": list(study.densities),
+        "digest": study.digest,
+        "config": study.common,
+        "cells": [{key: value for key, value in cell.items() if key != "rows"} for cell in found],
+        "rows": rows,
+        "summary": [line for density in study.densities for line in _summary(rows, density, study.metric)],
+    }
+
+
+def cells_of(kept: Mapping[str, Any]) -> Cells:
+    """The cells of a document, to go on from."""
+    return {
+        (cell["seed"], cell["density"]): {**cell, "rows": _rows_of(kept["rows"], cell["density"], cell["seed"])}
+        for cell in kept["cells"]
+    }
+
+
+def by_method(rows: Sequence[Mapping[str, Any]], density: float, column: str) -> dict[str, list[float]]:
+    """method -> its values at a density, one per seed; NaN where one is not defined."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["density"] == density:
+            found.setdefault(row["method"], []).append(math.nan if row[column] is None else row[column])
+    return found
+
+
+def _summary(rows: Sequence[Mapping[str, Any]], density: float, metric: str) -> list[dict[str, Any]]:
+    values = by_method(rows, density, metric)
+    lines = []
+    for method, each in values.items():
+        mean, low, high, *_ = paired_t(each)
+        lead, least, most = None, None, None
+        if method != "rtl" and len(each) == len(values["rtl"]):
+            lead, least, most, *_ = paired_t([a - b for a, b in zip(values["rtl"], each, strict=True)])
+        lines.append(
+            {
+                "density": density,
+                "method": method,
+                "seeds": len(each),
+                "mean": mean,
+                "mean_ci": [low, high],
+                "difference": lead,
+                "ci": [least, most],
+            }
+        )
+    return lines
+
+
+def _rows_of(rows: Sequence[dict[str, Any]], density: float, seed: int) -> list[dict[str, Any]]:
+    return [row for row in rows if (row["seed"], row["density"]) == (seed, density)]
+
+
+def _command(
+    name: str,
+    seeds: Sequence[int] | None,
+    densities: Sequence[float] | None,
+    data: str | None,
+    assignments: Sequence[str],
+) -> str:
+    words = ["python", "-m", "rtl_core", "benchmark", name]
+    for option, values in (("--seeds", seeds), ("--densities", densities)):
+        words += [option, ",".join(map(str, values))] if values is not None else []
+    words += ["--data", data] if data is not None else []
+    return shlex.join([*words, *(word for assignment in assignments for word in ("--set", assignment))])
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _folder() -> Any:
+    return resources.files("rtl_core").joinpath("presets", "benchmarks")

@@ -1,0 +1,224 @@
+"""The runs of a benchmark: one job per seed, all densities in one process, jobs side by side in processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from rtl_core.data import sources
+from rtl_core.errors import BadInput
+from rtl_core.events import MemoryJournal, Tensors, silent
+from rtl_core.learning.parts import Learned
+from rtl_core.runs.atomic import read_json, write_json
+from rtl_core.runs.benchmark import Cells, Study, cells_of, document
+from rtl_core.runs.pipeline import Outcome, prepare, train
+from rtl_core.runs.setting import Setting
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.overlap import overlap
+from rtl_core.tickets.similarity import similarity
+
+WEIGHT_BITS = 32
+MAX_BYTES = 64 * 2**20  # of a benchmark's JSON file
+METRICS = ("accuracy", "balanced_accuracy", "recall", "roc_auc")
+
+Keep = Callable[[dict[str, Any]], None]  # takes a cell as soon as it is finished
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class AcrossDensities:
+    """A journal for one density of a seed that recalls from `common` whatever no density changes.
+
+    Names of stages repeat between densities (`rtl/joint`), so everything else is kept in a journal of its own: a stage
+    wrongly recalled would be another density's training. With rounds the number of rounds depends on the density, and
+    with it the length of `dense_same_total`; a one-shot extraction trains before its only cut.
+    """
+
+    common: MemoryJournal
+    one_shot: bool
+    own: MemoryJournal = field(default_factory=MemoryJournal)
+
+    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+        return self._of(stage).recall(stage)
+
+    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+        self._of(stage).mark(stage, step, last, state)
+
+    def _of(self, stage: str) -> MemoryJournal:
+        method, phase, *_ = stage.split("/")
+        whole = phase == "warm_start" or method == "dense"
+        before_the_cut = self.one_shot and (phase == "extract" or method == "dense_same_total")
+        return self.common if whole or before_the_cut else self.own
+
+
+def run(study: Study, out: Path, workers: int, tell: Tell) -> dict[str, Any]:
+    """Runs what is missing in `out/NAME.json` and returns the whole document, as `benchmark.document` describes it.
+
+    The file is replaced after every finished (seed, density), so that a killed benchmark goes on where it was. A cell
+    is not run again while the settings and the data's fingerprint are the same. `tell` gets, per finished cell,
+    seed, density, seconds, done, cells and eta_seconds. Raises BadInput for data that cannot be read.
+    """
+    path, began, fresh = out / f"{study.name}.json", time.monotonic(), 0
+    cells = _kept(path, study)
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = {(seed, density) for seed in study.seeds for density in study.densities}
+
+    def keep(cell: dict[str, Any]) -> None:
+        nonlocal fresh
+        fresh += 1
+        cells[cell["seed"], cell["density"]] = cell
+        write_json(path, document(study, cells))
+        left = len(wanted - set(cells))
+        tell(
+            {
+                **{key: cell[key] for key in ("seed", "density", "seconds")},
+                "done": len(wanted) - left,
+                "cells": len(wanted),
+                "eta_seconds": left * (time.monotonic() - began) / fresh,
+            }
+        )
+
+    _side_by_side(study, {place: cell["fingerprint"] for place, cell in cells.items()}, workers, keep)
+    found = document(study, cells)
+    write_json(path, found)
+    return found
+
+
+def job(study: Study, seed: int, finished: Mapping[tuple[int, float], str], keep: Keep) -> None:
+    """All densities of one seed. `finished`: (seed, density) -> fingerprint of the data that it was run on."""
+    first = study.config(seed, study.densities[0])
+    dataset = sources.load(first.data, seed)
+    left = [density for density in study.densities if finished.get((seed, density)) != dataset.fingerprint]
+    if not left:
+        return
+    common = MemoryJournal()
+    setting = prepare(first, silent, common, dataset)  # nothing in it depends on the density
+    for density in left:
+        began = time.monotonic()
+        here = replace(setting, config=study.config(seed, density))
+        outcome = train(here, silent, AcrossDensities(common, first.extract.schedule == "one_shot"))
+        keep({**figures(here, outcome), "seconds": time.monotonic() - began})
+
+
+def figures(setting: Setting, outcome: Outcome) -> dict[str, Any]:
+    """The cell of one (seed, density): what was run, how far its tickets overlap, and a row per method."""
+    config, info, tickets = setting.config, outcome.info, outcome.tickets
+    pairs = np.triu_indices(tickets.k, 1)
+    found = similarity(overlap(tickets))
+    learned = {one.method: one for one in outcome.learned}
+    rows = []
+    for row in info["evaluation"]["methods"]:
+        if row["applies"]:
+            # One mask read in a second way has no row of its own among the learned.
+            packed, bound = stored_bits(learned[row["method"].removesuffix("_odds")], setting.layout)
+            rows.append(
+                {
+                    "seed": config.seed,
+                    "density": config.density,
+                    "method": row["method"],
+                    "decision": row["decision"],
+                    **{metric: row[metric] for metric in METRICS},
+                    "own_density": row["density"],
+                    "params_total": row["params_total"],
+                    "bits": packed,
+                    "bits_bound": bound,
+                    **{key: row[key] for key in ("steps_warm", "steps_extract", "steps_joint")},
+                }
+            )
+    return {
+        "seed": config.seed,
+        "density": config.density,
+        "fingerprint": setting.dataset.fingerprint,
+        "tickets": tickets.k,
+        "n_prunable": tickets.n,
+        "iou_mean": _mean(found.iou[pairs]),
+        "chance_mean": _mean(found.chance[pairs]),
+        "environment": {key: value for key, value in info["environment"].items() if key != "seconds"},
+        "rows": rows,
+    }
+
+
+def stored_bits(learned: Learned, layout: Layout) -> tuple[int, float]:
+    """(with packed masks, with masks at their entropy bound): bits for the prunable weights a method stores.
+
+    32 bits a weight, and for each different mask one bit per prunable weight, or log2 of the number of masks with the
+    same counts per layer. A dense network has no mask. Weights that several parts share count once.
+    """
+    separate = len({id(part.shared) for part in learned.parts}) > 1
+    masks = [part.mask for part in learned.parts if part.mask is not None]
+    if not masks:
+        weights = layout.n * (len(learned.parts) if separate else 1)
+        return WEIGHT_BITS * weights, float(WEIGHT_BITS * weights)
+    weights = int(sum(mask.sum() for mask in masks) if separate else np.logical_or.reduce(masks).sum())
+    different = masks if separate else list({mask.tobytes(): mask for mask in masks}.values())
+    slices = layout.slices().values()
+    bound = sum(_log2_choices(mask[part].size, int(mask[part].sum())) for mask in different for part in slices)
+    return WEIGHT_BITS * weights + len(different) * layout.n, WEIGHT_BITS * weights + bound
+
+
+def _log2_choices(n: int, k: int) -> float:
+    return float((gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)) / np.log(2))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _kept(path: Path, study: Study) -> Cells:
+    """The cells of an earlier run with the same settings; none where there is no such file."""
+    if not path.exists():
+        return {}
+    kept = read_json(path, MAX_BYTES)
+    try:
+        return cells_of(kept) if kept["digest"] == study.digest else {}
+    except (KeyError, TypeError):
+        raise BadInput(f"{path} is not the file of a benchmark; move it away or choose another --out") from None
+
+
+def _side_by_side(study: Study, finished: dict[tuple[int, float], str], workers: int, keep: Keep) -> None:
+    if workers == 1:
+        for seed in study.seeds:
+            job(study, seed, finished, keep)
+        return
+    context = get_context("spawn")  # a forked process may hang in torch
+    finished_cells = context.SimpleQueue()
+    with ProcessPoolExecutor(workers, context, _begin, (finished_cells,)) as pool:
+        jobs = [pool.submit(_job_there, study, seed, finished) for seed in study.seeds]
+        for each in jobs:
+            each.add_done_callback(lambda _: finished_cells.put(None))
+        running = len(jobs)
+        while running:
+            cell = finished_cells.get()
+            if cell is None:
+                running -= 1
+            else:
+                keep(cell)
+        for each in jobs:
+            each.result()
+
+
+def _begin(finished_cells: Any) -> None:
+    """In a job's process: where its cells go. It ends with the command that started it, even if that was killed."""
+    global _send
+    _send = finished_cells.put
+
+    def end_with_parent() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _job_there(study: Study, seed: int, finished: dict[tuple[int, float], str]) -> None:
+    job(study, seed, finished, _send)

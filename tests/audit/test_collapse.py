@@ -1,0 +1,47 @@
+"""Signals and alarms with answers known on paper."""
+
+import numpy as np
+import pytest
+
+from rtl_core.audit.collapse import drops, fall, first_alarm, signals, warns
+
+
+def test_confidence_of_several_classes():
+    logits = np.log([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]])
+    found = signals(logits)
+    assert found["confidence"] == pytest.approx(0.6)
+    entropies = [-(0.7 * np.log(0.7) + 0.2 * np.log(0.2) + 0.1 * np.log(0.1)), 1.5 * np.log(2)]
+    assert found["entropy"] == pytest.approx(np.mean(entropies) / np.log(3))
+
+
+def test_confidence_of_one_logit_counts_the_likelier_answer():
+    found = signals(np.log([[0.9 / 0.1], [0.2 / 0.8]]))
+    assert found["confidence"] == pytest.approx((0.9 + 0.8) / 2)
+
+
+def test_sure_and_clueless_answers():
+    assert signals(np.array([[1000.0, 0.0]])) == {"confidence": 1.0, "entropy": pytest.approx(0.0)}
+    assert signals(np.zeros((4, 5))) == {"confidence": pytest.approx(0.2), "entropy": pytest.approx(1.0)}
+
+
+def test_signals_ignore_the_order_of_inputs_and_classes():
+    logits = np.random.default_rng(0).normal(size=(50, 4))
+    found, shuffled = signals(logits), signals(logits[::-1, [2, 0, 3, 1]])
+    assert shuffled == {name: pytest.approx(value) for name, value in found.items()}
+
+
+def test_drops_are_from_the_best_so_far():
+    assert drops([0.5, 0.7, 0.6, 0.8, 0.5]) == pytest.approx([0, 0, 0.1, 0, 0.3])
+
+
+def test_an_alarm_rings_at_its_threshold_and_not_before():
+    values = [0.5, 0.75, 0.625, 0.75, 0.5]
+    assert [warns(values[: i + 1], 0.125) for i in range(5)] == [False, False, True, False, True]
+    assert first_alarm(values, 0.2) == 4
+    assert first_alarm(values, 0.3) is None
+
+
+def test_a_fall_must_stay():
+    assert fall([0.90, 0.87, 0.90, 0.87, 0.86, 0.5]) == 3  # the first one was a single round
+    assert fall([0.90, 0.89, 0.885]) is None
+    assert fall([0.90, 0.91, 0.88]) == 2  # the last round has none after it
