@@ -13,15 +13,13 @@ import hashlib
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from scipy.stats import beta
 
 from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
@@ -130,7 +128,10 @@ def run(config: Config) -> dict[str, Any]:
     )
     tickets = ticket_set(labs[0], extractions)
     keys = [key for key, value in extractions[0].records[0].items() if isinstance(value, float)]
-    rounds = {key: [float(np.mean([e.records[r][key] for e in extractions])) for r in range(len(tickets.rungs))] for key in keys}
+    rounds = {
+        key: [float(np.mean([e.records[r][key] for e in extractions])) for r in range(len(tickets.rungs))]
+        for key in keys
+    }
     pairs = np.triu_indices(tickets.k, 1)
     measures = [similarity(overlap(tickets, rung)) for rung in tickets.rungs]
     for name in ("iou", "excess"):

@@ -99,7 +99,10 @@ def _launch(folder: Path, command: Command, queued: bool, owner: str) -> None:
     status = replace(status, heartbeat=now, started=now, finished=None, error=None, eta_seconds=None)
     write_status(folder, status)
     argv = command(folder)
-    with open(folder / LOG_FILE, "ab") as log, queue.joined(folder, owner, argv) if queued else nullcontext((argv, ())) as (argv, lock):
+    with (
+        open(folder / LOG_FILE, "ab") as log,
+        queue.joined(folder, owner, argv) if queued else nullcontext((argv, ())) as (argv, lock),
+    ):
         process = subprocess.Popen(
             argv,
             pass_fds=lock,
