@@ -16,7 +16,6 @@ ATTRIBUTION = "pages/attribution.py"
 FAIRNESS = "pages/fairness.py"
 DIAGNOSIS = "pages/diagnosis.py"
 LIBRARY = "pages/library.py"
-LEARN = "pages/learn.py"
 
 PAGES = {
     OVERVIEW: "Overview",
@@ -27,7 +26,6 @@ PAGES = {
     FAIRNESS: "Fairness",
     DIAGNOSIS: "Diagnosis",
     LIBRARY: "Library",
-    LEARN: "Learn",
 }
 
 

@@ -1,1 +1,0 @@
-"""Learn: eight short lessons on live data, and the frame that holds them."""
