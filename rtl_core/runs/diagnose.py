@@ -279,12 +279,12 @@ def _flags(
         sentence = f"{metric.replace('_', ' ').capitalize()} lies 2 points or more below its best and stays there."
         found.append(flag(fall, "down", "accuracy", sentence))
     for signal in ("iou", "excess"):
-        for turn in collapse.turns([row[f"{signal}_mean"] for row in rounds]):
+        for turn in collapse.turns(_below_all([row[f"{signal}_mean"] for row in rounds], rounds)):
             sentence = f"{_SAID[signal]} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
             found.append(flag(rounds[turn.round], turn.direction, signal, sentence))
     for layer in dict.fromkeys(row["layer"] for row in layers):
         own = [row for row in layers if row["layer"] == layer]
-        for turn in collapse.turns([row["excess_mean"] for row in own]):
+        for turn in collapse.turns(_below_all([row["excess_mean"] for row in own], rounds)):
             sentence = f"Excess overlap in {layer} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
             found.append(flag(own[turn.round], turn.direction, "excess", sentence, layer))
         empty = next((row for row in own if row["empty_tickets"]), None)
@@ -294,12 +294,17 @@ def _flags(
     return sorted(found, key=lambda one: (not one["alarm"], one["round"]))
 
 
+def _below_all(values: Sequence[float | None], rounds: Sequence[dict[str, Any]]) -> list[float | None]:
+    """Without the rung that keeps all weights: there every mask is the same, and the first cut is no turn."""
+    return [None if row["density"] >= 1 else value for value, row in zip(values, rounds, strict=True)]
+
+
 _SAID = {"iou": "Mean IoU", "excess": "Mean excess overlap"}
 _MOVED = {"up": "has risen above its least value", "down": "falls in one round"}
 
 
 def _advice(run: Run, document: dict[str, Any]) -> str:
-    alarm, safe = document["alarm"], document["last_safe_density"]
+    alarm, safe, events = document["alarm"], document["last_safe_density"], document["policy_events"]
     if run.masks_only:
         return "These are masks without a network: overlap is all there is to see."
     if run.config.mode == "gated":
@@ -309,9 +314,15 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
             "The rungs were cut from one training and nothing was trained between them, so no alarm can be given. "
             "Retrain the rungs (diagnose --probe), or train with extract.schedule=fraction and collapse.policy=warn."
         )
+    if alarm is None and events:
+        rang = ", ".join(f"{event['density']:.3g}" for event in events)
+        return (
+            f"The alarm rang at density {rang} while the run was trained, and its policy ({document['policy']}) went "
+            f"back: {safe:.3g}, where the run is now, is the last safe density."
+        )
     if alarm is None:
         return (
-            f"No alarm down to density {safe:g}: the tickets still know what they did. A lighter target can be tried."
+            f"No alarm down to density {safe:.3g}: the tickets still know what they did. A lighter target can be tried."
         )
     if safe is None:
         return "The alarm rings at the first rung: train longer per round, or take a larger network."
@@ -320,9 +331,9 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
         change = document["relaxed"]["after"] - document["relaxed"]["before"]
         gain = f" Measured, that changes {document['metric'].replace('_', ' ')} by {change:+.3f}."
     if alarm["density"] < run.tickets.target.density:
-        return f"The tickets' own density {run.tickets.target.density:g} is safe; do not go below {safe:g}." + gain
+        return f"The tickets' own density {run.tickets.target.density:.3g} is safe; do not go below {safe:.3g}." + gain
     return (
-        f"Go back to density {safe:g}, the last one before the alarm, and train those masks together from theta_0 "
+        f"Go back to density {safe:.3g}, the last one before the alarm, and train those masks together from theta_0 "
         f"(diagnose --relax), or train again with collapse.policy=relax." + gain
     )
 

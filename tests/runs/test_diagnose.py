@@ -1,0 +1,101 @@
+"""Diagnosis of finished runs: documents, a probe, and what going back gives."""
+
+import numpy as np
+import pytest
+
+from rtl_core.config import parse
+from rtl_core.errors import BadInput
+from rtl_core.runs import diagnose as diagnosis
+from rtl_core.runs.training import open_run, train_new
+
+BASE = {
+    "data": {"spec": "bundled:digits"},
+    "task": "one_vs_rest",
+    "partition": {"by": "class"},
+    "sharing": {"head": "ticket", "recalibrate_batches": 2},
+    "model": {"name": "mlp", "width": 0.25},
+    "extract": {"steps": 6, "warm_steps": 20},
+    "joint": {"steps": 4},
+    "controls": [],
+    "denser": [0.5],
+    "lighter": [0.05],
+}
+
+
+def trained(root, **changes):
+    config = parse({**BASE, **changes})
+    return open_run(root / train_new(config, root)["run"])
+
+
+@pytest.fixture(scope="module")
+def one_shot(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("runs"), density=0.2)
+
+
+@pytest.fixture(scope="module")
+def rounds(tmp_path_factory):
+    extract = {**BASE["extract"], "schedule": "fraction", "fraction": 0.5}
+    return trained(
+        tmp_path_factory.mktemp("runs"), density=0.1, extract=extract, collapse={"policy": "warn", "threshold": 0.001}
+    )
+
+
+def test_a_run_cut_in_one_go_gives_no_alarm_and_says_why(one_shot):
+    found = diagnosis.diagnose(one_shot)
+    assert not found["watched"] and found["alarm"] is None and found["last_safe_density"] is None
+    assert "no alarm can be given" in found["advice"]
+    assert [row["density"] for row in found["rounds"]] == pytest.approx([0.5, 0.2, 0.05], rel=1e-2)
+    assert [row["measure"] for row in found["rounds"]] == ["extraction", "extraction", "final"]
+
+
+def test_rounds_that_were_watched_are_read_off_the_run(rounds):
+    found = diagnosis.diagnose(rounds)
+    heard = [row for row in found["rounds"] if row["measure"] == "retrained"]
+    assert [round(row["density"], 3) for row in heard] == [1.0, 0.5, 0.25, 0.125, 0.1]
+    best = np.maximum.accumulate([row["confidence"] for row in heard])
+    assert [row["drop"] for row in heard] == pytest.approx(list(best - [row["confidence"] for row in heard]))
+    rang = next((row for row in heard if row["drop"] >= 0.001), None)
+    assert (found["alarm"] or {}).get("round") == (rang or {}).get("round")
+    if rang is not None:
+        assert len(found["policy_events"]) == 1
+        assert found["last_safe_density"] > rang["density"]
+    for row in found["rounds"]:
+        low, high = row["ci"]["balanced_accuracy"]
+        assert low <= row["balanced_accuracy"] <= high
+
+
+def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
+    events = []
+    found = diagnosis.probe(one_shot, tmp_path, events.append)
+    assert found["watched"] and {row["measure"] for row in found["rounds"]} == {"retrained"}
+    assert found["probe"]["steps"] == 6
+    assert events[-1].step == events[-1].steps == 10 * 3
+    again = diagnosis.diagnose(one_shot, tmp_path)
+    assert again["rounds"] == found["rounds"]
+    assert not diagnosis.diagnose(one_shot)["watched"]  # kept where the user's runs are, not beside the sample
+
+
+def test_going_back_is_training_the_denser_masks_from_the_start(one_shot, tmp_path):
+    """The same as a run that never went further: masks of one extraction at .5, trained together."""
+    found = diagnosis.relax(one_shot, 0.5, tmp_path)["relaxed"]
+    never_further = trained(tmp_path, density=0.5, denser=[])
+    rung = next(r for r in diagnosis.diagnose(never_further)["rounds"] if r["kind"] == "target")
+    assert rung["density"] == pytest.approx(found["density"])
+    finals = [r for r in never_further.info["rungs"] if r["measure"] == "final" and r["kind"] == "target"]
+    assert found["after"] == pytest.approx(np.mean([r["balanced_accuracy"] for r in finals]))
+    assert found["ci"]["after"][0] <= found["after"] <= found["ci"]["after"][1]
+
+
+def test_going_back_means_denser(one_shot, tmp_path):
+    with pytest.raises(BadInput, match="denser"):
+        diagnosis.relax(one_shot, 0.05, tmp_path)
+
+
+def test_a_stopped_run_says_that_it_is_where_it_is_safe(tmp_path):
+    extract = {**BASE["extract"], "schedule": "fraction", "fraction": 0.5}
+    run = trained(tmp_path, density=0.02, extract=extract, collapse={"policy": "stop", "threshold": 0.001}, lighter=[])
+    found = diagnosis.diagnose(run)
+    assert len(found["policy_events"]) == 1
+    assert found["last_safe_density"] == pytest.approx(run.tickets.target.density)
+    assert run.tickets.target.density == pytest.approx(found["policy_events"][0]["safe_density"])
+    assert "went back" in found["advice"]
