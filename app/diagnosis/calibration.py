@@ -18,7 +18,6 @@ from rtl_core.audit.intervals import wilson
 from rtl_core.runs.store import project_root
 
 RESULTS = project_root() / "docs" / "results" / "collapse.json"
-IN_TIME, LATE, MISSED, FALSE, SILENT = "in time", "too late", "missed", "false alarm", "rightly silent"
 
 
 def draw(view: View) -> None:
@@ -30,7 +29,7 @@ def draw(view: View) -> None:
         )
         return
     runs = judged(held_out, view.document["threshold"])
-    st.subheader(findings.calibration_title(runs, IN_TIME, LATE, MISSED), anchor=False)
+    st.subheader(findings.calibration_title(runs), anchor=False)
     st.markdown(summary(runs))
     if runs.lead.notna().any():
         st.plotly_chart(figure(runs, colours.tone()), config=charts.CONFIG, key="calibration-chart")
@@ -55,29 +54,18 @@ def judged(held_out: dict[str, dict], threshold: float) -> pd.DataFrame:
     """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict."""
     rows = []
     for name, run in held_out.items():
-        rounds = run["rounds"]
-        alarm = collapse.first_alarm(rounds["confidence"], threshold)
-        fall = collapse.fall(rounds[run["metric"]])
-        lead = None if alarm is None or fall is None else fall - alarm
+        found = collapse.judge(run["rounds"]["confidence"], run["rounds"][run["metric"]], threshold)
         rows.append(
             {
                 "run": name,
                 "setting": name.partition(" / ")[0],
-                "alarm_round": None if alarm is None else alarm + 1,
-                "fall_round": None if fall is None else fall + 1,
-                "lead": lead,
-                "verdict": _verdict(alarm, fall, lead),
+                "alarm_round": None if found.alarm is None else found.alarm + 1,
+                "fall_round": None if found.fall is None else found.fall + 1,
+                "lead": found.lead,
+                "verdict": found.verdict,
             }
         )
     return pd.DataFrame(rows).astype({"alarm_round": float, "fall_round": float, "lead": float})
-
-
-def _verdict(alarm: int | None, fall: int | None, lead: int | None) -> str:
-    if fall is None:
-        return SILENT if alarm is None else FALSE
-    if alarm is None:
-        return MISSED
-    return IN_TIME if lead > 0 else LATE
 
 
 def summary(runs: pd.DataFrame) -> str:
@@ -86,8 +74,8 @@ def summary(runs: pd.DataFrame) -> str:
     sound = runs[runs.fall_round.isna()]
     leads = collapsed.lead.dropna()
     lines = [
-        f"- **Warned in time:** {_share((collapsed.verdict == IN_TIME).sum(), len(collapsed), 'collapsed')}",
-        f"- **False alarms:** {_share((sound.verdict == FALSE).sum(), len(sound), 'did not collapse')}",
+        f"- **Warned in time:** {_share((collapsed.verdict == collapse.IN_TIME).sum(), len(collapsed), 'collapsed')}",
+        f"- **False alarms:** {_share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), 'did not collapse')}",
     ]
     if len(leads):
         lines.append(
@@ -110,7 +98,11 @@ def figure(runs: pd.DataFrame, tone: Tone) -> go.Figure:
     same = heard.groupby(["setting", "lead"])
     heard = heard.assign(beside=0.22 * (same.cumcount() - (same.lead.transform("size") - 1) / 2))
     drawn = go.Figure()
-    for verdict, symbol, colour in ((IN_TIME, "circle", tone.diverging[-1]), (LATE, "x", colours.TICKETS[6])):
+    for verdict, symbol, colour in (
+        (collapse.IN_TIME, "circle", tone.diverging[-1]),
+        (collapse.TOO_EARLY, "diamond", tone.text),
+        (collapse.TOO_LATE, "x", colours.TICKETS[6]),
+    ):
         part = heard[heard.verdict == verdict]
         drawn.add_scatter(
             x=part.lead,

@@ -60,6 +60,32 @@ def fall(accuracy: Sequence[float]) -> int | None:
     return None
 
 
+EARLY_ROUNDS = 4  # an alarm that rings longer before the fall than this is too early to be of use
+IN_TIME, TOO_EARLY, TOO_LATE, MISSED = "in time", "too early", "too late", "missed"
+FALSE_ALARM, SILENT = "false alarm", "rightly silent"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An alarm beside what accuracy did: rounds from 0, None where there is none; lead in rounds of warning."""
+
+    alarm: int | None
+    fall: int | None
+    lead: int | None
+    verdict: str
+
+
+def judge(signal: Sequence[float], accuracy: Sequence[float], threshold: float) -> Judged:
+    """How the alarm did in one run: in time is 1 to `EARLY_ROUNDS` rounds before accuracy falls."""
+    alarm, at = first_alarm(signal, threshold), fall(accuracy)
+    if at is None:
+        return Judged(alarm, None, None, SILENT if alarm is None else FALSE_ALARM)
+    if alarm is None:
+        return Judged(None, at, None, MISSED)
+    lead = at - alarm
+    return Judged(alarm, at, lead, TOO_LATE if lead < 1 else IN_TIME if lead <= EARLY_ROUNDS else TOO_EARLY)
+
+
 @dataclass(frozen=True)
 class Turn:
     """Where a curve turns: the round (from 0), "up" or "down", and by how much."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtl_core.audit.collapse import drops, fall, first_alarm, signals, warns
+from rtl_core.audit.collapse import drops, fall, first_alarm, judge, signals, turns, warns
 
 
 def test_confidence_of_several_classes():
@@ -45,3 +45,33 @@ def test_a_fall_must_stay():
     assert fall([0.90, 0.87, 0.90, 0.87, 0.86, 0.5]) == 3  # the first one was a single round
     assert fall([0.90, 0.89, 0.885]) is None
     assert fall([0.90, 0.91, 0.88]) == 2  # the last round has none after it
+
+
+@pytest.mark.parametrize(
+    "alarm, fell, verdict, lead",
+    [
+        (3, 5, "in time", 2),
+        (1, 5, "in time", 4),
+        (0, 5, "too early", 5),
+        (5, 5, "too late", 0),
+        (6, 5, "too late", -1),
+        (None, 5, "missed", None),
+        (4, None, "false alarm", None),
+        (None, None, "rightly silent", None),
+    ],
+)
+def test_an_alarm_is_judged_by_when_accuracy_falls(alarm, fell, verdict, lead):
+    rounds = range(-1, 9)  # the first is high in any case: there is nothing before it to fall from
+    signal = [0.9 if alarm is None or i < alarm else 0.5 for i in rounds]
+    accuracy = [0.8 if fell is None or i < fell else 0.5 for i in rounds]
+    found = judge(signal, accuracy, 0.1)
+    assert (found.verdict, found.lead) == (verdict, lead)
+
+
+def test_turns_of_an_overlap_curve():
+    assert [(t.round, t.direction) for t in turns([0.5, 0.45, 0.4, 0.35, 0.4, 0.6])] == [(4, "up")]
+    fell = turns([0.50, 0.49, 0.48, 0.30, 0.29])
+    assert [(t.round, t.direction) for t in fell] == [(3, "down")]
+    assert fell[0].change == pytest.approx(-0.18)
+    assert turns([0.5, 0.4, 0.3, 0.2, 0.1]) == []  # as steep as ever
+    assert turns([None, 0.5, float("nan"), 0.45]) == []  # too few to tell
