@@ -25,6 +25,7 @@ POLICIES = {
     "stop": "it was told to keep the last safe masks after an alarm",
     "relax": "it was told to go back after an alarm, and on with smaller cuts",
 }
+from rtl_core.audit import collapse
 
 
 def headline(view: View) -> str:
@@ -138,11 +139,12 @@ def relaxed_title(relaxed: dict) -> str:
     return f"Going back to {words.density(relaxed['density'])} changes {metric} by {words.points(change)}{doubt}"
 
 
-def calibration_title(runs: pd.DataFrame, in_time: str, late: str, missed: str) -> str:
+def calibration_title(runs: pd.DataFrame) -> str:
     """What became of the held-out runs that collapsed."""
     counted = runs.verdict.value_counts()
     collapsed = int(runs.fall_round.notna().sum())
     if collapsed == 0:
         return "No held-out run collapsed"
-    named = [f"{counted[verdict]} {verdict}" for verdict in (in_time, late, missed) if verdict in counted]
+    verdicts = (collapse.IN_TIME, collapse.TOO_EARLY, collapse.TOO_LATE, collapse.MISSED)
+    named = [f"{counted[verdict]} {verdict}" for verdict in verdicts if verdict in counted]
     return f"Of {collapsed} held-out runs that collapsed: {', '.join(named)}"

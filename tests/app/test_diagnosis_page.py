@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from app import colours
 from app.diagnosis import advice, calibration, curves, findings, flags, layers
 from app.diagnosis.view import View
+from rtl_core.audit import collapse
 from rtl_core.errors import BadInput
 from rtl_core.runs import diagnose
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
@@ -253,14 +254,14 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
     assert calibration.read() is None
     calibration.RESULTS.write_text(json.dumps(CALIBRATED))
     runs = calibration.judged(calibration.read(), 0.014).set_index("run")
-    verdicts = [calibration.IN_TIME, calibration.LATE, calibration.MISSED, calibration.FALSE, calibration.SILENT]
+    verdicts = [collapse.IN_TIME, collapse.TOO_LATE, collapse.MISSED, collapse.FALSE_ALARM, collapse.SILENT]
     assert list(runs.verdict) == verdicts
     assert list(runs.lead[:2]) == [1, -1] and runs.lead[2:].isna().all()
     said = calibration.summary(runs)
     assert "1 of 3 runs that collapsed (6 to 79 %)" in said  # Wilson: .0615 to .7923
     assert "1 of 2 runs that did not collapse (9 to 91 %)" in said
     assert "median 0 rounds, from −1 to 1" in said
-    assert len(calibration.figure(runs.reset_index(), colours.LIGHT).data) == 2
+    assert len(calibration.figure(runs.reset_index(), colours.LIGHT).data) == 3
 
 
 @pytest.mark.parametrize("detail", ["Flags", "Layers", "What to do", "How the alarm was calibrated"])
