@@ -7,6 +7,7 @@ import pandas as pd
 from app import words
 from app.diagnosis.view import View
 from app.findings import short
+from rtl_core.audit import collapse
 
 CONFIDENCE = (
     "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and tickets. It needs "
@@ -25,7 +26,6 @@ POLICIES = {
     "stop": "it was told to keep the last safe masks after an alarm",
     "relax": "it was told to go back after an alarm, and on with smaller cuts",
 }
-from rtl_core.audit import collapse
 
 
 def headline(view: View) -> str:
