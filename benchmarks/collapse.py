@@ -1,203 +1,145 @@
-"""Which signal without labels warns before tickets collapse: `python -m benchmarks.collapse [--part tuning|held_out]`.
+"""Which signal without labels warns before tickets collapse: `python -m benchmarks.collapse`.
 
 Collapse is defined beforehand, by accuracy (audit/collapse.py `fall`). Runs go down to a density where some collapse
 and some do not; the alarm's threshold is chosen on the tuning runs alone and then meets the held-out ones, whose
-seeds, and some of whose settings, no tuning has seen. Figures of every run are kept in docs/results/collapse.json, so
-the command goes on where it was interrupted; the page is docs/results/collapse.md.
+seeds, and some of whose settings, no tuning has seen. The page is docs/results/collapse.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import multiprocessing
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from statistics import median
 
 import numpy as np
-from scipy.special import expit, softmax
 
+from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, TUNING_SEEDS, study
 from rtl_core.audit import collapse
-from rtl_core.audit import evaluate as audit
-from rtl_core.config import Config, parse
-from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.methods import ticket_rounds, ticket_set, warm_start
-from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.watched import extract_watched
+from rtl_core.audit.intervals import wilson
 from rtl_core.runs.modes import RUNG_ROWS
-from rtl_core.runs.setting import experiment, prepare
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 
-RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
-TUNING_SEEDS, HELD_OUT_SEEDS = (0, 1), (31, 32, 33)
+Runs = dict[str, dict]
+Signal = Callable[[dict], list[float]]
 
-CLASSES = {"task": "one_vs_rest", "partition": {"by": "class"}, "sharing": {"head": "ticket"}}
-DOMAINS = {"data": {"spec": "bundled:domains"}}
-FASHION = {"data": {"spec": "bundled:fashion"}, **CLASSES}
-DIGITS = {"data": {"spec": "bundled:digits", "val_share": 0.3}, **CLASSES}
-ADULT = {
-    "data": {"spec": "bundled:adult"},
-    "task": "multiclass",
-    "partition": {"by": "attribute", "column": "sex"},
+# What an alarm could listen to: each falls where tickets lose what they can.
+SIGNALS: dict[str, Signal] = {
+    "confidence": lambda rounds: rounds["confidence"],
+    "log odds of confidence": lambda rounds: [float(np.log(c / (1 - c))) for c in rounds["confidence"]],
+    "margin of the two likeliest": lambda rounds: rounds["margin"],
+    "entropy, as a rise": lambda rounds: [-e for e in rounds["entropy"]],
+    "agreement with the round before": lambda rounds: rounds["agreement"],
+    "agreement with the dense round": lambda rounds: rounds["agreement_with_dense"],
+    "IoU, as a rise": lambda rounds: [-i for i in rounds["iou"]],
+    "IoU, as a drop": lambda rounds: rounds["iou"],
+    "excess IoU, as a rise": lambda rounds: [-(e or 0.0) for e in rounds["excess"]],
 }
-SMALL = {"model": {"name": "convnet", "width": 0.66}}
-MLP = {"model": {"name": "mlp"}}
-GHOST = {"model": {"name": "ghostnet", "width": 0.5}}
-MAGNITUDE, LAMP = {"score": "global_magnitude"}, {"score": "lamp"}
+HEARD = "confidence"  # by the alarm of the product
 
 
-@dataclass(frozen=True)
-class Case:
-    """A setting, and the densities down to which its runs go: one deep, one mild."""
-
-    settings: dict[str, Any]
-    extract: dict[str, Any]
-    deep: float
-    mild: float
-    tuned: bool = True  # whether tuning sees it at all
-
-
-CASES = {
-    "domains, convnet": Case({**DOMAINS, **SMALL}, {"steps": 50, **MAGNITUDE}, 0.03, 0.24),
-    "domains, convnet, LAMP": Case({**DOMAINS, **SMALL}, {"steps": 80, **LAMP}, 0.03, 0.24),
-    "domains, mlp": Case({**DOMAINS, **MLP}, {"steps": 100, **MAGNITUDE}, 0.002, 0.1),
-    "domains, ghostnet": Case({**DOMAINS, **GHOST}, {"steps": 30, **MAGNITUDE}, 0.1, 0.5, tuned=False),
-    "clothes, convnet": Case({**FASHION, **SMALL}, {"steps": 40, **MAGNITUDE}, 0.02, 0.17),
-    "clothes, mlp": Case({**FASHION, **MLP}, {"steps": 60, **MAGNITUDE}, 0.001, 0.06),
-    "digits, convnet": Case({**DIGITS, **SMALL}, {"steps": 40, **MAGNITUDE}, 0.01, 0.25, tuned=False),
-    "digits, mlp": Case({**DIGITS, **MLP}, {"steps": 60, **MAGNITUDE}, 0.01, 0.25),
-    "incomes, mlp": Case({**ADULT, **MLP}, {"steps": 60, **MAGNITUDE}, 0.001, 0.05, tuned=False),
-    "domains, convnet, over-confident": Case(
-        {**DOMAINS, **SMALL, "data": {"spec": "bundled:domains", "limit": 1500}},
-        {"steps": 300, **MAGNITUDE},
-        0.03,
-        0.24,
-    ),
-    "clothes, mlp, over-confident": Case(
-        {**FASHION, **MLP, "data": {"spec": "bundled:fashion", "limit": 1500}},
-        {"steps": 300, **MAGNITUDE},
-        0.001,
-        0.06,
-        tuned=False,
-    ),
-}
-
-
-def config_of(case: Case, density: float, seed: int) -> Config:
-    extract = {"schedule": "fraction", "fraction": 0.3, "layer_floor": 0, **case.extract}
-    settings = {"extract": extract, "density": density, "seed": seed, "workers": 1, "lighter": [], "controls": []}
-    return parse({**case.settings, **settings, "collapse": {"policy": "warn"}})
-
-
-def jobs(part: str) -> dict[str, Config]:
-    """Name -> config of every run of a part."""
-    seeds = TUNING_SEEDS if part == "tuning" else HELD_OUT_SEEDS
-    found = {}
-    for name, case in CASES.items():
-        if part == "tuning" and not case.tuned:
-            continue
-        for seed in seeds:
-            for how, density in (("deep", case.deep), ("mild", case.mild)):
-                found[f"{name} / {how} / seed {seed}"] = config_of(case, density, seed)
-    return found
-
-
-def run(config: Config) -> dict[str, Any]:
-    """Per round, means over the tickets: signals, accuracies, overlap."""
-    began = time.monotonic()
-    journal = MemoryJournal()
-    setting = prepare(config, silent, journal)
-    asked = audit.questions(setting.dataset, setting.partition, config.task, "val", RUNG_ROWS)
-
-    def lab() -> Any:
-        return experiment(setting, silent, journal)
-
-    start, labs = warm_start(lab()), [lab() for _ in asked.names]
-    extractions = extract_watched(
-        [ticket_rounds(own, start, k) for k, own in enumerate(labs)],
-        [_listener(own, asked, k) for k, own in enumerate(labs)],
-        config,
-        lambda values: False,
-        lambda each: [job() for job in each],
-        silent,
-    )
-    tickets = ticket_set(labs[0], extractions)
-    keys = [key for key, value in extractions[0].records[0].items() if isinstance(value, float)]
-    rounds = {
-        key: [float(np.mean([e.records[r][key] for e in extractions])) for r in range(len(tickets.rungs))]
-        for key in keys
+def judged(runs: Runs, signal: str, threshold: float) -> dict[str, collapse.Judged]:
+    return {
+        name: collapse.judge(SIGNALS[signal](run["rounds"]), run["rounds"][run["metric"]], threshold)
+        for name, run in runs.items()
     }
-    pairs = np.triu_indices(tickets.k, 1)
-    measures = [similarity(overlap(tickets, rung)) for rung in tickets.rungs]
-    for name in ("iou", "excess"):
-        rounds[name] = [_plain(np.mean(getattr(each, name)[pairs])) for each in measures]
-    rounds["own_confidence"] = [[e.records[r]["confidence"] for e in extractions] for r in range(len(tickets.rungs))]
-    metric = "balanced_accuracy" if config.task == "one_vs_rest" else "accuracy"
-    return {"config": _digest(config), "metric": metric, "rounds": rounds, "seconds": time.monotonic() - began}
 
 
-def _listener(lab: Any, asked: audit.Questions, k: int) -> Callable[[Any], dict[str, Any]]:
-    """Accuracy, and every signal that was tried, of a ticket just trained."""
-    before: list[np.ndarray] = []
+def right(found: dict[str, collapse.Judged]) -> int:
+    return sum(one.verdict in (collapse.IN_TIME, collapse.SILENT) for one in found.values())
 
-    def listen(part: Any) -> dict[str, Any]:
-        config = lab.config
-        part = recalibrate(
-            lab.network, part, lab.subsets[k], lab.layout, lab.inputs, config.sharing.recalibrate_batches, config.seed
+
+def calibrate(runs: Runs, signal: str) -> float:
+    """The middle of the longest stretch of thresholds at which most runs are judged rightly."""
+    reach = max(float(collapse.drops(SIGNALS[signal](run["rounds"])).max()) for run in runs.values())
+    thresholds = np.linspace(0, reach, 401)[1:]
+    score = np.array([right(judged(runs, signal, t)) for t in thresholds])
+    best = np.flatnonzero(score == score.max())
+    stretches = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+    longest = max(stretches, key=len)
+    return float((thresholds[longest[0]] + thresholds[longest[-1]]) / 2)
+
+
+def counts(found: dict[str, collapse.Judged]) -> str:
+    """In time / too late / too early / missed of the collapsed runs; false alarms of the safe ones; median lead."""
+    verdicts = [one.verdict for one in found.values()]
+    order = (collapse.IN_TIME, collapse.TOO_LATE, collapse.TOO_EARLY, collapse.MISSED)
+    leads = [one.lead for one in found.values() if one.lead is not None]
+    collapsed = sum(one.fall is not None for one in found.values())
+    return (
+        f"{' / '.join(str(verdicts.count(v)) for v in order)} of {collapsed} "
+        f"| {verdicts.count(collapse.FALSE_ALARM)} of {len(found) - collapsed} | {median(leads) if leads else '-'}"
+    )
+
+
+def _share(count: int, n: int) -> str:
+    if n == 0:
+        return "none to judge"
+    low, high = (float(end) for end in wilson(count, n))
+    return f"{count} of {n} ({100 * count / n:.0f} % [{100 * low:.0f}, {100 * high:.0f}])"
+
+
+def page(tuning: Runs, held_out: Runs) -> str:
+    """The result as Markdown."""
+    threshold = calibrate(tuning, HEARD)
+    found = judged(held_out, HEARD, threshold)
+    fell = [one for one in found.values() if one.fall is not None]
+    safe = [one for one in found.values() if one.fall is None]
+    at_the_fall = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
+    leads = [one.lead for one in fell if one.lead is not None]
+    signals = []
+    for name in SIGNALS:
+        t = calibrate(tuning, name)
+        signals.append(
+            f"| {name} | {t:.3g} | {counts(judged(tuning, name, t))} | {counts(judged(held_out, name, t))} |"
         )
-        logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
-        figures = audit.ticket_figures(asked, k, logits)
-        probability = softmax(logits, axis=1) if logits.shape[1] > 1 else np.hstack([p := expit(logits), 1 - p])
-        before.append(answer := probability.argmax(axis=1))
-        top = np.sort(probability, axis=1)
-        return {
-            "density": float(part.mask.mean()),
-            "accuracy": figures["accuracy"],
-            "balanced_accuracy": figures["balanced_accuracy"],
-            **collapse.signals(logits),
-            "margin": float((top[:, -1] - top[:, -2]).mean()),
-            "spread": float(logits.std(axis=0).mean()),
-            "agreement": float((answer == before[-2]).mean()) if len(before) > 1 else 1.0,
-            "agreement_with_dense": float((answer == before[0]).mean()),
-        }
+    cases = []
+    for case in CASES:
+        own = {name: one for name, one in found.items() if name.startswith(f"{case} /")}
+        seen = "yes" if CASES[case].tuned else "no"
+        cases.append(f"| {case} | {seen} | {counts(own)} |")
+    return f"""# Which signal warns before tickets collapse
 
-    return listen
+`python -m benchmarks.collapse`. All tickets train a round, lose 30 % of their weights, rewind, train again; after every
+round they are asked {RUNG_ROWS:,} validation inputs each (fewer where a subset has fewer), without labels.
 
+Said before the runs were made: a run has *collapsed* in the first round whose mean accuracy (balanced, for one-vs-rest
+tickets) lies {collapse.FALL:.2f} or more below its best so far and whose next round does too. An alarm 1 to
+{collapse.EARLY_ROUNDS} rounds before is *in time*, at the fall or after it *too late*, sooner *too early*; in a run
+that did not collapse any alarm is *false*. Thresholds are the middle of the best stretch on the tuning runs (seeds
+{", ".join(map(str, TUNING_SEEDS))}); the held-out runs have seeds {", ".join(map(str, HELD_OUT_SEEDS))} and settings
+that tuning never saw.
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+## The alarm: mean confidence, {threshold:.3f} below its best
 
+On {len(found)} held-out runs, {len(fell)} collapsed and {len(safe)} not (95 % intervals by Wilson, runs independent):
 
-def _digest(config: Config) -> str:
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+- rang in time: {_share(sum(one.verdict == collapse.IN_TIME for one in fell), len(fell))};
+- rang in time or in the very round of the fall: {_share(at_the_fall, len(fell))};
+- false alarms: {_share(sum(one.verdict == collapse.FALSE_ALARM for one in safe), len(safe))};
+- lead: median {median(leads) if leads else "-"} rounds, from {min(leads, default="-")} to {max(leads, default="-")}.
 
+| setting | in tuning | in time / too late / too early / missed | false alarms | median lead |
+|---|---|---|---|---|
+{chr(10).join(cases)}
 
-def study(part: str, workers: int) -> dict[str, dict]:
-    """Runs what is not kept yet; every finished run is written at once."""
-    path = RESULTS / "collapse.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    wanted = jobs(part)
-    missing = {n: c for n, c in wanted.items() if kept.get(n, {}).get("config") != _digest(c)}
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for name, found in pool.imap_unordered(_job, missing.items()):
-            kept[name] = {"part": part, **found}
-            path.write_text(json.dumps(kept, indent=1, sort_keys=True))
-            print(f"{name}: {found['seconds']:.0f} s", flush=True)
-    return {name: kept[name] for name in wanted}
+## All signals, each with its own threshold
+
+| signal | threshold | tuning: in time / too late / too early / missed | false | lead | held out: same | false | lead |
+|---|---|---|---|---|---|---|---|
+{chr(10).join(signals)}
+"""
 
 
-def _job(job: tuple[str, Config]) -> tuple[str, dict]:
-    return job[0], run(job[1])
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=("tuning", "held_out", "page"), help="all three unless given")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    parts = {part: study(part, asked.workers) for part in ("tuning", "held_out") if asked.part in (None, part, "page")}
+    if len(parts) == 2:
+        text = page(**parts)
+        (RESULTS / "collapse.md").write_text(text)
+        print(text)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=("tuning", "held_out"), default="tuning")
-    parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
-    study(asked.part, asked.workers)
+    main()
