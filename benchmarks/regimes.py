@@ -1,0 +1,171 @@
+"""Where do learned masks win at equal total steps? `python -m benchmarks.regimes [--confirm]`.
+
+RTL spends part of its steps on finding masks. `random_same_total` spends them on training random masks instead, and
+`dense_same_total` on training all weights. Regimes that might favour learned masks are tried on validation rows and
+tuning seeds, each also with joint training started from the merged extractions (`joint.start=merged`); `--confirm`
+repeats them with seeds that nothing was chosen with, on test rows. Figures are kept in docs/results/regimes.json, so
+the command goes on where it was interrupted; the page is docs/results/regimes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit.intervals import paired_t
+from rtl_core.config import Config, merged, parse
+from rtl_core.data import sources
+from rtl_core.data.dataset import Dataset
+from rtl_core.events import MemoryJournal, silent
+from rtl_core.rng import numpy_generator
+from rtl_core.runs.benchmark_jobs import AcrossDensities
+from rtl_core.runs.pipeline import evaluate, prepare, train
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+TUNING_SEEDS, FRESH_SEEDS = (0, 1, 2), (21, 22, 23, 24, 25)
+CONTROLS = ("random", "random_same_total", "dense_same_total", "imp_single_union")
+BASE = {"data": {"spec": "bundled:domains"}, "density": 0.1, "denser": [], "lighter": [], "workers": 1}
+
+# name -> (what is different, settings, whether every domain has its own meaning of the ten labels)
+REGIMES: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "base": ("the demonstration: 5 domains, 10 classes, 38,232 weights, density .10", {}, False),
+    "sparse": ("density .03", {"density": 0.03}, False),
+    "narrow": ("a quarter of the weights (width .5)", {"model": {"width": 0.5}}, False),
+    "little data": ("1,500 training rows instead of all", {"data": {"limit": 1500}}, False),
+    "long extraction": ("560 steps before the cut instead of 280", {"extract": {"steps": 560}}, False),
+    "long joint": ("360 joint steps instead of 120", {"joint": {"steps": 360}}, False),
+    "conflict": ("every domain shuffles the ten labels in its own way: what helps one harms another", {}, True),
+    "conflict, sparse": ("the same at density .03", {"density": 0.03}, True),
+    "conflict, narrow": ("the same with a quarter of the weights", {"model": {"width": 0.5}}, True),
+    "conflict, narrow, sparse": ("both", {"model": {"width": 0.5}, "density": 0.03}, True),
+}
+
+
+def config_of(regime: str, seed: int) -> Config:
+    return parse({**merged(BASE, REGIMES[regime][1]), "seed": seed, "controls": CONTROLS})
+
+
+def data_of(regime: str, config: Config) -> Dataset:
+    dataset = sources.load(config.data, config.seed)
+    return conflicting(dataset, config.seed) if REGIMES[regime][2] else dataset
+
+
+def conflicting(dataset: Dataset, seed: int) -> Dataset:
+    """The same rows; every domain but the first names the classes by a permutation of its own."""
+    domains = dataset.attributes.iloc[:, 0].astype(str).to_numpy()
+    y = dataset.y.copy()
+    for domain in sorted(set(domains))[1:]:
+        shuffled = numpy_generator(seed, "conflicting labels", domain).permutation(len(dataset.classes))
+        y[domains == domain] = shuffled[y[domains == domain]]
+    return replace(dataset, y=y, fingerprint=f"{dataset.fingerprint}-conflicting-{seed}")
+
+
+def run(regime: str, seed: int, split: str) -> dict[str, Any]:
+    """Method -> accuracy, and `merged`: RTL from the merged extractions; both starts share one extraction."""
+    began, config, common = time.monotonic(), config_of(regime, seed), MemoryJournal()
+    setting = prepare(config, silent, common, data_of(regime, config))
+    found = {}
+    for start, controls in (("rewind", CONTROLS), ("merged", ())):
+        joint = config.joint.model_copy(update={"start": start})
+        here = replace(setting, config=config.model_copy(update={"joint": joint, "controls": controls}))
+        outcome = train(here, silent, AcrossDensities(common, one_shot=True))
+        learned = {one.method: one for one in outcome.learned}
+        document = (
+            outcome.info["evaluation"] if split == "test" else evaluate(here, outcome.tickets, learned, None, split)
+        )
+        for row in document["methods"]:
+            name = "merged" if start == "merged" else row["method"]
+            found[name] = {"accuracy": row["accuracy"], "stored": row["params_total"]}
+    return {"config": _digest(config, split), "methods": found, "seconds": time.monotonic() - began}
+
+
+def _digest(config: Config, split: str) -> str:
+    return hashlib.sha256((config.model_dump_json() + split).encode()).hexdigest()[:12]
+
+
+def study(seeds: tuple[int, ...], split: str, workers: int) -> dict[str, dict]:
+    """Runs what is not kept yet; every finished run is written at once."""
+    path = RESULTS / "regimes.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    wanted = {f"{regime} / seed {seed}": (regime, seed, split) for regime in REGIMES for seed in seeds}
+    missing = [
+        (name, job)
+        for name, job in wanted.items()
+        if kept.get(name, {}).get("config") != _digest(config_of(*job[:2]), split)
+    ]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for name, found in pool.imap_unordered(_job, missing):
+            kept[name] = found
+            path.write_text(json.dumps(kept, indent=1, sort_keys=True))
+            print(f"{name}: {found['seconds']:.0f} s", flush=True)
+    return {name: kept[name] for name in wanted if name in kept}
+
+
+def _job(job: tuple[str, tuple[str, int, str]]) -> tuple[str, dict]:
+    return job[0], run(*job[1])
+
+
+def table(runs: dict[str, dict], seeds: tuple[int, ...]) -> str:
+    """One row a regime: RTL's accuracy, and its differences from the controls and from the merged start."""
+    rows = []
+    for regime, (what, *_) in REGIMES.items():
+        own = [runs[f"{regime} / seed {seed}"]["methods"] for seed in seeds]
+
+        def gap(a: str, b: str, own: list[dict] = own) -> str:
+            mean, low, high, *_ = paired_t([each[a]["accuracy"] - each[b]["accuracy"] for each in own])
+            return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+        rtl = np.mean([each["rtl"]["accuracy"] for each in own])
+        gaps = [gap("rtl", control) for control in CONTROLS]
+        also = [gap("merged", "rtl"), gap("merged", "random_same_total"), gap("merged", "dense_same_total")]
+        rows.append(f"| {regime} | {what} | {rtl:.3f} | {' | '.join([*gaps, *also])} |")
+    head = [f"RTL - {control}" for control in CONTROLS] + ["merged - RTL", "merged - random_same_total"]
+    head.append("merged - dense_same_total")
+    return "\n".join([f"| regime | what differs | RTL | {' | '.join(head)} |", "|" + "---|" * (3 + len(head)), *rows])
+
+
+def page(tried: dict[str, dict], confirmed: dict[str, dict]) -> str:
+    """The result as Markdown."""
+    parts = [
+        "# Where learned masks win, and where they do not",
+        "",
+        "`python -m benchmarks.regimes --confirm`. Accuracy when told the domain; differences are paired by seed, with",
+        "the 95 % interval of a paired t (not adjusted for the number of comparisons). *merged*: RTL whose joint",
+        "training starts from the mean of the extractions' weights (`joint.start=merged`) instead of rewinding; the",
+        "controls start from the same warm start in both.",
+    ]
+    if confirmed:
+        seeds = ", ".join(map(str, FRESH_SEEDS))
+        parts += ["", f"## Seeds that nothing was chosen with ({seeds}), test rows", "", table(confirmed, FRESH_SEEDS)]
+    seeds = ", ".join(map(str, TUNING_SEEDS))
+    parts += [
+        "",
+        f"## Where the regimes were first tried (seeds {seeds}), validation rows",
+        "",
+        table(tried, TUNING_SEEDS),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--confirm", action="store_true", help="also with fresh seeds, on test rows")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    tried = study(TUNING_SEEDS, "val", asked.workers)
+    confirmed = study(FRESH_SEEDS, "test", asked.workers) if asked.confirm else {}
+    text = page(tried, confirmed)
+    (RESULTS / "regimes.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
