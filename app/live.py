@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import cache, charts, words
 from rtl_core.errors import BadInput
-from rtl_core.runs import store
+from rtl_core.runs import queue, store
 from rtl_core.runs.status import ACTIVE, Status, effective_status
 
 POLL_SECONDS = 1.0
@@ -27,22 +27,28 @@ def progress(folder: Path) -> None:
     """Where the run stands. Polls once a second while it is active, and not at all afterwards."""
     status = effective_status(folder)
     live = status is not None and status.state in ACTIVE
-    names = _ticket_names(folder)
+    names = ticket_names(folder)
 
     @st.fragment(run_every=POLL_SECONDS if live else None)
     def poll() -> None:
         now = effective_status(folder)
         if live and (now is None or now.state not in ACTIVE):
             st.rerun()  # the whole page once more: buttons change, and polling ends
-        _bar(now)
+        bar(folder, now)
         _curves(store.read_metrics(folder), names)
 
     poll()
 
 
-def _bar(status: Status | None) -> None:
+def bar(folder: Path, status: Status | None) -> None:
+    """What a run is doing, and how far it is; its place in the queue while it waits for its turn."""
     if status is None:
         st.info("This run has left no word about its progress.")
+        return
+    place = queue.place(folder) if status.active and status.phase == queue.QUEUED else None
+    if place is not None:
+        turn = "its turn is next" if place == 1 else f"place {place} in the queue"
+        st.markdown(f"**◔ Waiting** · {turn}; others train at the moment")
         return
     word, mark = words.STATES[status.state]
     what = _PHASES.get(status.phase, status.phase.replace("_", " ").capitalize() or "Getting ready")
@@ -56,7 +62,7 @@ def _bar(status: Status | None) -> None:
         st.error(status.error)
 
 
-def _ticket_names(folder: Path) -> tuple[str, ...]:
+def ticket_names(folder: Path) -> tuple[str, ...]:
     """The tickets in the order of the partition, which gives them their colours; empty where it is not known yet."""
     try:
         config = store.read_config(folder)

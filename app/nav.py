@@ -16,6 +16,7 @@ ATTRIBUTION = "pages/attribution.py"
 FAIRNESS = "pages/fairness.py"
 DIAGNOSIS = "pages/diagnosis.py"
 LIBRARY = "pages/library.py"
+LEARN = "pages/learn.py"
 
 PAGES = {
     OVERVIEW: "Overview",
@@ -26,6 +27,7 @@ PAGES = {
     FAIRNESS: "Fairness",
     DIAGNOSIS: "Diagnosis",
     LIBRARY: "Library",
+    LEARN: "Learn",
 }
 
 

@@ -51,12 +51,20 @@ GLOSSARY = {
     "confidence": "The share that a network gives to its first answer. It says nothing about being right.",
     "collapse": "The point at which a network with fewer and fewer weights answers hardly better than by chance.",
     "attribution": "A map of what in the input an answer is said to rest on.",
+    "guided backpropagation": "A map of how the answer changes with each pixel, passing back through the network only "
+    "what speaks for it.",
+    "integrated gradients": "A map that adds up how the answer changes with each pixel while the picture emerges from "
+    "black.",
+    "rank correlation": "How alike two orders are: 1 is the same order, 0 no relation, -1 the reverse.",
     "group": "People, or inputs, who share a property: a sex, an age range, a domain.",
     "gate": "A small network that reads the input and chooses its ticket.",
     "centroid": "The mean of what a network sees in a subset's inputs; the nearest one can choose the ticket.",
     "test data": "Inputs that took no part in training or in any choice, kept to measure with.",
     "step": "One small change of the weights, from one batch of examples.",
     "rung": "One density on the way down at which the masks are known.",
+    "norm statistics": "The usual mean and spread of what a layer computes. The network scales by them, so that the "
+    "next layer gets numbers of a familiar size.",
+    "multiply-add": "One multiplication and one addition: the unit in which a network's computing is counted.",
     "gap": "A group's figure less the reference group's, in percentage points: 0 is no difference.",
     "adjusted p": "How often chance alone gives a gap so large in any of all the tests made (Holm). Under .05 a gap is "
     "called beyond chance.",

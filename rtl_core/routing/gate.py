@@ -78,7 +78,10 @@ def fit_gate(
     """Multinomial logistic regression of the subset on the features, with the L2 penalty that does best on `val`.
 
     assignment  (all rows,) the subset of each row, -1 for none; it is read at `train` and `val` alone
+    Where there is one subset, nothing is to be told apart: its ticket is chosen always.
     """
+    if k == 1:
+        return zero_gate(features, inputs, k)
     train, val = belonging(assignment, train, k), belonging(assignment, val, k)
     seen, held_out = (features.of_rows(inputs, rows).numpy() for rows in (train, val))
     weight, bias = _logistic_regression(seen, assignment[train], held_out, assignment[val])

@@ -16,7 +16,6 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -42,11 +41,13 @@ class Entry:
 
     number  of arrival; run: the name of its folder
     owner   for whom it trains, such as a browser session; empty: nobody in particular
+    turn    lower ones compute first, and among equal ones who came first
     """
 
     number: int
     run: str
     owner: str = ""
+    turn: int = 0
     computing: bool = False
 
 
@@ -75,15 +76,19 @@ def place(folder: Path) -> int | None:
 
 
 def in_order(entries: list[Entry]) -> list[Entry]:
-    """Those of the entries that wait, first come, first served; but an owner's second training, counting those that
-    compute, stands behind the first of everybody else, the third behind the second, and so on."""
-    had = Counter(entry.owner for entry in entries if entry.computing)
-    turns = []
-    for entry in sorted(entries, key=lambda entry: entry.number):
-        if not entry.computing:
-            turns.append((had[entry.owner] if entry.owner else 0, entry.number, entry))
-            had[entry.owner] += 1
-    return [entry for *_, entry in sorted(turns, key=lambda turn: turn[:2])]
+    """Those of the entries that wait, next one first."""
+    return sorted((e for e in entries if not e.computing), key=lambda e: (e.turn, e.number))
+
+
+def next_turn(entries: list[Entry], owner: str) -> int:
+    """The turn of a new training: that of those that compute now, but after all others of the same owner.
+
+    So it is first come, first served, but an owner's second training stands behind the first of everybody who comes
+    before it is admitted, the third behind the second, and so on (start-time fair queueing: Goyal, Vin and Cheng,
+    1996).
+    """
+    now = max((e.turn for e in entries if e.computing), default=min((e.turn for e in entries), default=0))
+    return max([now, *(e.turn + 1 for e in entries if owner and e.owner == owner)])
 
 
 @contextmanager
@@ -103,12 +108,14 @@ def joined(folder: Path, owner: str, command: list[str]) -> Iterator[tuple[list[
     if fcntl is None:
         yield command, ()
         return
+    slots()  # a number that cannot be read is said here, not by the process
     root = folder.parent
-    number = 1 + max((entry.number for entry in _living(root)), default=0)
+    entries = _living(root)
+    number = 1 + max((entry.number for entry in entries), default=0)
     file = os.open(_path(root, number), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _write(file, Entry(number, folder.name, owner))
+        _write(file, Entry(number, folder.name, owner, next_turn(entries, owner)))
         yield [sys.executable, "-m", "rtl_core.runs.queue", str(folder), str(number), str(file), *command], (file,)
     finally:
         os.close(file)  # the process has the lock too, and keeps it
@@ -121,14 +128,15 @@ def main(folder: Path, number: int, file: int, command: list[str]) -> None:
     beat = float("-inf")
     while not _admitted(folder.parent, number, file):
         if stop_asked(folder):
-            write_status(folder, replace(status, state="stopped", phase="", heartbeat=time.time()))
             clear_stop(folder)
+            write_status(folder, replace(status, state="stopped", phase="", heartbeat=time.time()))
             return
         if time.monotonic() - beat >= HEARTBEAT_SECONDS:
             write_status(folder, replace(status, heartbeat=time.time()))
             beat = time.monotonic()
         time.sleep(_LOOK_SECONDS)
-    write_status(folder, replace(status, phase="", heartbeat=time.time()))
+    status = replace(status, phase="", pid=None, process_started=None)  # the training says itself who it is
+    write_status(folder, replace(status, heartbeat=time.time()))
     os.execv(command[0], command)
 
 

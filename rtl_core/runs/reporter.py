@@ -124,5 +124,5 @@ class StatusReporter:
         now = time.time()
         done = self._total if state == "done" else self._status.done
         ended = {"state": state, "done": done, "error": error, "eta_seconds": None, "heartbeat": now, "finished": now}
-        write_status(self._folder, replace(self._status, **ended))
         clear_stop(self._folder)
+        write_status(self._folder, replace(self._status, **ended))

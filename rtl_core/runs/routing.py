@@ -64,10 +64,12 @@ def router_rows(
     gate: LinearGate | None,
 ) -> list[dict[str, Any]]:
     """The `routers` of `evaluate`: every router that is not slow. On data without train rows those that need nothing
-    fitted.
+    fitted; none where there is one ticket, since there is nothing to choose.
 
     everyone  (K, n, outputs): each ticket's answer to every row that is asked
     """
+    if tickets.k == 1:
+        return []
     scene = replace(_scene(setting, rtl.parts, gate), answers=lambda rows: everyone)
     costs = TicketCosts.of(tickets, forward_cost(setting.network))
     rows = []

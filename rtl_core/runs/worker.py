@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,12 +98,12 @@ def _launch(folder: Path, command: Command, queued: bool, owner: str) -> None:
     now = time.time()
     status = replace(before or Status("starting"), state="starting", phase="", pid=None, process_started=None)
     status = replace(status, heartbeat=now, started=now, finished=None, error=None, eta_seconds=None)
-    write_status(folder, status)
     argv = command(folder)
     with (
         open(folder / LOG_FILE, "ab") as log,
         queue.joined(folder, owner, argv) if queued else nullcontext((argv, ())) as (argv, lock),
     ):
+        write_status(folder, status)
         process = subprocess.Popen(
             argv,
             pass_fds=lock,

@@ -1,0 +1,1 @@
+"""Learn: eight short lessons on live data, and the frame that holds them."""

@@ -1,0 +1,127 @@
+"""Lesson: RTL against random masks and swapped tickets, every learner with a seed of their own."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+import streamlit as st
+
+from app import colours, session, words
+from app.learn import frame, live, luck_class
+from app.learn.lesson import Lesson
+from app.learn.luck_class import Gain
+from rtl_core.config import Config, parse
+
+SEEDS = 10_000  # a class of 30 draws the same one twice with a chance of 4 %
+GUESSES = ("Learned masks win both", "They win only the first", "They win only the second", "They win neither")
+BUDGET_SECONDS = 90.0
+LOOK_SECONDS = 5.0  # how often the class's runs are looked at
+
+
+def config(seed: int) -> Config:
+    """The preset `domains`, with the controls that the lesson asks about, and without rungs beside the target."""
+    return parse(
+        {
+            "preset": "lesson-luck",
+            "seed": seed,
+            "denser": [],
+            "lighter": [],
+            "controls": list(luck_class.CONTROLS),
+        }
+    )
+
+
+def play() -> bool:
+    frame.prose(
+        "RTL gives one [[network]] five [[tickets|ticket]]: [[masks|mask]], each learned for one [[domain]] of the "
+        "same clothes. Learning a mask takes training of its own. Is it worth that? The [[control]] is simple: draw "
+        "the masks by lot and train the [[weights|weight]] just the same."
+    )
+    frame.step(1, "Guess two contests")
+    frame.prose(
+        "**First:** random masks train for as many [[steps|step]] as the tickets do once their masks are known. "
+        "**Second:** random masks train also for the steps that finding the masks took."
+    )
+    guess = frame.guess("luck-guess", "Learned masks against random ones", GUESSES)
+    if guess is None:
+        return False
+    frame.step(2, "Train with luck of your own")
+    seed = _seed()
+    run = live.training("luck", config(seed), "Train", BUDGET_SECONDS)
+    if run is None:
+        return False
+    frame.step(3, "Look at everybody's runs")
+    _everybody(seed, guess)
+    return True
+
+
+def _seed() -> int:
+    """The learner's own, kept in the address; drawn by lot where the address names none."""
+    if "luck-seed" not in st.query_params:
+        frame.keep("luck-seed", 1 + secrets.randbelow(SEEDS - 1))
+    st.session_state["luck-number"] = min(max(frame.state("luck-seed", 1), 0), SEEDS)
+    return st.number_input(
+        "Your seed",
+        0,
+        SEEDS,
+        key="luck-number",
+        on_change=lambda: frame.keep("luck-seed", st.session_state["luck-number"]),
+        width=220,
+        help="Keep the one that was drawn for you: a class needs different seeds.",
+    )
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _everybody(mine: int, guess: str) -> None:
+    """All runs of this lesson on this machine; grows while others finish theirs."""
+    found = luck_class.of_class(config(mine), session.runs_root())
+    frame.plot(luck_class.dots(found, mine, colours.tone()), "luck-class", 360)
+    st.caption(
+        f"n = {len(found)}: a dot is a finished run of this lesson on this machine, whoever started it; yours is the "
+        "large one. Diamonds: the mean with its 95 % interval over runs, from two runs on. A seed counts once."
+    )
+    gained = luck_class.gains(found)
+    frame.surprise(finding(gained))
+    frame.prose(f"You said: {guess[0].lower()}{guess[1:]}. {_swapped(gained)}")
+    frame.cite(
+        "The same recipe over five [[seeds|seed]] that were named beforehand: RTL less random masks is +5.5 points "
+        "(+4.7 to +6.4) after the same joint steps, and +0.4 (−0.2 to +1.1) after the same total steps.",
+        "domains_seeds.md",
+    )
+
+
+def finding(gained: dict[str, Gain]) -> str:
+    """The surprise as the runs at hand have it, in the notation of `frame.prose`."""
+    first, second = _count(gained["random"]), _count(gained["random_same_total"])
+    return f"Same steps with known masks: RTL leads {first}. Same steps in all: it leads {second}."
+
+
+def _count(gain: Gain) -> str:
+    """in 3 of 4 runs, by +1.2 points on average (0.2 to 2.2)."""
+    if gain.n == 1:
+        return f"in **{gain.ahead} of 1** run, by {words.points(gain.mean)}"
+    return f"in **{gain.ahead} of {gain.n}** runs, by {words.points(gain.mean)} on average ({_reach(gain)})"
+
+
+def _reach(gain: Gain) -> str:
+    if np.isnan(gain.low):
+        return "all runs alike, so no interval"
+    reach = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}".replace("-", "−")
+    return f"{reach}, so not beyond chance" if gain.low <= 0 <= gain.high else reach
+
+
+def _swapped(gained: dict[str, Gain]) -> str:
+    return f"And does it matter whose mask it is? Against swapped tickets RTL leads {_count(gained['permuted'])}."
+
+
+LESSON = Lesson(
+    slug="luck",
+    question="Does learning the mask matter at all?",
+    promise="You will train five tickets against masks drawn by lot, with a seed that nobody else has.",
+    minutes=8,
+    trains=True,
+    pictures=False,
+    take_home="Before you praise what was learned, give luck the same training time, and more than one seed.",
+    play=play,
+)

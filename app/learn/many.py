@@ -1,0 +1,143 @@
+"""Lesson: five tickets on the same weights, asked about one picture, and what happens when two of them are swapped."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import colours, words
+from app.learn import five, frame, many_swap, pictures
+from app.learn.lesson import Lesson
+from app.learn.many_swap import Swapped
+from app.routing.view import View
+from rtl_core.audit.estimates import Estimate
+
+
+def play() -> bool:
+    seen = five.view()
+    names, kept = seen.names, seen.run.tickets.masks()
+    frame.prose(
+        f"One [[network]] has {words.count(seen.run.tickets.n)} [[weights|weight]]. A [[mask]] says which of them take "
+        f"part, and here are five masks that keep {words.count(kept[0].sum())} each. Such a mask is called a "
+        "[[ticket]]. All five learned to name the same clothes, but each saw them in another [[domain]]: "
+        f"{words.listed(list(names))}. A weight that two tickets keep is the same number in both."
+    )
+    frame.step(1, "Show one picture to two tickets, then to five")
+    if not _ask(seen):
+        return False
+    frame.step(2, "Swap two tickets")
+    pair = _pair(names)
+    if pair is None or not frame.reveal("many-swapped", "Swap these two"):
+        return False
+    _swap(seen, *pair)
+    return True
+
+
+def _ask(seen: View) -> bool:
+    """The tickets' answers to a picture; whether the learner has said which ticket it is for."""
+    offered, own = five.to_choose_from(seen)
+    picture = pictures.own_picture("many-own", offered)
+    if picture is None:
+        return False
+    five_asked = frame.state("many-five", False)
+    st.html(five.answers(seen, five.reason(seen, picture), range(len(seen.names) if five_asked else 2)))
+    frame.prose("The bar is the ticket's [[confidence]] in its answer. The weights are the same, the masks are not.")
+    if not frame.reveal("many-five", "Ask all five"):
+        return False
+    guess = frame.guess("many-for", "Which ticket is this picture for?", seen.names)
+    if guess is None:
+        return False
+    row = pictures.chosen_row("many-own", offered)
+    if row is None:
+        frame.prose(f"You said {guess}. Nobody knows: your picture is from none of the five domains.")
+    else:
+        shown = f"it shows “{offered.classes[offered.y[row]]}”"
+        frame.prose(f"You said {guess}. The picture is **{seen.names[own[row]]}**, and {shown}.")
+    return True
+
+
+def _pair(names: tuple[str, ...]) -> tuple[int, int] | None:
+    """The two tickets to swap, in their own order; None unless there are two."""
+    chosen = st.pills(
+        "Pick the two that will lose least by it",
+        names,
+        selection_mode="multi",
+        default=[name for name in names if name in frame.state("many-pair", "").split("-")],
+        key="many-picked",
+        on_change=lambda: frame.keep("many-pair", "-".join(st.session_state["many-picked"]) or None),
+    )  # not bound: a bound one repeats its name in the address, and the lesson's link keeps the last only
+    if len(chosen) != 2:
+        st.caption(f"Pick two: {len(chosen)} picked.")
+        return None
+    a, b = sorted(names.index(name) for name in chosen)
+    return a, b
+
+
+def _swap(seen: View, a: int, b: int) -> None:
+    """From here on each of the two answers the other's pictures."""
+    both = many_swap.of_pair(seen, a, b)
+    refit = frame.state("many-refit", False)
+    refitted = [many_swap.refitted(seen, a, b), many_swap.refitted(seen, b, a)] if refit else []
+    names, masks = (seen.names[a], seen.names[b]), seen.run.tickets.masks()
+    frame.prose(f"Now {names[0]} answers {names[1]} pictures, and {names[1]} answers {names[0]} ones.")
+    frame.plot(many_swap.dots(seen, (a, b), both, refitted, colours.tone()), "many-swap", 400 if refit else 310)
+    frame.surprise(finding(*names, (masks[a] & masks[b]).sum() / masks[a].sum(), both))
+    st.html(many_swap.weights(seen, a, b))
+    x, y, least = many_swap.least_lost(five.right(seen), seen.asked.subset)
+    verdict = "That is your pair." if (x, y) == (a, b) else f"Yours lose {_points((both[0].loss + both[1].loss) / 2)}."
+    frame.prose(
+        f"Of the {len(seen.names) * (len(seen.names) - 1) // 2} pairs, {seen.names[x]} and {seen.names[y]} lose least: "
+        f"{_points(least)} on average. {verdict}"
+    )
+    st.caption(
+        f"n = {words.count(both[0].n)} test pictures of each domain. Whiskers and brackets are 95 % intervals; they "
+        "speak of other pictures, not of a network trained anew."
+    )
+    frame.prose(
+        "A ticket has one thing more of its own: its [[norm statistics]], by which every [[layer]] scales what it "
+        "passes on. They changed places too. Is the loss theirs?"
+    )
+    if frame.reveal("many-refit", "Measure them anew for the strange mask"):
+        frame.prose(what_is_left(*names, both, refitted))
+    frame.cite(
+        "Weights can get used to strange masks: trained under swapped masks from the start, the tickets are 4.8 "
+        "points (4.5 to 5.1) behind, over five [[seeds|seed]].",
+        "domains_seeds.md",
+    )
+
+
+def finding(a: str, b: str, shared: float, both: tuple[Swapped, Swapped]) -> str:
+    """The surprise, in the notation of `frame.prose`; shared: of the weights that each keeps."""
+    losses = [
+        f"**{_points(found.loss)}** ({100 * found.low:.1f} to {100 * found.high:.1f}) on {name} pictures"
+        for name, found in zip((a, b), both, strict=True)
+    ]
+    return (
+        f"The two have **{words.percent(shared, 0)}** of their weights in common, number for number. Swapping them "
+        f"costs {words.listed(losses)}."
+    )
+
+
+def what_is_left(a: str, b: str, both: tuple[Swapped, Swapped], refitted: list[Estimate]) -> str:
+    """What the masks alone cost, norm statistics measured anew."""
+    parts = [
+        f"{words.percent(found.other.value)} become {words.percent(anew.value)} on {name} pictures (their own ticket: "
+        f"{words.percent(found.own.value)})"
+        for name, found, anew in zip((a, b), both, refitted, strict=True)
+    ]
+    return f"With statistics of the pictures at hand {words.listed(parts)}. What is still missing is the masks' part."
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:.1f} points"
+
+
+LESSON = Lesson(
+    slug="many",
+    question="Can one network be five specialists?",
+    promise="You will show one picture to five tickets on the same weights, and then swap two of them.",
+    minutes=6,
+    trains=False,
+    pictures=True,
+    take_home="The same weights can be several specialists: it depends on which of them take part.",
+    play=play,
+)

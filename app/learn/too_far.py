@@ -1,0 +1,210 @@
+"""Lesson: how much can you take away? Cut tickets until they collapse, and hear when they themselves noticed."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cache, colours, words
+from app.attribution import paint, tiles
+from app.diagnosis import calibration, view
+from app.learn import frame, live, pictures, too_far_tickets
+from app.learn.lesson import Lesson
+from app.learn.too_far_curves import beside, finding, heard, overlap_said, uncovered
+from rtl_core.audit import collapse
+from rtl_core.config import parse
+from rtl_core.runs import store
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+SAMPLE = "collapse"
+CONFIG = parse(
+    {
+        "density": 0.005,
+        "lighter": [],
+        "controls": [],
+        "extract": {"schedule": "fraction", "steps": 40},
+        "joint": {"steps": 20},  # the rounds are looked at, not what is made of the last masks
+        "collapse": {"policy": "warn"},
+    }
+)
+BUDGET_SECONDS = 90  # of training; then one ticket is trained again
+_KEPT, _DEEPEST, _MARK, _HEARD = "too_far-kept", "too_far-deepest", "too_far-mark", "too_far-heard"
+_PAGE = """<style>
+.far-grid { display: flex; flex-wrap: wrap; gap: .6rem .7rem; }
+.far-grid figure { margin: 0; width: 76px; }
+.far-grid img { width: 100%; image-rendering: pixelated; border-radius: 6px; display: block; }
+.far-grid figcaption { font-size: .86rem; line-height: 1.25; margin-top: .3rem; }
+.far-grid .wrong img { opacity: .45; outline: 2px solid light-dark(#A8323A, #F0858C); }
+.far-grid .wrong figcaption { color: light-dark(#A8323A, #F0858C); }
+ol.far-way { display: flex; flex-wrap: wrap; gap: .4rem; padding: 0 !important; margin: 0; list-style: none; }
+.far-way li { margin: 0 !important; border: 1px solid rgba(128, 138, 148, .4); border-radius: 8px; padding: .3rem .6rem;
+  line-height: 1.3; }
+.far-way span { display: block; font-size: .84rem; opacity: .82; }
+.far-way .changed { border-color: light-dark(#A8323A, #F0858C); border-width: 2px; }
+</style>"""
+
+
+def play() -> bool:
+    st.html(_PAGE)
+    frame.prose(
+        "A [[network]] has many [[weights|weight]], and most can be taken away. A [[ticket]] is what is left for one "
+        "part of the data. Here are five over one network, each for clothes in another [[domain]]. They are cut in "
+        "rounds: train a little, take some of the weights away, [[rewind]], train again."
+    )
+    run = _run()
+    if run is None:
+        return False
+    document = view.of(run).document
+    rounds = pd.DataFrame([row for row in document["rounds"] if row["measure"] == "retrained"])
+    frame.step(1, "Take weights away until you no longer trust the answers")
+    at, deepest = _slider(rounds)
+    _pictures(run, at)
+    _curve(document, rounds, at, deepest)
+    if not _marked(rounds, at, deepest):
+        return False
+    frame.step(2, "Now listen to the tickets themselves")
+    frame.prose(
+        "For each answer a network also says how sure it is: its [[confidence]]. No label is needed to hear that. The "
+        "detector listens to the mean of all tickets and rings when it lies "
+        f"{100 * document['threshold']:.3g} points below its best."
+    )
+    if not frame.reveal(_HEARD, "Show their confidence"):
+        return False
+    _heard(document, rounds)
+    frame.step(3, "Your own picture on the way down")
+    _own(run, rounds)
+    return True
+
+
+def _run() -> Run | None:
+    """The sample where there is one, else a training of the learner's own; None until it is finished."""
+    sample = store.samples().get(SAMPLE)
+    if sample is not None:
+        return cache.load_run(sample)
+    return live.training("too_far-train", CONFIG, "Train five tickets and cut them", BUDGET_SECONDS)
+
+
+def _slider(rounds: pd.DataFrame) -> tuple[int, int]:
+    """(the round that is looked at, the deepest one that was), from 0."""
+    labels = [words.density(density) for density in rounds.density]
+
+    def moved() -> None:
+        deepest = max(frame.state(_DEEPEST, 0), labels.index(st.session_state[_KEPT]))
+        frame.keep(_DEEPEST, deepest)
+
+    kept = st.select_slider(
+        "Weights that each ticket keeps", labels, labels[0], key=_KEPT, bind="query-params", on_change=moved
+    )
+    at = labels.index(kept)
+    return at, min(max(at, frame.state(_DEEPEST, 0)), len(labels) - 1)
+
+
+def _pictures(run: Run, at: int) -> None:
+    """A test picture of each class with the answer at this density."""
+    way = too_far_tickets.of(run)
+    dataset, rows = way.dataset, way.rows
+    answers = too_far_tickets.answers(run, dataset.x[rows])[at]
+    right = answers == dataset.y[rows]
+    figures = "".join(
+        f'<figure class="{"" if good else "wrong"}">{tiles.img(paint.plain(dataset.x[row]), dataset.classes[truth])}'
+        f"<figcaption>{'✓' if good else '✕'} {escape(dataset.classes[answer])}</figcaption></figure>"
+        for row, truth, answer, good in zip(rows, dataset.y[rows], answers, right, strict=True)
+    )
+    st.html(f'<div class="far-grid">{figures}</div>')
+    st.caption(
+        f"What the ticket “{way.subset}” says to pictures that it had right with all weights: {right.sum()} of "
+        f"{len(rows)} are right now."
+    )
+
+
+def _curve(document: dict[str, Any], rounds: pd.DataFrame, at: int, deepest: int) -> None:
+    """Accuracy as far down as the slider has been."""
+    frame.plot(
+        uncovered(rounds.iloc[: deepest + 1], rounds.density, document["metric"], at, colours.tone()), "way", 290
+    )
+    st.caption(
+        f"Mean accuracy of the {document['k']} tickets with the mean of their 95 % intervals; {document['n']:,} "
+        "pictures each that took no part in training. It shows as far as you have dragged."
+    )
+
+
+def _marked(rounds: pd.DataFrame, at: int, deepest: int) -> bool:
+    """The button that says: this far and no further; whether it was pressed."""
+    mark = frame.state(_MARK, -1)
+    if 0 <= mark < len(rounds):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"You marked **{words.density(rounds.density[mark])}** as the last safe density.")
+            st.button("Mark another", key="too_far-again", type="tertiary", on_click=_again)
+        return True
+    if deepest == 0:
+        frame.prose("Drag the slider to the right. What is kept of all weights is the ticket's [[density]].")
+    else:
+        label = f"{words.density(rounds.density[at])} is the last safe density"
+        st.button(label, key="too_far-press", type="primary", on_click=frame.keep, args=(_MARK, at))
+    return False
+
+
+def _again() -> None:
+    for key in (_MARK, _HEARD):
+        frame.keep(key, None)
+
+
+def _heard(document: dict[str, Any], rounds: pd.DataFrame) -> None:
+    frame.surprise(finding(document))
+    mark = frame.state(_MARK, -1)
+    frame.plot(heard(document, rounds, rounds.density[mark], colours.tone()), "too_far-heard-chart", 560)
+    st.caption(
+        f"Means over {document['k']} tickets and, for confidence and accuracy, {document['n']:,} pictures each. "
+        f"Overlap: mean of all {math.comb(document['k'], 2)} pairs."
+    )
+    frame.prose(f"{beside(document, rounds, mark)} {overlap_said(document, rounds)}")
+    held_out = calibration.read()
+    if held_out is not None:
+        judged = calibration.judged(held_out, document["threshold"])
+        fell = judged[judged.fall_round.notna()]
+        in_time = int((fell.verdict == collapse.IN_TIME).sum())
+        frame.cite(
+            f"One run is an anecdote. Of {len(fell)} other runs that collapsed and that no tuning had seen, the "
+            f"detector rang in time in {in_time}.",
+            "collapse.json",
+        )
+
+
+def _own(run: Run, rounds: pd.DataFrame) -> None:
+    """Every round's answer to one picture."""
+    way = too_far_tickets.of(run)
+    picture = pictures.own_picture("too_far-own", way.dataset)
+    if picture is None:
+        st.info("Choose, draw or upload a picture to see what every density makes of it.")
+        return
+    answers = too_far_tickets.answers(run, np.rint(255 * picture[None]).astype(np.uint8))[:, 0]
+    steps = "".join(
+        f'<li class="{"" if answer == answers[0] else "changed"}"><span>{words.density(density)}</span>'
+        f"{escape(way.dataset.classes[answer])}</li>"
+        for density, answer in zip(rounds.density, answers, strict=True)
+    )
+    st.html(f'<ol class="far-way" aria-label="Answers from dense to sparse">{steps}</ol>')
+    other = int((answers != answers[0]).sum())
+    st.caption(
+        f"With all weights the ticket “{way.subset}” says {way.dataset.classes[answers[0]]}; framed: another answer, "
+        f"at {other} of {len(answers)} densities. One picture may turn early, late or never: only the mean tells."
+    )
+
+
+LESSON = Lesson(
+    slug="too_far",
+    question="How much can you take away?",
+    promise="You will cut tickets until they collapse and mark where you would have stopped.",
+    minutes=8,
+    trains=True,
+    pictures=True,
+    take_home="While you cut, listen to how sure the network is: that may fall before its answers do.",
+    play=play,
+)
