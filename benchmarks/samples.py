@@ -15,7 +15,7 @@ from rtl_core.config import parse, preset
 from rtl_core.runs.store import disk_use, project_root
 from rtl_core.runs.training import train_new
 
-SAMPLES = {"domains": "domains", "fashion10": "classes", "adult": "adult"}  # sample -> preset
+SAMPLES = {"domains": "domains", "fashion10": "classes", "adult": "adult", "collapse": "collapse"}  # sample -> preset
 LEFT_OUT = ("imp_multi", "imp_multi_full_budget")
 KEPT = ("config.json", "run.json", "status.json", "metrics.jsonl", "tickets.safetensors", "methods.safetensors")
 

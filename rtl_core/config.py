@@ -42,7 +42,7 @@ class DataSettings(_Settings):
         "bundled:domains",
         title="Data",
         description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, "
-        "npz:PATH, idx:PATH or openml:NAME",
+        "npz:PATH, idx:PATH, cifar:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,

@@ -13,28 +13,16 @@ import streamlit as st
 from app import cache, colours, words
 from app.attribution import paint, tiles
 from app.diagnosis import calibration, view
-from app.learn import frame, live, pictures, too_far_tickets
+from app.learn import frame, pictures, too_far_tickets
 from app.learn.lesson import Lesson
 from app.learn.too_far_curves import beside, finding, heard, overlap_said, uncovered
 from rtl_core.audit import collapse
-from rtl_core.config import parse
 from rtl_core.runs import store
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
 
 SAMPLE = "collapse"
-CONFIG = parse(
-    {
-        "density": 0.005,
-        "lighter": [],
-        "controls": [],
-        "extract": {"schedule": "fraction", "steps": 40},
-        "joint": {"steps": 20},  # the rounds are looked at, not what is made of the last masks
-        "collapse": {"policy": "warn"},
-    }
-)
-BUDGET_SECONDS = 90  # of training; then one ticket is trained again
 _KEPT, _DEEPEST, _MARK, _HEARD = "too_far-kept", "too_far-deepest", "too_far-mark", "too_far-heard"
 _PAGE = """<style>
 .far-grid { display: flex; flex-wrap: wrap; gap: .6rem .7rem; }
@@ -59,8 +47,6 @@ def play() -> bool:
         "rounds: train a little, take some of the weights away, [[rewind]], train again."
     )
     run = _run()
-    if run is None:
-        return False
     document = view.of(run).document
     rounds = pd.DataFrame([row for row in document["rounds"] if row["measure"] == "retrained"])
     frame.step(1, "Take weights away until you no longer trust the answers")
@@ -83,12 +69,8 @@ def play() -> bool:
     return True
 
 
-def _run() -> Run | None:
-    """The sample where there is one, else a training of the learner's own; None until it is finished."""
-    sample = store.samples().get(SAMPLE)
-    if sample is not None:
-        return cache.load_run(sample)
-    return live.training("too_far-train", CONFIG, "Train five tickets and cut them", BUDGET_SECONDS)
+def _run() -> Run:
+    return cache.load_run(store.samples()[SAMPLE])
 
 
 def _slider(rounds: pd.DataFrame) -> tuple[int, int]:
@@ -203,7 +185,7 @@ LESSON = Lesson(
     question="How much can you take away?",
     promise="You will cut tickets until they collapse and mark where you would have stopped.",
     minutes=8,
-    trains=True,
+    trains=False,
     pictures=True,
     take_home="While you cut, listen to how sure the network is: that may fall before its answers do.",
     play=play,

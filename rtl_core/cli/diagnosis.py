@@ -12,10 +12,7 @@ from rtl_core.errors import BadInput
 
 app = typer.Typer()
 
-_COLUMNS = (
-    *("round", "density", "iou_mean", "chance_mean", "excess_mean", "confidence", "drop"),
-    *("accuracy", "balanced_accuracy", "measure"),
-)
+_COLUMNS = ("round", "density", "iou_mean", "chance_mean", "excess_mean", "confidence", "drop")
 
 
 @app.command()
@@ -59,4 +56,5 @@ def _text(document: dict[str, Any]) -> Any:
             f"(validation rows, {back['steps']} steps)"
         ]
     safe = f"last safe density: {short(document['last_safe_density'])}"
-    return Group(table(document["rounds"], _COLUMNS), *flags, safe, *relaxed, document["advice"])
+    columns = (*_COLUMNS, document["metric"], "measure")
+    return Group(table(document["rounds"], columns), *flags, safe, *relaxed, document["advice"])

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.learn import too_far, too_far_curves, too_far_tickets
 from rtl_core.audit.evaluate import questions
-from rtl_core.config import parse
+from rtl_core.config import parse, preset
 from rtl_core.data.partitions import split
 from rtl_core.data.sources import load
 from rtl_core.runs.training import open_run, train_new
@@ -29,7 +29,7 @@ SMALL = {
 def run(tmp_path_factory):
     """Densities 100, 50, 25, 12.5 and 10 %."""
     root = tmp_path_factory.mktemp("runs")
-    config = parse({**too_far.CONFIG.model_dump(), **SMALL, "collapse": {"policy": "warn", "threshold": 0.001}})
+    config = parse({**preset("collapse"), **SMALL, "collapse": {"policy": "warn", "threshold": 0.001}})
     return open_run(root / train_new(config, root)["run"])
 
 
