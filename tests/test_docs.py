@@ -1,24 +1,33 @@
-"""The README's figures are the study's, and its pictures exist."""
+"""The README's figures are those of docs/results, and its pictures exist."""
 
-import json
 import re
 from pathlib import Path
 
-from benchmarks.seeds import IN_README, MARKS, RESULTS, table
+import pytest
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+from benchmarks import readme
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_readmes_table_is_what_the_study_gives():
-    text = table(IN_README, json.loads((RESULTS / f"{IN_README}.json").read_text()))
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    shown = README.partition(MARKS[0])[2].partition(MARKS[1])[0].strip().splitlines()
-    assert shown == rows
-    assert (RESULTS / f"{IN_README}.md").read_text() == text
+@pytest.mark.parametrize("block", readme.BLOCKS)
+def test_figures_of_the_readme_are_those_of_the_results(block):
+    shown = README.partition(f"<!-- {block} -->")[2].partition(f"<!-- /{block} -->")[0].strip()
+    assert shown == readme.BLOCKS[block]()
+    assert re.search(r"\d\.\d{3}", shown)
+
+
+def test_no_figure_stands_in_the_readme_outside_its_blocks():
+    rest = README
+    for block in readme.BLOCKS:
+        before, _, after = rest.partition(f"<!-- {block} -->")
+        rest = before + after.partition(f"<!-- /{block} -->")[2]
+    assert re.findall(r"\d\.\d{2,}", rest) == []
 
 
 def test_linked_files_exist():
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
-    missing = [link for link in links if not (RESULTS.parents[1] / link).exists()]
+    missing = [link for link in links if not (ROOT / link).exists()]
     assert missing == []

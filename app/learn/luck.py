@@ -85,9 +85,10 @@ def _everybody(mine: int, guess: str) -> None:
     frame.surprise(finding(gained))
     frame.prose(f"You said: {guess[0].lower()}{guess[1:]}. {_swapped(gained)}")
     frame.cite(
-        "The same recipe over five [[seeds|seed]] that were named beforehand: RTL less random masks is +5.5 points "
-        "(+4.7 to +6.4) after the same joint steps, and +0.4 (−0.2 to +1.1) after the same total steps.",
-        "domains_seeds.md",
+        "The same recipe over five [[seeds|seed]] that were named beforehand: RTL less random masks is "
+        f"{frame.measured_lead('random')} after the same joint steps, and {frame.measured_lead('random_same_total')} "
+        "after the same total steps.",
+        "domains.md",
     )
 
 
