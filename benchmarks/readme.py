@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from rtl_core.audit.intervals import paired_t
@@ -24,22 +25,25 @@ def results() -> str:
 
 def findings() -> str:
     """What the benchmarks have found, sentence by sentence."""
-    return "\n".join([*_matters(_read("domains")), _routers()])
+    sentences = [*_matters(_read("domains")), _routers()]
+    return "\n".join(fill(one, 120, subsequent_indent="  ", break_on_hyphens=False) for one in sentences)
 
 
 def _matters(domains: dict[str, Any]) -> list[str]:
     """Where the lead over random masks comes from: the reading of the domains' benchmark."""
     leads = ", ".join(
-        f"{_lead(domains, 'random_same_total', density)} at {density:.0%}" for density in domains["densities"]
+        f"{_lead(domains, 'random_same_total', density)} at {100 * density:g} %" for density in domains["densities"]
     )
+    more = _stored(domains, "dense") / _stored(domains, "rtl")
     return [
         f"- The tickets' lead over **random masks** is {_lead(domains, 'random', 0.25)} at a density of 25 % and "
-        f"{_lead(domains, 'random')} at 10 %; over **one mask that stores as much** {_lead(domains, 'imp_single_union', 0.25)} "
-        f"and {_lead(domains, 'imp_single_union')}. These are at equal *joint* steps.",
+        f"{_lead(domains, 'random')} at 10 %; over **one mask that stores as much** "
+        f"{_lead(domains, 'imp_single_union', 0.25)} and {_lead(domains, 'imp_single_union')}. These are at equal *joint* "
+        "steps.",
         f"- At equal **total** steps, where random masks train while RTL still extracts, the lead is {leads}: what "
         "extraction learns, plain training buys as well or better.",
         f"- A dense network with the same total steps leads the tickets by "
-        f"{-_of(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {_stored(domains, 'dense') / _stored(domains, 'rtl'):.1f} times their stored weights "
+        f"{-_of(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
         "([all densities](docs/results/domains.md)).",
     ]
 
@@ -51,8 +55,8 @@ def _routers() -> str:
     share = sum(row["flops_share"] for row in gate) / len(gate)
     own = sum(row["macs_share"] for row in gate) / len(gate)
     return (
-        f"- The router `context` is told the domain. A linear gate that sees the picture alone, at {share:.2%} of a "
-        f"forward pass ({own:.1%} of a sparse ticket's own multiply-adds), differs from it by {_interval(gap)} "
+        f"- The router `context` is told the domain. A linear gate that sees the picture alone, at {100 * share:.2f} % of a "
+        f"forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs from it by {_interval(gap)} "
         "([routers](docs/results/routers.md)). Choosing the ticket by its own certainty fails on these data."
     )
 
