@@ -38,8 +38,8 @@ def _matters(domains: dict[str, Any]) -> list[str]:
     return [
         f"- The tickets' lead over **random masks** is {_lead(domains, 'random', 0.25)} at a density of 25 % and "
         f"{_lead(domains, 'random')} at 10 %; over **one mask that stores as much** "
-        f"{_lead(domains, 'imp_single_union', 0.25)} and {_lead(domains, 'imp_single_union')}. These are at equal *joint* "
-        "steps.",
+        f"{_lead(domains, 'imp_single_union', 0.25)} and {_lead(domains, 'imp_single_union')}. These are at equal "
+        "*joint* steps.",
         f"- At equal **total** steps, where random masks train while RTL still extracts, the lead is {leads}: what "
         "extraction learns, plain training buys as well or better.",
         f"- A dense network with the same total steps leads the tickets by "
@@ -55,8 +55,8 @@ def _routers() -> str:
     share = sum(row["flops_share"] for row in gate) / len(gate)
     own = sum(row["macs_share"] for row in gate) / len(gate)
     return (
-        f"- The router `context` is told the domain. A linear gate that sees the picture alone, at {100 * share:.2f} % of a "
-        f"forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs from it by {_interval(gap)} "
+        "- The router `context` is told the domain. A linear gate that sees the picture alone, at "
+        f"{100 * share:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs from it by {_interval(gap)} "
         "([routers](docs/results/routers.md)). Choosing the ticket by its own certainty fails on these data."
     )
 
