@@ -56,7 +56,8 @@ def _routers() -> str:
     own = sum(row["macs_share"] for row in gate) / len(gate)
     return (
         "- The router `context` is told the domain. A linear gate that sees the picture alone, at "
-        f"{100 * share:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs from it by {_interval(gap)} "
+        f"{100 * share:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs "
+        f"from it by {_interval(gap)} "
         "([routers](docs/results/routers.md)). Choosing the ticket by its own certainty fails on these data."
     )
 
