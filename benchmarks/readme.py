@@ -25,16 +25,7 @@ def results() -> str:
 
 def findings() -> str:
     """What the benchmarks have found, sentence by sentence."""
-    digits = _read("digits_classes")
-    sentences = [
-        *_matters(_read("domains")),
-        f"- Ten one-vs-rest tickets for handwritten digits at 10 %: balanced accuracy {_of(digits, 'rtl')['mean']:.3f}; "
-        f"{_lead(digits, 'random')} over random masks, {_lead(digits, 'imp_single_ovr')} over one mask trained like the "
-        f"tickets, {_lead(digits, 'dense_same_total')} over the dense network at equal total steps, and "
-        f"{_lead(digits, 'random_same_total')} over random masks at equal total steps: here it pays to have a mask for "
-        "every task, not to learn it ([digits_classes](docs/results/digits_classes.md)).",
-        _routers(),
-    ]
+    sentences = [*_matters(_read("domains")), _classes("digits_classes", "handwritten digits"), _routers()]
     return "\n".join(fill(one, 120, subsequent_indent="  ", break_on_hyphens=False) for one in sentences)
 
 
@@ -55,6 +46,18 @@ def _matters(domains: dict[str, Any]) -> list[str]:
         f"{-_of(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
         "([all densities](docs/results/domains.md)).",
     ]
+
+
+def _classes(name: str, pictures: str) -> str:
+    """Ten one-vs-rest tickets at one density."""
+    study = _read(name)
+    return (
+        f"- Ten one-vs-rest tickets for {pictures} at 10 %: balanced accuracy {_of(study, 'rtl')['mean']:.3f}; "
+        f"{_lead(study, 'random')} over random masks, {_lead(study, 'imp_single_ovr')} over one mask trained like the "
+        f"tickets, {_lead(study, 'dense_same_total')} over the dense network at equal total steps, and "
+        f"{_lead(study, 'random_same_total')} over random masks at equal total steps: here it pays to have a mask for "
+        f"every task, not to learn it ([{name}](docs/results/{name}.md))."
+    )
 
 
 def _routers() -> str:
