@@ -95,12 +95,11 @@ def jobs(part: str) -> dict[str, Config]:
     """Name -> config of every run of a part."""
     seeds = TUNING_SEEDS if part == "tuning" else HELD_OUT_SEEDS
     found = {}
-    for name, case in CASES.items():
-        if part == "tuning" and not case.tuned:
-            continue
-        for seed in seeds:
+    for seed in seeds:
+        for name, case in CASES.items():
             for how, density in (("deep", case.deep), ("mild", case.mild)):
-                found[f"{name} / {how} / seed {seed}"] = config_of(case, density, seed)
+                if part == "held_out" or case.tuned:
+                    found[f"{name} / {how} / seed {seed}"] = config_of(case, density, seed)
     return found
 
 
