@@ -212,7 +212,7 @@ def _start(config: Config) -> None:
     from rtl_core.runs import worker
 
     try:
-        folder = worker.start(config, session.runs_root())
+        folder = worker.start(config, session.runs_root(), owner=session.visitor())
     except BadInput as error:
         st.session_state["start_refused"] = str(error)
         return
@@ -237,7 +237,8 @@ def _controls(summary: store.RunSummary) -> None:
     if summary.state in ("starting", "running"):
         st.button("Stop and keep what is done", on_click=worker.stop, args=(summary.folder,))
     elif summary.state in ("stopped", "failed") and not summary.problem:
-        st.button("Resume", type="primary", on_click=worker.resume, args=(summary.folder,))
+        mine = {"owner": session.visitor()}
+        st.button("Resume", type="primary", on_click=worker.resume, args=(summary.folder,), kwargs=mine)
     elif summary.state == "done":
         here = {"run": summary.name}
         st.page_link(nav.OVERVIEW, label="See what it reaches", query_params=here)

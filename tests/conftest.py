@@ -1,6 +1,8 @@
 """Says in the last lines whether the browser tests ran; fails where they are required and did not."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,14 @@ settings.register_profile("untimed", deadline=None)  # how long an example takes
 settings.load_profile("untimed")
 
 _skipped: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> Iterator[None]:
+    """AppTest leaves its page in place of `__main__`, and a process that a later test spawns would run that."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

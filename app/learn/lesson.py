@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 ORDER = ("winning", "many", "chance", "too_far", "post", "lying_map", "noise", "luck")
 
@@ -36,4 +35,4 @@ class Lesson:
 
 def lessons() -> tuple[Lesson, ...]:
     """All lessons; their modules are imported when the page is opened, not with the app."""
-    return tuple(import_module(f"app.learn.{name}").LESSON for name in ORDER if find_spec(f"app.learn.{name}"))
+    return tuple(import_module(f"app.learn.{name}").LESSON for name in ORDER)

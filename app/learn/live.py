@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,7 +165,7 @@ def _start(key: str, config: Config, instead_of: Path | None = None) -> None:
     try:
         if instead_of is not None:
             store.delete_run(instead_of, session.runs_root())
-        worker.start(config, session.runs_root(), owner=_learner())
+        worker.start(config, session.runs_root(), owner=session.visitor())
     except BadInput as error:
         st.session_state[f"{key}-refused"] = f"This cannot start: {error}"
 
@@ -175,7 +174,7 @@ def _resume(key: str, folder: Path) -> None:
     from rtl_core.runs import worker
 
     try:
-        worker.resume(folder, owner=_learner())
+        worker.resume(folder, owner=session.visitor())
     except BadInput as error:
         st.session_state[f"{key}-refused"] = f"This cannot go on: {error}"
 
@@ -187,8 +186,3 @@ def _stop(key: str, folder: Path) -> None:
         worker.stop(folder)
     except BadInput as error:
         st.session_state[f"{key}-refused"] = f"This cannot be stopped: {error}"
-
-
-def _learner() -> str:
-    """This browser session, as the queue knows it."""
-    return st.session_state.setdefault("learner", secrets.token_hex(8))
