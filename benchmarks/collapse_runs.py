@@ -6,10 +6,6 @@ it goes on where it was interrupted.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import multiprocessing
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +14,21 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
+from benchmarks.kept import hashed, kept
 from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, parse
 from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.methods import ticket_rounds, ticket_set, warm_start
+from rtl_core.learning.extract import Extraction
+from rtl_core.learning.methods import Experiment, ticket_rounds, ticket_set, warm_start
 from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.start import Start
 from rtl_core.learning.watched import extract_watched
 from rtl_core.runs.modes import RUNG_ROWS
 from rtl_core.runs.setting import experiment, prepare
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import similarity
+from rtl_core.tickets.ticket_set import TicketSet
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 TUNING_SEEDS, HELD_OUT_SEEDS = (0, 1), (31, 32, 33)
@@ -91,26 +91,46 @@ def config_of(case: Case, density: float, seed: int) -> Config:
     return parse({**case.settings, **settings, "collapse": {"policy": "warn"}})
 
 
-def jobs(part: str) -> dict[str, Config]:
-    """Name -> config of every run of a part."""
+def jobs(part: str) -> dict[str, tuple[str, Config]]:
+    """Name -> part and config of every run of a part."""
     seeds = TUNING_SEEDS if part == "tuning" else HELD_OUT_SEEDS
     found = {}
     for seed in seeds:
         for name, case in CASES.items():
             for how, density in (("deep", case.deep), ("mild", case.mild)):
                 if part == "held_out" or case.tuned:
-                    found[f"{name} / {how} / seed {seed}"] = config_of(case, density, seed)
+                    found[f"{name} / {how} / seed {seed}"] = part, config_of(case, density, seed)
     return found
 
 
-def run(config: Config) -> dict[str, Any]:
-    """Per round, means over the tickets: signals, accuracies, overlap."""
-    began = time.monotonic()
+@dataclass(frozen=True)
+class Descent:
+    """Tickets that went down in step, and what was heard of them after every round.
+
+    lab     makes an experiment of one's own
+    start   the weights that every round starts from
+    asked   the validation rows that the tickets are asked
+    """
+
+    lab: Callable[[], Experiment]
+    start: Start
+    asked: audit.Questions
+    tickets: TicketSet
+    extractions: list[Extraction]
+
+    def heard(self, key: str) -> list[float]:
+        """Per round the mean over the tickets."""
+        rounds = range(len(self.tickets.rungs))
+        return [float(np.mean([e.records[r][key] for e in self.extractions])) for r in rounds]
+
+
+def descend(config: Config) -> Descent:
+    """The run's extraction, without stopping at an alarm."""
     journal = MemoryJournal()
     setting = prepare(config, silent, journal)
     asked = audit.questions(setting.dataset, setting.partition, config.task, "val", RUNG_ROWS)
 
-    def lab() -> Any:
+    def lab() -> Experiment:
         return experiment(setting, silent, journal)
 
     start, labs = warm_start(lab()), [lab() for _ in asked.names]
@@ -122,20 +142,28 @@ def run(config: Config) -> dict[str, Any]:
         lambda each: [job() for job in each],
         silent,
     )
-    tickets = ticket_set(labs[0], extractions)
-    every = range(len(tickets.rungs))
-    keys = [key for key, value in extractions[0].records[0].items() if isinstance(value, float)]
-    rounds = {key: [float(np.mean([e.records[r][key] for e in extractions])) for r in every] for key in keys}
+    return Descent(lab, start, asked, ticket_set(labs[0], extractions), extractions)
+
+
+def metric_of(config: Config) -> str:
+    return "balanced_accuracy" if config.task == "one_vs_rest" else "accuracy"
+
+
+def run(job: tuple[str, Config]) -> dict[str, Any]:
+    """Per round, means over the tickets: signals, accuracies, overlap."""
+    part, config = job
+    descent = descend(config)
+    tickets, records = descent.tickets, [e.records for e in descent.extractions]
+    rounds = {key: descent.heard(key) for key, value in records[0][0].items() if isinstance(value, float)}
     pairs = np.triu_indices(tickets.k, 1)
     measures = [similarity(overlap(tickets, rung)) for rung in tickets.rungs]
     for name in ("iou", "excess"):
         rounds[name] = [_plain(np.mean(getattr(each, name)[pairs])) for each in measures]
-    rounds["own_confidence"] = [[e.records[r]["confidence"] for e in extractions] for r in every]
-    metric = "balanced_accuracy" if config.task == "one_vs_rest" else "accuracy"
-    return {"config": _digest(config), "metric": metric, "rounds": rounds, "seconds": time.monotonic() - began}
+    rounds["own_confidence"] = [[own[r]["confidence"] for own in records] for r in range(len(tickets.rungs))]
+    return {"part": part, "metric": metric_of(config), "rounds": rounds}
 
 
-def _listener(lab: Any, asked: audit.Questions, k: int) -> Callable[[Any], dict[str, Any]]:
+def _listener(lab: Experiment, asked: audit.Questions, k: int) -> Callable[[Any], dict[str, Any]]:
     """Accuracy, and every signal that was tried, of a ticket just trained."""
     before: list[np.ndarray] = []
 
@@ -167,23 +195,10 @@ def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _digest(config: Config) -> str:
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+def digest(job: tuple[str, Config]) -> str:
+    """Of everything but the alarm: these runs go on whatever it says."""
+    return hashed(job[1].model_dump_json(exclude={"collapse"}))
 
 
 def study(part: str, workers: int) -> dict[str, dict]:
-    """Runs what is not kept yet; every finished run is written at once."""
-    path = RESULTS / "collapse.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    wanted = jobs(part)
-    missing = {n: c for n, c in wanted.items() if kept.get(n, {}).get("config") != _digest(c)}
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for name, found in pool.imap_unordered(_job, missing.items()):
-            kept[name] = {"part": part, **found}
-            path.write_text(json.dumps(kept, indent=1, sort_keys=True))
-            print(f"{name}: {found['seconds']:.0f} s", flush=True)
-    return {name: kept[name] for name in wanted}
-
-
-def _job(job: tuple[str, Config]) -> tuple[str, dict]:
-    return job[0], run(job[1])
+    return kept(RESULTS / "collapse.json", jobs(part), digest, run, workers)

@@ -10,16 +10,13 @@ the command goes on where it was interrupted; the page is docs/results/regimes.m
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import multiprocessing
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.kept import hashed, kept
 from rtl_core.audit.intervals import paired_t
 from rtl_core.config import Config, merged, parse
 from rtl_core.data import sources
@@ -30,6 +27,8 @@ from rtl_core.runs.benchmark_jobs import AcrossDensities
 from rtl_core.runs.pipeline import evaluate, prepare, train
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
+Job = tuple[str, int, str]  # regime, seed, split
+
 TUNING_SEEDS, FRESH_SEEDS = (0, 1, 2), (21, 22, 23, 24, 25)
 CONTROLS = ("random", "random_same_total", "dense_same_total", "imp_single_union")
 BASE = {"data": {"spec": "bundled:domains"}, "density": 0.1, "denser": [], "lighter": [], "workers": 1}
@@ -68,9 +67,10 @@ def conflicting(dataset: Dataset, seed: int) -> Dataset:
     return replace(dataset, y=y, fingerprint=f"{dataset.fingerprint}-conflicting-{seed}")
 
 
-def run(regime: str, seed: int, split: str) -> dict[str, Any]:
+def run(job: Job) -> dict[str, Any]:
     """Method -> accuracy, and `merged`: RTL from the merged extractions; both starts share one extraction."""
-    began, config, common = time.monotonic(), config_of(regime, seed), MemoryJournal()
+    regime, seed, split = job
+    config, common = config_of(regime, seed), MemoryJournal()
     setting = prepare(config, silent, common, data_of(regime, config))
     found = {}
     for start, controls in (("rewind", CONTROLS), ("merged", ())):
@@ -84,33 +84,17 @@ def run(regime: str, seed: int, split: str) -> dict[str, Any]:
         for row in document["methods"]:
             name = "merged" if start == "merged" else row["method"]
             found[name] = {"accuracy": row["accuracy"], "stored": row["params_total"]}
-    return {"config": _digest(config, split), "methods": found, "seconds": time.monotonic() - began}
+    return {"methods": found}
 
 
-def _digest(config: Config, split: str) -> str:
-    return hashlib.sha256((config.model_dump_json() + split).encode()).hexdigest()[:12]
+def digest(job: Job) -> str:
+    config, split = config_of(*job[:2]), job[2]
+    return hashed(config.model_dump_json() + split)
 
 
 def study(seeds: tuple[int, ...], split: str, workers: int) -> dict[str, dict]:
-    """Runs what is not kept yet; every finished run is written at once."""
-    path = RESULTS / "regimes.json"
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    wanted = {f"{regime} / seed {seed}": (regime, seed, split) for regime in REGIMES for seed in seeds}
-    missing = [
-        (name, job)
-        for name, job in wanted.items()
-        if kept.get(name, {}).get("config") != _digest(config_of(*job[:2]), split)
-    ]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for name, found in pool.imap_unordered(_job, missing):
-            kept[name] = found
-            path.write_text(json.dumps(kept, indent=1, sort_keys=True))
-            print(f"{name}: {found['seconds']:.0f} s", flush=True)
-    return {name: kept[name] for name in wanted if name in kept}
-
-
-def _job(job: tuple[str, tuple[str, int, str]]) -> tuple[str, dict]:
-    return job[0], run(*job[1])
+    jobs = {f"{regime} / seed {seed}": (regime, seed, split) for seed in seeds for regime in REGIMES}
+    return kept(RESULTS / "regimes.json", jobs, digest, run, workers)
 
 
 def table(runs: dict[str, dict], seeds: tuple[int, ...]) -> str:

@@ -1,0 +1,108 @@
+"""What going back gives: `python -m benchmarks.relax`, on the runs of the collapse study that go too far.
+
+A run goes down past its collapse. Its masks at the end, and those of the round before the alarm, are then trained
+together from theta_0 with the same steps. *Given back* is (after - before) / (alone - before): 100 % where joint
+training on the safe masks reaches what the tickets had there, each trained on its own. Figures are kept in
+docs/results/relax.json, so the command goes on where it was interrupted; the page is docs/results/relax.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, Descent, config_of, descend, metric_of
+from benchmarks.kept import hashed, kept
+from rtl_core.audit import collapse
+from rtl_core.audit import evaluate as audit
+from rtl_core.audit.intervals import paired_t
+from rtl_core.config import Config
+from rtl_core.learning.methods import learn_tickets
+from rtl_core.tickets.ticket_set import Rung
+
+SEEDS = HELD_OUT_SEEDS
+
+
+def run(config: Config) -> dict[str, Any]:
+    """Accuracy `before`, `after` and `alone` of one run, on validation rows; nothing but the rows without an alarm."""
+    descent, metric = descend(config), metric_of(config)
+    alarm = collapse.first_alarm(descent.heard("confidence"), config.collapse.threshold)
+    if not alarm:
+        return {"rows": len(descent.asked.rows)}
+    end, safe = descent.tickets.rungs[-1], descent.tickets.rungs[alarm - 1]
+    return {
+        "rows": len(descent.asked.rows),
+        "end": end.density,
+        "safe": safe.density,
+        "before": _together(descent, end),
+        "after": _together(descent, safe),
+        "alone": descent.heard(metric)[alarm - 1],
+    }
+
+
+def _together(descent: Descent, rung: Rung) -> float:
+    """Accuracy of the rung's masks, trained jointly."""
+    lab = descent.lab()
+    masks, steps = descent.tickets.masks(rung), lab.config.joint.steps
+    outputs = audit.method_outputs(
+        lab.network, learn_tickets(lab, descent.start, "rtl", masks, 0, steps), lab.layout, descent.asked
+    )
+    return float(audit.method_figures(descent.asked, outputs, lab.config.seed)[metric_of(lab.config)])
+
+
+def study(workers: int) -> dict[str, dict]:
+    jobs = {f"{name} / seed {seed}": config_of(case, case.deep, seed) for seed in SEEDS for name, case in CASES.items()}
+    return kept(RESULTS / "relax.json", jobs, lambda config: hashed(config.model_dump_json()), run, workers)
+
+
+def given_back(found: dict[str, Any]) -> float:
+    return (found["after"] - found["before"]) / (found["alone"] - found["before"])
+
+
+def row(case: str, own: list[dict]) -> str:
+    """A line of the table."""
+    rang = [found for found in own if "safe" in found]
+    if not rang:
+        return f"| {case} | 0 of {len(own)} | | | | | | | |"
+    end, safe, before, after, alone = (
+        np.mean([found[key] for found in rang]) for key in ("end", "safe", "before", "after", "alone")
+    )
+    gain, low, high, *_ = paired_t([found["after"] - found["before"] for found in rang])
+    shares = ", ".join(f"{100 * given_back(found):.0f} %" for found in rang)
+    return (
+        f"| {case} | {len(rang)} of {len(own)} | {end:.3g} | {safe:.3g} | {before:.3f} | {after:.3f} "
+        f"| {gain:+.3f} [{low:+.3f}, {high:+.3f}] | {alone:.3f} | {shares} |"
+    )
+
+
+def page(runs: dict[str, dict]) -> str:
+    """The result as Markdown."""
+    rows = [row(case, [runs[f"{case} / seed {seed}"] for seed in SEEDS]) for case in CASES]
+    return f"""# What going back to the last safe density gives
+
+`python -m benchmarks.relax`. The runs of the collapse study that go too far ([collapse](collapse.md)), seeds
+{", ".join(map(str, SEEDS))}. The masks of the last density, and those of the round before the alarm, each trained
+together from theta_0 with the same steps; accuracy (balanced, for one-vs-rest tickets) on validation rows. *Alone* is
+what the tickets reached at the safe density during extraction, each with weights of its own. *Given back* is
+(after - before) / (alone - before), run by run; beyond 100 % where training together reaches more. A run that had
+stopped at the safe density would hold the weights of *after*, bit for bit: a test holds that, so nothing is lost for
+having gone too far.
+
+| setting | alarm rang | end, density | safe, density | before | after | gain [95 % interval] | alone | given back |
+|---|---|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=2)
+    text = page(study(parser.parse_args().workers))
+    (RESULTS / "relax.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
