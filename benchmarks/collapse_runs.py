@@ -126,12 +126,11 @@ class Descent:
 
 def descend(config: Config) -> Descent:
     """The run's extraction, without stopping at an alarm."""
-    journal = MemoryJournal()
-    setting = prepare(config, silent, journal)
+    setting = prepare(config, silent, MemoryJournal())
     asked = audit.questions(setting.dataset, setting.partition, config.task, "val", RUNG_ROWS)
 
     def lab() -> Experiment:
-        return experiment(setting, silent, journal)
+        return experiment(setting, silent, MemoryJournal())  # its own: a journal would go on with what it knows
 
     start, labs = warm_start(lab()), [lab() for _ in asked.names]
     extractions = extract_watched(
