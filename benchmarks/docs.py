@@ -1,0 +1,177 @@
+"""Fills figures of the README and docs/ from docs/results, so that none is typed by hand: `python -m benchmarks.docs`.
+
+Every block stands between marks of its name. A test makes the same texts again and fails where a page differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from benchmarks import lead
+from benchmarks.lead import DENSITY, of, read, shown
+from rtl_core.audit.intervals import paired_t
+from rtl_core.runs.benchmark_pages import table
+
+ROOT = Path(__file__).resolve().parents[1]
+DRAWING = "docs/results/lead.svg"
+
+
+def results() -> str:
+    """The table of the five domains at one density."""
+    return table(read("domains"), DENSITY)
+
+
+def findings() -> str:
+    """What the benchmarks have found, sentence by sentence."""
+    return _listed(
+        [
+            *_matters(read("domains")),
+            _classes("digits_classes", "handwritten digits"),
+            _routers(),
+        ]
+    )
+
+
+def _listed(sentences: list[str]) -> str:
+    return "\n".join(
+        fill(one, 120, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False) for one in sentences
+    )
+
+
+def _matters(domains: dict[str, Any]) -> list[str]:
+    """Where the lead over random masks comes from: the reading of the domains' benchmark."""
+    leads = ", ".join(
+        f"{_lead(domains, 'random_same_total', density)} at {100 * density:g} %" for density in domains["densities"]
+    )
+    more = _stored(domains, "dense") / _stored(domains, "rtl")
+    return [
+        f"The tickets' lead over **random masks** is {_lead(domains, 'random', 0.25)} at a density of 25 % and "
+        f"{_lead(domains, 'random')} at 10 %; over **one mask that stores as much** "
+        f"{_lead(domains, 'imp_single_union', 0.25)} and {_lead(domains, 'imp_single_union')}. These are at equal "
+        "*joint* steps.",
+        f"At equal **total** steps, where random masks train while RTL still extracts, the lead is {leads}: what "
+        "extraction learns, plain training buys as well or better.",
+        f"A dense network with the same total steps leads the tickets by "
+        f"{-_mean(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
+        "([all densities](docs/results/domains.md)).",
+    ]
+
+
+def _classes(name: str, pictures: str) -> str:
+    """Ten one-vs-rest tickets at one density."""
+    study = read(name)
+    return (
+        f"Ten one-vs-rest tickets for {pictures} at 10 %: balanced accuracy {_mean(study, 'rtl')['mean']:.3f}; "
+        f"{_lead(study, 'random')} over random masks, {_lead(study, 'imp_single_ovr')} over one mask trained like the "
+        f"tickets, {_lead(study, 'dense_same_total')} over the dense network at equal total steps, and "
+        f"{_lead(study, 'random_same_total')} over random masks at equal total steps: here it pays to have a mask for "
+        f"every task, not to learn it ([{name}](docs/results/{name}.md))."
+    )
+
+
+def _routers() -> str:
+    runs = [run for name, run in read("routers").items() if name.startswith("five domains/paper/")]
+    gate, told = ([_router(run, name) for run in runs] for name in ("gate", "context"))
+    gap = [a["accuracy"] - b["accuracy"] for a, b in zip(gate, told, strict=True)]
+    share = sum(row["flops_share"] for row in gate) / len(gate)
+    own = sum(row["macs_share"] for row in gate) / len(gate)
+    return (
+        "The router `context` is told the domain. A linear gate that sees the picture alone, at "
+        f"{100 * share:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs "
+        f"from it by {_interval(gap)} "
+        "([routers](docs/results/routers.md)). Choosing the ticket by its own certainty fails on these data."
+    )
+
+
+def _router(run: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(row for row in run["routers"] if row["router"] == name)
+
+
+def surprise() -> str:
+    """For the teacher: what the recorded runs of the lesson on luck say."""
+    domains = read("domains")
+    seeds = len(domains["seeds"])
+    return fill(
+        f"Both counts come from the class's runs. In {seeds} recorded ones, with seeds named beforehand, RTL led "
+        f"random masks by {_points(domains, 'random')} after the same joint steps; given the same total steps the "
+        f"difference is {_points(domains, 'random_same_total')}. What the learned masks brought was the training that "
+        "found them.",
+        120,
+    )
+
+
+def swapped() -> str:
+    """For the teacher: tickets trained under each other's masks from the start."""
+    return f"{_points(read('domains'), 'permuted')}, {len(read('domains')['seeds'])} seeds"
+
+
+def storage() -> str:
+    """For the teacher: what RTL stores beside random masks, and what one mask of the same storage reaches."""
+    domains = read("domains")
+    return fill(
+        f"- *So is RTL useless?* It ends as good with fewer stored weights: {_stored(domains, 'rtl'):,.0f} against "
+        f"{_stored(domains, 'random_same_total'):,.0f}, since its masks overlap more. RTL leads one mask of the same "
+        f"storage by {_points(domains, 'imp_single_union')}.",
+        120,
+        subsequent_indent="  ",
+    )
+
+
+def _points(study: dict[str, Any], control: str) -> str:
+    """5.2 points (4.9 to 5.5): RTL's lead."""
+    line = _mean(study, control)
+    text = f"{100 * line['difference']:.1f} points ({100 * line['ci'][0]:.1f} to {100 * line['ci'][1]:.1f})"
+    return text.replace("-", "−")
+
+
+def _mean(study: dict[str, Any], method: str) -> dict[str, Any]:
+    line = of(study, method)
+    assert line is not None, f"the benchmark has no method {method}"
+    return line
+
+
+def _lead(study: dict[str, Any], control: str, density: float = DENSITY) -> str:
+    return shown(of(study, control, density))
+
+
+def _stored(study: dict[str, Any], method: str) -> float:
+    rows = [row for row in study["rows"] if row["method"] == method and row["density"] == DENSITY]
+    return sum(row["params_total"] for row in rows) / len(rows)
+
+
+def _interval(differences: list[float]) -> str:
+    mean, low, high, *_ = paired_t(differences)
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+# page -> block -> what stands in it
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"results": results, "findings": findings},
+    "docs/learned-masks.md": {"lead": lead.table},
+    "docs/teaching/luck.md": {"surprise": surprise, "storage": storage, "swapped": swapped},
+    "docs/teaching/many.md": {"swapped": swapped},
+}
+
+
+def filled(text: str, blocks: dict[str, Callable[[], str]]) -> str:
+    """A page with every block between its marks made anew: on lines of its own, or within one where the marks are."""
+    for name, make in blocks.items():
+        before, mark, rest = text.partition(f"<!-- {name} -->")
+        inside, end, after = rest.partition(f"<!-- /{name} -->")
+        apart = "\n" if inside.startswith("\n") else ""
+        text = f"{before}{mark}{apart}{make()}{apart}{end}{after}"
+    return text
+
+
+def main() -> None:
+    (ROOT / DRAWING).write_text(lead.drawing(), "utf-8")
+    for name, blocks in PAGES.items():
+        page = ROOT / name
+        page.write_text(filled(page.read_text("utf-8"), blocks), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
