@@ -181,7 +181,7 @@ class CollapseSettings(_Settings):
         description="warn: go on; stop: keep the last safe masks; relax: go back to them and on with smaller cuts",
     )
     threshold: float = Field(
-        0.014,
+        0.02,
         gt=0.0,
         lt=0.5,
         title="Alarm threshold",

@@ -69,7 +69,7 @@ def document(**changed) -> dict:
         "k": 2,
         "metric": "accuracy",
         "watched": True,
-        "threshold": 0.014,
+        "threshold": 0.02,
         "n": 1000,
         "rounds": rounds,
         "layers": by_layer,
@@ -84,7 +84,7 @@ def document(**changed) -> dict:
                 "sentence": "Rises.",
             },
         ],
-        "alarm": {**place, "drop": 0.04, "threshold": 0.014},
+        "alarm": {**place, "drop": 0.04, "threshold": 0.02},
         "fall": place,
         "lead": 0,
         "last_safe_density": 0.25,
@@ -253,7 +253,7 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(calibration, "RESULTS", tmp_path / "collapse.json")
     assert calibration.read() is None
     calibration.RESULTS.write_text(json.dumps(CALIBRATED))
-    runs = calibration.judged(calibration.read(), 0.014).set_index("run")
+    runs = calibration.judged(calibration.read(), 0.02).set_index("run")
     verdicts = [collapse.IN_TIME, collapse.TOO_LATE, collapse.MISSED, collapse.FALSE_ALARM, collapse.SILENT]
     assert list(runs.verdict) == verdicts
     assert list(runs.lead[:2]) == [1, -1] and runs.lead[2:].isna().all()
