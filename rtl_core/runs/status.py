@@ -50,10 +50,12 @@ class Status:
         return self.state in ACTIVE
 
 
+_STATUS = TypeAdapter(Status)  # to build one takes longer than to read a status
+
 def read_status(folder: Path) -> Status | None:
     """What the run's process wrote last; None where there is no readable status."""
     try:
-        return TypeAdapter(Status).validate_python(read_json(folder / STATUS_FILE, _MAX_BYTES))
+        return _STATUS.validate_python(read_json(folder / STATUS_FILE, _MAX_BYTES))
     except (BadInput, ValidationError):
         return None
 

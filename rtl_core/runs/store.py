@@ -39,7 +39,7 @@ class RunSummary:
     """One line of the list of runs.
 
     title    what the user calls it (its name unless renamed); `note` is the user's too
-    created  seconds since 1970; bytes: on disk
+    created  seconds since 1970
     problem  why the run cannot be opened, where it cannot; the settings' fields are then empty
     """
 
@@ -48,12 +48,16 @@ class RunSummary:
     title: str
     state: State
     created: float
-    bytes: int
     note: str = ""
     task: str = ""
     data: str = ""
     density: float | None = None
     problem: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """On disk, counted when it is asked for."""
+        return disk_use(self.folder)
 
 
 def project_root() -> Path:
@@ -145,7 +149,6 @@ def summary(folder: Path) -> RunSummary:
         "title": label.get("title") or folder.name,
         "note": label.get("note") or "",
         "created": created,
-        "bytes": disk_use(folder),
     }
     try:
         settings = _imported(folder) or _trained(folder)
