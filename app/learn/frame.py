@@ -145,7 +145,12 @@ def plot(figure: go.Figure, key: str, height: int = 360) -> None:
     """A figure in the house's calm layout, with larger type while presenting."""
     charts.calm(figure, height=round(height * (1.15 if presenting() else 1)))
     if presenting():
-        figure.update_layout(font_size=round(13 * LARGER))
+        size = round(13 * LARGER)
+        figure.update_layout(font_size=size)
+        figure.update_traces(textfont_size=size, selector={"type": "scatter"})
+        larger = {"tickfont_size": size, "title_font_size": size}  # Streamlit's theme has sizes of its own for axes
+        figure.update_xaxes(**larger)
+        figure.update_yaxes(**larger)
     st.plotly_chart(figure, key=key, config=charts.CONFIG)
 
 

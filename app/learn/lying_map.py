@@ -168,7 +168,7 @@ def _score() -> None:
 def _said(values: np.ndarray) -> str:
     """A mean with its interval."""
     mean, low, high, _, n = paired_t(values)
-    text = f"**{mean:.2f}** ({low:.2f} to {high:.2f}, n = {n})"
+    text = f"**{mean:.2f}** ({low:.2f} to {high:.2f}, n\u00a0=\u00a0{n})"
     return text.replace("-", "−")
 
 
