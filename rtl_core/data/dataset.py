@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -63,10 +64,21 @@ class Dataset:
         """The network's float32 inputs for some rows: (b, c, h, w) channels_last, or (b, features)."""
         import torch
 
-        batch = torch.from_numpy(self.x[rows])
+        return self._normalised(torch.from_numpy(self.x[rows]))
+
+    def inputs_on(self, device: str) -> Callable[[np.ndarray], torch.Tensor]:
+        """`inputs` with all rows kept on a device, as stored, and picked there: no batch travels."""
+        import torch
+
+        x = torch.tensor(self.x, device=device)
+        return lambda rows: self._normalised(x[torch.from_numpy(rows).to(device)])
+
+    def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
+        import torch
+
         if self.kind == "table":
             return batch
         batch = batch.to(memory_format=torch.channels_last).float()
-        mean = torch.tensor(self.mean).view(1, -1, 1, 1) * 255
-        std = torch.tensor(self.std).view(1, -1, 1, 1) * 255
+        mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1) * 255
+        std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1) * 255
         return batch.sub_(mean).div_(std)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -14,6 +15,7 @@ from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Journal, Report
 from rtl_core.learning.backbone import backbone_features
+from rtl_core.learning.joint import Inputs
 from rtl_core.learning.methods import Experiment
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import build
@@ -33,6 +35,12 @@ class Setting:
     one_network: Network | None
     layout: Layout
     redrawn: Network | None = None  # the network from other initial weights, where a control wants it
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """Row indices -> the network's inputs; on another device the rows lie there, all at once, so none travels."""
+        device = self.config.device
+        return self.dataset.inputs if device == "cpu" else self.dataset.inputs_on(device)
 
 
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
@@ -67,7 +75,7 @@ def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment
         _own(setting.network),
         setting.layout,
         ticket_subsets(setting.dataset, setting.partition, task, setting.config.reweigh),
-        setting.dataset.inputs,
+        setting.inputs,
         report,
         journal,
         _own(setting.one_network) if setting.one_network else None,
