@@ -15,10 +15,10 @@ from rtl_core.runs.status import ACTIVE, Status, effective_status
 
 POLL_SECONDS = 1.0
 _PHASES = {
-    "warm_start": "Warm start: a few dense steps on all subsets",
-    "extract": "Algorithm 1: finding each ticket's mask",
-    "joint": "Algorithm 2: training the shared weights with the masks fixed",
-    "recalibrate": "Re-estimating norm statistics per ticket",
+    "warm_start": "Warm start: a few steps with all weights on all data",
+    "extract": "Finding each ticket's mask (Algorithm 1)",
+    "joint": "Training the shared weights with the masks fixed (Algorithm 2)",
+    "recalibrate": "Measuring each ticket's norm statistics anew",
     "evaluate": "Evaluating on the test data",
 }
 

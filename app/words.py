@@ -25,53 +25,56 @@ FAIRNESS = {
 }
 
 GLOSSARY = {
-    "ticket": "A mask over the shared network: which weights one part of the data computes with.",
-    "density": "The share of the prunable weights that a ticket keeps. Sparsity is the rest.",
-    "overlap": "IoU: weights that both tickets keep, divided by weights that either keeps.",
-    "chance": "The overlap that independent random masks with the same layer densities would have.",
-    "excess": "How far the overlap is above chance: 0 is chance, 1 is identical, below 0 is less than chance.",
-    "balanced accuracy": "The mean of the recalls of all classes, so that frequent classes do not dominate.",
-    "control": "A method trained beside the tickets to see whether learned masks matter.",
+    "ticket": "The weights of a network that are kept, for all data or for one part of them. The others count as zero.",
+    "density": "The share of the weights that is kept, of all that may be taken out. The rest is the sparsity.",
+    "overlap": "Weights that both keep, divided by weights that at least one keeps (intersection over union, IoU).",
+    "chance": "What two choices made by lot would share, if they kept as many weights at every stage of the network.",
+    "excess": "How far an overlap is above what chance gives: 0 is chance, 1 is identical, below 0 less than chance.",
+    "balanced accuracy": "The share of right answers, first in each class, then averaged. So frequent classes do not "
+    "dominate.",
+    "control": "A rival that is trained beside the tickets, to see what choosing the weights with care is worth.",
     "network": "A function with many adjustable numbers that turns an input into an answer; training sets the numbers.",
     "weight": "One of the adjustable numbers of a network. Training changes it until the answers fit.",
     "mask": "A yes or no for every weight: keep it, or set it to zero.",
-    "sparsity": "The share of the prunable weights that a mask sets to zero: what density leaves over.",
+    "sparsity": "The share of the weights that is set to zero, of all that may be. The rest is the density.",
     "pruning": "Taking weights out of a trained network for good, usually those nearest to zero.",
     "rewind": "Setting the weights that are kept back to what they were before or early in training.",
     "initial weights": "The random numbers a network has before any training.",
-    "warm start": "A short training before masks are found; weights are rewound to its end, not to random numbers.",
-    "random mask": "A mask that keeps as many weights of every layer, but which ones is left to chance.",
-    "dense": "With all weights, nothing pruned.",
-    "layer": "A group of weights that work at the same stage; what one layer computes is the next one's input.",
+    "warm start": "A short training with all weights. Later they are set back to its end, not to random numbers.",
+    "random mask": "Weights chosen by lot, as many at every stage of the network as in the mask it is compared with.",
+    "dense": "With all weights, nothing taken out.",
+    "layer": "The weights that work at the same stage of a network. What one layer computes goes into the next.",
     "seed": "The number that random draws start from. Another seed repeats everything with other luck.",
     "subset": "The part of the data that one ticket is made for.",
     "domain": "A way in which pictures look: as they are, rotated, inverted, noisy, blurred.",
     "accuracy": "The share of answers that are right.",
-    "interval": "The range in which the true figure plausibly lies, at 95 %: wide where few were counted.",
-    "confidence": "The share that a network gives to its first answer. It says nothing about being right.",
-    "collapse": "The point at which a network with fewer and fewer weights answers hardly better than by chance.",
-    "attribution": "A map of what in the input an answer is said to rest on.",
-    "guided backpropagation": "A map of how the answer changes with each pixel, passing back through the network only "
-    "what speaks for it.",
+    "interval": "The range in which the true figure plausibly lies; such ranges hold it about 95 times in 100. It is "
+    "wide where few were counted.",
+    "confidence": "How sure a network says it is: the share of 100 % that it gives to the answer it names. It may be "
+    "sure and wrong.",
+    "collapse": "The point at which a network that loses more and more weights falls clearly below its best, for good.",
+    "attribution": "A map of what an answer is said to rest on: for every pixel or other part of the input, how much.",
+    "guided backpropagation": "A map of how the answer changes with each pixel. On the way back from the answer to the "
+    "pixels it passes on only what speaks for the answer.",
     "integrated gradients": "A map that adds up how the answer changes with each pixel while the picture emerges from "
     "black.",
     "rank correlation": "How alike two orders are: 1 is the same order, 0 no relation, -1 the reverse.",
-    "group": "People, or inputs, who share a property: a sex, an age range, a domain.",
-    "gate": "A small network that reads the input and chooses its ticket.",
-    "centroid": "The mean of what a network sees in a subset's inputs; the nearest one can choose the ticket.",
-    "test data": "Inputs that took no part in training or in any choice, kept to measure with.",
-    "step": "One small change of the weights, from one batch of examples.",
-    "rung": "One density on the way down at which the masks are known.",
-    "norm statistics": "The usual mean and spread of what a layer computes. The network scales by them, so that the "
-    "next layer gets numbers of a familiar size.",
+    "group": "People, or pictures, that share a property: a sex, an age range, a way to look.",
+    "gate": "A small network that looks at each input and chooses which ticket answers it.",
+    "centroid": "The mean of what a network sees in one part of the data. The nearest mean can choose the ticket.",
+    "test data": "Examples that took no part in training or in any choice. They are kept to measure with.",
+    "step": "One small change of the weights, made after a look at a few examples.",
+    "rung": "A stop on the way from all weights to few, at which it is known which weights are kept.",
+    "norm statistics": "The usual mean and spread of the numbers at one stage of a network. It scales by them, so that "
+    "the next stage gets numbers of a familiar size.",
     "multiply-add": "One multiplication and one addition: the unit in which a network's computing is counted.",
-    "gap": "A group's figure less the reference group's, in percentage points: 0 is no difference.",
-    "adjusted p": "How often chance alone gives a gap so large in any of all the tests made (Holm). Under .05 a gap is "
-    "called beyond chance.",
+    "gap": "A group's figure less that of the group it is compared with, in percentage points: 0 is no difference.",
+    "adjusted p": "How often chance alone gives so large a gap in any of all the tests that were made (by Holm's "
+    "rule). Under .05 a gap is called beyond chance.",
     "reference": "The group that the others are compared with: the largest one, unless you choose.",
     "router": "What chooses the ticket that decides for a person.",
-    "budget": "What an input may cost on average, in multiply-adds with weights that are kept. Below 100 % lighter "
-    "rungs of the tickets take over where they lose least.",
+    "budget": "What an input may cost on average, counted in multiplications with weights that are kept. Below 100 % "
+    "tickets with fewer weights take over where they lose least.",
 }
 
 STATES = {

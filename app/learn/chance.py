@@ -47,7 +47,7 @@ def play() -> bool:
     frame.step(2, "Drag how much each mask keeps, and watch the third picture")
     _drag(guess)
     frame.step(3, "Now masks that were learned")
-    if not frame.reveal("chance-real", "Show five real tickets"):
+    if not frame.reveal("chance-real", "Show five learned masks"):
         return False
     _real(cache.load_run(store.samples()["domains"]))
     return True
@@ -73,7 +73,7 @@ def _drag(guess: str) -> None:
     answer = f" You said {guess}." if as_asked else ""
     frame.surprise(
         f"Two masks that know nothing of each other and {who} share **{words.percent(pair.chance, 0)}** of what "
-        f"either keeps.{answer}"
+        f"at least one keeps.{answer}"
     )
     both, either = a * b / 100, a + b - a * b / 100
     frame.prose(
@@ -95,7 +95,7 @@ def _pictures(pair: Drawn, tone: Tone) -> None:
     nothing = np.zeros(N, bool)
     (size_a, size_b), both = pair.counts.kept[0], int(pair.counts.shared[0, 0, 1])
     fills = (colours.TICKETS[0], colours.TICKETS[1], tone.text)
-    shared = f"Both keep {both} of the {size_a + size_b - both} that either keeps: "
+    shared = f"Both keep {both} of the {size_a + size_b - both} that at least one keeps: "
     shown = (
         (pair.a, nothing, f"Mask A keeps {size_a} of {N}", ""),
         (nothing, pair.b, f"Mask B keeps {size_b} of {N}", ""),
@@ -152,7 +152,8 @@ def _real(run: Run) -> None:
     frame.prose(
         f"A [[ticket]] is a mask that was learned for one part of the data. These {counts.k} share one network and "
         f"see the same clothes in {counts.k} [[domains|domain]]: {words.listed(list(counts.names))}. Each keeps "
-        f"{words.density(counts.density)} of all weights, but not of every [[layer]]."
+        f"{words.density(counts.density)} of all weights, but not of every [[layer]]. The layers are called "
+        f"{words.listed([short(layer) for layer in layers.layer])}; the picture enters at the first."
     )
     most, least = layers.loc[layers.iou_mean.idxmax()], layers.loc[layers.iou_mean.idxmin()]
     frame.plot(_layers(layers, pairs, colours.tone()), "chance-layers", 360)
@@ -167,11 +168,11 @@ def _real(run: Run) -> None:
         f"**{words.percent(most.chance_mean, 0)}**. In {short(least.layer)} they share "
         f"**{words.percent(least.iou_mean, 0)}**, where chance gives **{words.percent(least.chance_mean, 0)}**: "
         f"{least.iou_mean / least.chance_mean:.1f} times as much, against {most.iou_mean / most.chance_mean:.1f} times "
-        f"in {short(most.layer)}. {outside} of {len(pairs)} dots lie outside what chance gives."
+        f"in {short(most.layer)}. {outside} of {len(pairs)} dots lie outside the grey bars."
     )
     frame.side_note(
-        "The Masks page shows this as [[excess]]: what is shared above chance, as a share of what is possible above "
-        "chance. It is "
+        "The Masks page shows this as [[excess]]: what is shared above chance, as a share of what could be "
+        "shared above it. It is "
         + words.listed([f"{words.signed(row.excess_mean)} in {short(row.layer)}" for row in layers.itertuples()])
         + "."
     )
@@ -216,7 +217,7 @@ def _layers(layers: pd.DataFrame, pairs: pd.DataFrame, tone: Tone) -> go.Figure:
 LESSON = Lesson(
     slug="chance",
     question="How much do two random masks overlap?",
-    promise="You will guess, draw masks by lot, and then see what real ones share beyond that.",
+    promise="A mask says which numbers of a network are kept. You will draw two by lot, and then see learned ones.",
     minutes=6,
     trains=False,
     pictures=False,

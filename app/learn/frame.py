@@ -205,7 +205,10 @@ def _lesson(lesson: Lesson, lessons: Sequence[Lesson]) -> None:
 
 def _cards(lessons: Sequence[Lesson]) -> None:
     st.title(f"{len(lessons)} questions about sparse networks, each a few minutes", anchor=False)
-    prose("Every lesson is one thing to do on real networks and real data, and one thing you may not expect.")
+    prose(
+        "A [[network]] is sparse when it works with few of its numbers. Every lesson is one thing to do on real "
+        "networks and real data, and one thing you may not expect."
+    )
     for row in range(0, len(lessons), 2):
         for place, lesson in zip(st.columns(2, gap="medium"), lessons[row : row + 2], strict=False):
             with place.container(border=True, key=f"lesson-{lesson.slug}", height="stretch"):

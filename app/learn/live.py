@@ -78,7 +78,7 @@ def curves(metrics: Sequence[dict[str, Any]], tickets: Sequence[str]) -> go.Figu
     if len(points):
         figure.update_xaxes(range=[0, 1.45 * points.end.max()])  # room for names at the right
     figure.update_xaxes(title="step")
-    figure.update_yaxes(title="loss", rangemode="tozero")
+    figure.update_yaxes(title="loss: how wrong the answers are", rangemode="tozero")
     return figure.update_layout(showlegend=False)
 
 

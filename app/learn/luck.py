@@ -34,24 +34,31 @@ def config(seed: int) -> Config:
 
 def play() -> bool:
     frame.prose(
-        "RTL gives one [[network]] five [[tickets|ticket]]: [[masks|mask]], each learned for one [[domain]] of the "
-        "same clothes. Learning a mask takes training of its own. Is it worth that? The [[control]] is simple: draw "
-        "the masks by lot and train the [[weights|weight]] just the same."
+        "A [[network]] computes with many [[weights|weight]], and a [[mask]] says which of them are kept. RTL, the "
+        "method behind this app, learns five masks for one network, each for one [[domain]] of the same clothes: its "
+        "[[tickets|ticket]]. Learning a mask takes training of its own. Is it worth that? The [[control]] is simple: "
+        "draw the masks by lot and train the weights just the same."
     )
     frame.step(1, "Guess two contests")
     frame.prose(
-        "**First:** random masks train for as many [[steps|step]] as the tickets do once their masks are known. "
-        "**Second:** random masks train also for the steps that finding the masks took."
+        "**First:** [[random masks|random mask]] train for as many [[steps|step]] as the tickets do once their masks "
+        "are known. **Second:** random masks train also for the steps that finding the masks took. What counts is the "
+        "[[accuracy]] on [[test pictures|test data]]."
     )
     guess = frame.guess("luck-guess", "Learned masks against random ones", GUESSES)
     if guess is None:
         return False
     frame.step(2, "Train with luck of your own")
+    frame.prose(
+        "Your [[seed]] decides all that is random. Beside the random masks a third control trains: the tickets "
+        "swapped, each given to another domain."
+    )
     seed = _seed()
     run = live.training("luck", config(seed), "Train", BUDGET_SECONDS)
     if run is None:
         return False
     frame.step(3, "Look at everybody's runs")
+    frame.prose("A run is one finished training. Diamonds are means over runs with their 95 % [[interval]].")
     _everybody(seed, guess)
     return True
 
@@ -79,15 +86,15 @@ def _everybody(mine: int, guess: str) -> None:
     frame.plot(luck_class.dots(found, mine, colours.tone()), "luck-class", 360)
     st.caption(
         f"n = {len(found)}: a dot is a finished run of this lesson on this machine, whoever started it; yours is the "
-        "large one. Diamonds: the mean with its 95 % interval over runs, from two runs on. A seed counts once."
+        "large one. Diamonds stand from two runs on. A seed counts once."
     )
     gained = luck_class.gains(found)
     frame.surprise(finding(gained))
     frame.prose(f"You said: {guess[0].lower()}{guess[1:]}. {_swapped(gained)}")
     frame.cite(
-        "The same recipe over five [[seeds|seed]] that were named beforehand: RTL less random masks is "
-        f"{frame.measured_lead('random')} after the same joint steps, and {frame.measured_lead('random_same_total')} "
-        "after the same total steps.",
+        "The same recipe over [[seeds|seed]] that were named beforehand: RTL less random masks is "
+        f"{frame.measured_lead('random')} for the same steps with known masks, and "
+        f"{frame.measured_lead('random_same_total')} for the same steps in all.",
         "domains.md",
     )
 
@@ -119,7 +126,7 @@ def _swapped(gained: dict[str, Gain]) -> str:
 LESSON = Lesson(
     slug="luck",
     question="Does learning the mask matter at all?",
-    promise="You will train five tickets against masks drawn by lot, with a seed that nobody else has.",
+    promise="A mask says which numbers of a network are kept. You will train learned ones against ones drawn by lot.",
     minutes=8,
     trains=True,
     pictures=False,

@@ -19,9 +19,9 @@ from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
 
 CONTROLS = {
-    "random": "Random masks, same joint steps",
-    "permuted": "Tickets swapped, same joint steps",
-    "random_same_total": "Random masks, same total steps",
+    "random": "Random masks,<br>same steps with known masks",
+    "permuted": "Tickets swapped,<br>same steps with known masks",
+    "random_same_total": "Random masks,<br>same steps in all",
 }
 
 

@@ -43,7 +43,8 @@ def play() -> bool:
         "An [[attribution]] is a map: it colours each pixel by how much it spoke for a [[network]]'s answer, or "
         "against it. Here are two such maps of the same picture. One comes from a network that was trained to tell "
         "clothes apart. The other comes from the same network after the [[weights|weight]] of each [[layer]] were "
-        "shuffled: it knows nothing any more."
+        "shuffled: it knows nothing any more.\n\n"
+        f"Two methods draw the maps, for {EACH} pictures each: [[guided backpropagation]] and [[integrated gradients]]."
     )
     frame.step(1, "Which map comes from the trained network?")
     picks = frame.state(_PICKS, "")
@@ -56,7 +57,7 @@ def play() -> bool:
     frame.prose(
         "The score puts the pixels of both maps in order, from those most against the answer to those most for it, "
         "and asks how alike the two orders are: their [[rank correlation]]. A map that explains the network must "
-        "change when the network forgets."
+        "change when the network forgets. Whiskers and brackets are 95 % [[intervals|interval]]."
     )
     if not frame.reveal("lying_map-scored", "Compare the maps"):
         return False
@@ -149,15 +150,15 @@ def _score() -> None:
     )
     ends = {method: _said(one.curve[:, -1]) for method, one in found.items()}
     frame.prose(
-        f"With all layers shuffled, the maps by [[guided backpropagation]] still correlate by {ends[guided]} with "
-        f"those of the trained network; those by [[integrated gradients]] by {ends[integrated]}."
+        f"With all layers shuffled, maps by [[guided backpropagation]] still have a rank correlation of {ends[guided]} "
+        f"with those of the trained network, and maps by [[integrated gradients]] one of {ends[integrated]}."
     )
     sizes = _said(found[integrated].by_size)
     frame.prose(
         "Why is it so hard to see? Look at the maps by integrated gradients again: both show the garment. That shape "
-        f"comes from the picture, since black pixels get nothing from any network. Without signs, the two maps "
-        f"correlate by {sizes}. What the network adds is which pixels speak for and which against, and that is what "
-        "the eye passes over."
+        "comes from the picture, since black pixels get nothing from any network. Leave out whether a "
+        f"pixel speaks for or against, and the rank correlation of the two maps is {sizes}. What the network adds is "
+        "which pixels speak for and which against, and that is what the eye passes over."
     )
     frame.side_note(
         "Adebayo and others found this in 2018 (“Sanity Checks for Saliency Maps”). The score is no proof either: a "

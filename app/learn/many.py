@@ -78,7 +78,10 @@ def _swap(seen: View, a: int, b: int) -> None:
     refit = frame.state("many-refit", False)
     refitted = [many_swap.refitted(seen, a, b), many_swap.refitted(seen, b, a)] if refit else []
     names, masks = (seen.names[a], seen.names[b]), seen.run.tickets.masks()
-    frame.prose(f"Now {names[0]} answers {names[1]} pictures, and {names[1]} answers {names[0]} ones.")
+    frame.prose(
+        f"Now {names[0]} answers {names[1]} pictures, and {names[1]} answers {names[0]} ones. All of them are "
+        "[[test pictures|test data]]; whiskers and brackets are 95 % [[intervals|interval]]."
+    )
     frame.plot(many_swap.dots(seen, (a, b), both, refitted, colours.tone()), "many-swap", 400 if refit else 310)
     frame.surprise(finding(*names, (masks[a] & masks[b]).sum() / masks[a].sum(), both))
     st.html(many_swap.weights(seen, a, b))
@@ -89,17 +92,17 @@ def _swap(seen: View, a: int, b: int) -> None:
         f"{_points(least)} on average. {verdict}"
     )
     st.caption(
-        f"n = {words.count(both[0].n)} test pictures of each domain. Whiskers and brackets are 95 % intervals; they "
-        "speak of other pictures, not of a network trained anew."
+        f"n = {words.count(both[0].n)} test pictures of each domain. The intervals speak of other pictures, not "
+        "of a network trained anew."
     )
     frame.prose(
-        "A ticket has one thing more of its own: its [[norm statistics]], by which every [[layer]] scales what it "
-        "passes on. They changed places too. Is the loss theirs?"
+        "A ticket has one thing more of its own. Every [[layer]] scales the numbers that it passes on, by "
+        "[[norm statistics]] measured for this ticket. They changed places too. Is the loss theirs?"
     )
     if frame.reveal("many-refit", "Measure them anew for the strange mask"):
         frame.prose(what_is_left(*names, both, refitted))
     frame.cite(
-        "Weights can get used to strange masks: over five [[seeds|seed]] the tickets' lead over tickets that were "
+        "Weights can get used to strange masks: over several [[seeds|seed]] the tickets' lead over tickets that were "
         f"swapped from the start of training is {frame.measured_lead('permuted')}.",
         "domains.md",
     )
@@ -134,7 +137,7 @@ def _points(difference: float) -> str:
 LESSON = Lesson(
     slug="many",
     question="Can one network be five specialists?",
-    promise="You will show one picture to five tickets on the same weights, and then swap two of them.",
+    promise="You will show one picture to five specialists inside one network, and then swap two of them.",
     minutes=6,
     trains=False,
     pictures=True,

@@ -116,7 +116,7 @@ def dots(
             (other, f"{theirs} ticket", both[i].other, "diamond"),
         ]
         if refitted:
-            lines.append((other, f"{theirs} mask, statistics anew", refitted[i], "diamond-open"))
+            lines.append((other, f"{theirs} mask, scaled anew", refitted[i], "diamond-open"))
         for ticket, who, found, symbol in lines:
             order.append(f"<b>{seen.names[k]}</b> pictures<br>{who}")
             figure.add_scatter(
@@ -133,7 +133,13 @@ def dots(
     guessing = 100 / len(seen.dataset.classes)
     figure.add_vline(x=guessing, line={"color": tone.muted, "width": 1.2, "dash": "dot"})
     figure.add_annotation(
-        x=guessing, y=1, yref="paper", yanchor="bottom", text="by lot", showarrow=False, font={"color": tone.muted}
+        x=guessing,
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        text="guessing by lot",
+        showarrow=False,
+        font={"color": tone.muted},
     )
     figure.update_xaxes(title="named rightly on test pictures, %", range=[0, 100], zeroline=False)
     figure.update_yaxes(

@@ -38,7 +38,7 @@ def play() -> bool:
 def _tell(seed: int) -> bool:
     frame.prose(
         "A [[network]] reads a census table and says who earns more than 50,000 dollars a year. Suppose that a yes "
-        f"is a loan. You audit it on {SMALL} people: half of them are [[group|group]] A, half group B, and you compare "
+        f"is a loan. You audit it on {SMALL} people: half of them are [[group]] A, half group B, and you compare "
         "how often it says yes. But the groups are made **by lot**. Whatever difference you find, there is none."
     )
     frame.step(1, "Guess first")
@@ -149,8 +149,8 @@ def _many(seed: int, guess: str) -> None:
     out = words.listed([f"{words.percent(found.beyond.mean())} at {n:,}" for n, found in draws.items()])
     frame.prose(
         f"The interval told you so. It left out zero in only {out} people: it is made to err about 5 times in 100, "
-        f"however few people there are. And the app shows no ranking where a group has fewer than {RANKED} people, and "
-        f"no figure at all under {SHOWN}."
+        f"however few people there are. And the app does not rank a group of fewer than {RANKED} people, and shows no "
+        f"figure at all under {SHOWN}."
     )
 
 

@@ -48,9 +48,10 @@ def play() -> bool:
 def _tell(seen: View, seed: int) -> bool:
     st.html(_PAGE)
     frame.prose(
-        "Five [[tickets|ticket]] share one [[network]]. Each learned to name clothes in one [[domain]]: "
-        f"{words.listed(list(seen.names))}. A picture comes without a label, and somebody must say which ticket gets "
-        "it. In the network a [[gate]] does. Now you do, too."
+        "One [[network]] holds five [[tickets|ticket]]: each keeps some of its [[weights|weight]] and learned to name "
+        f"clothes in one [[domain]]: {words.listed(list(seen.names))}. A picture does not say where it belongs, so "
+        "somebody must choose which ticket gets it. In the network a [[gate]] does. Now you do, too.\n\n"
+        "The pictures you get are [[test pictures|test data]]. Whiskers and brackets are 95 % [[intervals|interval]]."
     )
     frame.step(1, f"Deliver {ROUNDS} pictures")
     letters = drawn(len(seen.asked.rows), seed)
@@ -165,8 +166,8 @@ def _budget(seen: View) -> None:
     """The switch, and what each of its places buys."""
     target = seen.run.tickets.target
     frame.prose(
-        f"Each ticket keeps {words.density(target.density)} of the weights, and the same ranking of weights gives "
-        "lighter ones that keep fewer. Set a [[budget]]: what a picture may cost on average, in "
+        f"Each ticket keeps {words.density(target.density)} of the weights, and there are lighter tickets that keep "
+        "only some of these. Set a [[budget]]: what a picture may cost on average, in "
         "[[multiply-adds|multiply-add]]."
     )
     if not frame.reveal("post-lighter", "Give the gate lighter tickets"):
@@ -179,7 +180,7 @@ def _budget(seen: View) -> None:
     frame.prose(bought(points, chosen, [rung.density for rung in seen.routing.offered.rungs]))
     st.caption(
         f"n = {words.count(points[chosen]['n'])} test pictures, delivered by the gate; whiskers are "
-        "95 % intervals. Fewer multiply-adds are not yet less time: that needs software for sparse networks."
+        "95 % intervals. Fewer multiply-adds are not yet less time: that needs software that skips what is left out."
     )
 
 

@@ -43,8 +43,11 @@ def play() -> bool:
     st.html(_PAGE)
     frame.prose(
         "A [[network]] has many [[weights|weight]], and most can be taken away. A [[ticket]] is what is left for one "
-        "part of the data. Here are five over one network, each for clothes in another [[domain]]. They are cut in "
-        "rounds: train a little, take some of the weights away, [[rewind]], train again."
+        "part of the data, and the share that is left is its [[density]]. Here are five tickets over one network, each "
+        "for clothes in another [[domain]]. They are cut in rounds: train a little, take some of the weights away, "
+        "[[rewind]], train again.\n\n"
+        "The curve that you will uncover is their [[accuracy]] on pictures that took no part in training. Its whiskers "
+        "are 95 % [[intervals|interval]]."
     )
     run = _run()
     document = view.of(run).document
@@ -57,9 +60,10 @@ def play() -> bool:
         return False
     frame.step(2, "Now listen to the tickets themselves")
     frame.prose(
-        "For each answer a network also says how sure it is: its [[confidence]]. No label is needed to hear that. The "
-        "detector listens to the mean of all tickets and rings when it lies "
-        f"{100 * document['threshold']:.3g} points below its best."
+        "For each answer a network also says how sure it is: its [[confidence]]. To hear that, nobody needs to "
+        "know the right answer. A detector listens to the mean confidence of all tickets and rings when it lies "
+        f"{100 * document['threshold']:.3g} points below its best so far. Beside it stands the [[overlap]]: how much "
+        "of what two tickets keep is the same."
     )
     if not frame.reveal(_HEARD, "Show their confidence"):
         return False
@@ -126,7 +130,7 @@ def _marked(rounds: pd.DataFrame, at: int, deepest: int) -> bool:
             st.button("Mark another", key="too_far-again", type="tertiary", on_click=_again)
         return True
     if deepest == 0:
-        frame.prose("Drag the slider to the right. What is kept of all weights is the ticket's [[density]].")
+        frame.prose("Drag the slider to the right.")
     else:
         label = f"{words.density(rounds.density[at])} is the last safe density"
         st.button(label, key="too_far-press", type="primary", on_click=frame.keep, args=(_MARK, at))
@@ -153,8 +157,9 @@ def _heard(document: dict[str, Any], rounds: pd.DataFrame) -> None:
         fell = judged[judged.fall_round.notna()]
         in_time = int((fell.verdict == collapse.IN_TIME).sum())
         frame.cite(
-            f"One run is an anecdote. Of {len(fell)} other runs that collapsed and that no tuning had seen, the "
-            f"detector rang in time in {in_time}.",
+            f"One training is an anecdote. Of {len(fell)} others that [[collapsed|collapse]], and by which the "
+            f"detector was not set, it rang in time in {in_time}: 1 to {collapse.EARLY_ROUNDS} rounds before accuracy "
+            "fell.",
             "collapse.json",
         )
 
@@ -172,7 +177,7 @@ def _own(run: Run, rounds: pd.DataFrame) -> None:
         f"{escape(way.dataset.classes[answer])}</li>"
         for density, answer in zip(rounds.density, answers, strict=True)
     )
-    st.html(f'<ol class="far-way" aria-label="Answers from dense to sparse">{steps}</ol>')
+    st.html(f'<ol class="far-way" aria-label="Answers from all weights to fewest">{steps}</ol>')
     other = int((answers != answers[0]).sum())
     st.caption(
         f"With all weights the ticket “{way.subset}” says {way.dataset.classes[answers[0]]}; framed: another answer, "
@@ -183,7 +188,7 @@ def _own(run: Run, rounds: pd.DataFrame) -> None:
 LESSON = Lesson(
     slug="too_far",
     question="How much can you take away?",
-    promise="You will cut tickets until they collapse and mark where you would have stopped.",
+    promise="You will take numbers out of a network until it fails, and mark where you would have stopped.",
     minutes=8,
     trains=False,
     pictures=True,

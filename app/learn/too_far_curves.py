@@ -50,7 +50,7 @@ def beside(document: dict[str, Any], rounds: pd.DataFrame, mark: int) -> str:
     safe = int((rounds.density - document["last_safe_density"]).abs().argmin())
     theirs = f"{words.density(rounds.density[safe])} (accuracy {accuracy[safe]:.1f} %)"
     if mark == safe:
-        return f"{yours}, and so did the detector, without having seen a single label."
+        return f"{yours}, and so did the detector, without knowing a single right answer."
     when = "later" if mark > safe else "earlier"
     return f"{yours}, {_rounds(abs(mark - safe))} {when} than the detector, whose last safe density is {theirs}."
 
@@ -66,7 +66,7 @@ def overlap_said(document: dict[str, Any], rounds: pd.DataFrame) -> str:
     turned = any(flag["signal"] == "iou" and flag["round"] == alarm["round"] for flag in document["flags"])
     verdict = "that was out of the ordinary" if turned else "nothing to be alarmed by"
     return (
-        f"The [[overlap]] of the masks moved by {words.points(change[at])} in the round in which confidence fell and "
+        f"The [[overlap]] of the tickets moved by {words.points(change[at])} in the round in which confidence fell and "
         f"by {words.points(before.max())} to {words.points(before.min())} in the rounds before: {verdict}."
     )
 
@@ -133,7 +133,7 @@ def _accuracy(figure: go.Figure, rounds: pd.DataFrame, metric: str, tone: Tone, 
 def _axis(figure: go.Figure, densities: pd.Series) -> None:
     ends = [math.log10(100 * densities.max()) + 0.05, math.log10(100 * densities.min()) - 0.05]
     figure.update_xaxes(type="log", range=ends, tickvals=_TICKS, zeroline=False)
-    figure.update_xaxes(title="weights kept, % (log scale)")
+    figure.update_xaxes(title="weights kept, %")
 
 
 def _rounds(n: int) -> str:

@@ -51,7 +51,7 @@ def _answers(folder: str, changed: int, x: np.ndarray, _way: Way) -> np.ndarray:
     return np.stack([outputs_of(module, inputs).argmax(axis=1) for module in _way.modules])
 
 
-@st.cache_resource(max_entries=2, show_spinner="Training one ticket again at every density")
+@st.cache_resource(max_entries=2, show_spinner="Training one ticket again, round after round")
 def _way(folder: str, changed: int, _run: Run) -> Way:
     """A batch is a function of seed and step: the same rounds give the same weights, to the bit on the same machine."""
     from rtl_core.audit.attribution.explain import outputs_of

@@ -80,10 +80,12 @@ def config(density: float, seed: int) -> Config:
 
 def play() -> bool:
     frame.prose(
-        "A [[network]] reads handwritten digits with thousands of [[weights|weight]]. Train it, and most weights turn "
-        "out small: [[pruning]] takes them out. A [[mask]] says what is left: it is the network's "
-        "[[ticket]]. Now [[rewind]]: every weight that was kept goes back to the random number it began with, and "
-        "learns again, without the others."
+        "A [[network]] reads handwritten digits with thousands of [[weights|weight]]. Train it, and many weights turn "
+        "out small: [[pruning]] takes these out. A [[mask]] says which are left. Now [[rewind]]: every weight "
+        "that was kept goes back to the random number it began with. What is left is called a [[ticket]]. It learns "
+        "again, without the other weights.\n\n"
+        "Three rivals learn beside it: the same mask over fresh [[initial weights]], a [[random mask]] that keeps as "
+        "many weights in every [[layer]], and the whole network."
     )
     frame.step(1, "Choose how much is kept, and guess")
     kept = st.segmented_control(
@@ -91,13 +93,21 @@ def play() -> bool:
     )
     guess = frame.guess("winning-guess", "Which of the pruned networks will read digits best?", GUESSES)
     with frame.settings():
-        seed = st.number_input("Seed", 0, 9999, 1, key="winning-seed", bind="query-params")
+        seed = st.number_input(
+            "Luck (seed of all that is random)",
+            0,
+            9999,
+            1,
+            key="winning-seed",
+            bind="query-params",
+            help=words.GLOSSARY["seed"],
+        )
     if guess is None:
         return False
     frame.step(2, "Prune, rewind, and train all four")
     frame.prose(
-        "Three rivals learn beside the ticket, for as many [[steps|step]]: the same mask over fresh "
-        "[[initial weights]], a [[random mask]] that keeps as many weights in every [[layer]], and the whole network."
+        "All four learn for as many [[steps|step]]. Then they read [[test data]]: digits that none of them has seen. "
+        "Whiskers and brackets are 95 % [[intervals|interval]]."
     )
     run = live.training("winning", config(DENSITIES[kept], seed), "Prune and train", BUDGET_SECONDS)
     if run is None:
@@ -116,8 +126,7 @@ def _outcome(run: Run, guess: str) -> None:
     gaps = {method: gap(right["rtl"], answers) for method, answers in right.items() if method != "rtl"}
     frame.surprise(finding(right, gaps, run.config.density))
     frame.prose(
-        f"You said: {guess[0].lower()}{guess[1:]}. {fared(gaps)} [[Accuracy]] is measured on {n} pictures that no "
-        "network has seen; whiskers and brackets are 95 % [[intervals|interval]]."
+        f"You said: {guess[0].lower()}{guess[1:]}. {fared(gaps)} This is measured on {n} digits of the test data."
     )
     found = next(row for row in run.info["evaluation"]["methods"] if row["method"] == "rtl")
     frame.side_note(
@@ -145,9 +154,9 @@ def finding(right: dict[str, np.ndarray], gaps: dict[str, Gap], density: float) 
         "behind": f"{_points(whole)} behind the whole network",
     }[whole.verdict]
     without = {
-        "ahead": f"Over fresh numbers the same mask loses {_points(fresh)}.",
-        "level": f"Over fresh numbers the same mask is level with it ({share['reinitialised']}).",
-        "behind": f"Over fresh numbers the same mask gains {_points(fresh)}.",
+        "ahead": f"Over fresh weights the same mask loses {_points(fresh)}.",
+        "level": f"Over fresh weights the same mask is level with it ({share['reinitialised']}).",
+        "behind": f"Over fresh weights the same mask gains {_points(fresh)}.",
     }[fresh.verdict]
     return (
         f"With **{words.density(density)}** of the weights the ticket reads **{share['rtl']}** of the digits rightly, "
@@ -194,8 +203,8 @@ def _own(run: Run) -> None:
     answers = {method: _answer(module, x, dataset.classes) for method, module in modules.items()}
     row = pictures.chosen_row("winning-own", dataset)
     truth = "" if row is None else f" It is labelled “{dataset.classes[dataset.y[row]]}”."
+    frame.prose(f"Beside its answer stands a network's [[confidence]]: what it says of itself.{truth}")
     st.html(_STYLE + _table(answers))
-    frame.prose(f"A network's [[confidence]] is what it says of itself.{truth}")
 
 
 def _table(answers: dict[str, tuple[str, float]]) -> str:
@@ -245,7 +254,7 @@ def _right(folder: Path, changed: int) -> dict[str, np.ndarray]:
 LESSON = Lesson(
     slug="winning",
     question="Can a tenth of a network learn as well?",
-    promise="You will prune a network, put its weights back to where they began, and train it against three rivals.",
+    promise="You will take most numbers out of a network, set the rest back, and let it learn beside three rivals.",
     minutes=6,
     trains=True,
     pictures=True,

@@ -201,7 +201,8 @@ def test_curves_are_tickets_in_their_colours_while_masks_are_found():
     assert list(line.x) == [1, 10, 14] and list(line.y) == [3.0, 2.0, 1.0], "rounds one after another"
     assert line.line.color == colours.TICKETS[1]
     assert [(note.text, note.x, note.y) for note in figure.layout.annotations] == [("sea", 14, 1.0)]
-    assert figure.layout.xaxis.title.text == "step" and figure.layout.yaxis.title.text == "loss"
+    assert figure.layout.xaxis.title.text == "step"
+    assert figure.layout.yaxis.title.text == "loss: how wrong the answers are"
 
 
 def test_curves_are_methods_afterwards_and_their_names_do_not_touch():

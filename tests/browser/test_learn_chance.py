@@ -37,7 +37,7 @@ def test_guess_draw_drag_and_the_link(serve, visit, tmp_path):
     page.get_by_role("button", name="Draw again").click()
     expect(third).not_to_have_text(before)
     settle(page)
-    page.get_by_role("button", name="Show five real tickets").click()
+    page.get_by_role("button", name="Show five learned masks").click()
     expect(page.get_by_text("An overlap says nothing until")).to_be_visible(timeout=30_000)
     settle(page)
 
