@@ -109,7 +109,7 @@ def test_it_is_started_stopped_and_resumed(folder):
     app.button(key="toy-start").click().run()
     until(lambda: read_status(folder).state == "running" and read_status(folder).done == 40)
     app.run()
-    assert buttons(app) == ["Stop"] and "finding each ticket's mask" in app.markdown[0].value
+    assert buttons(app) == ["Stop"] and "Finding each ticket's mask" in app.markdown[0].value
     assert len(app.get("plotly_chart")) == 1
     app.button(key="toy-stop").click().run()
     assert worker.wait(folder, 30).state == "stopped"
