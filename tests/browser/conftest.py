@@ -13,22 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.settling import settle
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-SETTLED = """(quiet) => {
-  const app = document.querySelector('[data-testid="stApp"]');
-  const still = app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
-    && !document.querySelector('[data-testid="stSkeleton"]');
-  if (!still) { window.__still = null; return false }
-  window.__still = window.__still || performance.now();
-  return performance.now() - window.__still > quiet;
-}"""
-
-
-def settle(page, quiet_ms: int = 300) -> None:
-    """Waits until the script has been quiet for a while. A hint only: assert on what is visible afterwards."""
-    page.evaluate("() => { window.__still = null }")
-    page.wait_for_function(SETTLED, arg=quiet_ms, timeout=60_000, polling=50)
 
 
 @pytest.fixture(scope="session")

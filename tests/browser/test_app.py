@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,21 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app import nav
+from tests.app.conftest import write_run
+from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
-
-HERE = Path(__file__).parent
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-write_run = _module(HERE.parent / "app" / "conftest.py").write_run
-settle = _module(HERE / "conftest.py").settle
 
 
 def pick(page: Page, label: str, option: str) -> None:

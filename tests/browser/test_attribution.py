@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.browser.settling import settle
+
 pytestmark = pytest.mark.browser
-
-HERE = Path(__file__).parent
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-settle = _module(HERE / "conftest.py").settle
 
 
 def tile(page: Page, name: str):

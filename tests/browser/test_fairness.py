@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import re
@@ -15,20 +14,12 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.settling import settle
+
 pytestmark = pytest.mark.browser
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-settle = _module(HERE / "conftest.py").settle
 
 
 def numbers_of(page: Page, name: str) -> pd.DataFrame:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.settling import settle
+
 pytestmark = pytest.mark.browser
-
-HERE = Path(__file__).parent
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-settle = _module(HERE / "conftest.py").settle
 
 
 def test_guess_press_count_and_the_link(serve, visit, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pickle
 import re
@@ -14,18 +13,9 @@ from playwright.sync_api import Page, expect
 from torch import nn
 from torch.nn.utils import prune
 
+from tests.browser.settling import settle
+
 pytestmark = pytest.mark.browser
-
-
-def _settle():
-    path = Path(__file__).with_name("conftest.py")
-    spec = importlib.util.spec_from_file_location("browser_conftest", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.settle
-
-
-settle = _settle()
 
 
 class Code:

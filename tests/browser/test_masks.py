@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.settling import settle
+
 pytestmark = pytest.mark.browser
-
-HERE = Path(__file__).parent
-
-
-def _module(path: Path):
-    spec = importlib.util.spec_from_file_location(path.parent.name + "_" + path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 VIEWS = {
@@ -28,8 +19,6 @@ VIEWS = {
     "Density by density": "the tickets lose",
     "Meaning": "No taxonomy knows these tickets' names",
 }
-
-settle = _module(HERE / "conftest.py").settle
 
 
 @pytest.fixture
