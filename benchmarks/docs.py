@@ -11,8 +11,11 @@ from textwrap import fill
 from typing import Any
 
 from benchmarks import lead
+from benchmarks.collapse import HEARD, OVERLAP, calibrate, count, judged, share
 from benchmarks.lead import DENSITY, of, read, shown
+from rtl_core.audit import collapse
 from rtl_core.audit.intervals import paired_t
+from rtl_core.config import CollapseSettings
 from rtl_core.runs.benchmark_pages import table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +33,7 @@ def findings() -> str:
         [
             *_matters(read("domains")),
             _classes("digits_classes", "handwritten digits"),
+            _alarm(),
             _routers(),
         ]
     )
@@ -69,6 +73,26 @@ def _classes(name: str, pictures: str) -> str:
         f"tickets, {_lead(study, 'dense_same_total')} over the dense network at equal total steps, and "
         f"{_lead(study, 'random_same_total')} over random masks at equal total steps: here it pays to have a mask for "
         f"every task, not to learn it ([{name}](docs/results/{name}.md))."
+    )
+
+
+def _alarm() -> str:
+    """How the collapse alarm, and the rise of overlap, did on the held-out runs."""
+    parts: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
+    for name, run in read("collapse").items():
+        parts[run["part"]][name] = run
+    held_out = parts["held_out"]
+    found = list(judged(held_out, HEARD, CollapseSettings().threshold).values())
+    risen = list(judged(held_out, OVERLAP, calibrate(parts["tuning"], OVERLAP)).values())
+    fell = [one for one in found if one.fall is not None]
+    rang = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
+    false = share(count(found, collapse.FALSE_ALARM), len(found) - len(fell))
+    return (
+        "The alarm for collapsing tickets hears their confidence and no label. On runs that it was not set on it rang "
+        f"no later than accuracy fell in {share(rang, len(fell))}, a round before at least in "
+        f"{share(count(found, collapse.IN_TIME), len(fell))}, and falsely in {false} that did not collapse. A rise of "
+        f"the masks' overlap warns a round before in {share(count(risen, collapse.IN_TIME), len(fell))} "
+        "([collapse](docs/results/collapse.md))."
     )
 
 

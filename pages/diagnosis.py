@@ -35,7 +35,7 @@ detail = st.segmented_control(
     wrap=True,
     label_visibility="collapsed",
 )
-details[detail](looked)
+details[detail or "Flags"](looked)  # an address may name nothing at all: `?detail=`
 if looked.could_be_heard:
     with offer:  # long work comes last, so that the rest of the page is there meanwhile
         measure.probe(looked)

@@ -73,7 +73,9 @@ def summary(runs: pd.DataFrame) -> str:
     collapsed = runs[runs.fall_round.notna()]
     sound = runs[runs.fall_round.isna()]
     leads = collapsed.lead.dropna()
+    by_then = leads.between(0, collapse.EARLY_ROUNDS).sum()
     lines = [
+        f"- **Rang no later than the fall:** {_share(by_then, len(collapsed), 'collapsed')}",
         f"- **Warned in time:** {_share((collapsed.verdict == collapse.IN_TIME).sum(), len(collapsed), 'collapsed')}",
         f"- **False alarms:** {_share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), 'did not collapse')}",
     ]

@@ -39,7 +39,7 @@ def draw(view: View) -> None:
         label = st.segmented_control(
             "Show", list(_SHOWN), default=next(iter(_SHOWN)), required=True, key="heat", bind="query-params"
         )
-        shown = _SHOWN[label]
+        shown = _SHOWN.get(label, _KEPT)  # an address may name nothing at all: `?heat=`
     panels.chart(
         findings.excess_title(view.layers) if shown is _EXCESS else findings.kept_title(view.layers),
         figure(view.layers, shown, colours.tone()),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import cache, session
+from app import cache, panels, session
+from rtl_core.errors import BadInput
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.store import audits_folder
 
@@ -69,9 +70,13 @@ class View:
 
 
 def of(run: Run) -> View:
+    """The view of a run; where what was kept about it is damaged, says so and stops the page."""
     kept = audits_folder(run.folder, session.runs_root()).glob("collapse-*.json")
     changes = tuple(sorted((file.name, file.stat().st_mtime_ns) for file in kept))
-    return _view(str(run.folder), cache.changed(run.folder), str(session.runs_root()), changes, run)
+    try:
+        return _view(str(run.folder), cache.changed(run.folder), str(session.runs_root()), changes, run)
+    except BadInput as error:
+        panels.refuse(f"{error}.")
 
 
 @st.cache_resource(max_entries=16, show_spinner="Comparing the masks at every density")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
 
 GUESSES = ("0 %", "10 %", "25 %", "33 %", "50 %", "75 %")
+LAST = 999_999  # of the pairs that can be drawn
 _PICTURE = 240  # pixels
 _PAGE = """<style>
 .chance-masks { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 1.2rem 1.6rem; }
@@ -58,7 +59,7 @@ def _drag(guess: str) -> None:
     sliders = {"min_value": 5, "max_value": 95, "value": 50, "step": 5, "format": "%d %%", "bind": "query-params"}
     a = left.slider("Mask A keeps", key="chance-a", **sliders)
     b = right.slider("Mask B keeps", key="chance-b", **sliders)
-    number = frame.state("chance-number", 0)
+    number = min(max(frame.state("chance-number", 0), 0), LAST)
     again.button("Draw again", on_click=frame.keep, args=("chance-number", number + 1), width="stretch")
     pair = drawn(a / 100, b / 100, number)
     _pictures(pair, colours.tone())

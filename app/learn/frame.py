@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import plotly.graph_objects as go
@@ -118,6 +118,15 @@ def state(key: str, default: T) -> T:
         return default
 
 
+def number(label: str, low: int, high: int, default: int, key: str, **more: Any) -> int:
+    """A box for whole numbers, bound to the address. Streamlit fails on what is not finite there (`1e999`): that counts
+    as no number, and the box is then a fresh one that the address has no part in."""
+    try:
+        return int(st.number_input(label, low, high, default, key=key, bind="query-params", **more))
+    except OverflowError:
+        return int(st.number_input(label, low, high, default, key=f"{key}-anew", **more))
+
+
 def keep(key: str, value: str | int | float | bool | None) -> None:
     """Writes `key` into the address; None and False take it out. For callbacks and before a rerun."""
     if value is None or value is False:
@@ -167,8 +176,13 @@ def draw(lessons: Sequence[Lesson]) -> None:
             _lesson(chosen, lessons)
         else:
             if asked:
-                st.warning(f"There is no lesson “{asked}”; these are the lessons.")
+                st.warning(f"There is no lesson “{_as_written(asked)}”; these are the lessons.")
             _cards(lessons)
+
+
+def _as_written(text: str) -> str:
+    """The beginning of a text out of the address, as Markdown that shows it and makes nothing of it."""
+    return re.sub(r"([^\w\s])", r"\\\1", text[:40], flags=re.ASCII).replace("_", r"\_")
 
 
 def _top(chosen: Lesson | None) -> None:

@@ -35,11 +35,17 @@ def training(key: str, config: Config, label: str = "Train", budget_seconds: flo
         st.error(refused)
     try:
         folder = _folder(config)
-        if not (folder / store.CONFIG_FILE).is_file():
+        if not _holds_anything(folder):
             _before(key, config, label, budget_seconds)
             return None
     except BadInput as error:
         st.error(f"This cannot be trained: {error}")
+        return None
+    try:
+        if store.read_config(folder) != config:
+            raise BadInput(f"{store.CONFIG_FILE} in {folder} was changed after the start")
+    except BadInput as error:
+        unreadable(key, folder, config, error)
         return None
     if store.run_state(folder) != "done":
         _under_way(key, folder, config)
@@ -47,9 +53,14 @@ def training(key: str, config: Config, label: str = "Train", budget_seconds: flo
     try:
         return cache.load_run(folder)
     except BadInput as error:
-        st.error(f"The finished run cannot be read: {error}")
-        _over_again(key, folder, config)
+        unreadable(key, folder, config, error)
         return None
+
+
+def unreadable(key: str, folder: Path, config: Config, error: BadInput) -> None:
+    """What is wrong with the run of a config, and the button that trains it anew in its place."""
+    st.error(f"The run cannot be read: {error}. Start over, or put its files back.")
+    _over_again(key, folder, config)
 
 
 def curves(metrics: Sequence[dict[str, Any]], tickets: Sequence[str]) -> go.Figure:
@@ -112,6 +123,11 @@ def _folder(config: Config) -> Path:
 @st.cache_data(max_entries=512, show_spinner="Reading the data")
 def _fingerprint(settings: DataSettings, seed: int) -> str:
     return cache.dataset(settings, seed).fingerprint
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Whether a run was started here; one that is being created has no more than a hidden draft."""
+    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
 
 
 def _before(key: str, config: Config, label: str, budget: float | None) -> None:

@@ -30,9 +30,9 @@ def play() -> bool:
     told = st.container()
     with frame.settings():
         label, about = "Luck (seed of all draws)", words.GLOSSARY["seed"]
-        seed = st.number_input(label, 0, 999, 0, key="noise-seed", bind="query-params", width=220, help=about)
+        seed = frame.number(label, 0, 999, 0, key="noise-seed", width=220, help=about)
     with told:
-        return _tell(int(seed))
+        return _tell(seed)
 
 
 def _tell(seed: int) -> bool:

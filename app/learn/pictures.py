@@ -38,6 +38,7 @@ def own_picture(key: str, dataset: Dataset) -> np.ndarray | None:
             way = st.segmented_control(
                 "Your picture", ways, default=CHOOSE, required=True, key=f"{key}-from", bind="query-params"
             )
+            way = way or CHOOSE  # an address may name nothing at all
             x = {CHOOSE: _chosen, DRAW: _drawn, UPLOAD: _uploaded}[way](key, dataset)
         if x is not None:
             with st.container(width=180):
@@ -53,7 +54,7 @@ def inputs(dataset: Dataset, picture: np.ndarray) -> torch.Tensor:
 
 def chosen_row(key: str, dataset: Dataset) -> int | None:
     """The row of `dataset` behind `own_picture(key, dataset)`; None for a drawing or an upload, of unknown class."""
-    if st.session_state.get(f"{key}-from", CHOOSE) != CHOOSE:
+    if (st.session_state.get(f"{key}-from") or CHOOSE) != CHOOSE:
         return None
     tiles = _tiles(dataset)
     return tiles[st.session_state.get(key) or next(iter(tiles))]
@@ -85,7 +86,7 @@ def _chosen(key: str, dataset: Dataset) -> np.ndarray:
             wrap=True,
             label_visibility="collapsed",
         )
-    return dataset.x[tiles[name]]
+    return dataset.x[tiles[name or next(iter(tiles))]]
 
 
 def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
@@ -121,6 +122,9 @@ def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
         return None
     try:
         return from_upload(file.getvalue(), dataset)
+    except Image.DecompressionBombError:
+        st.error("The picture has far too many pixels; save it smaller.")
+        return None
     except BadInput as error:
         st.error(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return None

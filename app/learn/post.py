@@ -29,20 +29,19 @@ _PAGE = """<style>
 def play() -> bool:
     told = st.container()
     with frame.settings():
-        seed = st.number_input(
+        seed = frame.number(
             "Luck (which ten pictures)",
             0,
             999,
             0,
             key="post-seed",
-            bind="query-params",
             width=220,
             help=words.GLOSSARY["seed"],
             on_change=frame.keep,
             args=("post-to", None),
         )
     with told:
-        return _tell(five.view(), int(seed))
+        return _tell(five.view(), seed)
 
 
 def _tell(seen: View, seed: int) -> bool:
@@ -175,6 +174,7 @@ def _budget(seen: View) -> None:
     chosen = st.segmented_control(
         "Budget", list(BUDGETS), default="100 %", required=True, key="post-budget", bind="query-params"
     )
+    chosen = chosen or "100 %"  # an address may name nothing at all
     points = post_delivery.points(seen)
     frame.plot(post_delivery.bought(points, chosen, colours.tone()), "post-bought", 300)
     frame.prose(bought(points, chosen, [rung.density for rung in seen.routing.offered.rungs]))

@@ -16,6 +16,7 @@ from app.learn import frame, live, pictures
 from app.learn.lesson import Lesson
 from rtl_core.audit.intervals import bootstrap_ratios, wilson
 from rtl_core.config import Config, parse
+from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,13 +94,12 @@ def play() -> bool:
     )
     guess = frame.guess("winning-guess", "Which of the pruned networks will read digits best?", GUESSES)
     with frame.settings():
-        seed = st.number_input(
+        seed = frame.number(
             "Luck (seed of all that is random)",
             0,
             9999,
             1,
             key="winning-seed",
-            bind="query-params",
             help=words.GLOSSARY["seed"],
         )
     if guess is None:
@@ -109,10 +109,14 @@ def play() -> bool:
         "All four learn for as many [[steps|step]]. Then they read [[test data]]: digits that none of them has seen. "
         "Whiskers and brackets are 95 % [[intervals|interval]]."
     )
-    run = live.training("winning", config(DENSITIES[kept], seed), "Prune and train", BUDGET_SECONDS)
+    run = live.training("winning", config(DENSITIES[kept or "10 %"], seed), "Prune and train", BUDGET_SECONDS)
     if run is None:
         return False
-    _outcome(run, guess)
+    try:
+        _outcome(run, guess)
+    except BadInput as error:  # the networks are read here, after the masks
+        live.unreadable("winning", run.folder, run.config, error)
+        return False
     frame.step(3, "Let all four read your own digit")
     _own(run)
     return True

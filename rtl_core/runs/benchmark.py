@@ -50,8 +50,10 @@ class Study:
 
     @property
     def common(self) -> dict[str, Any]:
-        """Every setting but the seed and the density, defaults filled in."""
-        return self.config(self.seeds[0], self.densities[0]).model_dump(mode="json", exclude={"seed", "density"})
+        """Every setting but the seed and the density, defaults filled in; the alarm's only where it is on."""
+        config = self.config(self.seeds[0], self.densities[0])
+        silent = {"collapse"} if config.collapse.policy == "off" else set()
+        return config.model_dump(mode="json", exclude={"seed", "density"} | silent)
 
     @property
     def digest(self) -> str:
@@ -76,7 +78,7 @@ def study(
     if name not in names():
         raise BadInput(f"there is no benchmark '{name}'; there are: {', '.join(names())}")
     described = json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
-    spec = data or described["data"]
+    spec = described["data"] if data is None else data
     if spec is None:
         raise BadInput(f"benchmark '{name}' has no data of its own; give them with --data, for example cifar:PATH")
     values = merged(preset(described["preset"]), described["settings"])
@@ -113,8 +115,13 @@ def study(
 
 
 def document(study: Study, cells: Cells) -> dict[str, Any]:
-    """The benchmark so far: what was run, and per (density, method) the mean over its seeds and RTL's lead over it."""
-    wanted = [(seed, density) for density in study.densities for seed in study.seeds]
+    """The benchmark so far: what was run, and per (density, method) the mean over its seeds and RTL's lead over it.
+
+    Cells of other seeds and densities than the study's are in it too: what was finished stays.
+    """
+    seeds = list(dict.fromkeys([*study.seeds, *sorted(seed for seed, _ in cells)]))
+    densities = sorted({*study.densities, *(density for _, density in cells)}, reverse=True)
+    wanted = [(seed, density) for density in densities for seed in seeds]
     found = [cells[place] for place in wanted if place in cells]
     rows = [row for cell in found for row in cell["rows"]]
     return {
@@ -125,13 +132,13 @@ def document(study: Study, cells: Cells) -> dict[str, Any]:
         "reduced": study.reduced,
         "without": study.without,
         "command": study.command,
-        "seeds": list(study.seeds),
-        "densities": list(study.densities),
+        "seeds": seeds,
+        "densities": densities,
         "digest": study.digest,
         "config": study.common,
         "cells": [{key: value for key, value in cell.items() if key != "rows"} for cell in found],
         "rows": rows,
-        "summary": [line for density in study.densities for line in _summary(rows, density, study.metric)],
+        "summary": [line for density in densities for line in _summary(rows, density, study.metric)],
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 from scipy.special import gammaln
 
 from rtl_core.data import sources
@@ -70,7 +71,7 @@ def run(study: Study, out: Path, workers: int, tell: Tell) -> dict[str, Any]:
     """
     path, began, fresh = out / f"{study.name}.json", time.monotonic(), 0
     cells = _kept(path, study)
-    out.mkdir(parents=True, exist_ok=True)
+    _ready(out)
     wanted = {(seed, density) for seed in study.seeds for density in study.densities}
 
     def keep(cell: dict[str, Any]) -> None:
@@ -176,14 +177,34 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _kept(path: Path, study: Study) -> Cells:
-    """The cells of an earlier run with the same settings; none where there is no such file."""
+    """The cells of an earlier run; none where there is no such file. BadInput where they are of other settings."""
     if not path.exists():
         return {}
-    kept = read_json(path, MAX_BYTES)
+    instead = "move it away or choose another --out"
     try:
-        return cells_of(kept) if kept["digest"] == study.digest else {}
-    except (KeyError, TypeError):
-        raise BadInput(f"{path} is not the file of a benchmark; move it away or choose another --out") from None
+        kept = read_json(path, MAX_BYTES)
+    except BadInput as error:
+        raise BadInput(f"{error}; {instead} (it lies in {path.parent})") from None
+    try:
+        cells, digest = cells_of(kept), kept["digest"]
+        methods = {tuple(row.method for row in _Cell.model_validate(cell).rows) for cell in cells.values()}
+    except (KeyError, TypeError, ValidationError):
+        raise BadInput(f"{path} is not the file of a benchmark; {instead}") from None
+    if digest != study.digest:
+        raise BadInput(f"{path} holds results of other settings (digest {digest}, here {study.digest}); {instead}")
+    if len(methods) > 1 or any("rtl" not in names for names in methods):
+        raise BadInput(f"{path} is damaged: its cells should have the same methods, rtl among them; {instead}")
+    return cells
+
+
+def _ready(out: Path) -> None:
+    """Makes the folder; BadInput before anything is trained where its results could not be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {out} cannot be made: {error.strerror}; name a folder that can") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise BadInput(f"--out {out} cannot be written to; name a folder that can")
 
 
 def _side_by_side(study: Study, finished: dict[tuple[int, float], str], workers: int, keep: Keep) -> None:
@@ -222,3 +243,27 @@ def _begin(finished_cells: Any) -> None:
 
 def _job_there(study: Study, seed: int, finished: dict[tuple[int, float], str]) -> None:
     job(study, seed, finished, _send)
+
+
+class _Row(BaseModel):
+    method: str
+    accuracy: float | None
+    balanced_accuracy: float | None
+    recall: float | None
+    roc_auc: float | None
+    params_total: float
+    bits: float
+    bits_bound: float
+    steps_extract: int
+    steps_joint: int
+
+
+class _Cell(BaseModel):
+    """What of a kept cell the document and its pages are made from."""
+
+    fingerprint: str
+    seconds: float
+    iou_mean: float | None
+    chance_mean: float | None
+    environment: dict[str, Any]
+    rows: list[_Row]

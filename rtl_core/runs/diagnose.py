@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from rtl_core.audit import collapse
 from rtl_core.config import Config
@@ -29,6 +30,7 @@ from rtl_core.tickets.ticket_set import Rung
 PROBE_STEPS = 100  # per rung and ticket, at most: what a probe trains
 _PROBE, _RELAX = "collapse-probe.json", "collapse-relax.json"
 _MEASURES = ("retrained", "extraction", "final")  # the first that a rung has is the one that counts
+_ALARM_KEYS = {"round", "density", "safe_density", "drop", "falls_most", "policy"}  # of an alarm among the metrics
 
 
 def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
         "lead": fall["round"] - alarm["round"] if alarm and fall else None,
         "last_safe_density": _last_safe(heard, alarm),
         "policy": run.config.collapse.policy if run.config else "off",
-        "policy_events": [row for row in store.read_metrics(run.folder) if row.get("phase") == "collapse"],
+        "policy_events": _policy_events(run),
         "relaxed": relaxed,
         "probe": {key: probed[key] for key in ("steps", "seconds")} if probed else None,
     }
@@ -88,6 +90,7 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
     from rtl_core.runs import modes
 
     _check(run)
+    _place(run, root)
     began, steps, tickets = time.monotonic(), _probe_steps(run.config), run.tickets
     config = run.config.model_copy(
         update={"extract": run.config.extract.model_copy(update={"steps": steps}), "controls": ()}
@@ -116,9 +119,12 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     from rtl_core.learning.methods import learn_tickets
 
     _check(run)
+    if not 0 < density <= 1:
+        raise BadInput(f"a density to go back to is a share of the weights, above 0 and at most 1 (got {density:g})")
     rung = run.tickets.rung_at(density)
     if rung.density <= run.tickets.target.density:
         raise BadInput(f"going back means denser masks than the run's own {run.tickets.target.density:g}")
+    _place(run, root)
     began = time.monotonic()
     lab, start, asked = _again(run, run.config.model_copy(update={"controls": ()}), report)
     own = lab()
@@ -339,21 +345,90 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
 
 
 def _kept(run: Run, root: Path, name: str) -> dict[str, Any] | None:
-    """An earlier result on the same masks; None where there is none."""
+    """An earlier result on the same masks; None where there is none. BadInput where it is damaged."""
     path = store.audits_folder(run.folder, root) / name
     if not path.is_file():
         return None
-    document = read_json(path, store.MAX_AUDIT_BYTES)
-    return document if document.get("masks") == _masks_digest(run) else None
+    again = f"delete {path} and measure again (diagnose --{'probe' if name == _PROBE else 'relax'})"
+    try:
+        document = read_json(path, store.MAX_AUDIT_BYTES)
+    except BadInput as error:
+        raise BadInput(f"{error}; {again}") from None
+    if document.get("masks") != _masks_digest(run):
+        return None
+    try:
+        checked = _SCHEMAS[name].model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{name}, '{'.'.join(map(str, first['loc']))}': {first['msg']}; {again}") from None
+    if isinstance(checked, _Probed):
+        places = [(rung.index, k) for rung in run.tickets.rungs for k in range(run.tickets.k)]
+        if sorted((record.rung, record.ticket) for record in checked.records) != places:
+            raise BadInput(f"{name} does not hold one record per rung and ticket; {again}")
+    return document
 
 
 def _keep(run: Run, root: Path | None, name: str, document: dict[str, Any]) -> None:
+    write_json(_place(run, root) / name, plain({"masks": _masks_digest(run), **document}))
+
+
+def _place(run: Run, root: Path | None) -> Path:
+    """The folder of the run's audits, made where it is missing; BadInput before any work where it cannot be."""
     folder = store.audits_folder(run.folder, root or run.folder.parent)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / name, plain({"masks": _masks_digest(run), **document}))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made, so nothing could be kept there: {error.strerror}") from None
+    return folder
+
+
+def _policy_events(run: Run) -> list[dict[str, Any]]:
+    """Alarms that the run noted while it trained; what a killed process or an edit left incomplete is passed over."""
+    rows = [row for row in store.read_metrics(run.folder) if isinstance(row, dict)]
+    return [row for row in rows if row.get("phase") == "collapse" and row.keys() >= _ALARM_KEYS]
 
 
 def _masks_digest(run: Run) -> str:
     import hashlib
 
     return hashlib.sha256(run.tickets.pruned_at.tobytes()).hexdigest()[:16]
+
+
+class _Intervals(BaseModel):
+    before: tuple[float | None, float | None]
+    after: tuple[float | None, float | None]
+
+
+class _Record(BaseModel):
+    ticket: int
+    rung: int
+    measure: Literal["retrained"]
+    n: int
+    accuracy: FiniteFloat
+    balanced_accuracy: FiniteFloat | None
+    confidence: FiniteFloat
+    ci: dict[str, tuple[float | None, float | None]]
+
+
+class _Probed(BaseModel):
+    """What `probe` keeps."""
+
+    records: list[_Record]
+    steps: int
+    seconds: FiniteFloat
+
+
+class _Relaxed(BaseModel):
+    """What `relax` keeps."""
+
+    density: FiniteFloat
+    metric: Literal["accuracy", "balanced_accuracy"]
+    before: FiniteFloat
+    after: FiniteFloat
+    ci: _Intervals
+    n: int
+    steps: int
+    seconds: FiniteFloat
+
+
+_SCHEMAS: dict[str, type[BaseModel]] = {_PROBE: _Probed, _RELAX: _Relaxed}

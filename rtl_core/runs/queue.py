@@ -20,6 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter
 
 from rtl_core.errors import BadInput
 from rtl_core.runs.status import HEARTBEAT_SECONDS, process_start, read_status, write_status
@@ -49,6 +52,9 @@ class Entry:
     owner: str = ""
     turn: int = 0
     computing: bool = False
+
+
+_ENTRY = TypeAdapter(Entry)
 
 
 def slots() -> int:
@@ -93,12 +99,22 @@ def next_turn(entries: list[Entry], owner: str) -> int:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Alone with a root's queue; everybody else waits. Not to be nested."""
-    (root / _FOLDER).mkdir(parents=True, exist_ok=True)
-    with open(root / _FOLDER / "lock", "wb") as file:
+    """Alone with a root's queue; everybody else waits. Not to be nested. BadInput where its folder cannot be used."""
+    with _lock_file(root) as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(root: Path) -> BinaryIO:
+    try:
+        (root / _FOLDER).mkdir(parents=True, exist_ok=True)
+        return open(root / _FOLDER / "lock", "wb")
+    except OSError as error:
+        raise BadInput(
+            f"the queue of trainings cannot be used: {error.filename}: {error.strerror}; {root / _FOLDER} should be a "
+            "folder that this program can write to"
+        ) from None
 
 
 @contextmanager
@@ -155,14 +171,25 @@ def _living(root: Path) -> list[Entry]:
     """The entries whose processes are there, while `locked`; what others left behind is removed."""
     entries = []
     for path in (root / _FOLDER).glob("*.json"):
+        if not (path.is_file() and path.stem.isdecimal()):
+            continue  # none of ours
         with open(path, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                entries.append(Entry(**json.load(file)))
+                entries.append(_read(path, file.read()))
             else:
                 path.unlink()
     return entries
+
+
+def _read(path: Path, text: bytes) -> Entry:
+    """An entry whose process is there. One that cannot be read stands first in the queue, so that it keeps its place
+    whether its process waits or computes; where it waits, its process writes it anew once it is admitted."""
+    try:
+        return _ENTRY.validate_json(text)
+    except ValueError:
+        return Entry(int(path.stem), "", turn=-1)
 
 
 def _path(root: Path, number: int) -> Path:

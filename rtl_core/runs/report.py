@@ -15,7 +15,7 @@ from rtl_core import __version__
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import read_json, replacing
 from rtl_core.runs.checkpoint import Run
-from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, project_runs, CHECKPOINT_FILE, CONFIG_FILE
+from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, MAX_AUDIT_BYTES, audits_folder, project_runs
 
 METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # `fnr` says what `tpr` says
 CATEGORIES = range(2, 11)  # of a column that is taken as groups where none is named

@@ -349,3 +349,17 @@ def test_the_document_of_a_real_run_is_drawn(runs_folder):
     values = np.frombuffer(base64.b64decode(drawn["y"]["bdata"]), drawn["y"]["dtype"])
     assert values == pytest.approx([row["iou_mean"] for row in rounds])
     assert [button.label for button in app.button if button.key == "probe"]
+
+
+@pytest.mark.parametrize("query", [{"detail": ""}, {"detail": "Layers", "heat": ""}])
+def test_a_choice_that_the_address_leaves_empty_is_the_first_one(known_run, monkeypatch, query):
+    app = shown(monkeypatch, document(), **query)
+    assert not app.exception and not app.error
+
+
+def test_a_damaged_audit_is_said_in_place_of_the_page(known_run):
+    (known_run / "audits").mkdir()
+    (known_run / "audits" / "collapse-relax.json").write_text("{")
+    app = open_diagnosis()
+    assert not app.exception and not app.title
+    assert "not valid JSON" in app.error[0].value and "measure again (diagnose --relax)" in app.error[0].value

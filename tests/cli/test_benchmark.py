@@ -42,9 +42,71 @@ def test_two_processes_give_what_one_gives(rtl, tmp_path):
         (("domains", "--seeds", "one"), "--seeds wants numbers with commas, for example 21,22,23"),
         (("domains", "--densities", "0"), "density"),
         (("resnet50_clusters",), "--data"),
+        (("domains", "--data", ""), "'' names no data"),
     ],
 )
 def test_refusals_in_one_line(rtl, words, said, tmp_path):
     code, out, err = rtl("benchmark", *words, "--out", tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished benchmark of two cells, as text."""
+    from rtl_core.runs import benchmark, benchmark_jobs
+
+    out = tmp_path_factory.mktemp("results")
+    study = benchmark.study("digits_classes", (1,), (0.5, 0.2), None, SETTINGS[1::2])
+    benchmark_jobs.run(study, out, 1, lambda cell: None)
+    return (out / "digits_classes.json").read_text()
+
+
+def without(key: str, part: str):
+    def damage(kept: dict) -> None:
+        del kept[part][0][key]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        without("fingerprint", "cells"),
+        without("environment", "cells"),
+        without("seed", "cells"),
+        without("accuracy", "rows"),
+        without("method", "rows"),
+        lambda kept: kept["rows"].pop(0),
+        lambda kept: kept["rows"].clear(),
+        lambda kept: kept.update(cells=5),
+        lambda kept: kept["cells"][0].update(seconds="long"),
+        lambda kept: kept.pop("digest"),
+    ],
+)
+def test_a_damaged_file_is_refused_before_anything_is_trained_and_stays(rtl, tmp_path, finished, damage):
+    kept = json.loads(finished)
+    damage(kept)
+    refused(rtl, tmp_path, json.dumps(kept))
+
+
+def test_a_file_cut_short_or_of_something_else_is_refused_and_stays(rtl, tmp_path, finished):
+    for text in (finished[: len(finished) // 2], "", "[]", '{"a": 1}'):
+        refused(rtl, tmp_path, text)
+
+
+def refused(rtl, out: Path, text: str) -> None:
+    file = out / "digits_classes.json"
+    file.write_text(text)
+    words = ("--seeds", "1", "--densities", ".5,.2", "--workers", 1, "--out", out)
+    code, said, err = rtl("benchmark", "digits_classes", *words, *SETTINGS)
+    assert (code, said) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
+    assert "move it away or choose another --out" in err
+    assert file.read_text() == text and len(list(out.iterdir())) == 1
+
+
+def test_an_out_that_cannot_be_made_is_refused_before_anything_is_trained(rtl, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, said, err = rtl("benchmark", "digits_classes", "--out", tmp_path / "file" / "below")
+    assert (code, said) == (2, "") and err.count("\n") == 1
+    assert "cannot be made: Not a directory" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as xml
 from dataclasses import replace
 from types import SimpleNamespace
@@ -138,8 +139,9 @@ def test_what_is_finished_is_not_run_again(done, monkeypatch, tmp_path):
 
     monkeypatch.setattr(benchmark_jobs, "train", train_is_called)
     benchmark_jobs.run(tiny(), tmp_path, 1, told.append)
-    with pytest.raises(Ran):  # other settings
+    with pytest.raises(BadInput, match="results of other settings"):
         benchmark_jobs.run(tiny("joint.steps=3"), tmp_path, 1, told.append)
+    assert json.loads((tmp_path / "digits_classes.json").read_text())["rows"] == done.document["rows"]
     kept["cells"][0]["fingerprint"] = "other data"
     (tmp_path / "digits_classes.json").write_text(json.dumps(kept))
     with pytest.raises(Ran):
@@ -147,6 +149,24 @@ def test_what_is_finished_is_not_run_again(done, monkeypatch, tmp_path):
     (tmp_path / "digits_classes.json").write_text("{}")
     with pytest.raises(BadInput, match="not the file of a benchmark"):
         benchmark_jobs.run(tiny(), tmp_path, 1, told.append)
+
+
+def test_what_was_finished_stays_when_less_is_asked(done, tmp_path):
+    shutil.copy(done.out / "digits_classes.json", tmp_path)
+    asked = tiny(seeds=(2,), densities=(0.2,))
+    again = benchmark_jobs.run(asked, tmp_path, 1, lambda told: pytest.fail(f"trained {told}"))
+    assert (sorted(again["seeds"]), again["densities"]) == ([1, 2], [0.5, 0.2])
+    assert len(again["rows"]) == len(done.document["rows"])
+    assert {line["seeds"] for line in again["summary"]} == {2}
+
+
+def test_an_alarm_that_is_off_is_no_setting():
+    study = tiny()
+    louder = replace(study, values={**study.values, "collapse": {"threshold": 0.3}})
+    assert louder.digest == study.digest
+    heard = {"schedule": "fraction"}
+    on = [{**study.values, "extract": heard, "collapse": {"policy": "warn", "threshold": t}} for t in (0.1, 0.3)]
+    assert replace(study, values=on[0]).digest != replace(study, values=on[1]).digest
 
 
 def test_bits_by_hand():

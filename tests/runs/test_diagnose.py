@@ -1,5 +1,7 @@
 """Diagnosis of finished runs: documents, a probe, and what going back gives."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,59 @@ def test_a_stopped_run_says_that_it_is_where_it_is_safe(tmp_path):
     assert found["last_safe_density"] == pytest.approx(run.tickets.target.density)
     assert run.tickets.target.density == pytest.approx(found["policy_events"][0]["safe_density"])
     assert "went back" in found["advice"]
+
+
+RECORD = {
+    **{"ticket": 0, "rung": 1, "measure": "retrained", "n": 5, "ci": {}},
+    **{"accuracy": 0.5, "balanced_accuracy": 0.5, "confidence": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("collapse-probe.json", "{"),
+        ("collapse-probe.json", {}),
+        ("collapse-probe.json", {"records": [], "steps": 1, "seconds": 1}),
+        ("collapse-probe.json", {"records": [{}], "steps": 1, "seconds": 1}),
+        ("collapse-probe.json", {"records": "x", "steps": 1, "seconds": 1}),
+        ("collapse-probe.json", {"records": [RECORD], "steps": 1, "seconds": 1}),
+        ("collapse-relax.json", "[]"),
+        ("collapse-relax.json", {}),
+        ("collapse-relax.json", {"density": 0.5, "metric": "nope", "before": 1, "after": None}),
+    ],
+)
+def test_a_damaged_audit_is_said_and_not_taken_for_none(one_shot, tmp_path, name, content):
+    folder = tmp_path / "audits" / one_shot.name
+    folder.mkdir(parents=True)
+    if isinstance(content, dict):
+        content = json.dumps({"masks": diagnosis._masks_digest(one_shot), **content})
+    (folder / name).write_text(content)
+    with pytest.raises(BadInput, match=f"{name}.*; delete .* and measure again"):
+        diagnosis.diagnose(one_shot, tmp_path)
+    (folder / name).write_text('{"masks": "of other masks"}')
+    assert not diagnosis.diagnose(one_shot, tmp_path)["watched"]
+
+
+def test_results_that_could_not_be_kept_are_not_trained_for(one_shot, tmp_path):
+    (tmp_path / "audits").write_text("")
+    for work in (lambda: diagnosis.probe(one_shot, tmp_path), lambda: diagnosis.relax(one_shot, 0.5, tmp_path)):
+        with pytest.raises(BadInput, match="nothing could be kept there"):
+            work()
+
+
+@pytest.mark.parametrize("line", ["5", "null", '["a"]', '{"phase": "collapse"}'])
+def test_metrics_that_are_no_alarm_are_passed_over(rounds, line):
+    file = rounds.folder / "metrics.jsonl"
+    whole, found = file.read_bytes(), diagnosis.diagnose(rounds)
+    file.write_bytes(whole + line.encode() + b"\n")
+    try:
+        assert diagnosis.diagnose(rounds) == found
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("density", [float("nan"), float("inf"), 2.0, 0.0, -1.0])
+def test_what_is_no_density_is_not_taken_for_the_nearest_rung(one_shot, tmp_path, density):
+    with pytest.raises(BadInput, match="above 0 and at most 1"):
+        diagnosis.relax(one_shot, density, tmp_path)

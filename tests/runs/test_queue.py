@@ -209,3 +209,33 @@ def test_waiting_needs_no_torch():
     )
     said = subprocess.run([sys.executable, "-c", code], cwd=project_root(), capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_a_folder_that_cannot_be_used_is_said(tmp_path):
+    (tmp_path / ".queue").write_text("")
+    with pytest.raises(BadInput, match="should be a folder that this program can write to"), queue.locked(tmp_path):
+        pass
+    (tmp_path / ".queue").unlink()
+    (tmp_path / ".queue" / "lock").mkdir(parents=True)
+    with pytest.raises(BadInput, match="Is a directory"):
+        queue.waiting(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"number": 1}', '{"number": "x", "run": 3}'])
+def test_a_damaged_entry_keeps_its_place_and_what_is_no_entry_is_left_alone(start, tmp_path, content):
+    first, second = start(1), start(2)
+    until(lambda: began(first) and waits(second))
+    (tmp_path / ".queue" / "notes.json").write_text("mine")
+    (tmp_path / ".queue" / "00000009.json").mkdir()
+    one, two = sorted(path for path in (tmp_path / ".queue").glob("0*.json") if path.is_file())
+    one.write_text(content)
+    third = start(3)
+    until(lambda: waits(third))
+    assert not began(second), "who computes still holds its place"
+    two.write_text(content)
+    (first / "end").touch()
+    until(lambda: began(second))
+    assert not began(third)
+    (second / "end").touch()
+    until(lambda: began(third))
+    assert (tmp_path / ".queue" / "notes.json").read_text() == "mine"
