@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -56,13 +57,10 @@ if not looked.pictures:
         "One ticket, column by column": lambda: columns.waterfall(looked),
         "What a column does": lambda: columns.dependence(looked),
     }
-detail = st.segmented_control(
+detail = one_of(
     "Details",
-    list(details),
-    default=next(iter(details)),
-    required=True,
+    details,
     key="detail",
-    bind="query-params",
     wrap=True,
     label_visibility="collapsed",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -25,17 +26,15 @@ details = {
     "What to do": advice.draw,
     "How the alarm was calibrated": calibration.draw,
 }
-detail = st.segmented_control(
+detail = one_of(
     "Details",
-    list(details),
+    details,
     default="Flags",
-    required=True,
     key="detail",
-    bind="query-params",
     wrap=True,
     label_visibility="collapsed",
 )
-details[detail or "Flags"](looked)  # an address may name nothing at all: `?detail=`
+details[detail](looked)
 if looked.could_be_heard:
     with offer:  # long work comes last, so that the rest of the page is there meanwhile
         measure.probe(looked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -37,13 +38,10 @@ details = {
 }
 if run is None:
     details = {"Inside or between tickets": tickets.parts}
-detail = st.segmented_control(
+detail = one_of(
     "Details",
-    list(details),
-    default=next(iter(details)),
-    required=True,
+    details,
     key="detail",
-    bind="query-params",
     wrap=True,
     label_visibility="collapsed",
 )

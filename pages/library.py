@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -11,13 +12,11 @@ import streamlit as st  # noqa: E402
 from app import library  # noqa: E402
 
 st.title("Bring masks in, take tickets out, compare two", anchor=False)
-view = st.segmented_control(
+view = one_of(
     "View",
     list(library.VIEWS),
     default=next(iter(library.VIEWS)),
-    required=True,
     key="library",
-    bind="query-params",
     label_visibility="collapsed",
 )
 library.VIEWS[view]()

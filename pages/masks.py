@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -46,13 +47,11 @@ details = {
 }
 if run.tickets.k == 1:
     details = {name: details[name] for name in ("Layer by layer", "Density by density")}
-detail = st.segmented_control(
+detail = one_of(
     "Details",
-    list(details),
+    details,
     default="Layer by layer",
-    required=True,
     key="detail",
-    bind="query-params",
     wrap=True,
     label_visibility="collapsed",
 )

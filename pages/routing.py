@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -68,13 +69,11 @@ details = {
 }
 if looked.pictures:
     details["Your own picture"] = own_picture.draw
-detail = st.segmented_control(
+detail = one_of(
     "Details",
-    list(details),
+    details,
     default="Sent astray",
-    required=True,
     key="detail",
-    bind="query-params",
     wrap=True,
     label_visibility="collapsed",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import shell
+from app.choice import one_of
 
 shell.ensure_entry()
 
@@ -11,13 +12,11 @@ import streamlit as st  # noqa: E402
 from app import train  # noqa: E402
 
 st.title("Train one ticket for every part of your data", anchor=False)
-view = st.segmented_control(
+view = one_of(
     "View",
     train.VIEWS,
     default=train.VIEWS[0],
-    required=True,
     key="view",
-    bind="query-params",
     label_visibility="collapsed",
 )
 refused = st.session_state.pop("start_refused", None)

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from app import words
 from app.attribution import paint
 from app.attribution.view import Chosen
+from app.choice import one_of
 from rtl_core.data.pictures import cover_square
 from rtl_core.errors import BadInput
 
@@ -64,9 +65,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
 
 
 def _source() -> str:
-    return st.segmented_control(
-        "Input", (TEST, UPLOADED), default=TEST, required=True, key="input", bind="query-params"
-    )
+    return one_of("Input", (TEST, UPLOADED), key="input")
 
 
 def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: str | None) -> None:
@@ -130,16 +129,21 @@ def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     if len(content) > MAX_BYTES:
         raise BadInput(f"the picture is larger than {MAX_BYTES // 2**20} MB; save it smaller")
     channels, height, _ = shape
+    too_many = BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
-                    raise BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller")
+                    raise too_many
+                if opened.mode.startswith("I"):  # 16 bits a pixel, which converting would clip
+                    opened = opened.point(lambda value: value / 256).convert("L")
                 upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
-        if isinstance(error, BadInput):
-            raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise too_many from None
+    except BadInput:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
         raise BadInput("this is no picture that can be read; a PNG or JPEG is wanted") from None
     paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows white, as in most viewers
     flat = Image.alpha_composite(paper, upright).convert("L" if channels == 1 else "RGB")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
-import streamlit as st
 
 from app import colours, panels, words
 from app.charts import calm
+from app.choice import one_of
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
@@ -36,10 +36,7 @@ _SHOWN = {"share kept": _KEPT, "excess over chance": _EXCESS}
 def draw(view: View) -> None:
     shown = _KEPT
     if view.pairs:
-        label = st.segmented_control(
-            "Show", list(_SHOWN), default=next(iter(_SHOWN)), required=True, key="heat", bind="query-params"
-        )
-        shown = _SHOWN.get(label, _KEPT)  # an address may name nothing at all: `?heat=`
+        shown = _SHOWN[one_of("Show", _SHOWN, key="heat")]
     panels.chart(
         findings.excess_title(view.layers) if shown is _EXCESS else findings.kept_title(view.layers),
         figure(view.layers, shown, colours.tone()),

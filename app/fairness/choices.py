@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import panels, session, words
+from app.choice import one_of
 from app.fairness import view
 from app.fairness.view import Audit, Subject
 from rtl_core.errors import BadInput
@@ -22,13 +23,10 @@ _FEW = 12  # categories up to which a column is offered as a first group
 
 
 def source() -> str:
-    return st.segmented_control(
+    return one_of(
         "Whose decisions",
         SOURCES,
-        default=SOURCES[0],
-        required=True,
         key="source",
-        bind="query-params",
         label_visibility="collapsed",
     )
 
@@ -148,13 +146,11 @@ def _strata(tickets: tuple[str, ...]) -> tuple[str | None, ...]:
     if len(tickets) == 1:
         return tickets
     chosen = session.chosen_ticket(tickets)
-    by = st.segmented_control(
+    by = one_of(
         "Tickets",
         [_TOGETHER, _EACH],
         default=_TOGETHER,
-        required=True,
         key="by",
-        bind="query-params",
         disabled=chosen is not None,
         help="Press a ticket's chip above to look at that ticket alone; press it again to let go.",
     )

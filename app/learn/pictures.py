@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.attribution import paint
 from app.attribution.inputs import as_input
+from app.choice import one_of
 from app.learn import canvas
 from app.learn.frame import keep, state
 from rtl_core.errors import BadInput
@@ -35,10 +36,7 @@ def own_picture(key: str, dataset: Dataset) -> np.ndarray | None:
     with st.container(horizontal=True, gap="large", key=f"own-{key}"):
         with st.container(width=420):
             ways = (CHOOSE, DRAW, UPLOAD)
-            way = st.segmented_control(
-                "Your picture", ways, default=CHOOSE, required=True, key=f"{key}-from", bind="query-params"
-            )
-            way = way or CHOOSE  # an address may name nothing at all
+            way = one_of("Your picture", ways, key=f"{key}-from")
             x = {CHOOSE: _chosen, DRAW: _drawn, UPLOAD: _uploaded}[way](key, dataset)
         if x is not None:
             with st.container(width=180):
@@ -76,17 +74,14 @@ def _chosen(key: str, dataset: Dataset) -> np.ndarray:
     )
     st.html(f"<style>{rules}</style>")
     with st.container(key=f"learn-tiles-{key}"):
-        name = st.segmented_control(
+        name = one_of(
             "Test pictures",
             list(tiles),
-            default=next(iter(tiles)),
-            required=True,
             key=key,
-            bind="query-params",
             wrap=True,
             label_visibility="collapsed",
         )
-    return dataset.x[tiles[name or next(iter(tiles))]]
+    return dataset.x[tiles[name]]
 
 
 def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
@@ -122,9 +117,6 @@ def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
         return None
     try:
         return from_upload(file.getvalue(), dataset)
-    except Image.DecompressionBombError:
-        st.error("The picture has far too many pixels; save it smaller.")
-        return None
     except BadInput as error:
         st.error(f"{str(error)[0].upper()}{str(error)[1:]}.")
         return None

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import colours, words
+from app.choice import one_of
 from app.learn import five, frame, pictures, post_delivery
 from app.learn.lesson import Lesson
 from app.learn.post_delivery import BUDGETS, Delivery
@@ -171,10 +172,7 @@ def _budget(seen: View) -> None:
     )
     if not frame.reveal("post-lighter", "Give the gate lighter tickets"):
         return
-    chosen = st.segmented_control(
-        "Budget", list(BUDGETS), default="100 %", required=True, key="post-budget", bind="query-params"
-    )
-    chosen = chosen or "100 %"  # an address may name nothing at all
+    chosen = one_of("Budget", BUDGETS, key="post-budget")
     points = post_delivery.points(seen)
     frame.plot(post_delivery.bought(points, chosen, colours.tone()), "post-bought", 300)
     frame.prose(bought(points, chosen, [rung.density for rung in seen.routing.offered.rungs]))

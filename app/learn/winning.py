@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cache, charts, colours, words
+from app.choice import one_of
 from app.colours import Tone
 from app.learn import frame, live, pictures
 from app.learn.lesson import Lesson
@@ -89,9 +90,7 @@ def play() -> bool:
         "many weights in every [[layer]], and the whole network."
     )
     frame.step(1, "Choose how much is kept, and guess")
-    kept = st.segmented_control(
-        "Weights kept", list(DENSITIES), default="10 %", required=True, key="winning-density", bind="query-params"
-    )
+    kept = one_of("Weights kept", DENSITIES, default="10 %", key="winning-density")
     guess = frame.guess("winning-guess", "Which of the pruned networks will read digits best?", GUESSES)
     with frame.settings():
         seed = frame.number(
@@ -109,7 +108,7 @@ def play() -> bool:
         "All four learn for as many [[steps|step]]. Then they read [[test data]]: digits that none of them has seen. "
         "Whiskers and brackets are 95 % [[intervals|interval]]."
     )
-    run = live.training("winning", config(DENSITIES[kept or "10 %"], seed), "Prune and train", BUDGET_SECONDS)
+    run = live.training("winning", config(DENSITIES[kept], seed), "Prune and train", BUDGET_SECONDS)
     if run is None:
         return False
     try:

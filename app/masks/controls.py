@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app import panels, words
+from app.choice import one_of
 from app.findings import short
 from rtl_core.tickets.overlap import depth_groups
 from rtl_core.tickets.ticket_set import Rung, TicketSet
@@ -141,13 +142,10 @@ def measure() -> Measure:
 def by_similarity() -> bool:
     """Whether tickets stand in the order of their tree."""
     with st.popover("More", width=85):
-        order = st.segmented_control(
+        order = one_of(
             "Order of the tickets",
             _ORDERS,
-            default=_ORDERS[0],
-            required=True,
             key="order",
-            bind="query-params",
             help="By similarity: tickets that share most stand side by side (the order of the tree's leaves at the "
             "tickets' own density, so that it stays while you play).",
         )

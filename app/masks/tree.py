@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import colours, panels, session
 from app.charts import CONFIG, calm
+from app.choice import one_of
 from app.colours import Tone
 from app.masks import findings
 from app.masks.view import View
@@ -113,13 +114,11 @@ def _marker(view: View, tickets: list[int], tone: Tone, size: int) -> dict[str, 
 
 
 def _map(view: View) -> None:
-    method = st.segmented_control(
+    method = one_of(
         "Map by",
-        list(_METHODS),
+        _METHODS,
         default="PCA",
-        required=True,
         key="map",
-        bind="query-params",
         help="PCA: distances as faithful as two axes allow, with the share that they show. UMAP: who is near whom; "
         "distances between groups mean little.",
     )

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import panels, words
 from app.attribution import paint
+from app.choice import one_of
 from app.routing import findings, why
 from app.routing.samples import MOST, frame
 from app.routing.view import View
@@ -49,13 +50,10 @@ def _ordered(view: View, positions: np.ndarray) -> np.ndarray:
     confidence = view.routed.choice.confidence[positions]
     if np.isnan(confidence).all():
         return positions
-    order = st.segmented_control(
+    order = one_of(
         "Order",
         _ORDERS,
-        default=_ORDERS[0],
-        required=True,
         key="astray-order",
-        bind="query-params",
         label_visibility="collapsed",
     )
     if order == _ORDERS[2]:

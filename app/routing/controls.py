@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from app import panels, words
+from app.choice import one_of
 from app.routing.view import View
 
 if TYPE_CHECKING:
@@ -72,13 +73,11 @@ def by_class(view: View) -> bool:
     """Whether the matrix has a row per class; False: a row per subset. Nothing is asked where these are the same."""
     if view.dataset.classes == view.asked.names:
         return True
-    rows = st.segmented_control(
+    rows = one_of(
         "Rows",
         ("Own ticket", "Class"),
         default="Own ticket",
-        required=True,
         key="rows",
-        bind="query-params",
         help="Own ticket: the one that was trained for the input's subset.",
     )
     return rows == "Class"

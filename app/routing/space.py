@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import charts, colours, panels, words
+from app.choice import one_of
 from app.colours import Tone
 from app.routing import findings, samples
 from app.routing.view import View
@@ -26,19 +27,15 @@ _CONFIG = charts.CONFIG | {
 def draw(view: View) -> None:
     """A fragment: a lasso computes nothing else of the page anew."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        method = st.segmented_control(
+        method = one_of(
             "Map by",
             _METHODS,
             default="PCA",
-            required=True,
             key="inputs-map",
-            bind="query-params",
             help="PCA: distances as faithful as two axes allow. UMAP: who is near whom; distances between groups mean "
             "little. The first UMAP takes some seconds.",
         )
-        colour = st.segmented_control(
-            "Colour", _COLOURS, default=_COLOURS[0], required=True, key="colour", bind="query-params"
-        )
+        colour = one_of("Colour", _COLOURS, key="colour")
     positions, places, share = view.map_of_inputs(method)
     by = view.ticket if colour == _COLOURS[0] else view.asked.subset
     st.subheader(findings.map_title(method, share), anchor=False)

@@ -113,6 +113,13 @@ def test_an_upload_is_cut_and_made_grey_as_on_paper():
     assert np.unique(inputs.as_input(file.getvalue(), (1, 10, 10))).tolist() == [76]
 
 
+def test_sixteen_bits_a_pixel_are_scaled_and_not_clipped():
+    deep, file = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8), io.BytesIO()
+    Image.fromarray(deep).save(file, "PNG")
+    shown = inputs.as_input(file.getvalue(), (1, 8, 8))[0, 0]
+    assert np.abs(shown - deep / 256).max() < 1
+
+
 def test_too_large_uploads_are_refused(monkeypatch):
     monkeypatch.setattr(inputs, "MAX_PIXELS", 100)
     with pytest.raises(BadInput, match="million pixels"):

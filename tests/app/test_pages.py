@@ -39,6 +39,18 @@ def test_page_over_a_finished_run(known_run, page):
     assert [box.label for box in app.sidebar.selectbox] == ["Run"]
 
 
+CHOICES = ("view", "detail", "heat", "order", "map", "rows", "colour", "inputs-map", "input", "source", "by", "library")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_choices_that_the_address_leaves_empty_are_their_defaults(known_run, page):
+    app = open_page(page, run="known-run", **dict.fromkeys(CHOICES, ""))
+    plain = open_page(page, run="known-run")
+    assert not app.exception
+    for kind in ("subheader", "error"):
+        assert [part.value for part in app.get(kind)] == [part.value for part in plain.get(kind)]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_without_any_run_leads_somewhere(runs_folder, monkeypatch, page):
     monkeypatch.setattr(store, "samples", lambda: {})

@@ -1,0 +1,22 @@
+"""A choice that is kept in the address, and of which one option always holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import streamlit as st
+
+T = TypeVar("T")
+
+
+def one_of(label: str, options: Iterable[T], key: str, default: T | None = None, **more: Any) -> T:
+    """A segmented control, bound to `?key=`; the first option holds unless another is the default.
+
+    An address may name nothing at all (`?key=`): Streamlit then gives None although an option is required, and the
+    default holds.
+    """
+    options = list(options)
+    default = options[0] if default is None else default
+    chosen = st.segmented_control(label, options, default=default, required=True, key=key, bind="query-params", **more)
+    return default if chosen is None else chosen
