@@ -32,6 +32,8 @@ def diagnose(
     from rtl_core.runs import diagnose as diagnosis
     from rtl_core.runs import store, training
 
+    if density is not None and not relax:
+        raise BadInput("--density says where --relax goes back to: give --relax too")
     root = runs_root(runs)
     opened = training.open_run(store.find_run(run, root))
     with progress() as report:
