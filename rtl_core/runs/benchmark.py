@@ -31,7 +31,8 @@ class Study:
     values   the settings that all its runs have in common
     without  control -> why it is left out
     reduced  what was made smaller because there is no CUDA device, None where nothing was
-    command  the line that runs it again
+    usual    the seeds and densities of the benchmark's file
+    options  data and settings, as the command line takes them
     """
 
     name: str
@@ -43,7 +44,8 @@ class Study:
     reduced: str | None
     seeds: tuple[int, ...]
     densities: tuple[float, ...]
-    command: str
+    usual: tuple[tuple[int, ...], tuple[float, ...]]
+    options: tuple[str, ...]
 
     def config(self, seed: int, density: float) -> Config:
         return parse({**self.values, "seed": seed, "density": density})
@@ -103,8 +105,11 @@ def study(
         without=described["without"],
         reduced=reduced and reduced["sentence"],
         seeds=tuple(dict.fromkeys(described["seeds"] if seeds is None else seeds)),
-        densities=tuple(sorted(set(described["densities"] if densities is None else densities), reverse=True)),
-        command=_command(name, seeds, densities, data, assignments),
+        densities=_falling(described["densities"] if densities is None else densities),
+        usual=(tuple(described["seeds"]), _falling(described["densities"])),
+        options=tuple(
+            [*(["--data", data] if data is not None else []), *(word for one in assignments for word in ("--set", one))]
+        ),
     )
     if not asked.seeds or not asked.densities:
         raise BadInput("a benchmark needs at least one seed and one density")
@@ -119,8 +124,8 @@ def document(study: Study, cells: Cells) -> dict[str, Any]:
 
     Cells of other seeds and densities than the study's are in it too: what was finished stays.
     """
-    seeds = list(dict.fromkeys([*study.seeds, *sorted(seed for seed, _ in cells)]))
-    densities = sorted({*study.densities, *(density for _, density in cells)}, reverse=True)
+    seeds = tuple(sorted({*study.seeds, *(seed for seed, _ in cells)}))
+    densities = _falling([*study.densities, *(density for _, density in cells)])
     wanted = [(seed, density) for density in densities for seed in seeds]
     found = [cells[place] for place in wanted if place in cells]
     rows = [row for cell in found for row in cell["rows"]]
@@ -131,9 +136,9 @@ def document(study: Study, cells: Cells) -> dict[str, Any]:
         "metric": study.metric,
         "reduced": study.reduced,
         "without": study.without,
-        "command": study.command,
-        "seeds": seeds,
-        "densities": densities,
+        "command": _command(study, seeds, densities),
+        "seeds": list(seeds),
+        "densities": list(densities),
         "digest": study.digest,
         "config": study.common,
         "cells": [{key: value for key, value in cell.items() if key != "rows"} for cell in found],
@@ -185,18 +190,16 @@ def _rows_of(rows: Sequence[dict[str, Any]], density: float, seed: int) -> list[
     return [row for row in rows if (row["seed"], row["density"]) == (seed, density)]
 
 
-def _command(
-    name: str,
-    seeds: Sequence[int] | None,
-    densities: Sequence[float] | None,
-    data: str | None,
-    assignments: Sequence[str],
-) -> str:
-    words = ["python", "-m", "rtl_core", "benchmark", name]
-    for option, values in (("--seeds", seeds), ("--densities", densities)):
-        words += [option, ",".join(map(str, values))] if values is not None else []
-    words += ["--data", data] if data is not None else []
-    return shlex.join([*words, *(word for assignment in assignments for word in ("--set", assignment))])
+def _command(study: Study, seeds: tuple[int, ...], densities: tuple[float, ...]) -> str:
+    """The line that makes a document of these seeds and densities again."""
+    words = ["python", "-m", "rtl_core", "benchmark", study.name]
+    for option, here, usual in zip(("--seeds", "--densities"), (seeds, densities), study.usual, strict=True):
+        words += [option, ",".join(map(str, here))] if here != usual else []
+    return shlex.join([*words, *study.options])
+
+
+def _falling(densities: Sequence[float]) -> tuple[float, ...]:
+    return tuple(sorted(set(densities), reverse=True))
 
 
 def _has_cuda() -> bool:

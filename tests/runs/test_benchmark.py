@@ -155,7 +155,9 @@ def test_what_was_finished_stays_when_less_is_asked(done, tmp_path):
     shutil.copy(done.out / "digits_classes.json", tmp_path)
     asked = tiny(seeds=(2,), densities=(0.2,))
     again = benchmark_jobs.run(asked, tmp_path, 1, lambda told: pytest.fail(f"trained {told}"))
-    assert (sorted(again["seeds"]), again["densities"]) == ([1, 2], [0.5, 0.2])
+    assert (again["seeds"], again["densities"]) == ([1, 2], [0.5, 0.2])
+    assert again["command"] == done.document["command"]
+    assert "benchmark digits_classes --seeds 1,2 --densities 0.5,0.2 --set model.name=mlp" in again["command"]
     assert len(again["rows"]) == len(done.document["rows"])
     assert {line["seeds"] for line in again["summary"]} == {2}
 
