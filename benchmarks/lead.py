@@ -14,7 +14,11 @@ from rtl_core.audit.report.curves import Curve, differences, file
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 DENSITY = 0.1
-STUDIES = {"domains": "five domains", "digits_classes": "ten classes, digits"}
+STUDIES = {
+    "domains": "five domains",
+    "fashion_classes": "ten classes, clothes",
+    "digits_classes": "ten classes, digits",
+}
 
 # control -> what it lacks, as the drawing names it
 LACKS = {
