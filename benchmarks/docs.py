@@ -70,8 +70,8 @@ def _classes(name: str, pictures: str) -> str:
     study = read(name)
     return (
         f"Ten one-vs-rest tickets for {pictures} at 10 %: balanced accuracy {_mean(study, 'rtl')['mean']:.3f}; "
-        f"{_lead(study, 'random')} against random masks, {_lead(study, 'imp_single_ovr')} against one mask trained like "
-        f"the tickets. But {_lead(study, 'random_same_total')} against random masks at equal total steps, "
+        f"{_lead(study, 'random')} against random masks, {_lead(study, 'imp_single_ovr')} against one mask trained as "
+        f"the tickets are. But {_lead(study, 'random_same_total')} against random masks at equal total steps, "
         f"{_lead(study, 'dense_same_total')} against the dense network at equal total steps, and "
         f"{_lead(study, 'imp_single_odds')} against one ordinary mask for all ten classes, its thresholds set at the "
         f"class odds ([{name}](docs/results/{name}.md))."
