@@ -23,16 +23,16 @@ STUDIES = {
 # control -> what it lacks, as the drawing names it
 LACKS = {
     "random": "learned masks (drawn by lot)",
+    "random_same_total": "learned masks, same total steps",
     "permuted": "the right mask for the subset",
     "reinitialised": "the weights it was cut from",
     "imp_single": "a mask per subset",
-    "imp_single_ovr": "a mask per subset, own task",
     "imp_single_union": "a mask per subset, same storage",
     "dense": "sparsity, same joint steps",
-    "imp_multi": "shared weights",
-    "imp_single_odds": "a mask per subset, fair threshold",
-    "random_same_total": "learned masks, same total steps",
     "dense_same_total": "sparsity, same total steps",
+    "imp_multi": "shared weights",
+    "imp_single_ovr": "a mask per subset, own task",
+    "imp_single_odds": "a mask per subset, fair threshold",
 }
 
 
