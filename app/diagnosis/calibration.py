@@ -80,9 +80,8 @@ def summary(runs: pd.DataFrame) -> str:
         f"- **False alarms:** {_share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), 'did not collapse')}",
     ]
     if len(leads):
-        lines.append(
-            f"- **Lead:** median {leads.median():g} rounds, from {leads.min():g} to {leads.max():g}".replace("-", "−")
-        )
+        middle, least, most = (f"{value:g}".replace("-", "−") for value in (leads.median(), leads.min(), leads.max()))
+        lines.append(f"- **Lead:** median {middle} rounds, from {least} to {most}")
     return "\n".join(lines)
 
 
