@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from benchmarks import lead
+from benchmarks import lead, regimes
 from benchmarks.collapse import HEARD, OVERLAP, calibrate, count, judged, share
 from benchmarks.lead import DENSITY, of, read, shown
 from rtl_core.audit import collapse
@@ -112,6 +112,21 @@ def _routers() -> str:
     )
 
 
+AT_EQUAL_TOTAL_STEPS = (("rtl", "random_same_total"), ("merged", "random_same_total"), ("merged", "dense_same_total"))
+
+
+def confirmed_regimes() -> str:
+    """Of the regimes that looked promising: both starts of RTL against equal total steps, on fresh seeds."""
+    runs = read("regimes")
+    head = " | ".join(f"{a} - {b}" for a, b in AT_EQUAL_TOTAL_STEPS)
+    rows = [f"| regime | what differs | {head} |", "|---|---|---|---|---|"]
+    for regime in regimes.promising(runs):
+        own = [runs[f"{regime} / seed {seed}"]["methods"] for seed in regimes.FRESH_SEEDS]
+        gaps = [_interval([each[a]["accuracy"] - each[b]["accuracy"] for each in own]) for a, b in AT_EQUAL_TOTAL_STEPS]
+        rows.append(f"| {regime} | {regimes.REGIMES[regime][0]} | {' | '.join(gaps)} |")
+    return "\n".join(rows)
+
+
 def _router(run: dict[str, Any], name: str) -> dict[str, Any]:
     return next(row for row in run["routers"] if row["router"] == name)
 
@@ -176,7 +191,7 @@ def _interval(differences: list[float]) -> str:
 # page -> block -> what stands in it
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"results": results, "findings": findings},
-    "docs/learned-masks.md": {"lead": lead.table},
+    "docs/learned-masks.md": {"lead": lead.table, "regimes": confirmed_regimes},
     "docs/teaching/luck.md": {"surprise": surprise, "storage": storage, "swapped": swapped},
     "docs/teaching/many.md": {"swapped": swapped},
 }

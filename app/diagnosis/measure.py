@@ -10,7 +10,7 @@ import streamlit as st
 from app import cache, session, words
 from app.diagnosis.view import View
 from rtl_core.errors import BadInput
-from rtl_core.runs import diagnose
+from rtl_core.runs import retrain
 
 if TYPE_CHECKING:
     from rtl_core.events import Event, Report
@@ -25,7 +25,7 @@ def probe(view: View) -> None:
         "Retrain every rung and listen",
         "Every rung's masks are trained from theta_0, each ticket alone, and asked on validation inputs. The run "
         "itself stays as it is; what was heard is kept in its audits.",
-        lambda told: diagnose.probe(view.run, session.runs_root(), told),
+        lambda told: retrain.probe(view.run, session.runs_root(), told),
     )
 
 
@@ -37,7 +37,7 @@ def relax(view: View, density: float) -> None:
         f"Train the masks of {words.density(density)} density together",
         "They are rewound to theta_0 and trained jointly for as many steps as the run's own tickets were. The run "
         "itself stays as it is; the figures are kept in its audits.",
-        lambda told: diagnose.relax(view.run, density, session.runs_root(), told),
+        lambda told: retrain.relax(view.run, density, session.runs_root(), told),
     )
 
 
@@ -77,4 +77,4 @@ def _told(bar: Any, name: str, event: Event) -> None:
 
 @st.cache_data(max_entries=64, show_spinner="Estimating the time")
 def _cost(folder: str, changed: int, name: str, _run: Run) -> dict[str, float]:
-    return diagnose.cost(_run) if name == "probe" else diagnose.relax_cost(_run)
+    return retrain.cost(_run) if name == "probe" else retrain.relax_cost(_run)

@@ -30,19 +30,19 @@ def diagnose(
 ) -> None:
     """Overlap, confidence and accuracy on the way down, where they turn, and the last safe density."""
     from rtl_core.runs import diagnose as diagnosis
-    from rtl_core.runs import store, training
+    from rtl_core.runs import retrain, store, training
 
     if density is not None and not relax:
         raise BadInput("--density says where --relax goes back to: give --relax too")
     root = runs_root(runs)
     opened = training.open_run(store.find_run(run, root))
     with progress() as report:
-        document = diagnosis.probe(opened, root, report) if probe else diagnosis.diagnose(opened, root)
+        document = retrain.probe(opened, root, report) if probe else diagnosis.diagnose(opened, root)
         if relax:
             back = density if density is not None else document["last_safe_density"]
             if back is None:
                 raise BadInput("no safe density is known: name one with --density, or retrain the rungs with --probe")
-            document = diagnosis.relax(opened, back, root, report)
+            document = retrain.relax(opened, back, root, report)
     say(document, as_json, _text)
 
 

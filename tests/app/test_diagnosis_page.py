@@ -17,7 +17,7 @@ from app.diagnosis import advice, calibration, curves, findings, flags, layers
 from app.diagnosis.view import View
 from rtl_core.audit import collapse
 from rtl_core.errors import BadInput
-from rtl_core.runs import diagnose
+from rtl_core.runs import diagnose, retrain
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.store import samples
 from rtl_core.tickets.ticket_set import Rung, TicketSet
@@ -286,7 +286,7 @@ def test_a_run_cut_in_one_go_is_retrained_on_request_and_then_heard(known_run, m
     asked = []
     found = [document(watched=False, alarm=None, fall=None, lead=None, flags=[], last_safe_density=None)]
     monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: found[-1])
-    monkeypatch.setattr(diagnose, "cost", lambda run: {"steps": 2400, "seconds": 40.0})
+    monkeypatch.setattr(retrain, "cost", lambda run: {"steps": 2400, "seconds": 40.0})
 
     def probe(run, root, report):
         asked.append(run.name)
@@ -294,7 +294,7 @@ def test_a_run_cut_in_one_go_is_retrained_on_request_and_then_heard(known_run, m
         (run.folder / "audits" / "collapse-probe.json").write_text("{}")
         found.append(document())
 
-    monkeypatch.setattr(diagnose, "probe", probe)
+    monkeypatch.setattr(retrain, "probe", probe)
     app = open_diagnosis()
     button = app.button(key="probe")
     assert button.label == "Retrain every rung and listen: about 40 s" and "2,400 gradient steps" in button.help
@@ -308,8 +308,8 @@ def test_what_cannot_be_retrained_says_why(known_run, monkeypatch):
     def refuse(run, root, report):
         raise BadInput("the data have changed; put them back")
 
-    monkeypatch.setattr(diagnose, "cost", lambda run: {"steps": 1, "seconds": 1.0})
-    monkeypatch.setattr(diagnose, "probe", refuse)
+    monkeypatch.setattr(retrain, "cost", lambda run: {"steps": 1, "seconds": 1.0})
+    monkeypatch.setattr(retrain, "probe", refuse)
     app = shown(monkeypatch, document(watched=False, alarm=None, fall=None, lead=None, last_safe_density=None))
     app.button(key="probe").click().run()
     assert not app.exception and app.warning[0].value == "the data have changed; put them back."

@@ -8,6 +8,7 @@ import pytest
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.runs import diagnose as diagnosis
+from rtl_core.runs import retrain, retrained_files
 from rtl_core.runs.training import open_run, train_new
 
 BASE = {
@@ -68,7 +69,7 @@ def test_rounds_that_were_watched_are_read_off_the_run(rounds):
 
 def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
     events = []
-    found = diagnosis.probe(one_shot, tmp_path, events.append)
+    found = retrain.probe(one_shot, tmp_path, events.append)
     assert found["watched"] and {row["measure"] for row in found["rounds"]} == {"retrained"}
     assert found["probe"]["steps"] == 6
     assert events[-1].step == events[-1].steps == 10 * 3
@@ -79,7 +80,7 @@ def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
 
 def test_going_back_is_training_the_denser_masks_from_the_start(one_shot, tmp_path):
     """The same as a run that never went further: masks of one extraction at .5, trained together."""
-    found = diagnosis.relax(one_shot, 0.5, tmp_path)["relaxed"]
+    found = retrain.relax(one_shot, 0.5, tmp_path)["relaxed"]
     never_further = trained(tmp_path, density=0.5, denser=[])
     rung = next(r for r in diagnosis.diagnose(never_further)["rounds"] if r["kind"] == "target")
     assert rung["density"] == pytest.approx(found["density"])
@@ -90,7 +91,7 @@ def test_going_back_is_training_the_denser_masks_from_the_start(one_shot, tmp_pa
 
 def test_going_back_means_denser(one_shot, tmp_path):
     with pytest.raises(BadInput, match="denser"):
-        diagnosis.relax(one_shot, 0.05, tmp_path)
+        retrain.relax(one_shot, 0.05, tmp_path)
 
 
 def test_a_stopped_run_says_that_it_is_where_it_is_safe(tmp_path):
@@ -127,7 +128,7 @@ def test_a_damaged_audit_is_said_and_not_taken_for_none(one_shot, tmp_path, name
     folder = tmp_path / "audits" / one_shot.name
     folder.mkdir(parents=True)
     if isinstance(content, dict):
-        content = json.dumps({"masks": diagnosis._masks_digest(one_shot), **content})
+        content = json.dumps({"masks": retrained_files._masks_digest(one_shot), **content})
     (folder / name).write_text(content)
     with pytest.raises(BadInput, match=f"{name}.*; delete .* and measure again"):
         diagnosis.diagnose(one_shot, tmp_path)
@@ -137,7 +138,7 @@ def test_a_damaged_audit_is_said_and_not_taken_for_none(one_shot, tmp_path, name
 
 def test_results_that_could_not_be_kept_are_not_trained_for(one_shot, tmp_path):
     (tmp_path / "audits").write_text("")
-    for work in (lambda: diagnosis.probe(one_shot, tmp_path), lambda: diagnosis.relax(one_shot, 0.5, tmp_path)):
+    for work in (lambda: retrain.probe(one_shot, tmp_path), lambda: retrain.relax(one_shot, 0.5, tmp_path)):
         with pytest.raises(BadInput, match="nothing could be kept there"):
             work()
 
@@ -156,4 +157,4 @@ def test_metrics_that_are_no_alarm_are_passed_over(rounds, line):
 @pytest.mark.parametrize("density", [float("nan"), float("inf"), 2.0, 0.0, -1.0])
 def test_what_is_no_density_is_not_taken_for_the_nearest_rung(one_shot, tmp_path, density):
     with pytest.raises(BadInput, match="above 0 and at most 1"):
-        diagnosis.relax(one_shot, density, tmp_path)
+        retrain.relax(one_shot, density, tmp_path)

@@ -1,0 +1,152 @@
+"""A run trained again from theta_0: its rungs one by one, or the masks of a safe density together.
+
+`probe` is for runs that were cut in one go and so have no rounds that an alarm could hear; `relax` measures what going
+back gives. Both are kept in the run's audits, and `diagnose` finds them there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rtl_core.config import Config
+from rtl_core.errors import BadInput
+from rtl_core.events import Event, MemoryJournal, Report, silent
+from rtl_core.runs import retrained_files
+from rtl_core.runs.checkpoint import Run, load_learned
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.retrained_files import PROBE, RELAX
+
+PROBE_STEPS = 100  # per rung and ticket, at most: what a probe trains
+
+
+def cost(run: Run) -> dict[str, float]:
+    """Gradient steps of a probe, and about how long they take, from the pace at which the run itself was trained."""
+    _check(run)
+    steps = _probe_steps(run.config) * run.tickets.k * len(run.tickets.rungs)
+    return {"steps": steps, "seconds": steps * _pace(run)}
+
+
+def relax_cost(run: Run) -> dict[str, float]:
+    """The same of `relax`."""
+    _check(run)
+    steps = run.config.joint.steps * run.tickets.k
+    return {"steps": steps, "seconds": steps * _pace(run)}
+
+
+def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
+    """Trains every rung's masks from theta_0, each ticket alone, and measures it on validation rows; the document of
+    `diagnose` with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
+    from rtl_core.learning.methods import ticket_rounds
+    from rtl_core.runs import modes
+
+    _check(run)
+    retrained_files.place(run, root)  # before any work
+    began, steps, tickets = time.monotonic(), _probe_steps(run.config), run.tickets
+    config = run.config.model_copy(
+        update={"extract": run.config.extract.model_copy(update={"steps": steps}), "controls": ()}
+    )
+    lab, start, asked = _again(run, config, report)
+    records, done, total = [], 0, tickets.k * len(tickets.rungs)
+    rounds = [ticket_rounds(lab(), start, k) for k in range(tickets.k)]
+    measures = [modes.measure(lab(), asked, k) for k in range(tickets.k)]
+    report(Event("start", "rtl", steps=total))
+    for rung in tickets.rungs:
+        masks = tickets.masks(rung)
+        for k in range(tickets.k):
+            found = measures[k](rounds[k].train(masks[k], rung.index))
+            place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
+            records.append({**place, "measure": "retrained", **found})
+            done += 1
+            report(Event("probe", "rtl", done, total))
+    retrained_files.write(run, root, PROBE, {"records": records, "steps": steps, "seconds": time.monotonic() - began})
+    return diagnose(run, root)
+
+
+def relax(run: Run, density: float, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
+    """Trains the masks of the rung at `density` together from theta_0, as the run's own were; the document of
+    `diagnose` with both beside each other, on validation rows. BadInput where the run cannot be trained again."""
+    from rtl_core.audit import evaluate as audit
+    from rtl_core.learning.methods import learn_tickets
+
+    _check(run)
+    if not 0 < density <= 1:
+        raise BadInput(f"a density to go back to is a share of the weights, above 0 and at most 1 (got {density:g})")
+    rung = run.tickets.rung_at(density)
+    if rung.density <= run.tickets.target.density:
+        raise BadInput(f"going back means denser masks than the run's own {run.tickets.target.density:g}")
+    retrained_files.place(run, root)  # before any work
+    began = time.monotonic()
+    lab, start, asked = _again(run, run.config.model_copy(update={"controls": ()}), report)
+    own = lab()
+    total = run.config.joint.steps * run.tickets.k
+    report(Event("start", "rtl", steps=total))
+    after = learn_tickets(own, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
+    figures = []
+    for learned in (load_learned(run)["rtl"], after):
+        outputs = audit.method_outputs(own.network, learned, own.layout, asked)
+        figures.append(audit.method_figures(asked, outputs, run.config.seed))
+    before, now = figures
+    metric = "balanced_accuracy" if run.config.task == "one_vs_rest" else "accuracy"
+    kept = {
+        "density": rung.density,
+        "metric": metric,
+        "before": before[metric],
+        "after": now[metric],
+        "ci": {"before": before["ci"][metric], "after": now["ci"][metric]},
+        "n": now["n"],
+        "steps": total,
+        "seconds": time.monotonic() - began,
+    }
+    retrained_files.write(run, root, RELAX, kept)
+    return diagnose(run, root)
+
+
+def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any], Any, Any]:
+    """(an experiment of one's own, theta_0 with what tickets have of their own there, questions on validation rows):
+    the run as it was before its extraction. The warm start is trained again, to the same bits on the same machine."""
+    from rtl_core.audit import evaluate as audit
+    from rtl_core.learning.methods import warm_start
+    from rtl_core.runs import modes, pipeline
+    from rtl_core.runs.setting import experiment
+
+    journal = MemoryJournal()
+    setting = pipeline.prepare(config, silent, journal)
+    if setting.dataset.fingerprint != run.info["data"]["fingerprint"]:
+        spec = run.info["data"]["spec"]
+        raise BadInput(f"'{spec}' no longer holds the data that '{run.name}' was trained on; put them back")
+    if setting.partition.names != run.tickets.names:
+        raise BadInput(
+            f"tickets were added to '{run.name}' or taken away: it cannot be trained again from its settings"
+        )
+
+    def told(event: Event) -> None:
+        if event.phase in ("joint", "extract"):  # for the caller's bar, and its word to stop
+            report(event)
+
+    def lab() -> Any:
+        return experiment(setting, told, journal)
+
+    asked = audit.questions(setting.dataset, setting.partition, config.task, "val", modes.RUNG_ROWS)
+    return lab, warm_start(lab()), asked
+
+
+def _check(run: Run) -> None:
+    if run.masks_only:
+        raise BadInput(f"run '{run.name}' has masks only: there is nothing to train again")
+    if run.config.mode == "gated":
+        raise BadInput(f"run '{run.name}' learned its masks by scores over frozen weights: they went down no rungs")
+
+
+def _probe_steps(config: Config) -> int:
+    return min(config.extract.steps, PROBE_STEPS)
+
+
+def _pace(run: Run) -> float:
+    """Seconds a gradient step, from the run's own training."""
+    from rtl_core.learning.controls import gradient_steps
+
+    steps = gradient_steps(run.config, run.tickets.k, run.tickets.n)
+    return run.info["environment"].get("seconds", 0.0) * run.config.workers / max(1, steps)
