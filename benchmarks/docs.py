@@ -191,7 +191,7 @@ def _interval(differences: list[float]) -> str:
 # page -> block -> what stands in it
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"results": results, "findings": findings},
-    "docs/learned-masks.md": {"lead": lead.table},
+    "docs/learned-masks.md": {"lead": lead.table, "regimes": confirmed_regimes},
     "docs/teaching/luck.md": {"surprise": surprise, "storage": storage, "swapped": swapped},
     "docs/teaching/many.md": {"swapped": swapped},
 }
