@@ -144,8 +144,8 @@ def surprise() -> str:
     seeds = len(domains["seeds"])
     return fill(
         f"Both counts come from the class's runs. In {seeds} recorded ones, with seeds named beforehand, RTL led "
-        f"random masks by {_points(domains, 'random')} after the same joint steps; given the same total steps the "
-        f"difference is {_points(domains, 'random_same_total')}. What the learned masks brought was the training that "
+        f"random masks by {_points(domains, 'random')} for the same steps with known masks; for the same steps "
+        f"in all the difference is {_points(domains, 'random_same_total')}. What the learned masks brought was the training that "
         "found them.",
         120,
     )
