@@ -145,8 +145,8 @@ def surprise() -> str:
     return fill(
         f"Both counts come from the class's runs. In {seeds} recorded ones, with seeds named beforehand, RTL led "
         f"random masks by {_points(domains, 'random')} for the same steps with known masks; for the same steps "
-        f"in all the difference is {_points(domains, 'random_same_total')}. What the learned masks brought was the training that "
-        "found them.",
+        f"in all the difference is {_points(domains, 'random_same_total')}. What the learned masks brought was the "
+        "training that found them.",
         120,
     )
 
