@@ -62,7 +62,7 @@ def _matters(domains: dict[str, Any]) -> list[str]:
         f"extractions instead of rewinding (`joint.start=merged`) leads by {_merged()} at 10 % "
         "([learned masks](docs/learned-masks.md)).",
         f"A dense network with the same total steps leads the tickets by "
-        f"{-_mean(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
+        f"{-_line(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
         "([all densities](docs/results/domains.md)).",
     ]
 
@@ -71,7 +71,7 @@ def _classes(name: str, pictures: str) -> str:
     """Ten one-vs-rest tickets at one density."""
     study = read(name)
     return (
-        f"Ten one-vs-rest tickets for {pictures} at 10 %: balanced accuracy {_mean(study, 'rtl')['mean']:.3f}; "
+        f"Ten one-vs-rest tickets for {pictures} at 10 %: balanced accuracy {_line(study, 'rtl')['mean']:.3f}; "
         f"{_lead(study, 'random')} against random masks, {_lead(study, 'imp_single_ovr')} against one mask trained as "
         f"the tickets are. But {_lead(study, 'random_same_total')} against random masks at equal total steps, "
         f"{_lead(study, 'dense_same_total')} against the dense network at equal total steps, and "
@@ -104,11 +104,11 @@ def _routers() -> str:
     runs = [run for name, run in read("routers").items() if name.startswith("five domains/paper/")]
     gate, told = ([_router(run, name) for run in runs] for name in ("gate", "context"))
     gap = [a["accuracy"] - b["accuracy"] for a, b in zip(gate, told, strict=True)]
-    share = sum(row["flops_share"] for row in gate) / len(gate)
+    whole = sum(row["flops_share"] for row in gate) / len(gate)
     own = sum(row["macs_share"] for row in gate) / len(gate)
     return (
         "The router `context` is told the domain. A linear gate that sees the picture alone, at "
-        f"{100 * share:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs "
+        f"{100 * whole:.2f} % of a forward pass ({100 * own:.1f} % of a sparse ticket's own multiply-adds), differs "
         f"from it by {_interval(gap)} "
         "([routers](docs/results/routers.md)). Choosing the ticket by its own certainty fails on these data."
     )
@@ -170,19 +170,19 @@ def storage() -> str:
 
 def _points(study: dict[str, Any], control: str) -> str:
     """5.2 points (4.9 to 5.5): RTL's lead."""
-    line = _mean(study, control)
+    line = _line(study, control)
     text = f"{100 * line['difference']:.1f} points ({100 * line['ci'][0]:.1f} to {100 * line['ci'][1]:.1f})"
     return text.replace("-", "−")
 
 
-def _mean(study: dict[str, Any], method: str) -> dict[str, Any]:
-    line = of(study, method)
+def _line(study: dict[str, Any], method: str, density: float = DENSITY) -> dict[str, Any]:
+    line = of(study, method, density)
     assert line is not None, f"the benchmark has no method {method}"
     return line
 
 
 def _lead(study: dict[str, Any], control: str, density: float = DENSITY) -> str:
-    return shown(of(study, control, density))
+    return shown(_line(study, control, density))
 
 
 def _stored(study: dict[str, Any], method: str) -> float:

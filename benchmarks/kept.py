@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rtl_core.runs.atomic import replacing
+
 Job = TypeVar("Job")
 Figures = dict[str, Any]
 
@@ -26,7 +28,8 @@ def kept(
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for name, figures in pool.imap_unordered(_work, missing):
             found[name] = {"config": digest(jobs[name]), **figures}
-            path.write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
+            with replacing(path) as draft:
+                draft.write_text(json.dumps(found, indent=1, sort_keys=True), "utf-8")
             print(f"{name}: {figures['seconds']:.0f} s", flush=True)
     return {name: found[name] for name in jobs}
 

@@ -14,8 +14,7 @@ from app import library  # noqa: E402
 st.title("Bring masks in, take tickets out, compare two", anchor=False)
 view = one_of(
     "View",
-    list(library.VIEWS),
-    default=next(iter(library.VIEWS)),
+    library.VIEWS,
     key="library",
     label_visibility="collapsed",
 )

@@ -15,7 +15,6 @@ st.title("Train one ticket for every part of your data", anchor=False)
 view = one_of(
     "View",
     train.VIEWS,
-    default=train.VIEWS[0],
     key="view",
     label_visibility="collapsed",
 )

@@ -149,7 +149,6 @@ def _strata(tickets: tuple[str, ...]) -> tuple[str | None, ...]:
     by = one_of(
         "Tickets",
         [_TOGETHER, _EACH],
-        default=_TOGETHER,
         key="by",
         disabled=chosen is not None,
         help="Press a ticket's chip above to look at that ticket alone; press it again to let go.",

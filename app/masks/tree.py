@@ -117,7 +117,6 @@ def _map(view: View) -> None:
     method = one_of(
         "Map by",
         _METHODS,
-        default="PCA",
         key="map",
         help="PCA: distances as faithful as two axes allow, with the share that they show. UMAP: who is near whom; "
         "distances between groups mean little.",

@@ -76,7 +76,6 @@ def by_class(view: View) -> bool:
     rows = one_of(
         "Rows",
         ("Own ticket", "Class"),
-        default="Own ticket",
         key="rows",
         help="Own ticket: the one that was trained for the input's subset.",
     )

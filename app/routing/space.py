@@ -30,7 +30,6 @@ def draw(view: View) -> None:
         method = one_of(
             "Map by",
             _METHODS,
-            default="PCA",
             key="inputs-map",
             help="PCA: distances as faithful as two axes allow. UMAP: who is near whom; distances between groups mean "
             "little. The first UMAP takes some seconds.",
