@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, TUNING_SEEDS, study
 from rtl_core.audit import collapse
-from rtl_core.audit.intervals import wilson
 from rtl_core.runs.modes import RUNG_ROWS
+from rtl_core.statistics.intervals import wilson
 
 Runs = dict[str, dict]
 Signal = Callable[[dict], list[float]]

@@ -14,9 +14,9 @@ from benchmarks import lead, regimes
 from benchmarks.collapse import HEARD, OVERLAP, calibrate, count, judged, share
 from benchmarks.lead import DENSITY, of, read, shown
 from rtl_core.audit import collapse
-from rtl_core.audit.intervals import paired_t
 from rtl_core.config import CollapseSettings
 from rtl_core.runs.benchmark_pages import table
+from rtl_core.statistics.intervals import paired_t
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWING = "docs/results/lead.svg"

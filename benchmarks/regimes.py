@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kept import hashed, kept
-from rtl_core.audit.intervals import paired_t
 from rtl_core.config import Config, merged, parse
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
@@ -26,6 +25,7 @@ from rtl_core.events import MemoryJournal, silent
 from rtl_core.rng import numpy_generator
 from rtl_core.runs.benchmark_jobs import AcrossDensities
 from rtl_core.runs.pipeline import evaluate, prepare, train
+from rtl_core.statistics.intervals import paired_t
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 Job = tuple[str, int, str]  # regime, seed, split

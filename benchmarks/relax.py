@@ -17,9 +17,9 @@ from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, Descent, co
 from benchmarks.kept import hashed, kept
 from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
-from rtl_core.audit.intervals import paired_t
 from rtl_core.config import Config
 from rtl_core.learning.methods import learn_tickets
+from rtl_core.statistics.intervals import paired_t
 from rtl_core.tickets.ticket_set import Rung
 
 SEEDS = HELD_OUT_SEEDS

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rtl_core.audit.intervals import paired_t
 from rtl_core.config import parse, preset, with_setting
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.runs.pipeline import prepare, train
+from rtl_core.statistics.intervals import paired_t
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 SEEDS = (21, 22, 23, 24, 25)

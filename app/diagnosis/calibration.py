@@ -14,8 +14,8 @@ from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
 from rtl_core.audit import collapse
-from rtl_core.audit.intervals import wilson
 from rtl_core.runs.store import project_root
+from rtl_core.statistics.intervals import wilson
 
 RESULTS = project_root() / "docs" / "results" / "collapse.json"
 

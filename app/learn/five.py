@@ -13,9 +13,9 @@ from app import cache, colours, words
 from app.attribution import paint
 from app.routing.reason import Reason
 from app.routing.view import View, routing_of
-from rtl_core.audit.estimates import Estimate
 from rtl_core.data.dataset import Dataset
 from rtl_core.runs import store
+from rtl_core.statistics.estimates import Estimate
 
 OF_CLASS = 2  # pictures of each class to choose from: with ten classes each of the five domains comes four times
 STYLE = """<style>

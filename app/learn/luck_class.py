@@ -12,11 +12,11 @@ import streamlit as st
 
 from app import cache, colours
 from app.colours import Tone
-from rtl_core.audit.intervals import paired_t
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
+from rtl_core.statistics.intervals import paired_t
 
 CONTROLS = {
     "random": "Random masks,<br>same steps with known masks",

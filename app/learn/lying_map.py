@@ -15,8 +15,8 @@ from app.learn import frame, pictures
 from app.learn import lying_map_scores as scores
 from app.learn.lesson import Lesson
 from app.learn.lying_map_scores import METHODS, Compared
-from rtl_core.audit.intervals import paired_t
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.intervals import paired_t
 
 EACH = 3  # pictures a method
 ROUNDS = tuple(method for method in METHODS for _ in range(EACH))

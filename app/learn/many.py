@@ -9,7 +9,7 @@ from app.learn import five, frame, many_swap, pictures
 from app.learn.lesson import Lesson
 from app.learn.many_swap import Swapped
 from app.routing.view import View
-from rtl_core.audit.estimates import Estimate
+from rtl_core.statistics.estimates import Estimate
 
 
 def play() -> bool:

@@ -13,9 +13,9 @@ from app import colours, words
 from app.colours import Tone
 from app.learn import five
 from app.routing.view import View
-from rtl_core.audit.estimates import Estimate, proportion
-from rtl_core.audit.intervals import bootstrap_ratios
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import Estimate, proportion
+from rtl_core.statistics.intervals import bootstrap_ratios
 
 _STYLE = """<style>
 .many-weights { display: flex; height: 1.6rem; gap: 2px; }

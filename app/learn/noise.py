@@ -14,7 +14,7 @@ from app.learn import frame, noise_draws
 from app.learn.lesson import Lesson
 from app.learn.noise_draws import DRAWS, LARGE, SIZES
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
-from rtl_core.audit.intervals import wilson
+from rtl_core.statistics.intervals import wilson
 
 SMALL, *_, LARGEST = SIZES
 GUESSES = ("None", "1 in 20", "1 in 5", "Half", "Nearly all")

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from app import cache
-from rtl_core.audit.intervals import newcombe
 from rtl_core.rng import numpy_generator
 from rtl_core.runs import store
+from rtl_core.statistics.intervals import newcombe
 
 if TYPE_CHECKING:
     from rtl_core.audit.fairness.predictions import Predictions

@@ -12,8 +12,8 @@ import streamlit as st
 from app.colours import Tone
 from app.learn import five
 from app.routing.view import View
-from rtl_core.audit.estimates import Estimate, proportion
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import Estimate, proportion
 
 BUDGETS = {f"{100 * share:g} %": share for share in (1.0, 0.75, 0.5, 0.3)}
 

@@ -15,9 +15,9 @@ from app.choice import one_of
 from app.colours import Tone
 from app.learn import frame, live, pictures
 from app.learn.lesson import Lesson
-from rtl_core.audit.intervals import bootstrap_ratios, wilson
 from rtl_core.config import Config, parse
 from rtl_core.errors import BadInput
+from rtl_core.statistics.intervals import bootstrap_ratios, wilson
 
 if TYPE_CHECKING:
     from pathlib import Path

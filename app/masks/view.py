@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache
-from rtl_core.holm import holm
+from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets import chance, order, sharing
 from rtl_core.tickets.chance import ChanceInterval, PermutationTest
 from rtl_core.tickets.order import Tree

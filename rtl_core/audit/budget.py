@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.estimates import proportion
 from rtl_core.audit.evaluate import Questions
-from rtl_core.audit.metrics import json_number
-from rtl_core.audit.units import Units
 from rtl_core.routing.batches import Serving
 from rtl_core.routing.budget import Options, within_mean
 from rtl_core.routing.routers import Choice
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import json_number, proportion
 
 
 def at_budget(

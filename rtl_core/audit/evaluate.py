@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
-from rtl_core.audit.intervals import bootstrap_ratios
-from rtl_core.audit.metrics import binary_metrics, json_number, multiclass_metrics
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.parts import Learned, Part, as_module
 from rtl_core.models.network import Network
+from rtl_core.statistics.estimates import json_interval
+from rtl_core.statistics.intervals import bootstrap_ratios
+from rtl_core.tasks.classification_metrics import binary_metrics, multiclass_metrics
 from rtl_core.tickets.layout import Layout
 
 BATCH = 128  # larger batches leave the processor's cache and are slower
@@ -134,7 +135,7 @@ def _method_intervals(
     low, high = bootstrap_ratios(
         hit, asked.units, denominators=among, combine=combine, seed=seed, names=("methods",), replicates=500
     )
-    ci = {m: _pair(low[i], high[i]) for i, m in enumerate(("accuracy", "recall", "balanced_accuracy"))}
+    ci = {m: json_interval(low[i], high[i]) for i, m in enumerate(("accuracy", "recall", "balanced_accuracy"))}
     bounds = [figures["ci"]["roc_auc"] for figures in each]
     return {**ci, "roc_auc": [_mean([b[0] for b in bounds]), _mean([b[1] for b in bounds])]}
 
@@ -163,7 +164,3 @@ def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _pair(low: float, high: float) -> list[float | None]:
-    return [json_number(float(low)), json_number(float(high))]

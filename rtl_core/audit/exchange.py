@@ -22,7 +22,6 @@ import pandas as pd
 from scipy import stats
 
 from rtl_core.audit.evaluate import Questions, judged, own_logits, questions, ticket_figures
-from rtl_core.audit.intervals import LEVEL, bootstrap_ratios
 from rtl_core.data.dataset import Dataset, Split
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
@@ -31,6 +30,7 @@ from rtl_core.learning.parts import Learned
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.intervals import LEVEL, bootstrap_ratios
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.estimates import mean_estimate, proportion
 from rtl_core.audit.evaluate import Questions, part_logits, questions
 from rtl_core.audit.exchange import METRIC
-from rtl_core.audit.intervals import bootstrap_ratios
-from rtl_core.audit.metrics import json_number
-from rtl_core.audit.units import Units
 from rtl_core.data.dataset import Split
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.merge import Merger
 from rtl_core.learning.parts import Part
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import json_number, mean_estimate, proportion
+from rtl_core.statistics.intervals import bootstrap_ratios
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import similarity
 

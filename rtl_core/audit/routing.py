@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtl_core.audit.estimates import Estimate, mean_estimate, proportion
 from rtl_core.audit.evaluate import Questions
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
-from rtl_core.audit.intervals import bootstrap_ratios
-from rtl_core.audit.metrics import json_number
-from rtl_core.audit.units import Units
 from rtl_core.models.cost import Cost
 from rtl_core.routing.budget import kept_costs
 from rtl_core.routing.routers import Choice, Router
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import Estimate, json_interval, json_number, mean_estimate, proportion
+from rtl_core.statistics.intervals import bootstrap_ratios
 from rtl_core.tickets.ticket_set import TicketSet
 
 BINS = 10  # of the reliability diagram
@@ -92,7 +91,7 @@ def router_row(routed: Routed) -> dict[str, Any]:
     estimates = {"agreement_with_oracle": _share(routed.asked, routed.agrees), **_answers(routed)}
     regret, regret_ci = _regret(routed)
     calibrated = calibration(routed)
-    ci = {name: _pair(found.low, found.high) for name, found in estimates.items()}
+    ci = {name: json_interval(found.low, found.high) for name, found in estimates.items()}
     return {
         "router": routed.router.name,
         "uses_label": routed.router.uses_label,
@@ -159,7 +158,7 @@ def calibration(routed: Routed) -> dict[str, Any] | None:
                 "n": int(in_bin[i].sum()),
                 "confidence": float(confidence[in_bin[i]].mean()),
                 "agreement": found.value,
-                "ci": _pair(found.low, found.high),
+                "ci": json_interval(found.low, found.high),
             }
         )
     off = in_bin * (agrees - confidence)  # its mean over rows is a bin's weighted gap
@@ -172,7 +171,7 @@ def calibration(routed: Routed) -> dict[str, Any] | None:
         replicates=REPLICATES,
     )
     ece = float(np.abs(off.mean(axis=1)).sum())
-    return {"n": len(confidence), "ece": ece, "ci": _pair(float(low), float(high)), "bins": bins}
+    return {"n": len(confidence), "ece": ece, "ci": json_interval(low, high), "bins": bins}
 
 
 def _answers(routed: Routed) -> dict[str, Estimate]:
@@ -202,7 +201,7 @@ def _regret(routed: Routed) -> tuple[dict[str, float | None], dict[str, list[flo
     means = regrets.mean(axis=1)
     return (
         {name: json_number(mean) for name, mean in zip(names, means, strict=True)},
-        {name: _pair(a, b) for name, a, b in zip(names, low, high, strict=True)},
+        {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
     )
 
 
@@ -253,7 +252,7 @@ def _groups(routed: Routed) -> list[dict[str, Any]]:
                     "n": n,
                     "counts": np.bincount(routed.choice.ticket[among], minlength=len(asked.names)).tolist(),
                     "agreement": None if status == "refused" else share.value,
-                    "ci": [None, None] if status == "refused" else _pair(share.low, share.high),
+                    "ci": [None, None] if status == "refused" else json_interval(share.low, share.high),
                     "status": status,
                 }
             )
@@ -270,7 +269,3 @@ def _log_p(logits: np.ndarray) -> np.ndarray:
 
 def _table(rows: np.ndarray, columns: np.ndarray, n_rows: int, n_columns: int) -> list[list[int]]:
     return np.bincount(rows * n_columns + columns, minlength=n_rows * n_columns).reshape(n_rows, n_columns).tolist()
-
-
-def _pair(low: float, high: float) -> list[float | None]:
-    return [json_number(float(low)), json_number(float(high))]

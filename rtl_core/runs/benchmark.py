@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from rtl_core.audit.intervals import paired_t
+from rtl_core.statistics.intervals import paired_t
 from rtl_core.config import Config, merged, parse, preset, with_setting
 from rtl_core.errors import BadInput
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from rtl_core.audit.intervals import paired_t
+from rtl_core.statistics.intervals import paired_t
 from rtl_core.audit.report.curves import Axis, Curve, curves, differences, file
 from rtl_core.runs.atomic import replacing
 from rtl_core.runs.benchmark import by_method

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtl_core.audit.estimates import proportion
+from rtl_core.statistics.estimates import json_interval, json_number, proportion
 from rtl_core.audit.evaluate import Questions, part_logits, questions
-from rtl_core.audit.intervals import bootstrap_ratios
-from rtl_core.audit.metrics import json_number
-from rtl_core.audit.units import Units
+from rtl_core.statistics.intervals import bootstrap_ratios
+from rtl_core.statistics.clustered_rows import Units
 from rtl_core.config import Config, PartitionSettings
 from rtl_core.data import partitions
 from rtl_core.data.dataset import Dataset
@@ -142,7 +141,7 @@ def routed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], un
         was, is_now = share(had, units), share(has, units)
         values = {"before": was["accuracy"], "after": is_now["accuracy"], "change": float(has.mean() - had.mean())}
         ci = {"before": was["ci"]["accuracy"], "after": is_now["ci"]["accuracy"]}
-        rows.append({"router": router, **values, "n": len(had), "ci": {**ci, "change": pair(low[0], high[0])}})
+        rows.append({"router": router, **values, "n": len(had), "ci": {**ci, "change": json_interval(low[0], high[0])}})
     gate = rows[0]
     return {
         "routed_before": gate["before"],
@@ -160,11 +159,7 @@ def on_test_rows(state: Tickets) -> Questions:
 def share(hit: np.ndarray, units: np.ndarray) -> dict[str, Any]:
     """{accuracy, n, ci} of the answers to some rows."""
     found = proportion(hit, np.ones(len(hit), bool), Units.from_ids(units))
-    return {"accuracy": json_number(found.value), "n": len(hit), "ci": {"accuracy": pair(found.low, found.high)}}
-
-
-def pair(low: float, high: float) -> list[float | None]:
-    return [json_number(float(low)), json_number(float(high))]
+    return {"accuracy": json_number(found.value), "n": len(hit), "ci": {"accuracy": json_interval(found.low, found.high)}}
 
 
 def new_folder(run: Run, root: Path, verb: str, *stated: Any) -> Path:

@@ -19,7 +19,7 @@ from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions, from_table
 from rtl_core.audit.fairness.tickets import decomposition, routing_gap
 from rtl_core.audit.fairness.where import ablations
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
 from rtl_core.data.tables import read_table
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, silent

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.errors import BadInput
-from rtl_core.holm import holm
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets.similarity import ratio
 from rtl_core.tickets.taxonomy import Taxonomy, path_similarity
 

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app import colours
 from app.learn import five, many, many_swap
 from app.routing.reason import Reason
-from rtl_core.audit.estimates import Estimate
 from rtl_core.data.dataset import Dataset
+from rtl_core.statistics.estimates import Estimate
 
 SURPRISE = 'class="learn-surprise"'
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")

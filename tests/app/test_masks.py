@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app import bitmaps, colours
 from app.masks import controls, findings, matrix, meaning, pair, tree
 from app.masks.view import Compared
-from rtl_core.holm import holm
+from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets import chance, order, sharing
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.overlap import overlap

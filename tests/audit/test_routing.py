@@ -12,12 +12,12 @@ from torch import nn
 
 from rtl_core.audit.budget import cost_curve
 from rtl_core.audit.evaluate import Questions
-from rtl_core.audit.intervals import wilson
 from rtl_core.audit.routing import Routed, TicketCosts, calibration, route_document, router_row
 from rtl_core.data.dataset import Dataset
 from rtl_core.routing.batches import Serving
 from rtl_core.routing.budget import Options
 from rtl_core.routing.routers import Choice, Given, MinEntropy
+from rtl_core.statistics.intervals import wilson
 from rtl_core.tickets.ticket_set import Rung
 
 # six rows, two subsets, two classes; ticket 0 says class 0 of every row, ticket 1 says class 1

@@ -9,8 +9,8 @@ from scipy.stats import spearmanr
 
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.errors import BadInput
-from rtl_core.holm import holm
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets.alignment import alignment, by_layer_and_density
 from rtl_core.tickets.taxonomy import fitting, path_similarity, read_taxonomy, shipped
 

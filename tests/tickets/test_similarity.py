@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rtl_core.errors import BadInput
-from rtl_core.holm import holm
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets.chance import chance_interval
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.overlap import depth_groups, overlap

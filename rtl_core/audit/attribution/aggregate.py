@@ -26,10 +26,10 @@ from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.ranks import centred_ranks
 from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_parts
 from rtl_core.audit.attribution.subject import Subject
-from rtl_core.audit.intervals import bootstrap_ratios
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.intervals import bootstrap_ratios
 
 REPLICATES = 1000
 TRIED = 8  # inputs on which it shows whether a network can be split behind its first layer

@@ -15,10 +15,10 @@ from rtl_core.audit.attribution.methods import method_named, settings_of
 from rtl_core.audit.attribution.sanity import Sanity, sanity
 from rtl_core.audit.attribution.subject import Subject
 from rtl_core.audit.attribution.verdict import verdicts
-from rtl_core.audit.metrics import json_number
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
+from rtl_core.statistics.estimates import json_number
 
 MAX_SAMPLES = 1000
 PREDICTED = "predicted"

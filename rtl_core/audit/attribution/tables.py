@@ -11,9 +11,9 @@ from torch import nn
 
 from rtl_core.audit.attribution.explain import outputs_of, private_copy
 from rtl_core.audit.attribution.regions import Regions, columns
-from rtl_core.audit.intervals import bootstrap_ratios
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
+from rtl_core.statistics.intervals import bootstrap_ratios
 
 GRID = 15  # values of a number, at equally spaced quantiles of the train rows
 PDP_ROWS = 500  # rows that a partial dependence is averaged over

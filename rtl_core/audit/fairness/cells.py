@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from rtl_core.audit.estimates import roc_auc
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.intervals import LEVEL, mover_mean, wilson
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import roc_auc
+from rtl_core.statistics.intervals import LEVEL, mover_mean, wilson
 
 SHOWN, RANKED = 10, 30  # the fewest rows in a denominator for a value, and for a place in a ranking
 

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from rtl_core.audit.estimates import proportion
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
 from rtl_core.audit.fairness.gaps import ROUNDING, difference
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.intervals import LEVEL
-from rtl_core.audit.metrics import json_number
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import json_number, proportion
+from rtl_core.statistics.intervals import LEVEL
 
 
 @dataclass(frozen=True)

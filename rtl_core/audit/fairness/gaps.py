@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rtl_core.audit.fairness.cells import Measure, Share
-from rtl_core.holm import holm
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.multiple_tests import holm
 
 POWER = 0.8
 SIZES = np.geomspace(1e-4, 1, 926)  # of gaps that are tried, 1 % apart

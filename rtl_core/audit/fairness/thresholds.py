@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rtl_core.audit.estimates import proportion
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
 from rtl_core.audit.fairness.changes import changes, rates
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.intervals import LEVEL, wilson
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import proportion
+from rtl_core.statistics.intervals import LEVEL, wilson
 
 Aim = Literal["selection_rate", "tpr", "fixed"]
 

@@ -11,11 +11,11 @@ import numpy as np
 from rtl_core.audit.fairness.changes import Mean, changes, mean_of, numbers, rates
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.intervals import LEVEL
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Part
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.intervals import LEVEL
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import dead_layers
 

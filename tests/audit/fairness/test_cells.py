@@ -11,13 +11,13 @@ import pytest
 import sklearn.metrics as sk
 from scipy import stats
 
-from rtl_core.audit.estimates import mean_estimate, proportion
 from rtl_core.audit.fairness.cells import METRICS, Measure, Strata, measures, totals
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions, from_table
-from rtl_core.audit.intervals import delong_auc, newcombe, wilson
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import mean_estimate, proportion
+from rtl_core.statistics.intervals import delong_auc, newcombe, wilson
 
 REFERENCE = {
     "selection_rate": lambda y, said, score: fair.selection_rate(y, said),

@@ -12,8 +12,8 @@ from scipy import stats
 from rtl_core.audit.fairness.changes import changes, mean_of
 from rtl_core.audit.fairness.groups import groupings, tidy_groups
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.intervals import newcombe, wilson
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.intervals import newcombe, wilson
 
 
 def decided(y: np.ndarray, said: np.ndarray, sex: np.ndarray, unit: np.ndarray | None = None) -> Predictions:

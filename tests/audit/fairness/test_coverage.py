@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rtl_core.audit.fairness.gaps import difference
-from rtl_core.audit.intervals import wilson
+from rtl_core.statistics.intervals import wilson
 
 SIZES = (30, 50, 100, 300)
 RATES = np.linspace(0.05, 0.95, 37)

@@ -12,9 +12,9 @@ import pytest
 from rtl_core.audit.fairness.document import fairness
 from rtl_core.audit.fairness.gaps import exact_p
 from rtl_core.audit.fairness.predictions import from_table
-from rtl_core.audit.intervals import newcombe
 from rtl_core.errors import BadInput
-from rtl_core.holm import holm
+from rtl_core.statistics.intervals import newcombe
+from rtl_core.statistics.multiple_tests import holm
 
 RATES = ("selection_rate", "accuracy", "tpr", "fpr", "fnr", "precision")
 

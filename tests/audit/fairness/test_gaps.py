@@ -10,8 +10,8 @@ from scipy import stats
 
 from rtl_core.audit.fairness.cells import Share
 from rtl_core.audit.fairness.gaps import difference, exact_p, min_detectable, permutation_p
-from rtl_core.audit.intervals import newcombe, wilson
-from rtl_core.holm import holm
+from rtl_core.statistics.intervals import newcombe, wilson
+from rtl_core.statistics.multiple_tests import holm
 
 
 def share(hit: list[int], among: list[int]) -> Share:

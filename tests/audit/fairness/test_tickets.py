@@ -9,9 +9,9 @@ import pytest
 from rtl_core.audit.fairness.groups import Grouping, groupings, tidy_groups
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.audit.fairness.tickets import decomposition, routing_gap
-from rtl_core.audit.intervals import bootstrap_units
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.intervals import bootstrap_units
 
 
 def grouping_of(code: np.ndarray, names: tuple[str, ...] = ("g=A", "g=B")) -> Grouping:

@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from rtl_core.audit.estimates import Estimate, average_precision, mean_estimate, proportion, roc_auc
-from rtl_core.audit.intervals import LEVEL
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
-
-
-def json_number(value: float) -> float | None:
-    """A plain float, or None where it is not finite: JSON has no NaN."""
-    return float(value) if np.isfinite(value) else None
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import (
+    Estimate,
+    average_precision,
+    json_interval,
+    json_number,
+    mean_estimate,
+    proportion,
+    roc_auc,
+)
+from rtl_core.statistics.intervals import LEVEL
 
 
 def binary_metrics(
@@ -111,7 +114,7 @@ def _one_vs_rest(
 
 def _plain(estimates: Mapping[str, Estimate]) -> dict:
     values = {metric: json_number(estimate.value) for metric, estimate in estimates.items()}
-    intervals = {metric: [json_number(e.low), json_number(e.high)] for metric, e in estimates.items()}
+    intervals = {metric: json_interval(e.low, e.high) for metric, e in estimates.items()}
     return {**values, "ci": intervals}
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from rtl_core.audit.units import Units
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
+from rtl_core.statistics.clustered_rows import Units
 
 LEVEL = 0.95
 BOOTSTRAP_CELLS = 2_000_000  # weights held at once (16 MB)

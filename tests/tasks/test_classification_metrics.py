@@ -9,9 +9,10 @@ import pytest
 from scipy import special
 from sklearn import metrics as sk
 
-from rtl_core.audit.intervals import mover_mean, wilson
-from rtl_core.audit.metrics import binary_metrics, json_number, multiclass_metrics
 from rtl_core.errors import BadInput
+from rtl_core.statistics.estimates import json_number
+from rtl_core.statistics.intervals import mover_mean, wilson
+from rtl_core.tasks.classification_metrics import binary_metrics, multiclass_metrics
 
 FIGURES = (
     "balanced_accuracy",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtl_core.audit.intervals import LEVEL, auc_contributions, mover_mean, ranking_interval, wilson
-from rtl_core.audit.units import Units
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.intervals import LEVEL, auc_contributions, mover_mean, ranking_interval, wilson
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,13 @@ def _correlation(contributions: np.ndarray) -> np.ndarray:
     correlation = scaled @ scaled.T
     np.fill_diagonal(correlation, 1)
     return correlation
+
+
+def json_number(value: float) -> float | None:
+    """A plain float, or None where it is not finite: JSON has no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def json_interval(low: float, high: float) -> list[float | None]:
+    """[low, high] for JSON."""
+    return [json_number(low), json_number(high)]

@@ -9,8 +9,10 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from rtl_core.audit.estimates import average_precision, mean_estimate, proportion, roc_auc
-from rtl_core.audit.intervals import (
+from rtl_core.errors import BadInput
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.estimates import average_precision, mean_estimate, proportion, roc_auc
+from rtl_core.statistics.intervals import (
     bootstrap_ratios,
     bootstrap_units,
     delong_auc,
@@ -19,8 +21,6 @@ from rtl_core.audit.intervals import (
     paired_t,
     wilson,
 )
-from rtl_core.audit.units import Units
-from rtl_core.errors import BadInput
 
 TRIALS = 1000
 
@@ -352,7 +352,7 @@ def test_bootstrap_blocks_are_joined_to_all_replicates(monkeypatch):
         return weights @ values / 30
 
     whole = bootstrap_units(mean, units, seed=0, replicates=50)
-    monkeypatch.setattr("rtl_core.audit.intervals.BOOTSTRAP_CELLS", 30 * 20)
+    monkeypatch.setattr("rtl_core.statistics.intervals.BOOTSTRAP_CELLS", 30 * 20)
     blocks = bootstrap_units(mean, units, seed=0, replicates=50)
     assert rows_seen == [50, 20, 20, 10]
     assert np.allclose(blocks, whole)
