@@ -85,7 +85,7 @@ def _presets() -> None:
 
 def _data(draft: forms.Draft, version: int) -> None:
     st.subheader("1 · Data", anchor=False)
-    kept = {uploads.spec_of(folder): folder for folder in uploads.stored(upload_root())}
+    kept = {uploads.spec_of(folder): folder for folder in uploads.stored(upload_root()) if uploads.usable(folder)}
     specs = [*words.BUNDLED, *kept]
     if draft["data"]["spec"] not in specs:
         specs.append(draft["data"]["spec"])
@@ -310,5 +310,6 @@ def _stored_uploads() -> None:
     st.subheader("Your uploads", anchor=False)
     for folder in kept:
         name, button = st.columns([5, 1], vertical_alignment="center")
-        name.write(f"{folder.name} · {words.size(store.disk_use(folder))}")
+        earlier = "" if uploads.usable(folder) else " · kept by an earlier version; upload the zip again to train on it"
+        name.write(f"{folder.name} · {words.size(store.disk_use(folder))}{earlier}")
         button.button("Delete", key=f"delete-{folder.name}", on_click=uploads.delete, args=(folder, upload_root()))

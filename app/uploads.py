@@ -1,127 +1,174 @@
 """Uploaded data on disk: bounded, checked, and stored under names of our own. No Streamlit in here.
 
-Nothing in an upload decides where a file goes: pictures are numbered, a class folder's name is reduced to letters,
-digits, dash and underscore, and the upload's own folder is named after its content.
+Nothing in an upload decides where a file goes: pictures and class folders are numbered, what the classes are called
+stands in a table (`class-names.json`), and the upload's own folder is named after its content. That folder appears
+whole or not at all and is never written again, so sessions that upload the same file share it while others read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import re
+import json
 import shutil
 import zipfile
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from filelock import FileLock
+
+from rtl_core.data.archives import DAMAGED, opened_zip
+from rtl_core.data.class_folders import NAMES_FILE, Names, Place, is_picture, places, wrappers
+from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
 
 MAX_FILES = 50_000
 MAX_BYTES = 2 * 10**9  # unpacked
 MAX_FILE_BYTES = 50 * 10**6
-PICTURES = {".png", ".jpg", ".jpeg"}
-SPLITS = {"train", "val", "test"}
+_RULES = b"1"  # of what is kept of a file; with another number the same file is a new upload
+_DRAFT = ".draft-"
+_UTF8 = 0x800  # flag of an entry whose name says that it is UTF-8
+# First word of a stored folder's name -> kind of data, and its place in the folder.
+_PLACES = {"pictures": ("folder", "classes"), "csv": ("csv", "table.csv"), "npz": ("npz", "data.npz")}
+_EARLIER = "zip"  # pictures as an earlier version kept them, with classes that it may have merged
 
 
 def store(name: str, content: bytes, root: Path) -> str:
     """Keeps an upload under `root`; returns its spec, `folder:PATH`, `csv:PATH` or `npz:PATH`. Raises BadInput."""
     suffix = PurePosixPath(name).suffix.lower()
-    keep = {".zip": _store_zip, ".csv": _store_table, ".npz": _store_arrays}.get(suffix)
-    if keep is None:
+    kind = {".zip": "pictures", ".csv": "csv", ".npz": "npz"}.get(suffix)
+    if kind is None:
         raise BadInput("an upload is a .zip of class folders with pictures, a .csv table or an .npz of arrays")
-    folder = root / f"{suffix[1:]}-{hashlib.sha256(content).hexdigest()[:16]}"
-    draft = root / f".{folder.name}.part"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    digest = hashlib.sha256(content)
+    digest.update(_RULES)
+    folder = root / f"{kind}-{digest.hexdigest()[:16]}"
     try:
-        spec, inside = keep(content, draft)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return f"{spec}:{folder / inside}"
+        root.mkdir(parents=True, exist_ok=True)
+        with _alone(root):
+            if not folder.is_dir():
+                _write(content, folder)
+    except OSError as error:
+        raise BadInput(f"the upload cannot be kept in {root}: {error.strerror}") from None
+    return spec_of(folder)
 
 
 def stored(root: Path) -> list[Path]:
     """The uploads that are kept, newest first."""
-    folders = [f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".")] if root.is_dir() else []
-    return sorted(folders, key=lambda folder: -folder.stat().st_mtime)
+    if not root.is_dir():
+        return []
+    found = []
+    for folder in root.iterdir():
+        with suppress(FileNotFoundError):  # deleted by another session just now
+            if _kind(folder) in {*_PLACES, _EARLIER} and folder.is_dir():
+                found.append((folder.stat().st_mtime, folder))
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def usable(folder: Path) -> bool:
+    """Whether a stored upload can be learned from; what an earlier version kept of a zip can only be deleted."""
+    return _kind(folder) in _PLACES
 
 
 def spec_of(folder: Path) -> str:
     """The data spec of a stored upload."""
-    kind = folder.name.partition("-")[0]
-    return {
-        "zip": f"folder:{folder / 'classes'}",
-        "csv": f"csv:{folder / 'table.csv'}",
-        "npz": f"npz:{folder / 'data.npz'}",
-    }[kind]
+    kind, inside = _PLACES[_kind(folder)]
+    return f"{kind}:{folder / inside}"
 
 
 def delete(folder: Path, root: Path) -> None:
     """Removes a stored upload for good."""
     if folder not in stored(root):
         raise BadInput(f"there is no upload '{folder.name}'")
-    shutil.rmtree(folder)
+    with _alone(root), suppress(FileNotFoundError):  # another session was faster
+        folder.rename(root / f"{_DRAFT}{folder.name}")
+        _sweep(root)
 
 
-def _store_table(content: bytes, folder: Path) -> tuple[str, str]:
-    (folder / "table.csv").write_bytes(content)
-    return "csv", "table.csv"
+def _kind(folder: Path) -> str:
+    return folder.name.partition("-")[0]
 
 
-def _store_arrays(content: bytes, folder: Path) -> tuple[str, str]:
-    (folder / "data.npz").write_bytes(content)
-    return "npz", "data.npz"
+def _alone(root: Path) -> FileLock:
+    """One session writes at a time: fifty visitors with one zip unpack it once, and no two disks full of it at once."""
+    return FileLock(root / ".lock")
 
 
-def _store_zip(content: bytes, folder: Path) -> tuple[str, str]:
+def _sweep(root: Path) -> None:
+    """Removes what is unfinished: only the session that is alone has a draft, so any other is left from a crash."""
+    for draft in root.glob(f"{_DRAFT}*"):
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(content: bytes, folder: Path) -> None:
+    root, kind = folder.parent, _kind(folder)
+    _sweep(root)
+    draft = root / f"{_DRAFT}{folder.name}"
+    draft.mkdir()
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise BadInput("this file ends in .zip but is no zip archive") from None
-    pictures = [entry for entry in archive.infolist() if _is_picture(entry)]
+        if kind == "pictures":
+            _unpack(content, draft / _PLACES[kind][1])
+        else:
+            (draft / _PLACES[kind][1]).write_bytes(content)
+        draft.rename(folder)
+    finally:
+        _sweep(root)
+
+
+def _unpack(content: bytes, root: Path) -> None:
+    """The pictures of a zip as class folders with numbers for names, and the table of what the classes are called."""
+    with opened_zip(io.BytesIO(content), "the zip") as archive:
+        entries, found, left_out = _pictures(archive)
+        labels = sorted({place.label for place in found})
+        folders = {label: f"class-{number:05d}" for number, label in enumerate(labels, 1)}
+        split = any(place.split != "train" for place in found)
+        allowed = left = most_unpacked(len(content), MAX_BYTES)
+        for number, place in enumerate(found):
+            data = _read_bounded(archive, entries[place.path], min(MAX_FILE_BYTES, left), allowed)
+            left -= len(data)
+            folder = root / (place.split if split else "") / folders[place.label]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number:06d}{PurePosixPath(place.path[-1]).suffix.lower()}").write_bytes(data)
+    names = {"classes": {folder: label for label, folder in folders.items()}, "left_out": dict(left_out)}
+    (root / NAMES_FILE).write_text(json.dumps(names, ensure_ascii=False, indent=1), "utf-8")
+
+
+def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], list[Place], Counter]:
+    """Path -> entry, the pictures with their splits and classes, and what is left out."""
+    files = {_names(entry): entry for entry in archive.infolist() if not entry.is_dir()}
+    pictures = [path for path in files if is_picture(path)]
     if not pictures:
         raise BadInput("the zip holds no pictures; put .jpg or .png files into one folder per class")
     if len(pictures) > MAX_FILES:
         raise BadInput(f"the zip holds {len(pictures):,} pictures; at most {MAX_FILES:,} are taken")
-    left = MAX_BYTES
-    for number, entry in enumerate(pictures):
-        place = folder / "classes" / _class_folder(entry.filename)
-        place.mkdir(parents=True, exist_ok=True)
-        data = _read_bounded(archive, entry, min(MAX_FILE_BYTES, left))
-        left -= len(data)
-        (place / f"{number:06d}{PurePosixPath(entry.filename).suffix.lower()}").write_bytes(data)
-    return "folder", "classes"
-
-
-def _is_picture(entry: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(entry.filename)
-    return not entry.is_dir() and path.suffix.lower() in PICTURES and not path.name.startswith("._")
-
-
-def _class_folder(name: str) -> Path:
-    """[split/]class of an entry, whatever folders stand above it."""
-    parents = [part for part in PurePosixPath(name.replace("\\", "/")).parts[:-1] if part not in ("/", ".", "..")]
-    if not parents:
+    outer = wrappers(pictures)
+    entries = {path[outer:]: files[path] for path in pictures}
+    found, left_out = places([*entries, *(path for path in files if not is_picture(path))])
+    if not found:
         raise BadInput("the zip holds pictures outside any folder; put them into one folder per class")
-    label = _safe(parents[-1])
-    split = parents[-2].lower() if len(parents) > 1 else ""
-    return Path(split) / label if split in SPLITS else Path(label)
+    return entries, found, left_out
 
 
-def _safe(label: str) -> str:
-    return re.sub(r"[^\w-]+", "_", label, flags=re.ASCII).strip("_")[:60] or "class"
+def _names(entry: zipfile.ZipInfo) -> Names:
+    """The folders of an entry and its own name, without whatever leads out of the archive."""
+    name = entry.filename
+    if not entry.flag_bits & _UTF8:
+        with suppress(UnicodeError):  # many programs write UTF-8 and do not say so
+            name = name.encode("cp437").decode("utf-8")
+    parts = name.replace("\\", "/").split("/")
+    return tuple(part for part in parts if part not in ("", ".", "..")) or ("",)
 
 
-def _read_bounded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+def _read_bounded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, allowed: int) -> bytes:
     """An entry's bytes, counted as they come: the size that the archive states is not believed."""
     try:
         with archive.open(entry) as file:
             data = file.read(limit + 1)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError):
+    except DAMAGED:
         raise BadInput("the zip cannot be read: it is damaged, encrypted or packed in an unusual way") from None
     if len(data) > limit:
         raise BadInput(
-            f"the zip unpacks to more than is taken ({MAX_BYTES / 1e9:.0f} GB, {MAX_FILE_BYTES / 1e6:.0f} MB a picture)"
+            f"the zip unpacks to more than is taken: {MAX_FILE_BYTES / 1e6:.0f} MB a picture, and "
+            f"{allowed / 1e6:.0f} MB in all for a zip of its size"
         )
     return data

@@ -7,13 +7,14 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from rtl_core.config import DataSettings
+from rtl_core.data.class_folders import Names, is_picture, name_table, places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.pictures import check_memory, cover_square, picture_dataset
 from rtl_core.data.splits import complete_split, limited_rows
@@ -21,18 +22,6 @@ from rtl_core.errors import BadInput
 
 MAX_FILES = 200_000
 DEFAULT_SIDE = 32
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-_PART_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """The pictures that were found, in a fixed order, with their class names and parts."""
-
-    files: tuple[Path, ...]
-    labels: tuple[str, ...]
-    parts: tuple[str, ...]
-    skipped: Counter  # reason -> number of files
 
 
 def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
@@ -43,16 +32,21 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     """
     if not path.is_dir():
         raise BadInput(f"folder: wants a folder with one subfolder of pictures per class; {path} is not a folder")
-    listing = _listed(path)
-    classes, y = np.unique(listing.labels, return_inverse=True)
-    split = complete_split(y, np.array(listing.parts), settings, seed)
+    not_read: Counter = Counter()
+    pictures, left_out = places(_files(path, not_read), name_table(path))
+    if not pictures:
+        raise BadInput(f"{path} holds no JPEG or PNG pictures in class folders, such as {path / 'cats' / '1.jpg'}")
+    classes, y = np.unique([picture.label for picture in pictures], return_inverse=True)
+    split = complete_split(y, np.array([picture.split for picture in pictures]), settings, seed)
     keep = limited_rows(y, split, settings.limit, seed)
     side = settings.image_size or DEFAULT_SIDE
     check_memory(len(keep), 3, side)
-    x = np.stack([read_picture(listing.files[row], side) for row in keep])
-    if (x == x[:, :1]).all():
+    x = np.empty((len(keep), 3, side, side), np.uint8)
+    for place, row in zip(x, keep, strict=True):
+        place[:] = read_picture(path.joinpath(*pictures[row].path), side)
+    if all((picture == picture[0]).all() for picture in x):
         x = np.ascontiguousarray(x[:, :1])
-    notes = tuple(f"{count} skipped: {reason}" for reason, count in sorted(listing.skipped.items()))
+    notes = tuple(f"{count} skipped: {reason}" for reason, count in sorted((left_out + not_read).items()))
     return picture_dataset(settings.spec, x, y[keep], tuple(map(str, classes)), split[keep], notes=notes)
 
 
@@ -82,47 +76,30 @@ def _rgb_on_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
-def _listed(root: Path) -> _Listing:
-    files: list[Path] = []
-    labels: list[str] = []
-    parts: list[str] = []
-    skipped: Counter = Counter()
-    for part, folder in _part_folders(root):
-        for class_folder in _subfolders(folder):
-            for file in _pictures(class_folder, root.resolve(), skipped):
-                files.append(file)
-                labels.append(class_folder.name)
-                parts.append(part)
-                if len(files) > MAX_FILES:
-                    raise BadInput(f"{root} holds more than {MAX_FILES:,} pictures; use a part of them")
-    if not files:
-        raise BadInput(f"{root} holds no JPEG or PNG pictures in class folders, such as {root / 'cats' / '1.jpg'}")
-    return _Listing(tuple(files), tuple(labels), tuple(parts), skipped)
+def _files(root: Path, left_out: Counter) -> Iterator[Names]:
+    """Every file below the root, as names from there on. Links are followed as far as class folders, if they stay
+    below the root; those that lead out of it, and what is no file, are counted."""
+    inside, folders, pictures = root.resolve(), [()], 0
+    while folders:
+        above = folders.pop()
+        with os.scandir(root.joinpath(*above)) as entries:
+            for entry in entries:
+                path = (*above, entry.name)
+                if entry.is_symlink() and not _leads_into(Path(entry.path), inside):
+                    left_out["links that lead out of the folder"] += 1
+                elif entry.is_dir(follow_symlinks=len(path) <= 2):
+                    folders.append(path)
+                elif entry.is_file():
+                    pictures += is_picture(path)
+                    if pictures > MAX_FILES:
+                        raise BadInput(f"{root} holds more than {MAX_FILES:,} pictures; use a part of them")
+                    yield path
+                else:
+                    left_out["neither files nor folders"] += 1
 
 
-def _part_folders(root: Path) -> list[tuple[str, Path]]:
-    """(part, folder): the root itself as train, unless it has a train/ folder with class folders in it."""
-    named = {folder.name.lower(): folder for folder in _subfolders(root)}
-    if "train" not in named or not _subfolders(named["train"]):
-        return [("train", root)]
-    return [(part, named[name]) for part, names in _PART_NAMES.items() for name in names if name in named]
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _pictures(class_folder: Path, root: Path, skipped: Counter) -> list[Path]:
-    """The pictures at any depth of a class folder; links out of the root are not followed."""
-    found = []
-    for folder, _, names in os.walk(class_folder, followlinks=False):
-        for file in (Path(folder, name) for name in names):
-            if file.name.startswith("."):
-                skipped["hidden files"] += 1
-            elif file.suffix.lower() not in SUFFIXES:
-                skipped["files that are not JPEG or PNG"] += 1
-            elif not file.resolve().is_relative_to(root):
-                skipped["links that lead out of the folder"] += 1
-            else:
-                found.append(file)
-    return sorted(found)
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError):  # a loop of links
+        return False

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.lib import format as npy
 
 from rtl_core.config import DataSettings
+from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.frames import table_dataset
 from rtl_core.data.pictures import from_arrays
@@ -18,6 +19,7 @@ from rtl_core.data.splits import PARTS
 from rtl_core.errors import BadInput
 
 MAX_BYTES = 4 * 2**30  # of all arrays together, unpacked
+MAX_CLASSES = 10_000
 _KEYS = "x and y, or x_train, y_train, x_test and y_test (x_val and y_val as well, if you like)"
 
 
@@ -106,10 +108,17 @@ def _labels(y: np.ndarray, names: np.ndarray | None) -> tuple[np.ndarray, tuple[
         raise BadInput(f"y holds {y.dtype}; wanted are integers or texts")
     if names is None:
         values, codes = np.unique(y, return_inverse=True)
-        return codes, tuple(map(str, values))
-    if y.dtype.kind == "U" or y.min(initial=0) < 0 or y.max(initial=0) >= len(names):
+    elif names.ndim != 1:
+        raise BadInput(f"`classes` is one row of names, not an array of shape {names.shape}")
+    elif y.dtype.kind == "U" or y.min(initial=0) < 0 or y.max(initial=0) >= len(names):
         raise BadInput(f"with `classes`, y holds indices from 0 to {len(names) - 1} into it")
-    return y.astype(np.int64), tuple(map(str, names))
+    else:
+        values, codes = names, y.astype(np.int64)
+    if len(values) > MAX_CLASSES:
+        raise BadInput(f"there are {len(values):,} classes; at most {MAX_CLASSES:,} are read")
+    classes = tuple(map(str, values))
+    check_apart(classes)
+    return codes, classes
 
 
 def as_pictures(x: np.ndarray) -> np.ndarray:

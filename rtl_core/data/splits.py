@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
+from rtl_core.data.class_folders import check_apart
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
@@ -53,6 +54,7 @@ def limited_rows(y: np.ndarray, split: np.ndarray, limit: int | None, seed: int)
 
 def check_rows(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> None:
     """Refuses data that nothing can be learned or measured on, naming the class or the part."""
+    check_apart(classes)
     if len(classes) < 2:
         raise BadInput(f"the data has {len(classes)} class(es) ({', '.join(classes) or 'none'}); at least 2 are needed")
     in_train = np.bincount(y[split == "train"], minlength=len(classes))

@@ -13,6 +13,7 @@ from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.store import find_run
 from rtl_core.tickets.bits import unpack
+from rtl_core.tickets.foreign import distinct
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import TOTAL, pair
@@ -51,7 +52,8 @@ def export(run: Run, ticket: str, formats: Sequence[str], folder: Path) -> dict[
         raise BadInput(f"there is no format '{', '.join(unknown)}'; a ticket is exported as {' or '.join(FORMATS)}")
     part = _learned(run).parts[index]
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / f"{run.name}-{_plain(ticket)}{FORMATS[name]}" for name in formats}
+    file = distinct([_plain(other) for other in run.tickets.names])[index]
+    paths = {name: folder / f"{run.name}-{file}{FORMATS[name]}" for name in formats}
     if "ticket" in paths:
         context = {"data": run.info["data"], "model": run.info["model"], "licence": run.info["data"]["licence"]}
         write_ticket(paths["ticket"], run.tickets, index, part.shared, context)

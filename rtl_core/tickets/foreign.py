@@ -85,7 +85,7 @@ def join(tickets: Sequence[ForeignTicket]) -> tuple[TicketSet, list[dict[str, st
             for tensor, part in layout.slices().items():
                 row[part] = np.where(ticket.masks[tensor].flat(), KEPT, 1)
         rungs = (Rung(1, 1.0 - np.count_nonzero(pruned_at) / pruned_at.size, "target"),)
-    names = _unique([ticket.name for ticket in tickets])
+    names = distinct([ticket.name for ticket in tickets])
     subsets = tuple(ticket.original.subset if ticket.original else "" for ticket in tickets)
     joined = TicketSet(names, subsets, layout, pruned_at, rungs)
     for k, ticket in enumerate(tickets):
@@ -103,6 +103,15 @@ def check_tickets(number: int) -> None:
 def base_name(path: str) -> str:
     """The last part of a path of whatever system, printable."""
     return re.sub(r"[^\w.+() -]", "-", path.replace("\\", "/").rstrip("/").rpartition("/")[2])[-200:]
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The same names; the second `a` becomes `a-2`, and so on."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+        taken[next(candidate for candidate in candidates if candidate not in taken)] = None
+    return tuple(taken)
 
 
 def _common(tickets: Sequence[ForeignTicket]) -> tuple[Layout, list[dict[str, str]]]:
@@ -232,12 +241,3 @@ def _stem(file: str) -> str:
 def _plain(text: str) -> str:
     """Short and printable, as a ticket's name should be."""
     return re.sub(r"[^\w.+() -]+", "-", text).strip(" .-")[:60] or "ticket"
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The same names; the second `a` becomes `a-2`, and so on."""
-    taken: dict[str, None] = {}
-    for name in names:
-        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
-        taken[next(candidate for candidate in candidates if candidate not in taken)] = None
-    return tuple(taken)

@@ -33,6 +33,15 @@ def test_pictures_with_class_names(load_arrays):
     assert (dataset.x[:, 0] == PICTURES).all() and (dataset.y == LABELS).all()
 
 
+@pytest.mark.parametrize("x", [PICTURES, PICTURES[:, 0].astype(float)])
+@pytest.mark.parametrize("classes", [["a", "a"], ["\u00e4", "a\u0308"]])
+def test_two_classes_of_one_name_are_refused(load_arrays, x, classes):
+    with pytest.raises(BadInput, match="two classes have the same name"):
+        load_arrays(x=x, y=LABELS, classes=np.array(classes))
+    with pytest.raises(BadInput, match="is one row of names"):
+        load_arrays(x=x, y=LABELS, classes=np.array("a"))
+
+
 def test_train_and_test_arrays_are_the_split(load_arrays):
     dataset = load_arrays(x_train=PICTURES[:30], y_train=LABELS[:30], x_test=PICTURES[30:], y_test=LABELS[30:])
     assert (dataset.rows("test") == np.arange(30, 40)).all()

@@ -37,6 +37,12 @@ def test_the_same_table_has_the_same_fingerprint_in_either_format(load_frame, pe
     assert load_frame(changed).fingerprint != csv.fingerprint
 
 
+def test_labels_that_are_one_once_composed_are_refused(load_frame, people):
+    people["label"] = ["\u00e4", "a\u0308", "b"] * 20
+    with pytest.raises(BadInput, match="two classes have the same name"):
+        load_frame(people)
+
+
 def test_a_split_column_is_respected(load_frame, people):
     people["split"] = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
     dataset = load_frame(people)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,13 @@ def test_exported_weights_give_the_tickets_logits_in_the_plain_network(run, tmp_
     expected = as_module(network, load_learned(run)["rtl"].parts[0], run.tickets.layout)(inputs)
     network.module.load_state_dict(load_file(path))
     assert torch.equal(network.module.eval()(inputs), expected)
+
+
+def test_tickets_whose_names_share_their_letters_get_files_of_their_own(run, tmp_path):
+    names = ("猫", "犬", "__-2", *run.tickets.names[3:])
+    renamed = replace(run, tickets=replace(run.tickets, names=names, subsets=names))
+    paths = [exports.export(renamed, name, ["ticket"], tmp_path)["ticket"] for name in names]
+    assert [read_ticket(path).name for path in paths] == list(names)
 
 
 def test_export_refuses_what_is_not_there(run, tmp_path):

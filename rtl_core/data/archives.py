@@ -1,0 +1,62 @@
+"""Zip archives from elsewhere: looked at before they are opened, so that a small one cannot fill the memory."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from rtl_core.errors import BadInput
+
+MAX_DIRECTORY_BYTES = 16 * 2**20  # an entry takes 46 and its name here, and some ten times as much in memory
+# Others take as much memory as the archive asks for: LZMA up to 4 GiB to unpack nothing.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile raises for a damaged, encrypted or malicious entry.
+DAMAGED = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
+
+
+def opened_zip(source: Path | BinaryIO, called: str) -> zipfile.ZipFile:
+    """The archive, to be closed by the caller. `called`: its name in sentences.
+
+    BadInput: no zip archive, more entries than are taken, or entries packed in another than zip's usual way.
+    """
+    try:
+        if isinstance(source, Path):
+            with open(source, "rb") as file:
+                _check_directory(file, called)
+        else:
+            _check_directory(source, called)
+        archive = zipfile.ZipFile(source)
+    except BadInput:
+        raise
+    except DAMAGED:
+        raise BadInput(f"{called} is no intact zip archive; pack it again") from None
+    odd = [entry for entry in archive.infolist() if entry.compress_type not in _METHODS]
+    if odd:
+        archive.close()
+        raise BadInput(f"{called} is packed in an unusual way (method {odd[0].compress_type}); pack it as a plain zip")
+    return archive
+
+
+def _check_directory(file: BinaryIO, called: str) -> None:
+    """ZipFile reads the directory whole and makes an object of every entry, so its size is asked first: with zipfile's
+    own function, because a reader of ours might take another place for the archive's end."""
+    end = zipfile._EndRecData(file)
+    size = end[zipfile._ECD_SIZE] if end else 0
+    if size > MAX_DIRECTORY_BYTES:
+        raise BadInput(
+            f"{called} has a directory of {size:,} bytes, at most {MAX_DIRECTORY_BYTES:,} are read; pack fewer files"
+        )

@@ -1,0 +1,35 @@
+"""How much memory a file may ask for: more where it is large itself, so that a small one cannot take the machine."""
+
+from __future__ import annotations
+
+from rtl_core.errors import BadInput
+
+SMALL_BYTES = 256 * 2**20  # any file may become so much
+RATIO = 100  # and a larger one so many times its own size
+MAX_BYTES = 4 * 2**30  # of data in memory, whatever the file's size
+MAX_CELLS = 100_000_000  # of a table
+MAX_COLUMNS = 10_000
+
+
+def most_unpacked(size: int, most: int = MAX_BYTES) -> int:
+    """How many bytes a file of `size` bytes may become in memory."""
+    return min(most, max(SMALL_BYTES, RATIO * size))
+
+
+def check_unpacked(needed: int, size: int, called: str, most: int = MAX_BYTES) -> None:
+    """BadInput where a file of `size` bytes becomes `needed` ones and these are too many. `called`: its name."""
+    allowed = most_unpacked(size, most)
+    if needed > allowed:
+        raise BadInput(
+            f"{called} has {size:,} bytes and would take {needed:,} in memory; a file of its size may take "
+            f"{allowed:,}: use fewer rows or columns"
+        )
+
+
+def check_table(rows: int, columns: int, size: int, called: str) -> None:
+    """BadInput where a file of `size` bytes holds a table that is too large for it, or for the program."""
+    if columns > MAX_COLUMNS:
+        raise BadInput(f"{called} has {columns:,} columns; at most {MAX_COLUMNS:,} are read")
+    if rows * columns > MAX_CELLS:
+        raise BadInput(f"{called} has {rows * columns:,} cells; at most {MAX_CELLS:,} are read: use a part of its rows")
+    check_unpacked(8 * rows * columns, size, called)
