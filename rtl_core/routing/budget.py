@@ -1,4 +1,4 @@
-"""Tickets under a budget: for each input a rung of its ticket, with a bound for every input or on the mean.
+"""Tickets under a budget: for each input a rung of its ticket, with a bound on the mean cost.
 
 An option is a (ticket, rung) at or below the target density. Every input also has one option that it shares with all
 others: the lightest of all. It counts as never right for inputs of another ticket, so it is taken only where the bound
@@ -69,15 +69,6 @@ def kept_costs(masks: np.ndarray, layout: Layout, cost: Cost) -> tuple[np.ndarra
     parts = layout.slices().items()
     macs = [macs_nonzero(cost, {name: int(mask[part].sum()) for name, part in parts}) for mask in masks]
     return masks.sum(axis=1), np.array(macs)
-
-
-def within_each(ticket: np.ndarray, offered: Options, kind: str, bound: float) -> Assignment:
-    """No input costs more than `bound`: the densest rung of its ticket that fits, else the lightest option of all."""
-    cost = offered.cost(kind)
-    lightest = _lightest(cost, bound)
-    fits = cost <= bound
-    rung = fits.argmax(axis=1)[ticket]  # the first that fits: rungs are densest first
-    return _assigned(cost, ticket, np.where(fits.any(axis=1)[ticket], rung, -1), lightest)
 
 
 def within_mean(ticket: np.ndarray, confidence: np.ndarray, offered: Options, kind: str, bound: float) -> Assignment:

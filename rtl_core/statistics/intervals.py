@@ -151,17 +151,6 @@ def ranking_interval(
     return *logit_interval(value, float(contributions @ contributions), n_pairs, level), contributions
 
 
-def delong_auc(y: ArrayLike, score: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
-    """(ROC AUC, low, high) of independent rows: DeLong's variance, interval on the logit scale.
-
-    y (n,) bool, score (n,) real, ties count half. All NaN when a class is missing.
-    """
-    y, score = np.asarray(y, bool), np.asarray(score, float)
-    auc, by_row = auc_contributions(y, score)
-    low, high, _ = ranking_interval(auc, by_row, y, Units.rows(len(y)), level)
-    return auc, low, high
-
-
 def _resampled_counts(n_units: int, replicates: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
     """Blocks (b, n_units) of how often each unit is drawn when n_units are drawn with replacement."""
     block = max(1, BOOTSTRAP_CELLS // n_units)

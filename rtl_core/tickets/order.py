@@ -64,11 +64,6 @@ def tree(found: Similarity) -> Tree:
     return Tree(found.names, joins, leaves_list(joins))
 
 
-def ordering(found: Similarity) -> np.ndarray:
-    """int (K,): the tickets in the order of their tree's leaves."""
-    return tree(found).leaves
-
-
 def mask_map(found: Similarity, method: Literal["pca", "umap"] = "pca", seed: int = 0) -> tuple[pd.DataFrame, float]:
     """The tickets as points (columns name, x, y), and the share of their variance that the two axes show.
 

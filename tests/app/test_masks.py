@@ -89,7 +89,7 @@ def test_every_measure_is_the_one_that_is_computed(known_run, known_tickets):
 
 
 def test_order_by_similarity_moves_rows_and_columns_together(known_run, known_tickets):
-    leaves = order.ordering(similarity(overlap(known_tickets)))
+    leaves = order.tree(similarity(overlap(known_tickets))).leaves
     assert np.array_equal(cells(open_masks(order="by similarity")), cells(open_masks())[np.ix_(leaves, leaves)], True)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rtl_core.errors import BadInput
 from rtl_core.models.cost import Cost
-from rtl_core.routing.budget import Options, options, within_each, within_mean
+from rtl_core.routing.budget import Options, options, within_mean
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -27,15 +27,6 @@ def test_options_by_hand():
     assert found.params.tolist() == [[2, 1], [2, 1]]
     assert found.macs.tolist() == [[16, 15], [16, 6]]
     assert found.accuracy.tolist() == [[0.9, 0.7], [0.8, 0.6]]
-
-
-def test_each_input_gets_the_densest_rung_that_fits_else_the_lightest_of_all():
-    ticket = np.array([0, 1, 0, 1])
-    found = within_each(ticket, OFFERED, "params", 35)
-    assert found.ticket.tolist() == ticket.tolist() and found.rung.tolist() == [1, 1, 1, 1]
-    found = within_each(ticket, OFFERED, "params", 11)
-    assert found.ticket.tolist() == [0, 0, 0, 0] and found.rung.tolist() == [2, 2, 2, 2]
-    assert within_each(ticket, OFFERED, "macs", 110).cost.tolist() == [100] * 4
 
 
 def value(ticket, found):
@@ -79,7 +70,6 @@ def test_many_random_budgets_are_never_exceeded():
         ticket = draw.integers(4, size=30)
         bound = draw.uniform(cost.min(), cost.max())
         assert within_mean(ticket, draw.random(30), offered, "macs", bound).cost.sum() <= bound * 30
-        assert within_each(ticket, offered, "macs", bound).cost.max() <= bound
 
 
 def test_more_budget_is_never_worse():
@@ -89,8 +79,8 @@ def test_more_budget_is_never_worse():
 
 
 def test_impossible_budgets_are_refused():
-    for choose in (within_each, lambda *args: within_mean(args[0], np.zeros(1), *args[1:])):
-        with pytest.raises(BadInput, match="the lightest ticket costs 10: a budget of 9 is too small"):
-            choose(np.zeros(1, int), OFFERED, "params", 9)
+    one = np.zeros(1, int), np.zeros(1), OFFERED
+    with pytest.raises(BadInput, match="the lightest ticket costs 10: a budget of 9 is too small"):
+        within_mean(*one, "params", 9)
     with pytest.raises(BadInput, match="'params' or 'macs', not 'joules'"):
-        within_each(np.zeros(1, int), OFFERED, "joules", 9)
+        within_mean(*one, "joules", 9)

@@ -15,7 +15,6 @@ from rtl_core.statistics.estimates import average_precision, mean_estimate, prop
 from rtl_core.statistics.intervals import (
     bootstrap_ratios,
     bootstrap_units,
-    delong_auc,
     mover_mean,
     newcombe,
     paired_t,
@@ -144,34 +143,36 @@ def test_delong_is_the_slow_one_on_the_logit_scale_with_ties():
     generator = np.random.default_rng(4)
     y, score = two_normals(generator, 23, 41, 0.8)
     score = score.round(1)
-    auc, low, high = delong_auc(y, score)
+    found = roc_auc(y, score, Units.rows(len(y)))
     expected, variance = slow_delong(y, score)
-    assert auc == pytest.approx(expected) == roc_auc_score(y, score)
+    assert found.value == pytest.approx(expected) == roc_auc_score(y, score)
     half = 1.959964 * np.sqrt(variance) / (expected * (1 - expected))
     odds = np.log(expected / (1 - expected))
-    assert (low, high) == pytest.approx((1 / (1 + np.exp(half - odds)), 1 / (1 + np.exp(-half - odds))), abs=1e-6)
+    limits = 1 / (1 + np.exp(half - odds)), 1 / (1 + np.exp(-half - odds))
+    assert (found.low, found.high) == pytest.approx(limits, abs=1e-6)
 
 
 def test_delong_without_a_class_is_undefined():
-    assert np.isnan(delong_auc([True, True], [0.1, 0.2])).all()
-    assert np.isnan(delong_auc([], [])).all()
+    for y in ([True, True], []):
+        found = roc_auc(np.array(y, bool), np.arange(len(y)), Units.rows(len(y)))
+        assert np.isnan([found.value, found.low, found.high]).all()
 
 
 def test_perfect_separation_is_not_certainty():
-    few = delong_auc([0, 0, 1, 1], [1, 2, 3, 4])
-    many = delong_auc([0] * 50 + [1] * 50, np.arange(100))
-    assert few[0] == many[0] == few[2] == many[2] == 1
-    assert few[1] < 0.5 < 0.9 < many[1] < 1
-    auc, low, high = delong_auc([0, 0, 1], [1, 3, 2])
-    assert (auc, low < 0.2, high > 0.8) == (0.5, True, True)
+    few, many = (roc_auc(np.arange(n) >= n / 2, np.arange(n), Units.rows(n)) for n in (4, 100))
+    assert few.value == many.value == few.high == many.high == 1
+    assert few.low < 0.5 < 0.9 < many.low < 1
+    found = roc_auc(np.array([False, False, True]), np.array([1, 3, 2]), Units.rows(3))
+    assert (found.value, found.low < 0.2, found.high > 0.8) == (0.5, True, True)
 
 
 @pytest.mark.parametrize(("n_pos", "n_neg", "shift"), [(20, 20, 0.5), (50, 300, 1.0)])
 def test_delong_covers(n_pos, n_neg, shift):
     generator = np.random.default_rng(5)
     truth = stats.norm.cdf(shift / np.sqrt(2))
-    intervals = [delong_auc(*two_normals(generator, n_pos, n_neg, shift)) for _ in range(TRIALS)]
-    assert covers_as_promised([low <= truth <= high for _, low, high in intervals])
+    units = Units.rows(n_pos + n_neg)
+    areas = [roc_auc(*two_normals(generator, n_pos, n_neg, shift), units) for _ in range(TRIALS)]
+    assert covers_as_promised([area.low <= truth <= area.high for area in areas])
 
 
 @pytest.mark.parametrize("estimate", [roc_auc, average_precision])

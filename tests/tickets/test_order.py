@@ -6,7 +6,7 @@ import pytest
 
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
-from rtl_core.tickets.order import mask_map, ordering, tree
+from rtl_core.tickets.order import mask_map, tree
 from rtl_core.tickets.overlap import Overlap
 from rtl_core.tickets.similarity import similarity
 
@@ -42,7 +42,7 @@ def test_average_linkage_on_paper():
 
 def test_neighbouring_leaves_are_as_alike_as_the_tree_allows():
     found = with_excess([[1, 0.8, 0.2, 0], [0.8, 1, -0.2, -0.4], [0.2, -0.2, 1, 0.6], [0, -0.4, 0.6, 1]])
-    assert ordering(found).tolist() in ([1, 0, 2, 3], [3, 2, 0, 1])
+    assert tree(found).leaves.tolist() in ([1, 0, 2, 3], [3, 2, 0, 1])
 
 
 def test_undefined_pairs_count_as_chance_and_none_are_farther_than_two():
@@ -63,7 +63,7 @@ def test_brackets_stand_on_their_leaves_and_joins():
 
 @pytest.mark.parametrize("tickets", [12, 201])
 def test_families_stand_together(tickets):
-    family = ordering(compared(two_families(tickets))) % 2
+    family = tree(compared(two_families(tickets))).leaves % 2
     assert np.abs(np.diff(family)).sum() == 1
 
 

@@ -53,16 +53,6 @@ def feature_scores(dataset: Dataset, maps: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(regions.sums(maps), columns=list(regions.names))
 
 
-def global_scores(scores: pd.DataFrame, unit: np.ndarray, seed: int = 0) -> pd.DataFrame:
-    """column, score (mean |score|), low, high, n; the most important first. `unit` (n,): resampled together."""
-    sizes = scores.abs()
-    low, high = bootstrap_ratios(sizes.to_numpy().T, unit, seed=seed, names=("importance",))
-    frame = pd.DataFrame(
-        {"column": scores.columns, "score": sizes.mean().to_numpy(), "low": low, "high": high, "n": len(scores)}
-    )
-    return frame.sort_values("score", ascending=False, kind="stable", ignore_index=True)
-
-
 def partial_dependence(
     module: nn.Module, dataset: Dataset, rows: np.ndarray, column: str, output: int = 0, seed: int = 0
 ) -> PartialDependence:

@@ -18,7 +18,7 @@ from rtl_core.audit.attribution.methods import METHODS, Method, settings_of
 from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.regions import columns, grid
 from rtl_core.audit.attribution.subject import Subject
-from rtl_core.audit.attribution.tables import feature_scores, global_scores, partial_dependence
+from rtl_core.audit.attribution.tables import feature_scores, partial_dependence
 from rtl_core.config import DataSettings
 from rtl_core.data.frames import table_dataset
 from rtl_core.errors import BadInput
@@ -170,16 +170,6 @@ def test_one_hot_features_add_up_to_their_column(people):
     maps = np.tile([{"age": 4.0, "job=x": 1.0, "job=y": -3.0, "job=z": 0.5, "hours": 0.0}[n] for n in names], (2, 1))
     scores = feature_scores(people, maps)
     assert scores.iloc[0].to_dict() == {"age": 4.0, "job": -1.5, "hours": 0.0}
-    ranked = global_scores(scores, np.arange(2))
-    assert ranked["column"].tolist() == ["age", "job", "hours"] and ranked["score"].tolist() == [4, 1.5, 0]
-    assert ranked["low"].isna().all()  # two equal rows say nothing about the spread
-
-
-def test_the_interval_of_a_mean_score_is_over_people():
-    scores = pd.DataFrame({"age": np.random.default_rng(0).normal(2, 1, 400)})
-    [row] = global_scores(scores, np.arange(400)).to_dict("records")
-    half = 1.96 * scores["age"].abs().std() / 20
-    assert row["high"] - row["score"] == pytest.approx(half, rel=0.15)
 
 
 def test_partial_dependence_of_a_number_is_its_line(people):
