@@ -10,14 +10,13 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from rtl_core.audit.attribution import behind, compute
 from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
 from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain, private_copy
 from rtl_core.audit.attribution.faithful import Curves, area, curves
@@ -32,7 +31,6 @@ from rtl_core.rng import numpy_generator
 from rtl_core.statistics.intervals import bootstrap_ratios
 
 REPLICATES = 1000
-TRIED = 8  # inputs on which it shows whether a network can be split behind its first layer
 FAITHFULNESS = (
     "deletion",
     "random_deletion",
@@ -110,10 +108,6 @@ def audit(
     modules = [subject.module(ticket) for ticket in tickets]
     if "layer" not in method.parameters.model_fields:
         modules = [folded(module) for module in modules]
-    if method.attribute is compute.integrated_gradients:
-        tried = dataset.inputs(rows[:TRIED])
-        modules = [behind.split(module, tried) for module in modules]
-        method = replace(method, attribute=behind.integrated_gradients)
     parts, regions = smallest_parts(dataset), regions_of(dataset)
     target = None if target is None else np.broadcast_to(target, len(rows))
     shares: list[list[np.ndarray]] = []
