@@ -16,10 +16,10 @@ from rtl_core.config import ModelSettings
 from rtl_core.errors import BadInput
 from rtl_core.models.convnet import ConvNet
 from rtl_core.models.ghostnet import GhostNet
+from rtl_core.models.initialise import initialise
 from rtl_core.models.mlp import MLP
 from rtl_core.models.network import Network
 from rtl_core.models.resnet import Basic, Bottleneck, ResNet
-from rtl_core.rng import torch_generator
 
 MAX_INPUT = 2**20  # numbers per input
 HEAD = ("head.weight", "head.bias")  # in every network of the catalogue
@@ -139,19 +139,6 @@ def _build(description: Description, seed: int) -> Network:
     with torch.device("meta"):  # elsewhere a new module draws its weights from the global generator
         module = CATALOGUE[description.name](description)
     module.to_empty(device="cpu")
-    _initialise(module, seed)
+    initialise(module, seed)
     network = wrap(module, module.prunable, HEAD, description.input_shape, description.outputs)
     return replace(network, description=description.model_dump(mode="json"))
-
-
-@torch.no_grad()
-def _initialise(module: nn.Module, seed: int) -> None:
-    """PyTorch's default distribution, uniform within 1 / sqrt(fan-in), every layer from a generator of its own."""
-    for name, layer in module.named_modules():
-        if isinstance(layer, _BatchNorm):
-            layer.reset_parameters()
-        elif isinstance(layer, (nn.Conv2d, nn.Linear)):
-            generator = torch_generator(seed, "model", name)
-            bound = layer.weight[0].numel() ** -0.5
-            for tensor in layer.parameters(recurse=False):
-                tensor.uniform_(-bound, bound, generator=generator)
