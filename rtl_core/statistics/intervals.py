@@ -40,18 +40,26 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[np
     return np.minimum(np.maximum(centre - half, 0), share), np.maximum(np.minimum(centre + half, 1), share)
 
 
+def difference(
+    first: tuple[ArrayLike, ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike, ArrayLike]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(value, low, high) of first - second for independent estimates given as (value, low, high), elementwise.
+
+    MOVER (Zou and Donner 2008); on Wilson's intervals it is Newcombe's method 10.
+    """
+    (value1, low1, high1), (value2, low2, high2) = (map(np.asarray, first), map(np.asarray, second))
+    gap = value1 - value2
+    return gap, gap - np.hypot(value1 - low1, high2 - value2), gap + np.hypot(high1 - value1, value2 - low2)
+
+
 def newcombe(
     successes1: ArrayLike, n1: ArrayLike, successes2: ArrayLike, n2: ArrayLike, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Newcombe's interval (1998, method 10) of p1 - p2 for independent proportions, elementwise."""
-    low1, high1 = wilson(successes1, n1, level)
-    low2, high2 = wilson(successes2, n2, level)
+    """Newcombe's interval (1998, method 10) of p1 - p2 for independent proportions, elementwise; NaN where n is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        share1, share2 = np.divide(successes1, n1), np.divide(successes2, n2)
-    difference = share1 - share2
-    low = difference - np.hypot(share1 - low1, high2 - share2)
-    high = difference + np.hypot(high1 - share1, share2 - low2)
-    return low, high
+        shares = np.divide(successes1, n1), np.divide(successes2, n2)
+    first, second = wilson(successes1, n1, level), wilson(successes2, n2, level)
+    return difference((shares[0], *first), (shares[1], *second))[1:]
 
 
 def mover_mean(

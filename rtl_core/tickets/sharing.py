@@ -33,16 +33,18 @@ def ownership(tickets: TicketSet, rung: Rung | None = None) -> pd.DataFrame:
     Columns: layer, owners, weights, expected. A weight's number of owners is, for independent masks, Poisson-binomial
     with the tickets' densities in its layer; both counts add up over layers.
     """
-    tables = []
+    from scipy.stats import poisson_binom
+
+    tables, owners = [], np.arange(tickets.k + 1)
     for name, part in tickets.layout.slices().items():
         own = tickets.masks(rung, part)
         tables.append(
             pd.DataFrame(
                 {
                     "layer": name,
-                    "owners": np.arange(tickets.k + 1),
+                    "owners": owners,
                     "weights": np.bincount(own.sum(axis=0), minlength=tickets.k + 1),
-                    "expected": own.shape[1] * _poisson_binomial(own.mean(axis=1)),
+                    "expected": own.shape[1] * poisson_binom.pmf(owners, own.mean(axis=1)),
                 }
             )
         )
@@ -136,11 +138,3 @@ def _all_pruned(some: int, kept: np.ndarray, n: int) -> np.ndarray:
     from scipy.stats import hypergeom
 
     return hypergeom.pmf(0, n, kept, some)
-
-
-def _poisson_binomial(probabilities: np.ndarray) -> np.ndarray:
-    """(K + 1,) distribution of the number of successes in K independent trials, by convolution."""
-    distribution = np.ones(1)
-    for p in probabilities:
-        distribution = np.convolve(distribution, (1 - p, p))
-    return distribution

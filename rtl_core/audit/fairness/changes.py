@@ -13,12 +13,12 @@ import numpy as np
 from scipy import stats
 
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
-from rtl_core.audit.fairness.gaps import ROUNDING, difference
+from rtl_core.audit.fairness.gaps import ROUNDING
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import json_number, proportion
-from rtl_core.statistics.intervals import LEVEL
+from rtl_core.statistics.intervals import LEVEL, difference
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from rtl_core.audit.fairness.cells import (
     measures,
     totals,
 )
-from rtl_core.audit.fairness.gaps import PermutationTests, difference, min_detectable
+from rtl_core.audit.fairness.gaps import PermutationTests, min_detectable
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.errors import BadInput
 from rtl_core.statistics.estimates import json_number
-from rtl_core.statistics.intervals import LEVEL
+from rtl_core.statistics.intervals import LEVEL, difference
 
 KNOWN_AS = {"selection_rate": "demographic_parity", "tpr": "equal_opportunity"}  # the largest gap of a metric
 EQUALIZED_ODDS = "equalized_odds"  # the larger of the largest gaps of tpr and fpr

@@ -22,18 +22,6 @@ SIZES = np.geomspace(1e-4, 1, 926)  # of gaps that are tried, 1 % apart
 ROUNDING = 1e-12  # gaps closer than this are equal
 
 
-def difference(
-    first: tuple[ArrayLike, ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike, ArrayLike]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(value, low, high) of first - second for independent estimates given as (value, low, high), elementwise.
-
-    MOVER (Zou and Donner 2008); on Wilson's intervals it is Newcombe's method 10.
-    """
-    (value1, low1, high1), (value2, low2, high2) = (map(np.asarray, first), map(np.asarray, second))
-    gap = value1 - value2
-    return gap, gap - np.hypot(value1 - low1, high2 - value2), gap + np.hypot(high1 - value1, value2 - low2)
-
-
 def exact_p(hit1: ArrayLike, n1: ArrayLike, hit2: ArrayLike, n2: ArrayLike) -> np.ndarray:
     """Two-sided p of the difference of two shares over all ways to deal out the labels, elementwise.
 

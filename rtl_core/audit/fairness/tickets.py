@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit.fairness.changes import Mean, mean_of, numbers, rates, verdict
-from rtl_core.audit.fairness.gaps import difference
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import proportion
-from rtl_core.statistics.intervals import LEVEL
+from rtl_core.statistics.intervals import LEVEL, difference
 
 
 def routing_gap(

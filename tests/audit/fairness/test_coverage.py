@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rtl_core.audit.fairness.gaps import difference
-from rtl_core.statistics.intervals import wilson
+from rtl_core.statistics.intervals import difference, wilson
 
 SIZES = (30, 50, 100, 300)
 RATES = np.linspace(0.05, 0.95, 37)
