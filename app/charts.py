@@ -1,15 +1,40 @@
-"""From a frame to a figure. Titles and downloads are the panels' business."""
+"""From a frame to a figure, and on to the page. Titles and downloads are the panels' business."""
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
 from app import colours
 from app.colours import Tone
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False, "displaylogo": False}
+_NOT_OURS = re.compile(r"<(?!/?(?:b|i|br|extra)>)|&(?=#?\w+;)")
+
+
+def show(figure: go.Figure, key: str, **more: Any) -> Any:
+    """The one way of a figure to the page: `st.plotly_chart`, with every text as it is written.
+
+    Plotly reads all texts of a figure, names in the data too, as HTML with links and styles, which fetch what they
+    name. Only the line breaks, bold and italics of our own titles and hover texts stay.
+    """
+    return st.plotly_chart(go.Figure(as_written(figure.to_dict())), config=more.pop("config", CONFIG), key=key, **more)
+
+
+def as_written(part: Any) -> Any:
+    """A piece of a figure with everything in its texts escaped that Plotly would take for HTML other than ours."""
+    if isinstance(part, str):
+        return _NOT_OURS.sub(lambda found: "&lt;" if found[0] == "<" else "&amp;", part)
+    if isinstance(part, dict):
+        return {name: inner if name == "template" else as_written(inner) for name, inner in part.items()}
+    if isinstance(part, np.ndarray) and part.dtype.kind in "OU":
+        part = part.tolist()
+    return [as_written(inner) for inner in part] if isinstance(part, list | tuple) else part
 
 
 def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Figure:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from app.markdown import plain
+
 T = TypeVar("T")
 
 
@@ -18,5 +20,14 @@ def one_of(label: str, options: Iterable[T], key: str, default: T | None = None,
     """
     options = list(options)
     default = options[0] if default is None else default
-    chosen = st.segmented_control(label, options, default=default, required=True, key=key, bind="query-params", **more)
+    chosen = st.segmented_control(
+        plain(label),
+        options,
+        format_func=plain,
+        default=default,
+        required=True,
+        key=key,
+        bind="query-params",
+        **more,
+    )
     return default if chosen is None else chosen

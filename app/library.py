@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, colours, nav, panels, session, words
+from app.markdown import plain
 from app.masks import findings, pair
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import named_run
@@ -60,11 +62,11 @@ def _import(files: Sequence[Any], name: str) -> None:
                 paths,
                 session.runs_root(),
                 name,
-                lambda done, total, title: bar.progress(done / total, f"{done} of {total}: {title}"),
+                lambda done, total, title: bar.progress(done / total, plain(f"{done} of {total}: {title}")),
                 [file.name for file in files],
             )
         except BadInput as error:
-            st.error(f"Nothing was imported: {error}")
+            st.error(plain(f"Nothing was imported: {error}"))
             return
         finally:
             bar.empty()
@@ -78,7 +80,7 @@ def _imported() -> None:
         return
     verb = "was imported before" if document["reused"] else "is ready"
     what = f"{len(document['tickets'])} tickets over {words.count(document['n_prunable'])} weights"
-    st.success(f"“{document['run']}” {verb}: {what}.")
+    st.success(plain(f"“{document['run']}” {verb}: {what}."))
     st.page_link(nav.MASKS, label="See what they share", icon=":material/grid_on:")
     tickets = pd.DataFrame(document["tickets"])
     st.dataframe(
@@ -100,15 +102,14 @@ def take_out() -> None:
     name = st.selectbox("Ticket to export", run.tickets.names, index, key="export-ticket")
     for column, (kind, (title, what)) in zip(st.columns(2, gap="large"), _FORMATS.items(), strict=True):
         with column.container(border=True):
-            st.subheader(title, anchor=False)
-            st.caption(what[0].upper() + what[1:] + ".")
+            st.subheader(plain(title), anchor=False)
+            st.caption(plain(what[0].upper() + what[1:] + "."))
             file = _exported(str(run.folder), cache.changed(run.folder), name, kind)
             label = f"Download {words.size(len(file[1]))}"
-            st.download_button(label, file[1], file[0], on_click="ignore", key=f"download-{kind}")
-    st.caption(
-        "The format of the portable mask is written down in docs/ticket-file.md. "
-        f"The same by command line: `python -m rtl_core export {run.name} --ticket {name} --format ticket,safetensors`"
-    )
+            st.download_button(plain(label), file[1], file[0], on_click="ignore", key=f"download-{kind}")
+    st.caption("The format of the portable mask is written down in docs/ticket-file.md. The same by command line:")
+    command = ["python", "-m", "rtl_core", "export", run.name, "--ticket", name, "--format", "ticket,safetensors"]
+    st.code(shlex.join(command), language="shell")
 
 
 @st.cache_data(max_entries=16, show_spinner="Packing the ticket")
@@ -133,17 +134,22 @@ def load() -> None:
     try:
         found = _applied(str(run.folder), cache.changed(run.folder), file.getvalue())
     except BadInput as error:
-        st.error(f"Not loaded: {error}")
+        st.error(plain(f"Not loaded: {error}"))
         return
     metric = panels.metric_of(run)
     reached, own = (words.percent(figures[metric]) for figures in (found, found["own"]))
     st.success(
-        f"“{found['name']}” fits: {words.METRICS[metric]} {reached} on “{found['subset']}” "
-        f"({words.interval(found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket reaches {own}."
+        plain(
+            f"“{found['name']}” fits: {words.METRICS[metric]} {reached} on “{found['subset']}” "
+            f"({words.interval(found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket reaches "
+            f"{own}."
+        )
     )
     st.caption(
-        f"It keeps {words.density(found['density'])} of the weights. Licence: {found['licence']}. Measured with this "
-        "run's head and with norm statistics re-estimated on the subset's training rows."
+        plain(
+            f"It keeps {words.density(found['density'])} of the weights. Licence: {found['licence']}. Measured with "
+            "this run's head and with norm statistics re-estimated on the subset's training rows."
+        )
     )
 
 
@@ -180,11 +186,13 @@ def _one_ticket(run: Run, letter: str, first: int) -> OneTicket | None:
     from rtl_core.runs.exports import open_ticket
 
     runs = [*session.entries(), _UPLOADED]
-    source = st.selectbox(f"{letter} from", runs, runs.index(run.name) if run.name in runs else 0, key=f"from-{letter}")
+    source = st.selectbox(
+        plain(f"{letter} from"), runs, runs.index(run.name) if run.name in runs else 0, key=f"from-{letter}"
+    )
     if source == _UPLOADED:
         return _uploaded_ticket(letter)
     names = cache.load_run(named_run(source, session.runs_root())).tickets.names
-    ticket = st.selectbox(f"Ticket {letter}", names, min(first, len(names) - 1), key=f"ticket-{letter}-{source}")
+    ticket = st.selectbox(plain(f"Ticket {letter}"), names, min(first, len(names) - 1), key=f"ticket-{letter}-{source}")
     return open_ticket(f"{source}:{ticket}", session.runs_root())
 
 
@@ -192,11 +200,11 @@ def _uploaded_ticket(letter: str) -> OneTicket | None:
     from rtl_core.runs.exports import from_file
     from rtl_core.tickets.ticket_file import read_ticket
 
-    file = st.file_uploader(f"Ticket file {letter}", type=["safetensors"], key=f"file-{letter}")
+    file = st.file_uploader(plain(f"Ticket file {letter}"), type=["safetensors"], key=f"file-{letter}")
     if file is None:
         return None
     found = read_ticket(file.getvalue())
-    st.caption(f"“{found.name}”, made on {found.data.get('spec', 'unnamed data')}; licence: {found.licence}")
+    st.caption(plain(f"“{found.name}”, made on {found.data.get('spec', 'unnamed data')}; licence: {found.licence}"))
     return from_file(found)
 
 

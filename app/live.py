@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, charts, words
+from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, store
 from rtl_core.runs.status import ACTIVE, Status, effective_status
@@ -48,18 +49,18 @@ def bar(folder: Path, status: Status | None) -> None:
     place = queue.place(folder) if status.active and status.phase == queue.QUEUED else None
     if place is not None:
         turn = "its turn is next" if place == 1 else f"place {place} in the queue"
-        st.markdown(f"**◔ Waiting** · {turn}; others train at the moment")
+        st.markdown(f"**◔ Waiting** · {plain(turn)}; others train at the moment")
         return
     word, mark = words.STATES[status.state]
     what = _PHASES.get(status.phase, status.phase.replace("_", " ").capitalize() or "Getting ready")
     whom = words.METHODS.get(status.method, status.method)
-    st.markdown(f"**{mark} {word.capitalize()}** · {what}{f' · {whom}' if whom else ''}")
+    st.markdown(f"**{plain(f'{mark} {word.capitalize()}')}** · {plain(f'{what} · {whom}' if whom else what)}")
     if status.total:
         share = min(1.0, status.done / status.total)
         left = f" · about {words.duration(status.eta_seconds)} left" if status.eta_seconds and status.active else ""
-        st.progress(share, text=f"{words.count(status.done)} of {words.count(status.total)} steps{left}")
+        st.progress(share, text=plain(f"{words.count(status.done)} of {words.count(status.total)} steps{left}"))
     if status.error:
-        st.error(status.error)
+        st.error(plain(status.error))
 
 
 def ticket_names(folder: Path) -> tuple[str, ...]:
@@ -93,5 +94,5 @@ def _curve(frame: pd.DataFrame, y: str, x: str, title: str, axes: tuple[str, str
     if points.empty:
         return
     points = points[points.phase == points.phase.iloc[-1]]
-    st.subheader(title, anchor=False)
-    st.plotly_chart(charts.curves(points, x, y, axes, names), config=charts.CONFIG, key=f"live-{y}")
+    st.subheader(plain(title), anchor=False)
+    charts.show(charts.curves(points, x, y, axes, names), key=f"live-{y}")

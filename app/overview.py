@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import findings, nav, words
+from app.markdown import plain
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -44,10 +45,11 @@ def of_masks(run: Run) -> None:
     """What there is to say of a run that has masks only."""
     layers = len(run.tickets.layout.names)
     st.title(
-        f"{run.tickets.k} imported masks over {words.count(run.tickets.n)} weights in {layers} tensors", anchor=False
+        plain(f"{run.tickets.k} imported masks over {words.count(run.tickets.n)} weights in {layers} tensors"),
+        anchor=False,
     )
     for sentence in run.info["warnings"]:
-        st.warning(sentence)
+        st.warning(plain(sentence))
     st.write(
         "They come from networks that were trained elsewhere. Everything about masks can be looked at; what needs a "
         "network or data (accuracy, routing, attribution) is not there."
@@ -117,7 +119,7 @@ def limits(methods: pd.DataFrame, metric: str) -> None:
     st.subheader("What does not hold in this run", anchor=False)
     sentences = findings.does_not_hold(methods, metric)
     if sentences:
-        st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
     else:
         st.write("RTL's interval lies above that of every control that was trained.")
     st.caption("“Level” means that the 95 % intervals overlap. One training cannot tell more; several seeds can.")
@@ -131,7 +133,7 @@ def skipped(evaluation: dict[str, Any]) -> None:
         st.write("None of the controls that were asked for was left out.")
     for entry in left_out:
         reason = entry.get("reason") or "does not apply to this task"
-        st.markdown(f"- **{words.METHODS.get(entry['method'], entry['method'])}**: {reason}")
+        st.markdown(f"- **{plain(words.METHODS.get(entry['method'], entry['method']))}**: {plain(reason)}")
 
 
 def routers_frame(evaluation: dict[str, Any]) -> pd.DataFrame:
@@ -159,39 +161,35 @@ def made_of(run: Run) -> None:
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown("**Data and subsets**")
-            st.write(
-                _facts(
-                    {
-                        "Source": run.config.data.spec,
-                        "Rows (train / val / test)": _rows(data),
-                        "Licence": data.get("licence"),
-                        "Fingerprint": data.get("fingerprint"),
-                        "Subsets by": (info.get("partition") or {}).get("by"),
-                        "Silhouette": (info.get("partition") or {}).get("silhouette"),
-                    }
-                )
+            _facts(
+                {
+                    "Source": run.config.data.spec,
+                    "Rows (train / val / test)": _rows(data),
+                    "Licence": data.get("licence"),
+                    "Fingerprint": data.get("fingerprint"),
+                    "Subsets by": (info.get("partition") or {}).get("by"),
+                    "Silhouette": (info.get("partition") or {}).get("silhouette"),
+                }
             )
             sizes = (info.get("partition") or {}).get("sizes")
             if sizes:
                 st.dataframe(pd.DataFrame(sizes), hide_index=True)
         with right:
             st.markdown("**Network and cost**")
-            st.write(
-                _facts(
-                    {
-                        "Network": (info.get("model") or {}).get("name"),
-                        "Parameters": cost.get("params_total"),
-                        "Prunable": cost.get("n_prunable"),
-                        "FLOPs executed per input": cost.get("flops_executed"),
-                        "Multiply-adds, dense": cost.get("macs_dense"),
-                        "Seed": run.config.seed,
-                        "Torch": place.get("torch"),
-                        "Python": place.get("python"),
-                        "Threads": place.get("threads"),
-                        "Processor": place.get("processor"),
-                        "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
-                    }
-                )
+            _facts(
+                {
+                    "Network": (info.get("model") or {}).get("name"),
+                    "Parameters": cost.get("params_total"),
+                    "Prunable": cost.get("n_prunable"),
+                    "FLOPs executed per input": cost.get("flops_executed"),
+                    "Multiply-adds, dense": cost.get("macs_dense"),
+                    "Seed": run.config.seed,
+                    "Torch": place.get("torch"),
+                    "Python": place.get("python"),
+                    "Threads": place.get("threads"),
+                    "Processor": place.get("processor"),
+                    "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
+                }
             )
             st.download_button(
                 "Download settings",
@@ -207,9 +205,8 @@ def _rows(data: dict[str, Any]) -> str | None:
     return None if None in counts else " / ".join(words.count(n) for n in counts)
 
 
-def _facts(facts: dict[str, Any]) -> str:
-    """A markdown list of what is known."""
+def _facts(facts: dict[str, Any]) -> None:
+    """A list of what is known."""
     shown = {k: f"{v:,}" if isinstance(v, int) and k != "Seed" else v for k, v in facts.items() if v is not None}
-    return "\n".join(
-        f"- {name}: {f'{value:.3g}' if isinstance(value, float) else value}" for name, value in shown.items()
-    )
+    written = {name: f"{value:.3g}" if isinstance(value, float) else value for name, value in shown.items()}
+    st.markdown("\n".join(f"- {plain(name)}: {plain(value)}" for name, value in written.items()))

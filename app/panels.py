@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, charts, colours, findings, nav, session, words
+from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import RunSummary
 
@@ -20,7 +21,7 @@ def require_run() -> Run:
     """The chosen run, its header drawn; where there is none, or it has no result yet, says so and stops the page."""
     asked = st.session_state.pop("run_asked_in_vain", None)
     if asked:
-        st.warning(f"There is no run “{asked}” on this machine; another one is shown. Choose in the sidebar.")
+        st.warning(plain(f"There is no run “{asked}” on this machine; another one is shown. Choose in the sidebar."))
     summary = session.current()
     if summary is None:
         no_run()
@@ -48,8 +49,8 @@ def no_run() -> None:
 
 def unfinished(summary: RunSummary) -> None:
     word, mark = words.STATES[summary.state]
-    st.title(f"{summary.title} has no result yet")
-    st.write(f"{mark} It is {word}. Its tickets can be looked at when training is done.")
+    st.title(plain(f"{summary.title} has no result yet"))
+    st.write(plain(f"{mark} It is {word}. Its tickets can be looked at when training is done."))
     st.page_link(
         nav.TRAIN,
         label="See its progress",
@@ -61,7 +62,7 @@ def unfinished(summary: RunSummary) -> None:
 
 def refuse(sentence: str) -> None:
     """One sentence that says what is wrong and what to do; nothing after it is drawn."""
-    st.error(sentence)
+    st.error(plain(sentence))
     st.stop()
 
 
@@ -98,7 +99,7 @@ def ticket_chips(names: tuple[str, ...]) -> None:
         "<style>.st-key-ticket button::before { content: ''; width: .65rem; height: .65rem; border-radius: 50%; "
         f"margin-right: .45rem; flex: none; }} {dots}</style>"
     )
-    st.pills("Ticket", list(names), key="ticket", bind="query-params", label_visibility="collapsed")
+    st.pills("Ticket", list(names), format_func=plain, key="ticket", bind="query-params", label_visibility="collapsed")
 
 
 def tiles(frame: pd.DataFrame, chosen: int | None) -> None:
@@ -122,15 +123,15 @@ def _tile(row: Any, colour: str, chosen: bool) -> str:
 
 def chart(title: str, figure: Any, numbers: pd.DataFrame, how: str, name: str) -> None:
     """A Plotly figure under the title that says its finding, with how to read it and its numbers."""
-    st.subheader(title, anchor=False)
-    st.plotly_chart(figure, config=charts.CONFIG, key=f"chart-{name}")
+    st.subheader(plain(title), anchor=False)
+    charts.show(figure, key=f"chart-{name}")
     reading(how, numbers, name)
 
 
 def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
     """One sentence of help, and the chart's numbers as a table and a file."""
     with st.container(horizontal=True, horizontal_alignment="distribute", wrap=False):
-        st.caption(how, width="stretch")
+        st.caption(plain(how), width="stretch")
         numbers_button = st.popover("Numbers", width="content")
     with numbers_button:
         st.dataframe(numbers, hide_index=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import cache, session, words
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _offer(key: tuple[Any, ...], name: str, make: Any) -> None:
                 try:
                     st.session_state["report"] = make()
                 except BadInput as error:
-                    st.error(f"The report could not be written: {error}")
+                    st.error(plain(f"The report could not be written: {error}"))
                     return
             st.session_state["report_key"] = key
         content = st.session_state["report"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.store import RunSummary
@@ -61,7 +62,7 @@ def run_picker() -> None:
     )
     chosen = runs[st.session_state["run"]]
     kind = "Sample" if chosen.name in samples and chosen.folder == samples[chosen.name] else "Your run"
-    st.sidebar.caption(f"{kind} · {chosen.data or 'settings unreadable'}")
+    st.sidebar.caption(plain(f"{kind} · {chosen.data or 'settings unreadable'}"))
 
 
 def current() -> RunSummary | None:

@@ -11,6 +11,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from app import cache, estimates, forms, live, nav, session, uploads, words
+from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
@@ -80,7 +81,7 @@ def _presets() -> None:
         key="preset",
         on_change=lambda: _start_from(st.session_state["preset"]),
     )
-    st.caption(preset_reason(st.session_state["preset"]))
+    st.caption(plain(preset_reason(st.session_state["preset"])))
 
 
 def _data(draft: forms.Draft, version: int) -> None:
@@ -111,7 +112,7 @@ def _upload(draft: forms.Draft) -> None:
     try:
         spec = uploads.store(file.name, file.getvalue(), upload_root())
     except BadInput as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
     st.session_state["stored_upload"] = file.file_id
     draft["data"] = DataSettings(spec=spec).model_dump(mode="json")
@@ -158,7 +159,7 @@ def _network_and_schedule(draft: forms.Draft, version: int) -> None:
     forms.draw("controls", draft, version)
     with st.expander("All other settings"):
         for title, paths in forms.remaining(set(COMMON)).items():
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{plain(title)}**")
             _in_columns(tuple(paths), draft, version)
 
 
@@ -177,7 +178,7 @@ def _summary(draft: forms.Draft) -> None:
         _sizes(config)
         cost = estimates.estimate(config.model_dump_json())
     except BadInput as error:
-        st.error(f"This cannot start: {error}")
+        st.error(plain(f"This cannot start: {error}"))
         return
     st.html(_cost_tiles(cost))
     st.caption(
@@ -193,7 +194,7 @@ def _sizes(config: Config) -> None:
     sizes, silhouette = cache.partition_sizes(config.data, config.partition, config.seed)
     st.dataframe(sizes, hide_index=True)
     beside = "" if silhouette is None else f" Silhouette {silhouette:.2f} (1: well apart, 0: touching)."
-    st.caption(f"{len(sizes)} subsets, one ticket each; rows per subset.{beside}")
+    st.caption(plain(f"{len(sizes)} subsets, one ticket each; rows per subset.{beside}"))
 
 
 def _cost_tiles(cost: dict[str, Any]) -> str:
@@ -226,7 +227,7 @@ def progress() -> None:
     if summary is None or summary.name not in {run.name for run in store.list_runs(session.runs_root())}:
         st.info("The chosen run is a sample: it is finished. Start a run of your own to watch it here.")
         return
-    st.subheader(summary.title, anchor=False)
+    st.subheader(plain(summary.title), anchor=False)
     live.progress(summary.folder)
     _controls(summary)
 
@@ -284,11 +285,11 @@ def _edit(runs: dict[str, store.RunSummary]) -> None:
     save, delete, _ = st.columns([1, 1, 3])
     save.button("Save", on_click=_save, args=(run,), width="stretch")
     with delete.popover("Delete", width="stretch"):
-        st.write(f"Delete “{run.title}” and its {words.size(run.bytes)} for good?")
+        st.write(plain(f"Delete “{run.title}” and its {words.size(run.bytes)} for good?"))
         st.button("Delete for good", type="primary", on_click=_delete, args=(run,), disabled=run.state in ACTIVE)
     refused = st.session_state.pop("edit_refused", None)
     if refused:
-        st.error(refused)
+        st.error(plain(refused))
 
 
 def _save(run: store.RunSummary) -> None:
@@ -311,5 +312,5 @@ def _stored_uploads() -> None:
     for folder in kept:
         name, button = st.columns([5, 1], vertical_alignment="center")
         earlier = "" if uploads.usable(folder) else " · kept by an earlier version; upload the zip again to train on it"
-        name.write(f"{folder.name} · {words.size(store.disk_use(folder))}{earlier}")
+        name.write(plain(f"{folder.name} · {words.size(store.disk_use(folder))}{earlier}"))
         button.button("Delete", key=f"delete-{folder.name}", on_click=uploads.delete, args=(folder, upload_root()))

@@ -11,6 +11,7 @@ import streamlit as st  # noqa: E402
 
 from app import panels, session  # noqa: E402
 from app.attribution import alike, checks, columns, controls, findings, inputs, many, tiles, view  # noqa: E402
+from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
 run = panels.require_run()
@@ -32,7 +33,7 @@ except BadInput as error:
     panels.refuse(f"{error}.")
 one_vs_rest = explained.subject.network.outputs == 1
 headline.title(
-    findings.headline(found, looked.classes_said(), len(looked.tickets), one_vs_rest, looked.asked.target),
+    plain(findings.headline(found, looked.classes_said(), len(looked.tickets), one_vs_rest, looked.asked.target)),
     anchor=False,
 )
 
@@ -67,4 +68,4 @@ detail = one_of(
 try:
     details[detail]()
 except BadInput as reason:
-    st.info(str(reason))
+    st.info(plain(str(reason)))

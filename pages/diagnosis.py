@@ -11,11 +11,12 @@ import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
 from app.diagnosis import advice, calibration, curves, findings, flags, layers, measure, view  # noqa: E402
+from app.markdown import plain  # noqa: E402
 
 run = panels.require_run()
 looked = view.of(run)
-st.title(findings.headline(looked), anchor=False)
-st.caption(findings.facts(looked), help=findings.CONFIDENCE)
+st.title(plain(findings.headline(looked)), anchor=False)
+st.caption(plain(findings.facts(looked)), help=findings.CONFIDENCE)
 offer = st.container()
 curves.draw(looked)
 

@@ -11,6 +11,7 @@ import streamlit as st  # noqa: E402
 
 from app import panels, report  # noqa: E402
 from app.fairness import beside, cells, choices, findings, gaps, of_run, own_table, sizes, thresholds, tickets, where  # noqa: E402
+from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
 run = panels.require_run() if choices.source() == choices.SOURCES[0] else None
@@ -19,7 +20,7 @@ row = st.container(key="fairness-controls", horizontal=True, vertical_alignment=
 subject, columns = of_run.subject(run, row) if run else own_table.subject()
 with row if run else st.container(horizontal=True, vertical_alignment="bottom"):
     audit = choices.audit(subject, columns)
-headline.title(findings.headline(audit), anchor=False)
+headline.title(plain(findings.headline(audit)), anchor=False)
 
 sizes.draw(audit)
 st.space("small")
@@ -49,7 +50,7 @@ try:
     details[detail](run, audit, metric)
 except BadInput as error:
     reason = str(error)
-    st.info(reason[0].upper() + reason[1:])
+    st.info(plain(reason[0].upper() + reason[1:]))
 
 st.space("small")
 if run:

@@ -10,6 +10,7 @@ shell.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
+from app.markdown import plain  # noqa: E402
 from app.masks import controls, findings, layers, matrix, meaning, ownership, pair, replay, tree  # noqa: E402
 from app.masks.view import View  # noqa: E402
 
@@ -23,8 +24,8 @@ with st.container(key="mask-controls", horizontal=True, vertical_alignment="bott
         measure = controls.measure()
         by_similarity = controls.by_similarity()
 view = View(run, rung, chosen_layers, where)
-replay.caption(view)
-headline.title(findings.headline(view.profile, run.tickets.k), anchor=False)
+replay.looked_at(view)
+headline.title(plain(findings.headline(view.profile, run.tickets.k)), anchor=False)
 
 if run.tickets.k > 1:
     whole, numbers, pictures = pair.places(run.tickets.k <= matrix.BESIDE)

@@ -10,6 +10,7 @@ import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
 from app import charts, colours, findings, nav, overview, panels, session, words  # noqa: E402
+from app.markdown import plain  # noqa: E402
 
 run = panels.require_run()
 if run.masks_only:
@@ -19,9 +20,9 @@ metric = panels.metric_of(run)
 evaluation = run.info.get("evaluation") or {"tickets": [], "methods": [], "routers": []}
 methods = findings.methods_frame(evaluation, metric)
 
-st.title(findings.overview(methods, metric, run.tickets.k, run.tickets.target.density), anchor=False)
+st.title(plain(findings.overview(methods, metric, run.tickets.k, run.tickets.target.density)), anchor=False)
 for sentence in run.info.get("warnings") or []:
-    st.warning(sentence)
+    st.warning(plain(sentence))
 
 tickets = overview.tickets_frame(run, metric)
 panels.tiles(tickets, session.chosen_ticket(run.tickets.names))

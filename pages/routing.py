@@ -10,6 +10,7 @@ shell.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
+from app.markdown import plain  # noqa: E402
 from app.routing import (  # noqa: E402
     alike,
     astray,
@@ -44,10 +45,10 @@ headline = st.empty()
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))
     by_class = controls.by_class(looked)
-headline.title(findings.headline(looked), anchor=False)
+headline.title(plain(findings.headline(looked)), anchor=False)
 if looked.document["uses_label"]:
-    st.warning(findings.uses_label(looked))
-st.caption(findings.facts(looked))
+    st.warning(plain(findings.uses_label(looked)))
+st.caption(plain(findings.facts(looked)))
 
 with st.container(key="routing-whole"):
     whole, behind = st.columns([3, 2], gap="large")

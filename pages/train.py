@@ -10,6 +10,7 @@ shell.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import train  # noqa: E402
+from app.markdown import plain  # noqa: E402
 
 st.title("Train one ticket for every part of your data", anchor=False)
 view = one_of(
@@ -20,5 +21,5 @@ view = one_of(
 )
 refused = st.session_state.pop("start_refused", None)
 if refused:
-    st.error(f"Training did not start: {refused}")
+    st.error(plain(f"Training did not start: {refused}"))
 {"New run": train.new_run, "Progress": train.progress, "All runs": train.all_runs}[view]()

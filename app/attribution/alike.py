@@ -7,11 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels
+from app import charts, colours, panels
 from app.attribution import findings, tiles
 from app.attribution.view import View
-from app.charts import CONFIG, calm
+from app.charts import calm
 from app.colours import Tone
+from app.markdown import plain
 
 
 def draw(view: View) -> None:
@@ -19,14 +20,14 @@ def draw(view: View) -> None:
 
     found, tone = view.beside, colours.tone()
     names = [tiles.called(name) for name in found.names]
-    st.subheader(findings.matrix_title(found, len(view.tickets)), anchor=False)
+    st.subheader(plain(findings.matrix_title(found, len(view.tickets))), anchor=False)
     left, right = st.columns(2, gap="large")
     with left:
         st.caption("Rank correlation of two maps: 1 is the same order, 0 none")
-        st.plotly_chart(matrix(found.correlation, names, -1.0, tone), config=CONFIG, key="chart-correlation")
+        charts.show(matrix(found.correlation, names, -1.0, tone), key="chart-correlation")
     with right:
         st.caption(f"Share of the top {TOP:.0%} of two maps that is the same; chance is {TOP:.0%}")
-        st.plotly_chart(matrix(found.overlap, names, 0.0, tone), config=CONFIG, key="chart-top")
+        charts.show(matrix(found.overlap, names, 0.0, tone), key="chart-top")
     panels.reading(
         "Tickets whose maps differ have different reasons. Where a random mask of equal densities has a map like the "
         "ticket's, the reason is not what the ticket learned to keep.",

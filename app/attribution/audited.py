@@ -9,11 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, words
+from app import charts, colours, panels, words
 from app.attribution import alike, findings, paint, tiles
 from app.attribution.view import View
-from app.charts import CONFIG, calm
+from app.charts import calm
 from app.colours import Tone
+from app.markdown import plain
 
 _WHERE = (
     "A map's absolute values are divided among the parts of the input; shares are means over inputs, with 95 % "
@@ -100,7 +101,7 @@ def _regions(view: View, document: dict[str, Any], evidence: np.ndarray) -> None
     if not view.pictures:
         panels.chart(title, _bars(frame, tiles.palette(view, colours.tone())), frame, _WHERE, "regions")
         return
-    st.subheader(title, anchor=False)
+    st.subheader(plain(title), anchor=False)
     tone, fills = colours.tone(), tiles.palette(view, colours.tone())
     planes = paint.planes(evidence, view.signed)
     limits = paint.limits(planes, True)
@@ -152,7 +153,7 @@ def _bars(frame: pd.DataFrame, fills: dict[str, str]) -> go.Figure:
                 "thickness": 1,
                 "width": 2,
             },
-            hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
+            hovertemplate="%{fullData.name}: %{x:.1f} %<extra></extra>",
         )
     figure.update_yaxes(tickvals=list(range(len(order))), ticktext=order, autorange="reversed", showgrid=False)
     figure.update_xaxes(title="share of a ticket's attributions, %")
@@ -171,7 +172,7 @@ def _agreement(document: dict[str, Any]) -> None:
         f"Over these inputs two tickets' maps correlate by {words.signed(float(values[i, j].mean()))} on average",
         anchor=False,
     )
-    st.plotly_chart(alike.matrix(values, names, -1.0, colours.tone()), config=CONFIG, key="chart-agreement", width=620)
+    charts.show(alike.matrix(values, names, -1.0, colours.tone()), key="chart-agreement", width=620)
     frame = pd.DataFrame(
         {
             "a": [names[k] for k in i],
@@ -192,6 +193,8 @@ def how(document: dict[str, Any], file: str | None) -> None:
     place = f"Kept as {file}" if file else "Not kept"
     made_with = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
     st.caption(
-        f"{place}: {document['method']} against {document['baseline']}, seed {document['seed']}, "
-        f"n = {document['n']:,}, {words.duration(document['seconds'])}, {made_with}."
+        plain(
+            f"{place}: {document['method']} against {document['baseline']}, seed {document['seed']}, "
+            f"n = {document['n']:,}, {words.duration(document['seconds'])}, {made_with}."
+        )
     )

@@ -15,6 +15,7 @@ from app import colours, panels, session, words
 from app.attribution import findings, tiles
 from app.attribution.view import View
 from app.charts import calm
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def make(view: View) -> dict[str, Checked]:
         if seconds > UNASKED:
             st.button("Stop", key="stop-checks", on_click=lambda: st.session_state.pop("checks_asked", None))
     for i, ticket in enumerate(view.tickets):
-        bar.progress(i / len(view.tickets), f"Checking the map of {ticket}")
+        bar.progress(i / len(view.tickets), plain(f"Checking the map of {ticket}"))
         made[ticket] = view.checked(ticket)
     place.empty()
     st.session_state["checks_made"] = view.key
@@ -58,7 +59,7 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         st.info("The maps are not checked yet: press the button above.")
         return
     frame = table(checks)
-    st.subheader(findings.checks_title({name: one.verdict for name, one in checks.items()}), anchor=False)
+    st.subheader(plain(findings.checks_title({name: one.verdict for name, one in checks.items()})), anchor=False)
     st.dataframe(
         frame,
         hide_index=True,
@@ -99,9 +100,9 @@ def _keep(view: View) -> None:
         for ticket in view.tickets:
             file = save_audit(folder, *explain_samples(view.explained, ticket, [view.chosen.sample], view.asked))
     except BadInput as error:
-        st.warning(f"{error}.")
+        st.warning(plain(f"{error}."))
     else:
-        st.success(f"Kept in {file.parent}, one file a ticket.")
+        st.success(plain(f"Kept in {file.parent}, one file a ticket."))
 
 
 _TEXT = ("ticket", "verdict", "reason")
@@ -159,6 +160,7 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
             (3, share, walked.random_insertion[0], "dot"),
         ]
         for panel, x, y, dash in lines:
+            order = ", random order" if dash == "dot" else ""
             drawn.add_scatter(
                 x=x,
                 y=y,
@@ -167,7 +169,7 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
                 line={**line, "dash": dash},
                 legendgroup=name,
                 showlegend=panel == 1,
-                hovertemplate=f"{name}{', random order' if dash == 'dot' else ''}: %{{y:.2f}}<extra></extra>",
+                hovertemplate=f"%{{fullData.name}}{order}: %{{y:.2f}}<extra></extra>",
                 row=1,
                 col=panel,
             )

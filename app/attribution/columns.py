@@ -193,7 +193,7 @@ def _lines(view: View, found: dict[str, PartialDependence], column: str) -> go.F
                 "width": 0,
                 "color": fills[name],
             },
-            hovertemplate=f"{name}: %{{y:+.2f}}<extra></extra>",
+            hovertemplate="%{fullData.name}: %{y:+.2f}<extra></extra>",
         )
     one = next(iter(found.values()))
     if not one.numeric:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import forms
 from app.attribution.view import SEVERAL, Chosen, View
+from app.markdown import plain
 
 if TYPE_CHECKING:
     from rtl_core.audit.attribution.methods import Method
@@ -49,7 +50,7 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
             seed = st.number_input("Seed", 0, 10**6, 0, key="map-seed", help="Of whatever is drawn at random.")
             if unfit:
                 st.markdown("**Methods that cannot be used here**")
-                st.markdown("\n".join(f"- {title}: {reason}" for title, reason in unfit.items()))
+                st.markdown("\n".join(f"- {plain(title)}: {plain(reason)}" for title, reason in unfit.items()))
     asked = Asked(method.name, baseline, target, int(seed), parameters)
     return View(explained, chosen, asked, tickets, compared, sign, opacity, shared)
 

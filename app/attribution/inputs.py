@@ -17,6 +17,7 @@ from app import words
 from app.attribution import paint
 from app.attribution.view import Chosen
 from app.choice import one_of
+from app.markdown import plain
 from rtl_core.data.pictures import cover_square
 from rtl_core.errors import BadInput
 
@@ -85,9 +86,9 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
     )
     for place, row in zip(places, shown, strict=True):
         st.button(
-            str(place),
+            plain(str(place)),
             key=f"thumb-{place}",
-            help=f"test picture {place}: {dataset.classes[dataset.y[row]]}",
+            help=plain(f"test picture {place}: {dataset.classes[dataset.y[row]]}"),
             on_click=_take(int(place)),
             width=46,
         )
@@ -96,7 +97,7 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
             "More",
             key="more-pictures",
             on_click=lambda: st.session_state.update(thumbnails=page + 1),
-            help=f"Other test pictures{f' of {subset}' if subset else ''}",
+            help=plain(f"Other test pictures{f' of {subset}' if subset else ''}"),
         )
 
 
@@ -119,7 +120,7 @@ def _uploaded(dataset: Dataset) -> Chosen:
     try:
         x = as_input(content, dataset.input_shape)
     except BadInput as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         st.stop()
     return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
 
@@ -174,12 +175,12 @@ def _value(dataset: Dataset, column: str, own: list[int], row: np.ndarray, key: 
     names = [dataset.features[k].removeprefix(f"{column}=") for k in own]
     if dataset.features[own[0]] != column:
         now = int(row[own].argmax())
-        chosen = st.selectbox(column, names, now, key=f"value-{key}-{column}")
+        chosen = st.selectbox(plain(column), names, now, key=f"value-{key}-{column}")
         # A row may have a category that train rows never had: all zeros. It stays so until another is chosen.
         return row[own] if names.index(chosen) == now else np.eye(len(own), dtype=np.float32)[names.index(chosen)]
     slope, start = unit_of(dataset, column, own[0])
     now = round(float(slope * row[own[0]] + start), 3)
-    value = st.number_input(column, value=now, format="%g", key=f"value-{key}-{column}")
+    value = st.number_input(plain(column), value=now, format="%g", key=f"value-{key}-{column}")
     if value == now:
         return row[own]
     return np.r_[np.float32((value - start) / slope), np.zeros(len(own) - 1, np.float32)]

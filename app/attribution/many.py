@@ -13,6 +13,7 @@ import streamlit as st
 from app import nav, session, words
 from app.attribution import audited
 from app.attribution.view import View
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -125,14 +126,14 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
         st.button("Stop", key="stop-many", on_click=lambda: st.session_state.pop("many_asked", None))
 
     def told(event: Event) -> None:
-        bar.progress(event.step / event.steps, f"{event.step} of {event.steps} inputs")
+        bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} inputs"))
 
     document, arrays = audit_many(view.explained, view.tickets, rows, view.asked, about, told)
     place.empty()
     try:
         return save_audit(audits_folder(view.run.folder, session.runs_root()), document, arrays)
     except BadInput as error:
-        st.warning(f"{error}. It is shown here, and gone when you leave.")
+        st.warning(plain(f"{error}. It is shown here, and gone when you leave."))
         st.session_state["many_kept_here"] = (key, (document, arrays["evidence"]))
         return document, arrays["evidence"]
 

@@ -13,13 +13,14 @@ from app.charts import calm
 from app.colours import Tone
 from app.diagnosis import findings, measure
 from app.diagnosis.view import View
+from app.markdown import plain
 
 
 def draw(view: View) -> None:
     document = view.document
-    st.markdown(document["advice"])
+    st.markdown(plain(document["advice"]))
     for event in document["policy_events"]:
-        st.caption(_told(event))
+        st.caption(plain(_told(event)))
     relaxed, safe = document["relaxed"], document["last_safe_density"]
     if relaxed:
         _relaxed(view, relaxed)

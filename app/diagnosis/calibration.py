@@ -13,6 +13,7 @@ from app import charts, colours, panels, words
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
+from app.markdown import plain
 from rtl_core.audit import collapse
 from rtl_core.runs.store import project_root
 from rtl_core.statistics.intervals import wilson
@@ -29,10 +30,10 @@ def draw(view: View) -> None:
         )
         return
     runs = judged(held_out, view.document["threshold"])
-    st.subheader(findings.calibration_title(runs), anchor=False)
-    st.markdown(summary(runs))
+    st.subheader(plain(findings.calibration_title(runs)), anchor=False)
+    st.markdown("\n".join(f"- **{plain(what)}:** {plain(figure)}" for what, figure in summary(runs).items()))
     if runs.lead.notna().any():
-        st.plotly_chart(figure(runs, colours.tone()), config=charts.CONFIG, key="calibration-chart")
+        charts.show(figure(runs, colours.tone()), key="calibration-chart")
     panels.reading(
         "A mark is one held-out run that collapsed: right of 0 the alarm rang before accuracy fell by 2 points, at 0 "
         f"in the same round, left of it afterwards; at the alarm's threshold of this run, "
@@ -68,21 +69,21 @@ def judged(held_out: dict[str, dict], threshold: float) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"alarm_round": float, "fall_round": float, "lead": float})
 
 
-def summary(runs: pd.DataFrame) -> str:
-    """Recall, false alarms and lead, each with its interval or range. Markdown."""
+def summary(runs: pd.DataFrame) -> dict[str, str]:
+    """Recall, false alarms and lead, each with its interval or range."""
     collapsed = runs[runs.fall_round.notna()]
     sound = runs[runs.fall_round.isna()]
     leads = collapsed.lead.dropna()
     by_then = leads.between(0, collapse.EARLY_ROUNDS).sum()
-    lines = [
-        f"- **Rang no later than the fall:** {_share(by_then, len(collapsed), 'collapsed')}",
-        f"- **Warned in time:** {_share((collapsed.verdict == collapse.IN_TIME).sum(), len(collapsed), 'collapsed')}",
-        f"- **False alarms:** {_share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), 'did not collapse')}",
-    ]
+    found = {
+        "Rang no later than the fall": _share(by_then, len(collapsed), "collapsed"),
+        "Warned in time": _share((collapsed.verdict == collapse.IN_TIME).sum(), len(collapsed), "collapsed"),
+        "False alarms": _share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), "did not collapse"),
+    }
     if len(leads):
         middle, least, most = (f"{value:g}".replace("-", "−") for value in (leads.median(), leads.min(), leads.max()))
-        lines.append(f"- **Lead:** median {middle} rounds, from {least} to {most}")
-    return "\n".join(lines)
+        found["Lead"] = f"median {middle} rounds, from {least} to {most}"
+    return found
 
 
 def _share(count: int, n: int, what: str) -> str:

@@ -9,6 +9,7 @@ from app import panels, words
 from app.diagnosis import findings
 from app.diagnosis.view import View
 from app.findings import short
+from app.markdown import plain
 
 _ARROWS = {"up": "↑ up", "down": "↓ down"}
 
@@ -18,7 +19,7 @@ def draw(view: View) -> None:
     if flags.empty:
         st.info("Nothing turned on the way down: no alarm, no fall of accuracy, no jump of overlap, no empty layer.")
         return
-    st.subheader(findings.flags_title(flags), anchor=False)
+    st.subheader(plain(findings.flags_title(flags)), anchor=False)
     st.dataframe(
         table(flags),
         hide_index=True,

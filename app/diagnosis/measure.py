@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import cache, session, words
 from app.diagnosis.view import View
+from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import retrain
 
@@ -47,11 +48,11 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
     if st.session_state.get(asked) != mine:
         cost = _cost(*mine, name, view.run)
         place.button(
-            f"{label}: about {words.duration(max(cost['seconds'], 1))}",
+            plain(f"{label}: about {words.duration(max(cost['seconds'], 1))}"),
             key=name,
             type="primary",
             on_click=lambda: st.session_state.update({asked: mine}),
-            help=f"{about} {words.count(cost['steps'])} gradient steps.",
+            help=plain(f"{about} {words.count(cost['steps'])} gradient steps."),
         )
         return
     with place.container(horizontal=True, vertical_alignment="center"):
@@ -61,7 +62,7 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
         work(lambda event: _told(bar, name, event))
     except BadInput as error:
         st.session_state.pop(asked)
-        place.warning(f"{error}.")
+        place.warning(plain(f"{error}."))
         return
     st.session_state.pop(asked)
     st.rerun()  # the page once more, with what was found
@@ -70,9 +71,9 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
 def _told(bar: Any, name: str, event: Event) -> None:
     """Counts masks while rungs are retrained, steps while tickets train together; a redrawn bar lets Stop through."""
     if name == "probe" and event.phase == "probe":
-        bar.progress(event.step / event.steps, f"{event.step} of {event.steps} masks retrained")
+        bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} masks retrained"))
     elif name == "relax" and event.phase == "joint" and event.steps:
-        bar.progress(min(1.0, event.step / event.steps), f"{event.step} of {event.steps} steps")
+        bar.progress(min(1.0, event.step / event.steps), plain(f"{event.step} of {event.steps} steps"))
 
 
 @st.cache_data(max_entries=64, show_spinner="Estimating the time")

@@ -10,6 +10,7 @@ import streamlit as st
 from app import panels
 from app.fairness import findings, samples
 from app.fairness.view import Audit, called, in_points
+from app.markdown import plain
 
 _INTERVAL = "{} 95 %"  # name of the column beside a figure's
 _GREY = "color: #8A929B; font-style: italic"
@@ -21,7 +22,7 @@ def draw(audit: Audit) -> None:
         st.info("None of the figures chosen under “More” is defined here; choose others.")
         return
     metrics = [metric for metric in audit.metrics if metric in set(shown.metric)]
-    st.subheader(findings.table_title(shown), anchor=False)
+    st.subheader(plain(findings.table_title(shown)), anchor=False)
     table, status = wide(shown, metrics)
     chosen = st.dataframe(
         table.style.apply(_style, axis=None, status=status, metrics=metrics).format(_numbers(metrics), na_rep="–"),
@@ -100,8 +101,10 @@ def _columns(audit: Audit, metrics: list[str]) -> dict[str, Any]:
         config["ticket"] = None  # the same in every row
     for metric in metrics:
         name, meaning = audit.term(metric)
-        config[metric] = st.column_config.NumberColumn(name, help=meaning)
-        config[_INTERVAL.format(metric)] = st.column_config.TextColumn("95 % interval", help=f"{name}: {meaning}")
+        config[metric] = st.column_config.NumberColumn(name, help=plain(meaning))
+        config[_INTERVAL.format(metric)] = st.column_config.TextColumn(
+            "95 % interval", help=plain(f"{name}: {meaning}")
+        )
     return config
 
 

@@ -10,6 +10,7 @@ from app import panels, session, words
 from app.choice import one_of
 from app.fairness import view
 from app.fairness.view import Audit, Subject
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -118,8 +119,10 @@ def _yes(classes: tuple[str, ...]) -> str:
         key="yes",
         bind="query-params",
         max_chars=40,
-        help="Name the positive outcome as your readers do, for example “gets the loan”. In the data it is "
-        f"“{classes[1]}”.",
+        help=plain(
+            "Name the positive outcome as your readers do, for example “gets the loan”. In the data it is "
+            f"“{classes[1]}”."
+        ),
     )
     return named.strip() or {"1": "yes"}.get(classes[1], classes[1])
 

@@ -14,6 +14,7 @@ from app.fairness import findings
 from app.fairness.axis import Series, intervals
 from app.fairness.view import Audit, called, in_points
 from app.findings import p_value
+from app.markdown import plain
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 
 
@@ -26,14 +27,13 @@ def draw(audit: Audit) -> str:
     gaps = shown(audit, metric)
     name, meaning = audit.term(metric)
     drawn = gaps[gaps.gap.notna()].reset_index(drop=True)
-    st.subheader(findings.gaps_title(gaps, name), anchor=False)
-    st.caption(meaning)
+    st.subheader(plain(findings.gaps_title(gaps, name)), anchor=False)
+    st.caption(plain(meaning))
     if drawn.empty:
-        st.info(f"No gap can be given: {gaps.iloc[0].reason}.")
+        st.info(plain(f"No gap can be given: {gaps.iloc[0].reason}."))
         return metric
-    st.plotly_chart(
+    charts.show(
         _figure(audit, drawn, colours.tone()),
-        config=charts.CONFIG,
         key="gap-chart",
         on_select=lambda: _take_gap(drawn),
         selection_mode="points",
@@ -136,7 +136,7 @@ def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
     )
     row = gaps.loc[by_key[key]]
     record = {name: None if pd.isna(value) else value for name, value in row.items()}
-    st.markdown(_safe(gap_sentence(record, audit.document)))
+    st.markdown(plain(gap_sentence(record, audit.document)))
     largest_gaps = [
         found
         for found in audit.document["max_gaps"]
@@ -146,10 +146,5 @@ def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
     ]
     with st.expander("The largest gap between any two groups"):
         for found in largest_gaps:
-            st.markdown(f"- {_safe(max_gap_sentence(found, audit.document))}")
+            st.markdown(f"- {plain(max_gap_sentence(found, audit.document))}")
     st.caption("The sentences say what differs between groups, not why.")
-
-
-def _safe(sentence: str) -> str:
-    """Names of groups come from data: nothing in them is markup."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#$~|:" else c for c in sentence)

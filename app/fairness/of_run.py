@@ -10,6 +10,7 @@ import streamlit as st
 from app import cache, nav, panels
 from app.fairness import choices
 from app.fairness.view import Audit, Subject
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def how(subject: Subject) -> tuple[str, str]:
 
 def _nothing(title: str, why: str) -> None:
     """What would be needed, and the sample that has it."""
-    st.title(title, anchor=False)
-    st.write(why)
+    st.title(plain(title), anchor=False)
+    st.write(plain(why))
     st.page_link(
         nav.FAIRNESS,
         label="See an audit of the Adult census sample",

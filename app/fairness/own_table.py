@@ -16,6 +16,7 @@ import streamlit as st
 
 from app import panels, report, words
 from app.fairness.view import Subject
+from app.markdown import plain
 from rtl_core.audit.fairness.predictions import MAX_CLASSES, Predictions, from_table
 from rtl_core.errors import BadInput
 
@@ -125,7 +126,7 @@ def _mapping(frame: pd.DataFrame) -> dict[str, Any]:
 
 def _optional(place: Any, label: str, role: str, columns: list[str], guess: bool = True) -> str | None:
     found = _guess(role, columns) if guess else None
-    chosen = place.selectbox(label, [_NONE, *columns], 0 if found is None else found + 1)
+    chosen = place.selectbox(plain(label), [_NONE, *columns], 0 if found is None else found + 1)
     return None if chosen == _NONE else chosen
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import words
 from app.fairness.view import Audit, called
+from app.markdown import plain
 
 MOST = 50  # shown at once
 
@@ -20,8 +21,9 @@ def draw(audit: Audit, group: str, ticket: str | None, metric: str) -> None:
     first = f"first {MOST} of " if len(rows) > MOST else ""
     by = "" if len(predictions.tickets) == 1 else f", {called(ticket)}"
     with st.container(border=True, key="samples"):
-        st.markdown(f"**{name}, {group}{by}: {first}{words.count(len(rows))} decisions that it counts**")
-        st.caption(f"{meaning} {words.count(int(right.sum()))} of them were decided rightly.")
+        heading = f"{name}, {group}{by}: {first}{words.count(len(rows))} decisions that it counts"
+        st.markdown(f"**{plain(heading)}**")
+        st.caption(plain(f"{meaning} {words.count(int(right.sum()))} of them were decided rightly."))
         if len(rows) == 0:
             return
         table = frame(audit, rows[:MOST])
@@ -54,4 +56,4 @@ def _pictures(audit: Audit, rows: np.ndarray, table: pd.DataFrame) -> None:
     with st.container(horizontal=True, gap="small"):
         for picture, row in zip(dataset.x[places[rows]], table.itertuples(), strict=True):
             said = row.decided if row.right else f"{row.decided}, true: {row.true}"
-            st.image(picture.transpose(1, 2, 0).squeeze(), caption=said, width=76)
+            st.image(picture.transpose(1, 2, 0).squeeze(), caption=plain(said), width=76)

@@ -8,6 +8,7 @@ import streamlit as st
 from app import panels
 from app.fairness import findings
 from app.fairness.view import Audit, called
+from app.markdown import plain
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
 
 
@@ -15,7 +16,7 @@ def draw(audit: Audit) -> None:
     sizes = table(audit)
     excluded = pd.DataFrame(audit.document["excluded"])
     some = 0 if excluded.empty else int((excluded.n > 0).sum())
-    st.subheader(findings.sizes_title(sizes, some), anchor=False)
+    st.subheader(plain(findings.sizes_title(sizes, some)), anchor=False)
     largest = int(sizes["all"].max())
     st.dataframe(
         sizes.style.apply(_greyed, axis=None).format(thousands=",", subset=sizes.columns[2:]),
@@ -35,7 +36,7 @@ def draw(audit: Audit) -> None:
     )
     notes = [f"{note[0].upper()}{note[1:]}." for note in audit.document["notes"]]
     if notes:
-        st.caption(" ".join(notes))
+        st.caption(plain(" ".join(notes)))
     if not excluded.empty:
         with st.expander(f"Left out: {len(excluded)} groups in a ticket, and why"):
             st.dataframe(excluded.assign(ticket=excluded.ticket.map(called)), hide_index=True)

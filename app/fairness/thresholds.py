@@ -14,6 +14,7 @@ from app.fairness import findings, of_run
 from app.fairness.axis import Series, intervals
 from app.fairness.records import flat, in_points
 from app.fairness.view import Audit
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
         st.space("small")
         _tradeoff(audit, pd.DataFrame(shown["tradeoff"]), aim)
     for note in shown["notes"]:
-        st.caption(note[0].upper() + note[1:] + ".")
+        st.caption(plain(note[0].upper() + note[1:] + "."))
 
 
 def _choices(audit: Audit) -> tuple[str, str, float]:

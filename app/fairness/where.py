@@ -14,6 +14,7 @@ from app.fairness import choices, findings, of_run
 from app.fairness.axis import Series, intervals
 from app.fairness.records import flat
 from app.fairness.view import Audit, called
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def _dead(taken: pd.DataFrame) -> None:
     if not dead.empty:
         layers = sorted({layer for row in dead.dead_layers for layer in row})
         st.warning(
-            f"Without weights {words.listed([KINDS[kind] for kind in dead['class'].unique()])}, nothing is left in "
-            f"{words.listed(layers)} of {words.listed(list(dead.ticket.unique()))}: such a ticket is dead, which says "
-            "little about these weights."
+            plain(
+                f"Without weights {words.listed([KINDS[kind] for kind in dead['class'].unique()])}, nothing is left in "
+                f"{words.listed(layers)} of {words.listed(list(dead.ticket.unique()))}: such a ticket is dead, which "
+                "says little about these weights."
+            )
         )

@@ -17,6 +17,7 @@ from streamlit.errors import StreamlitAPIException
 
 from app import charts, words
 from app.learn.lesson import Lesson
+from app.markdown import plain
 from rtl_core.runs import expected
 
 LARGER = 1.3  # type while presenting, for projectors of 1024 x 768
@@ -88,7 +89,7 @@ def measured_lead(control: str) -> str:
 
 def guess(key: str, label: str, options: Sequence[str]) -> str | None:
     """What the learner expects, asked before it is shown; None until one is chosen. Kept in the address as `key`."""
-    return st.segmented_control(label, list(options), key=key, bind="query-params", wrap=True)
+    return st.segmented_control(plain(label), list(options), format_func=plain, key=key, bind="query-params", wrap=True)
 
 
 def reveal(key: str, label: str) -> bool:
@@ -98,7 +99,7 @@ def reveal(key: str, label: str) -> bool:
     """
     if state(key, False):
         return True
-    st.button(label, key=f"press-{key}", type="primary", on_click=keep, args=(key, True))
+    st.button(plain(label), key=f"press-{key}", type="primary", on_click=keep, args=(key, True))
     return False
 
 
@@ -122,9 +123,9 @@ def number(label: str, low: int, high: int, default: int, key: str, **more: Any)
     """A box for whole numbers, bound to the address. Streamlit fails on what is not finite there (`1e999`): that counts
     as no number, and the box is then a fresh one that the address has no part in."""
     try:
-        return int(st.number_input(label, low, high, default, key=key, bind="query-params", **more))
+        return int(st.number_input(plain(label), low, high, default, key=key, bind="query-params", **more))
     except OverflowError:
-        return int(st.number_input(label, low, high, default, key=f"{key}-anew", **more))
+        return int(st.number_input(plain(label), low, high, default, key=f"{key}-anew", **more))
 
 
 def keep(key: str, value: str | int | float | bool | None) -> None:
@@ -146,7 +147,7 @@ def settings(label: str = "Settings") -> Iterator[None]:
 
     While hidden the widgets inside still run, so what they are set to holds.
     """
-    with st.container(key=f"learn-settings-{label}"), st.expander(label):
+    with st.container(key=f"learn-settings-{label}"), st.expander(plain(label)):
         yield
 
 
@@ -160,7 +161,7 @@ def plot(figure: go.Figure, key: str, height: int = 360) -> None:
         larger = {"tickfont_size": size, "title_font_size": size}  # Streamlit's theme has sizes of its own for axes
         figure.update_xaxes(**larger)
         figure.update_yaxes(**larger)
-    st.plotly_chart(figure, key=key, config=charts.CONFIG)
+    charts.show(figure, key=key)
 
 
 def draw(lessons: Sequence[Lesson]) -> None:
@@ -176,13 +177,8 @@ def draw(lessons: Sequence[Lesson]) -> None:
             _lesson(chosen, lessons)
         else:
             if asked:
-                st.warning(f"There is no lesson “{_as_written(asked)}”; these are the lessons.")
+                st.warning(plain(f"There is no lesson “{asked[:40]}”; these are the lessons."))
             _cards(lessons)
-
-
-def _as_written(text: str) -> str:
-    """The beginning of a text out of the address, as Markdown that shows it and makes nothing of it."""
-    return re.sub(r"([^\w\s])", r"\\\1", text[:40], flags=re.ASCII).replace("_", r"\_")
 
 
 def _top(chosen: Lesson | None) -> None:
@@ -202,7 +198,7 @@ def _top(chosen: Lesson | None) -> None:
 
 
 def _lesson(lesson: Lesson, lessons: Sequence[Lesson]) -> None:
-    st.title(lesson.question, anchor=False)
+    st.title(plain(lesson.question), anchor=False)
     st.html(f'<p class="learn-promise">{html.escape(lesson.promise)} <span>{_effort(lesson)}</span></p>')
     if not lesson.play():
         return
@@ -237,7 +233,7 @@ def _effort(lesson: Lesson) -> str:
 
 def _link(label: str, slug: str | None, place: str = "") -> None:
     """To a lesson, or to the list of all: a button, since a page link to its own page leaves the address unchanged."""
-    st.button(label, key=f"open-{slug or 'all'}{place}", type="tertiary", on_click=_open, args=(slug,))
+    st.button(plain(label), key=f"open-{slug or 'all'}{place}", type="tertiary", on_click=_open, args=(slug,))
 
 
 def _open(slug: str | None) -> None:

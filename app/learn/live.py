@@ -12,6 +12,7 @@ import streamlit as st
 
 from app import cache, colours, estimates, live, session, words
 from app.learn import frame
+from app.markdown import plain
 from rtl_core.config import Config, DataSettings
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, store
@@ -32,14 +33,14 @@ def training(key: str, config: Config, label: str = "Train", budget_seconds: flo
     """
     refused = st.session_state.pop(f"{key}-refused", None)
     if refused:
-        st.error(refused)
+        st.error(plain(refused))
     try:
         folder = _folder(config)
         if not _holds_anything(folder):
             _before(key, config, label, budget_seconds)
             return None
     except BadInput as error:
-        st.error(f"This cannot be trained: {error}")
+        st.error(plain(f"This cannot be trained: {error}"))
         return None
     try:
         if store.read_config(folder) != config:
@@ -59,7 +60,7 @@ def training(key: str, config: Config, label: str = "Train", budget_seconds: flo
 
 def unreadable(key: str, folder: Path, config: Config, error: BadInput) -> None:
     """What is wrong with the run of a config, and the button that trains it anew in its place."""
-    st.error(f"The run cannot be read: {error}. Start over, or put its files back.")
+    st.error(plain(f"The run cannot be read: {error}. Start over, or put its files back."))
     _over_again(key, folder, config)
 
 
@@ -135,14 +136,16 @@ def _before(key: str, config: Config, label: str, budget: float | None) -> None:
     cost = estimates.estimate(config.model_copy(update={"seed": 0}).model_dump_json())  # as long with any seed
     ahead = len(queue.waiting(session.runs_root()))
     st.caption(
-        f"{words.count(cost['steps'])} training steps, about {words.duration(cost['seconds'])} on this machine by "
-        f"a short trial{f', after {ahead} that wait already' if ahead else ''}. It can be stopped and go on later."
+        plain(
+            f"{words.count(cost['steps'])} training steps, about {words.duration(cost['seconds'])} on this machine by "
+            f"a short trial{f', after {ahead} that wait already' if ahead else ''}. It can be stopped and go on later."
+        )
     )
     if budget is not None and cost["seconds"] > budget:
         st.warning(
             f"That is longer than the {words.duration(budget)} this lesson was made for: this machine is slow, or busy."
         )
-    st.button(label, key=f"{key}-start", type="primary", on_click=_start, args=(key, config))
+    st.button(plain(label), key=f"{key}-start", type="primary", on_click=_start, args=(key, config))
 
 
 def _under_way(key: str, folder: Path, config: Config) -> None:

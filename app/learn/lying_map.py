@@ -15,6 +15,7 @@ from app.learn import frame, pictures
 from app.learn import lying_map_scores as scores
 from app.learn.lesson import Lesson
 from app.learn.lying_map_scores import METHODS, Compared
+from app.markdown import plain
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.intervals import paired_t
 
@@ -93,7 +94,7 @@ def _ask(picks: str) -> None:
     with st.container(horizontal=True):
         for side in SIDES:
             st.button(
-                f"Map {side} is from the trained network",
+                plain(f"Map {side} is from the trained network"),
                 key=f"lying_map-{side}",
                 on_click=frame.keep,
                 args=(_PICKS, picks + side),

@@ -8,6 +8,7 @@ from app import colours, words
 from app.learn import five, frame, many_swap, pictures
 from app.learn.lesson import Lesson
 from app.learn.many_swap import Swapped
+from app.markdown import plain
 from app.routing.view import View
 from rtl_core.statistics.estimates import Estimate
 
@@ -60,6 +61,7 @@ def _pair(names: tuple[str, ...]) -> tuple[int, int] | None:
     chosen = st.pills(
         "Pick the two that will lose least by it",
         names,
+        format_func=plain,
         selection_mode="multi",
         default=[name for name in names if name in frame.state("many-pair", "").split("-")],
         key="many-picked",

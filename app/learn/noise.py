@@ -13,6 +13,7 @@ from app.fairness.axis import Series, intervals
 from app.learn import frame, noise_draws
 from app.learn.lesson import Lesson
 from app.learn.noise_draws import DRAWS, LARGE, SIZES
+from app.markdown import plain
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
 from rtl_core.statistics.intervals import wilson
 
@@ -30,7 +31,7 @@ def play() -> bool:
     told = st.container()
     with frame.settings():
         label, about = "Luck (seed of all draws)", words.GLOSSARY["seed"]
-        seed = frame.number(label, 0, 999, 0, key="noise-seed", width=220, help=about)
+        seed = frame.number(label, 0, 999, 0, key="noise-seed", width=220, help=plain(about))
     with told:
         return _tell(seed)
 
@@ -87,7 +88,7 @@ def _pressing(seed: int) -> bool:
         f"{presses}**."
     )
     if presses < ENOUGH:
-        st.caption(f"Press on: {ENOUGH - presses} more at least.")
+        st.caption(plain(f"Press on: {ENOUGH - presses} more at least."))
     return presses >= ENOUGH
 
 
@@ -207,7 +208,7 @@ def _real(seed: int) -> None:
         f"{'too few for any figure' if row.status == 'refused' else 'too few to rank, so the dot is hollow'}."
         for row in gaps[gaps.status != "ok"].itertuples()
     ]
-    st.caption(" ".join(["The whisker is the 95 % interval.", *few]))
+    st.caption(plain(" ".join(["The whisker is the 95 % interval.", *few])))
     whole = gaps.iloc[-1]
     verdict = "leaves out zero: this gap is no luck of the draw" if whole.beyond else "holds zero: it may be chance"
     frame.prose(

@@ -14,6 +14,7 @@ from app.attribution.inputs import as_input
 from app.choice import one_of
 from app.learn import canvas
 from app.learn.frame import keep, state
+from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
     try:
         return from_upload(file.getvalue(), dataset)
     except BadInput as error:
-        st.error(f"{str(error)[0].upper()}{str(error)[1:]}.")
+        st.error(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
         return None
 
 

@@ -13,6 +13,7 @@ from app.choice import one_of
 from app.learn import five, frame, pictures, post_delivery
 from app.learn.lesson import Lesson
 from app.learn.post_delivery import BUDGETS, Delivery
+from app.markdown import plain
 from app.routing.view import View
 from rtl_core.rng import numpy_generator
 
@@ -101,7 +102,7 @@ def _letter(seen: View, position: int, sent: list[int]) -> None:
             with st.container(horizontal=True, gap="small"):
                 so_far = "".join(map(str, sent))
                 for k, name in enumerate(seen.names):
-                    st.button(name, key=f"post-{k}", on_click=frame.keep, args=("post-to", f"{so_far}{k}"))
+                    st.button(plain(name), key=f"post-{k}", on_click=frame.keep, args=("post-to", f"{so_far}{k}"))
 
 
 def _done(seen: View, letters: np.ndarray, sent: list[int]) -> str:

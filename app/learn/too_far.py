@@ -16,6 +16,7 @@ from app.diagnosis import calibration, view
 from app.learn import frame, pictures, too_far_tickets
 from app.learn.lesson import Lesson
 from app.learn.too_far_curves import beside, finding, heard, overlap_said, uncovered
+from app.markdown import plain
 from rtl_core.audit import collapse
 from rtl_core.runs import store
 
@@ -86,7 +87,13 @@ def _slider(rounds: pd.DataFrame) -> tuple[int, int]:
         frame.keep(_DEEPEST, deepest)
 
     kept = st.select_slider(
-        "Weights that each ticket keeps", labels, labels[0], key=_KEPT, bind="query-params", on_change=moved
+        "Weights that each ticket keeps",
+        labels,
+        labels[0],
+        format_func=plain,
+        key=_KEPT,
+        bind="query-params",
+        on_change=moved,
     )
     at = labels.index(kept)
     return at, min(max(at, frame.state(_DEEPEST, 0)), len(labels) - 1)
@@ -105,8 +112,10 @@ def _pictures(run: Run, at: int) -> None:
     )
     st.html(f'<div class="far-grid">{figures}</div>')
     st.caption(
-        f"What the ticket “{way.subset}” says to pictures that it had right with all weights: {right.sum()} of "
-        f"{len(rows)} are right now."
+        plain(
+            f"What the ticket “{way.subset}” says to pictures that it had right with all weights: {right.sum()} of "
+            f"{len(rows)} are right now."
+        )
     )
 
 
@@ -116,8 +125,10 @@ def _curve(document: dict[str, Any], rounds: pd.DataFrame, at: int, deepest: int
         uncovered(rounds.iloc[: deepest + 1], rounds.density, document["metric"], at, colours.tone()), "way", 290
     )
     st.caption(
-        f"Mean accuracy of the {document['k']} tickets with the mean of their 95 % intervals; {document['n']:,} "
-        "pictures each that took no part in training. It shows as far as you have dragged."
+        plain(
+            f"Mean accuracy of the {document['k']} tickets with the mean of their 95 % intervals; {document['n']:,} "
+            "pictures each that took no part in training. It shows as far as you have dragged."
+        )
     )
 
 
@@ -133,7 +144,7 @@ def _marked(rounds: pd.DataFrame, at: int, deepest: int) -> bool:
         frame.prose("Drag the slider to the right.")
     else:
         label = f"{words.density(rounds.density[at])} is the last safe density"
-        st.button(label, key="too_far-press", type="primary", on_click=frame.keep, args=(_MARK, at))
+        st.button(plain(label), key="too_far-press", type="primary", on_click=frame.keep, args=(_MARK, at))
     return False
 
 
@@ -147,8 +158,10 @@ def _heard(document: dict[str, Any], rounds: pd.DataFrame) -> None:
     mark = frame.state(_MARK, -1)
     frame.plot(heard(document, rounds, rounds.density[mark], colours.tone()), "too_far-heard-chart", 560)
     st.caption(
-        f"Means over {document['k']} tickets and, for confidence and accuracy, {document['n']:,} pictures each. "
-        f"Overlap: mean of all {math.comb(document['k'], 2)} pairs."
+        plain(
+            f"Means over {document['k']} tickets and, for confidence and accuracy, {document['n']:,} pictures each. "
+            f"Overlap: mean of all {math.comb(document['k'], 2)} pairs."
+        )
     )
     frame.prose(f"{beside(document, rounds, mark)} {overlap_said(document, rounds)}")
     held_out = calibration.read()
@@ -180,8 +193,11 @@ def _own(run: Run, rounds: pd.DataFrame) -> None:
     st.html(f'<ol class="far-way" aria-label="Answers from all weights to fewest">{steps}</ol>')
     other = int((answers != answers[0]).sum())
     st.caption(
-        f"With all weights the ticket “{way.subset}” says {way.dataset.classes[answers[0]]}; framed: another answer, "
-        f"at {other} of {len(answers)} densities. One picture may turn early, late or never: only the mean tells."
+        plain(
+            f"With all weights the ticket “{way.subset}” says {way.dataset.classes[answers[0]]}; framed: another "
+            f"answer, at {other} of {len(answers)} densities. One picture may turn early, late or never: only the mean "
+            "tells."
+        )
     )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from app import panels, words
 from app.choice import one_of
 from app.findings import short
+from app.markdown import plain
 from rtl_core.tickets.overlap import depth_groups
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -79,6 +80,7 @@ def density(tickets: TicketSet) -> Rung:
         "Density",
         labels,
         resting[0],
+        format_func=plain,
         key="rung",
         bind="query-params",
         help=panels.term("density") + " Denser rungs replay how the masks came about; lighter ones are nested in them.",
@@ -134,7 +136,7 @@ def measure() -> Measure:
         key="show",
         bind="query-params",
         width=170,
-        help="\n".join(f"- **{measure.label}**: {measure.reading}" for measure in MEASURES),
+        help="\n".join(f"- **{plain(measure.label)}**: {plain(measure.reading)}" for measure in MEASURES),
     )
     return by_label[label]
 

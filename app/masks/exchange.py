@@ -12,6 +12,7 @@ from app import cache, colours, panels, words
 from app.charts import calm
 from app.colours import Tone
 from app.findings import short
+from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
 from rtl_core.errors import BadInput
@@ -34,12 +35,14 @@ def draw(view: View, i: int, j: int) -> None:
         return
     asked = (view.run.name, a, b, view.layers)
     st.button(
-        f"Measure what the difference does to {a}",
+        plain(f"Measure what the difference does to {a}"),
         key="exchange",
         on_click=lambda: st.session_state.update(exchange_asked=asked),
-        help=f"Gives {a} the weights that only {b} keeps, takes away those that only {a} keeps, and swaps "
-        f"them{view.where}, each beside as many random weights ({_DRAWS} draws). Takes up to a minute, on {a}'s test "
-        "rows, at the tickets' own density.",
+        help=plain(
+            f"Gives {a} the weights that only {b} keeps, takes away those that only {a} keeps, and swaps "
+            f"them{view.where}, each beside as many random weights ({_DRAWS} draws). Takes up to a minute, on {a}'s "
+            "test rows, at the tickets' own density."
+        ),
     )
     if st.session_state.get("exchange_asked") != asked:
         return
@@ -58,9 +61,11 @@ def draw(view: View, i: int, j: int) -> None:
     own = found[found.variant == "own"].iloc[0].value
     for _, row in found[found.variant != "own"].iterrows():
         label = _VARIANTS[row.variant].format(b=b)
-        st.markdown(f"- **{label[0].upper()}{label[1:]}**: {findings.exchange_sentence(row, own)}")
+        st.markdown(f"- **{plain(label[0].upper() + label[1:])}**: {plain(findings.exchange_sentence(row, own))}")
         if row.dead_layers:
-            st.warning(f"Dead layers: nothing is left in {words.listed([short(name) for name in row.dead_layers])}.")
+            st.warning(
+                plain(f"Dead layers: nothing is left in {words.listed([short(name) for name in row.dead_layers])}.")
+            )
 
 
 @st.cache_data(max_entries=64, show_spinner="Measuring on the test rows", show_time=True)

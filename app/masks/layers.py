@@ -13,6 +13,7 @@ from app import colours, panels, words
 from app.charts import calm
 from app.colours import Tone
 from app.findings import short
+from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
 
@@ -30,10 +31,10 @@ def draw(view: View) -> None:
         "deviation over the pairs. Middle: the overlap itself beside chance. Right: how much a ticket keeps.",
         "layers",
     )
-    st.caption(findings.shallow_and_deep(layers))
+    st.caption(plain(findings.shallow_and_deep(layers)))
     dead = [short(name) for name in layers.layer[layers.empty_tickets > 0]]
     if dead:
-        st.warning(f"Dead layers: at this density at least one ticket keeps nothing in {words.listed(dead)}.")
+        st.warning(plain(f"Dead layers: at this density at least one ticket keeps nothing in {words.listed(dead)}."))
 
 
 def _figure(layers: pd.DataFrame, tone: Tone) -> go.Figure:

@@ -13,6 +13,7 @@ import streamlit as st
 from app import charts, colours, panels
 from app.colours import Tone
 from app.findings import p_value
+from app.markdown import plain
 from app.masks import findings, tree
 from app.masks.controls import Measure
 from app.masks.view import Compared, View
@@ -28,10 +29,10 @@ BESIDE = 24  # tickets up to which the pair fits beside the matrix
 def draw(view: View, measure: Measure, by_similarity: bool, chosen: tuple[int, int]) -> None:
     """The K x K matrix under its finding, with its table beside it. A click puts the pair into the select boxes."""
     compared = view.compared
-    st.subheader(findings.matrix_title(compared, view.where), anchor=False)
+    st.subheader(plain(findings.matrix_title(compared, view.where)), anchor=False)
     dead = [name for name, kept in zip(view.names, compared.found.size, strict=True) if kept == 0]
     if dead:
-        st.warning(findings.dead_tickets(dead, view.where))
+        st.warning(plain(findings.dead_tickets(dead, view.where)))
     order = list(tree.leaves(view)) if by_similarity else list(range(view.tickets.k))
     large = view.tickets.k > _CLICKABLE
     listed = _around(list(tree.leaves(view)), chosen[0]) if large else order
@@ -39,7 +40,7 @@ def draw(view: View, measure: Measure, by_similarity: bool, chosen: tuple[int, i
     with as_matrix:
         if large:
             _overview(compared.found, measure, order, chosen)
-            st.caption(f"**{view.names[chosen[0]]}** and the {len(listed) - 1} tickets nearest to it:")
+            st.caption(f"**{plain(view.names[chosen[0]])}** and the {len(listed) - 1} tickets nearest to it:")
         _cells(compared, measure, listed, chosen, _height(len(listed)))
     with as_table:
         _table(compared.found, measure, listed)
@@ -236,7 +237,7 @@ def _overview(found: Similarity, measure: Measure, order: list[int], chosen: tup
         marker={"symbol": "square-open", "size": 11, "color": colours.tone().text, "line": {"width": 2}},
         hoverinfo="skip",
     )
-    st.plotly_chart(charts.calm(figure, height=720), config=charts.CONFIG, key="overview", width=860)
+    charts.show(charts.calm(figure, height=720), key="overview", width=860)
 
 
 def _rounded(value: float, digits: int = 3) -> float | str:

@@ -10,10 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, words
-from app.charts import CONFIG, calm
+from app import charts, colours, panels, words
+from app.charts import calm
 from app.colours import Tone
 from app.findings import short
+from app.markdown import plain
 from app.masks import findings
 from app.masks.view import Key, View
 from rtl_core.errors import BadInput
@@ -61,7 +62,7 @@ def _uploaded() -> dict[str, Taxonomy]:
     try:
         read = taxonomy.read_taxonomy(file.getvalue())
     except BadInput as error:
-        st.error(f"{str(error)[0].upper()}{str(error)[1:]}.")
+        st.error(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
         return {}
     return {read.name: read}
 
@@ -72,7 +73,7 @@ def _nothing_fits(names: tuple[str, ...], known: dict[str, Taxonomy]) -> None:
     st.subheader("No taxonomy knows these tickets' names", anchor=False)
     st.write(
         "With a taxonomy you would see here whether tickets of related classes share more weights than tickets of "
-        f"unrelated ones. {findings.missing_names(nearest.name, nearest.missing(names), len(names))}"
+        f"unrelated ones. {plain(findings.missing_names(nearest.name, nearest.missing(names), len(names)))}"
     )
     _upload(names)
 
@@ -100,11 +101,11 @@ def _example(names: tuple[str, ...]) -> str:
 
 def _scatter(view: View, chosen: Taxonomy) -> None:
     found = _aligned(view.key, chosen, view)
-    st.subheader(findings.meaning_title(found, view.where), anchor=False)
+    st.subheader(plain(findings.meaning_title(found, view.where)), anchor=False)
     if found.reason:
-        st.info(f"There is no correlation to compute: {found.reason}.")
+        st.info(plain(f"There is no correlation to compute: {found.reason}."))
         return
-    st.plotly_chart(_pairs_figure(found.frame, colours.tone()), config=CONFIG, key="chart-meaning")
+    charts.show(_pairs_figure(found.frame, colours.tone()), key="chart-meaning")
     sample = "" if len(found.frame) <= _DRAWN else f" Every {-(-len(found.frame) // _DRAWN)}th pair is drawn."
     kind = "all" if found.exact else "random"
     panels.reading(

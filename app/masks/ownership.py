@@ -14,6 +14,7 @@ from app import colours, panels
 from app.charts import calm
 from app.colours import Tone
 from app.findings import short
+from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
 
@@ -162,7 +163,7 @@ def _dots(figure: go.Figure, sets: pd.DataFrame, rows: list[tuple[int, str]], to
 def _dead(view: View) -> None:
     """Filters that keep no weight at all, where there are any."""
     dead = view.dead_filters
-    st.subheader(findings.dead_title(dead, view.where), anchor=False)
+    st.subheader(plain(findings.dead_title(dead, view.where)), anchor=False)
     st.caption(
         "Counted over all tickets and layers. A dead output keeps no weight and computes a constant; a dead input is "
         "never looked at. By chance: as many weights at random places of the layer."

@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import bitmaps, colours, panels, words
-from app.charts import CONFIG, calm
+from app import bitmaps, charts, colours, panels, words
+from app.charts import calm
 from app.colours import Tone
 from app.findings import short
+from app.markdown import plain
 from app.masks import exchange, findings
 from app.masks.view import View
 from rtl_core.tickets.similarity import TOTAL, pair
@@ -55,9 +56,9 @@ def summary(view: View, i: int, j: int) -> None:
         return
     a, b = view.names[i], view.names[j]
     total = _table(view, a, b).iloc[-1]
-    st.subheader(findings.pair_title(a, b, total), anchor=False)
+    st.subheader(plain(findings.pair_title(a, b, total)), anchor=False)
     pairs = int((~np.isnan(view.compared.p)).sum()) // 2
-    st.caption(findings.pair_sentence(view.test(a, b), view.compared.p[i, j], pairs))
+    st.caption(plain(findings.pair_sentence(view.test(a, b), view.compared.p[i, j], pairs)))
 
 
 def pictures(view: View, i: int, j: int) -> None:
@@ -79,8 +80,8 @@ def draw(view: View, i: int, j: int) -> None:
         return
     a, b = view.names[i], view.names[j]
     table = _table(view, a, b)
-    st.subheader(bars_title(table, a, b), anchor=False)
-    st.plotly_chart(bars(table[:-1], (a, b), _two_colours(view, i, j), colours.tone()), config=CONFIG, key="chart-pair")
+    st.subheader(plain(bars_title(table, a, b)), anchor=False)
+    charts.show(bars(table[:-1], (a, b), _two_colours(view, i, j), colours.tone()), key="chart-pair")
     panels.reading(
         "A bar is all that either ticket keeps in a layer; its middle is what both keep. The numbers are weights.",
         table,
@@ -166,7 +167,7 @@ def _kernels(view: View, i: int, j: int, layer: str, fills: tuple[str, str, str,
     layout = view.tickets.layout
     shape = layout.shapes[layout.names.index(layer)]
     if len(shape) not in (2, 4):
-        st.caption(f"{short(layer)} has no kernels to draw.")
+        st.caption(plain(f"{short(layer)} has no kernels to draw."))
         return
     start = layout.slices()[layer].start
     drawn = (min(shape[0], bitmaps.SHOWN), *shape[1:])
@@ -176,7 +177,7 @@ def _kernels(view: View, i: int, j: int, layer: str, fills: tuple[str, str, str,
     st.image(picture)
     part = "" if max(shape[:2]) <= bitmaps.SHOWN else f" The first {bitmaps.SHOWN} of each are shown."
     rows = f"a row one of {shape[1]} inputs" if shape[1] > 1 else "there is one input"
-    st.caption(f"{short(layer)}: a column is one of {shape[0]} outputs, {rows}.{part}")
+    st.caption(plain(f"{short(layer)}: a column is one of {shape[0]} outputs, {rows}.{part}"))
 
 
 def _key(fills: dict[str, str]) -> None:

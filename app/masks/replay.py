@@ -11,6 +11,7 @@ import streamlit as st
 from app import colours, panels, words
 from app.charts import calm
 from app.colours import Tone
+from app.markdown import plain
 from app.masks.view import View
 from rtl_core.tickets.ticket_set import Rung
 
@@ -22,26 +23,27 @@ _MEASURED = {
 _OWN_LINES = 20  # tickets up to which each has a line in its colour
 
 
-def caption(view: View) -> None:
+def looked_at(view: View) -> None:
     """What the masks of this density are, and the accuracy that was measured with them."""
-    kind, kept = _KINDS[view.rung.kind], words.density(view.rung.density)
+    kept = words.density(view.rung.density)
     found = _records(view)
     if found.empty:
         why = "the run has masks only" if view.run.config is None else "nothing was measured at this density"
-        st.caption(f"**{kind}**, {kept} kept · {why}")
+        st.caption(f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {plain(why)}")
         return
     measured = "extraction" if view.rung.kind == "denser" else "final"
     here = found[(found.rung == view.rung.index) & (found.measure == measured)]
     if here.empty:
-        st.caption(f"**{kind}**, {kept} kept · no accuracy was measured at this density")
+        st.caption(f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · no accuracy was measured at this density")
         return
     metric = panels.metric_of(view.run)
     value, n = here[metric], " to ".join(words.count(n) for n in sorted({here.n.min(), here.n.max()}))
     spread = f" ({words.percent(value.min())} to {words.percent(value.max())})" if len(value) > 1 else ""
     of = f"mean of {len(value)} tickets" if len(value) > 1 else "one ticket"
     st.caption(
-        f"**{kind}**, {kept} kept · {words.METRICS[metric]} **{words.percent(value.mean())}**, {of}{spread}, n = {n} "
-        f"validation rows each · measured {_MEASURED[measured]}"
+        f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {words.METRICS[metric]} "
+        f"**{words.percent(value.mean())}**, {plain(of + spread)}, n = {plain(n)} validation rows each · measured "
+        f"{_MEASURED[measured]}"
     )
 
 

@@ -9,10 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, session
-from app.charts import CONFIG, calm
+from app import charts, colours, panels, session
+from app.charts import calm
 from app.choice import one_of
 from app.colours import Tone
+from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
 from rtl_core.errors import BadInput
@@ -31,11 +32,11 @@ def leaves(view: View) -> tuple[int, ...]:
 
 def draw(view: View) -> None:
     if np.isnan(view.compared.found.excess).all():
-        st.info(f"Every mask is full or empty{view.where} at this density: nothing tells tickets apart.")
+        st.info(plain(f"Every mask is full or empty{view.where} at this density: nothing tells tickets apart."))
         return
     tree = view.tree
-    st.subheader(findings.tree_title(tree, view.where), anchor=False)
-    _selectable(_dendrogram(tree, view, colours.tone()), "tree")
+    st.subheader(plain(findings.tree_title(tree, view.where)), anchor=False)
+    _selectable(_dendrogram(tree, view, colours.tone()), view.names, "tree")
     panels.reading(
         "Tickets that join far to the right are most alike. Where two branches join is their mean distance, 1 − excess "
         "over chance: 1 is chance. Click a name's dot to select the ticket.",
@@ -46,16 +47,15 @@ def draw(view: View) -> None:
     _map(view)
 
 
-def _selectable(figure: go.Figure, key: str) -> None:
-    """A figure whose points bear the name of a ticket as customdata."""
-    st.plotly_chart(figure, config=CONFIG, key=key, on_select=lambda: _take_ticket(key), selection_mode="points")
+def _selectable(figure: go.Figure, names: tuple[str, ...], key: str) -> None:
+    """A figure whose points bear a ticket's place among `names` as the first of their customdata."""
+    charts.show(figure, key=key, on_select=lambda: _take_ticket(names, key), selection_mode="points")
 
 
-def _take_ticket(key: str) -> None:
+def _take_ticket(names: tuple[str, ...], key: str) -> None:
     points = st.session_state[key]["selection"]["points"]
     if points and points[0].get("customdata"):
-        name = points[0]["customdata"]
-        st.session_state["ticket"] = name if isinstance(name, str) else name[0]
+        st.session_state["ticket"] = names[int(points[0]["customdata"][0])]
 
 
 def _dendrogram(tree: Tree, view: View, tone: Tone) -> go.Figure:
@@ -80,8 +80,8 @@ def _dendrogram(tree: Tree, view: View, tone: Tone) -> go.Figure:
         textposition="middle right",
         cliponaxis=False,
         marker=_marker(view, [int(k) for k in tree.leaves], tone, 13 if len(names) <= _LABELLED else 8),
-        customdata=names,
-        hovertemplate="%{customdata}<extra></extra>",
+        customdata=[[int(k), view.names[k]] for k in tree.leaves],
+        hovertemplate="%{customdata[1]}<extra></extra>",
         showlegend=False,
         **_STAYS,
     )
@@ -124,10 +124,10 @@ def _map(view: View) -> None:
     try:
         points, share = view.map_of_masks(_METHODS[method])
     except BadInput as error:
-        st.info(f"{str(error)[0].upper()}{str(error)[1:]}.")
+        st.info(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
         return
-    st.subheader(findings.map_title(method, share), anchor=False)
-    _selectable(_scatter(points, view, method, colours.tone()), "mask-map")
+    st.subheader(plain(findings.map_title(method, share)), anchor=False)
+    _selectable(_scatter(points, view, method, colours.tone()), view.names, "mask-map")
     panels.reading(
         "A point is a ticket; near points keep the same weights. The axes themselves mean nothing. Click a point to "
         "select the ticket.",
@@ -137,18 +137,16 @@ def _map(view: View) -> None:
 
 
 def _scatter(points: pd.DataFrame, view: View, method: str, tone: Tone) -> go.Figure:
-    figure = go.Figure()
+    figure, places = go.Figure(), [view.names.index(name) for name in points.name]
     figure.add_scatter(
         x=points.x,
         y=points.y,
         mode="markers+text" if len(points) <= _LABELLED else "markers",
         text=points.name,
         textposition=_beside(points),
-        marker=_marker(
-            view, [view.names.index(name) for name in points.name], tone, 14 if len(points) <= _LABELLED else 9
-        ),
-        customdata=points.name,
-        hovertemplate="%{customdata}<extra></extra>",
+        marker=_marker(view, places, tone, 14 if len(points) <= _LABELLED else 9),
+        customdata=[*zip(places, points.name, strict=True)],
+        hovertemplate="%{customdata[1]}<extra></extra>",
         showlegend=False,
         **_STAYS,
     )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, panels, words
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
@@ -28,9 +29,9 @@ def draw(view: View) -> None:
         return
     found = _report(str(view.run.folder), cache.changed(view.run.folder), view.run)
     rows = table(found)
-    st.subheader(findings.redundancy_title(rows), anchor=False)
+    st.subheader(plain(findings.redundancy_title(rows)), anchor=False)
     for sentence in found["warnings"]:
-        st.warning(sentence)
+        st.warning(plain(sentence))
     st.dataframe(rows, hide_index=True, placeholder="–")
     panels.reading(
         "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in "

@@ -8,6 +8,7 @@ import streamlit as st
 from app import panels, words
 from app.attribution import paint
 from app.choice import one_of
+from app.markdown import plain
 from app.routing import findings, why
 from app.routing.samples import MOST, frame
 from app.routing.view import View
@@ -17,7 +18,7 @@ _ORDERS = ("Surest first", "Least sure first", "As they come")
 
 def draw(view: View) -> None:
     positions = np.flatnonzero(view.ticket != view.asked.subset)
-    st.subheader(findings.astray_title(view, positions), anchor=False)
+    st.subheader(plain(findings.astray_title(view, positions)), anchor=False)
     if len(positions) == 0:
         return
     shown = _ordered(view, positions)[:MOST]

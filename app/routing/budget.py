@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from app import charts, colours, panels, words
 from app.colours import Tone
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import CURVE_POINTS, View
 
@@ -20,9 +21,9 @@ def draw(view: View) -> None:
         st.info("This run has no tickets below its own density, so there is nothing lighter to give an input.")
         return
     curve = view.curve
-    st.subheader(findings.budget_title(view, curve), anchor=False)
-    st.markdown(findings.rungs_used(view))
-    st.plotly_chart(figure(view, curve, _chosen(view), colours.tone()), config=charts.CONFIG, key="budget-chart")
+    st.subheader(plain(findings.budget_title(view, curve)), anchor=False)
+    st.markdown(plain(findings.rungs_used(view)))
+    charts.show(figure(view, curve, _chosen(view), colours.tone()), key="budget-chart")
     panels.reading(
         f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the rung "
         "that inputs get there.",
@@ -31,10 +32,12 @@ def draw(view: View) -> None:
     )
     flops = words.count(view.document["cost"]["flops_executed"])
     st.caption(
-        f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the tickets' "
-        f"own density, without the router's own. Dense kernels execute the same FLOPs at every budget ({flops} an "
-        "input): this is no measured speed. The curve may end below 100 %: an upgrade that won no validation accuracy "
-        "is not bought."
+        plain(
+            f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the "
+            "tickets' own density, without the router's own. Dense kernels execute the same FLOPs at every budget "
+            f"({flops} an input): this is no measured speed. The curve may end below 100 %: an upgrade that won no "
+            "validation accuracy is not bought."
+        )
     )
     st.caption("The same from a shell:")
     st.code(command(view), language="shell")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import charts, colours, panels
 from app.colours import Tone
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
@@ -17,7 +18,9 @@ from app.routing.view import View
 def draw(view: View) -> None:
     found = view.document["calibration"]
     if found is None:
-        st.info(f"{findings.called(view.router)} gives no probability for its choice, so there is none to check.")
+        st.info(
+            plain(f"{findings.called(view.router)} gives no probability for its choice, so there is none to check.")
+        )
         return
     panels.chart(
         findings.calibration_title(view, found),

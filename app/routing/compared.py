@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import colours, panels, words
 from app.fairness.axis import Series, intervals
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
@@ -34,7 +35,7 @@ def draw(view: View) -> None:
     if "one_shot_gradient" not in set(rows.router):
         st.caption("The one-shot gradient, a backward pass for every input, joins them when you choose it above.")
     for row in rows[rows.note.notna()].drop_duplicates("note").itertuples():
-        st.caption(f"{words.ROUTERS.get(row.router, row.router)}: {row.note}")
+        st.caption(plain(f"{words.ROUTERS.get(row.router, row.router)}: {row.note}"))
 
 
 def called(row: object) -> str:

@@ -200,7 +200,7 @@ def reason_sentence(view: View, reason: Reason, own: str | None) -> str:
     order = np.argsort(-reason.probability)
     first, second = view.names[order[0]], view.names[order[1]]
     said = (
-        f"The gate sends it to **{first}** with {words.percent(reason.probability[order[0]])}; next is {second} with "
+        f"The gate sends it to {first} with {words.percent(reason.probability[order[0]])}; next is {second} with "
         f"{words.percent(reason.probability[order[1]])}"
     )
     if own is not None and own not in (first, second):

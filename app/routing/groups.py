@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import colours, panels, words
 from app.fairness.axis import Series, intervals
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
@@ -15,8 +16,10 @@ def draw(view: View) -> None:
     groups = table(view)
     if groups.empty:
         st.info(
-            f"The data, {view.dataset.spec}, say nothing about a row but its label: there are no groups to compare. "
-            "Data with attributes, such as the Adult census sample, have some."
+            plain(
+                f"The data, {view.dataset.spec}, say nothing about a row but its label: there are no groups to compare."
+                " Data with attributes, such as the Adult census sample, have some."
+            )
         )
         return
     columns = list(dict.fromkeys(group.partition("=")[0] for group in groups.group))
@@ -27,7 +30,7 @@ def draw(view: View) -> None:
     overall = 1 - view.document["agreement_with_oracle"]
     shown = groups[groups.astray.notna()].sort_values("astray", ascending=False).reset_index(drop=True)
     if shown.empty:
-        st.info(f"No group by {column} has 10 {view.noun}, so none has a figure.")
+        st.info(plain(f"No group by {column} has 10 {view.noun}, so none has a figure."))
         return
     tone = colours.tone()
     series = Series("groups", tone.diverging[-1], _points(shown))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import colours, panels
 from app.colours import Tone
+from app.markdown import plain
 from app.routing import findings, flow, samples
 from app.routing.view import View
 
@@ -19,7 +20,7 @@ _SPACED = 40  # rows up to which there is room for lines between cells
 
 def draw(view: View, by_class: bool, chosen: tuple[str, str]) -> None:
     """A click puts row and ticket into the select boxes of the samples."""
-    st.subheader(findings.matrix_title(view, by_class), anchor=False)
+    st.subheader(plain(findings.matrix_title(view, by_class)), anchor=False)
     names, _ = view.rows_of_matrix(by_class)
     counts = view.counts(by_class)
     key = samples.row_key(by_class)

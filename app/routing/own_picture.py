@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import words
 from app.attribution.inputs import as_input
+from app.markdown import plain
 from app.routing import why
 from app.routing.view import View
 from rtl_core.errors import BadInput
@@ -26,12 +27,13 @@ def draw(view: View) -> None:
         x = as_input(file.getvalue(), view.dataset.input_shape)
     except BadInput as error:
         reason = str(error)
-        st.error(f"{reason[0].upper()}{reason[1:]}.")
+        st.error(plain(f"{reason[0].upper()}{reason[1:]}."))
         return
     reason = view.reason_for(x)
     k = int(reason.probability.argmax())
     st.subheader(
-        f"The gate sends your picture to {view.names[k]}: {words.percent(float(reason.probability[k]))}", anchor=False
+        plain(f"The gate sends your picture to {view.names[k]}: {words.percent(float(reason.probability[k]))}"),
+        anchor=False,
     )
     beside, table = st.columns([1, 4], gap="medium")
     with beside:

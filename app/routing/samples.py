@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import words
+from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
@@ -51,11 +52,11 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
     positions = positions[np.argsort(~astray, kind="stable")]
     sent = "" if ticket == ANY else f" sent to {ticket}"
     first = f"first {MOST} of " if len(positions) > MOST else ""
-    st.markdown(f"**{row}{sent}: {first}{words.count(len(positions))} {view.noun}**")
+    st.markdown(f"**{plain(f'{row}{sent}: {first}{words.count(len(positions))} {view.noun}')}**")
     if len(positions) == 0:
         st.caption("Nothing is there: no test input of this row goes to this ticket.")
         return
-    st.caption(findings.behind(view, positions))
+    st.caption(plain(findings.behind(view, positions)))
     show(view, positions[:MOST], "cell")
 
 
@@ -65,7 +66,7 @@ def show(view: View, positions: np.ndarray, name: str) -> None:
         with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
             for position in positions:
                 picture = view.dataset.x[view.asked.rows[position]].transpose(1, 2, 0).squeeze()
-                st.image(picture, caption=_caption(view, int(position)), width=_THUMBNAIL)
+                st.image(picture, caption=plain(_caption(view, int(position))), width=_THUMBNAIL)
     else:
         st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")
 

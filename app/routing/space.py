@@ -12,6 +12,7 @@ import streamlit as st
 from app import charts, colours, panels, words
 from app.choice import one_of
 from app.colours import Tone
+from app.markdown import plain
 from app.routing import findings, samples
 from app.routing.view import View
 
@@ -37,8 +38,8 @@ def draw(view: View) -> None:
         colour = one_of("Colour", _COLOURS, key="colour")
     positions, places, share = view.map_of_inputs(method)
     by = view.ticket if colour == _COLOURS[0] else view.asked.subset
-    st.subheader(findings.map_title(method, share), anchor=False)
-    event = st.plotly_chart(
+    st.subheader(plain(findings.map_title(method, share)), anchor=False)
+    event = charts.show(
         figure(view, positions, places, by[positions], colours.tone(), method),
         config=_CONFIG,
         key=f"map-{method}",
@@ -60,7 +61,8 @@ def draw(view: View) -> None:
     if len(picked):
         first = f"first {samples.MOST} of " if len(picked) > samples.MOST else ""
         own = words.percent(float((view.ticket[picked] == view.asked.subset[picked]).mean()))
-        st.markdown(f"**{first}{words.count(len(picked))} chosen {view.noun}**: {own} of them reach their own ticket")
+        chosen = f"{first}{words.count(len(picked))} chosen {view.noun}"
+        st.markdown(f"**{plain(chosen)}**: {plain(own)} of them reach their own ticket")
         samples.show(view, picked[: samples.MOST], "lasso")
 
 
@@ -80,7 +82,7 @@ def figure(view: View, positions: np.ndarray, places: np.ndarray, by: np.ndarray
                 mode="markers",
                 marker={"color": colour, "size": size, "opacity": 0.75, "symbol": symbol, "line": {"width": 0}},
                 customdata=positions[mine],
-                hovertemplate=f"{name}<extra></extra>",
+                hovertemplate="%{fullData.name}<extra></extra>",
             )
     axis = {"zeroline": False, "showgrid": False, "showticklabels": False, "showline": True, "linecolor": tone.muted}
     drawn.update_xaxes(title=f"{method} axis 1", **axis)

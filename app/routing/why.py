@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import words
+from app.markdown import plain
 from app.routing import findings
 from app.routing.reason import Reason
 from app.routing.view import View
@@ -17,7 +18,7 @@ def draw(view: View, reason: Reason, key: str, own: str | None = None, sent: str
 
     own   the ticket of its subset, where that is known; sent: where the chosen router sent it
     """
-    st.markdown(findings.reason_sentence(view, reason, own))
+    st.markdown(plain(findings.reason_sentence(view, reason, own)))
     st.dataframe(
         frame(view, reason, own, sent),
         hide_index=True,
@@ -54,7 +55,7 @@ def frame(view: View, reason: Reason, own: str | None, sent: str | None) -> pd.D
 def picture(x: np.ndarray, caption: str) -> None:
     """One input as the network takes it, enlarged; uint8 (c, h, w)."""
     side = max(1, 168 // x.shape[-1])
-    st.image(x.transpose(1, 2, 0).squeeze().repeat(side, axis=0).repeat(side, axis=1), caption=caption)
+    st.image(x.transpose(1, 2, 0).squeeze().repeat(side, axis=0).repeat(side, axis=1), caption=plain(caption))
 
 
 def of_position(view: View, position: int, key: str) -> None:
@@ -70,6 +71,6 @@ def of_position(view: View, position: int, key: str) -> None:
         else:
             told = view.dataset.attributes.iloc[row].astype(str)
             st.dataframe(told.rename("value").rename_axis("column").reset_index(), hide_index=True, key=f"row-{key}")
-            st.caption(f"test row {words.count(place)}, truly {truth}, own ticket {own}")
+            st.caption(plain(f"test row {words.count(place)}, truly {truth}, own ticket {own}"))
     with table:
         draw(view, view.reason(position), key, own, sent)

@@ -258,10 +258,10 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
     assert list(runs.verdict) == verdicts
     assert list(runs.lead[:2]) == [1, -1] and runs.lead[2:].isna().all()
     said = calibration.summary(runs)
-    assert "1 of 3 runs that collapsed (6 to 79 %)" in said  # Wilson: .0615 to .7923
-    assert "1 of 2 runs that did not collapse (9 to 91 %)" in said
-    assert "median 0 rounds, from −1 to 1" in said
-    assert all(line.startswith("- **") for line in said.splitlines()) and said.count("\n") == 3
+    assert said["Warned in time"] == "1 of 3 runs that collapsed (6 to 79 %)"  # Wilson: .0615 to .7923
+    assert said["False alarms"] == "1 of 2 runs that did not collapse (9 to 91 %)"
+    assert said["Lead"] == "median 0 rounds, from −1 to 1"
+    assert len(said) == 4
     assert len(calibration.figure(runs.reset_index(), colours.LIGHT).data) == 3
 
 

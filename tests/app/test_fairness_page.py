@@ -194,9 +194,3 @@ def test_masks_decide_nothing(runs_folder, known_tickets):
     assert not app.exception
     assert app.title[0].value == "These masks decide nothing yet"
     assert "choose “Your own predictions”" in texts(app)
-
-
-def test_names_in_data_are_no_markup():
-    from app.fairness.gaps import _safe
-
-    assert _safe("town=<b>*x*</b>") == r"town=\<b\>\*x\*\</b\>"

@@ -58,20 +58,29 @@ def serve():
     servers = []
 
     def start(runs: Path) -> str:
-        port = _free_port()
-        command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
-        environment = {**os.environ, "RTL_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
-        servers.append(
-            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        )
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/_stcore/health")
+        server, address = start_server("-m", "app", "--no-browser", RTL_RUNS=str(runs))
+        servers.append(server)
         return address
 
     yield start
     for server in servers:
         server.terminate()
         server.wait(timeout=20)
+
+
+def start_server(*program: str, **environment: str) -> tuple[subprocess.Popen, str]:
+    """The process and the address of a Streamlit server that `python *program` is."""
+    port = _free_port()
+    server = subprocess.Popen(
+        [sys.executable, *program, "--server.port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    _wait_for(f"{address}/_stcore/health")
+    return server, address
 
 
 def _leaves(url: str) -> bool:
