@@ -105,6 +105,27 @@ def label(folder: Path) -> None:
     file.write_text(json.dumps({**document, "digest": checkpoint._digest(document)}))
 
 
+def predictions() -> str:
+    """A table of predictions as CSV: its columns, groups, tickets and outcomes bear the names."""
+    draw = np.random.default_rng(3)
+    truth = np.array([PICTURE, SCRIPT])[draw.integers(0, 2, 400)]
+    frame = pd.DataFrame(
+        {
+            f"truth {STYLE}": truth,
+            f"prediction {LINK}": np.where(draw.random(400) < 0.8, truth, PICTURE),
+            f"ticket {TAG}": np.array(NAMES[:2])[draw.integers(0, 2, 400)],
+            PICTURE: np.array(NAMES[2:5])[draw.integers(0, 3, 400)],
+        }
+    )
+    return frame.to_csv(index=False)
+
+
+def taxonomy() -> str:
+    """A taxonomy of the names, under a name of the same kind, as JSON."""
+    paths = {name: [f"{SIGNS} > group {i % 3} > {i}"] for i, name in enumerate(NAMES)}
+    return json.dumps({"name": f"{PICTURE} {TAG}", "licence": LINK, "source": SCRIPT, "paths": paths})
+
+
 def _trained(settings: dict, runs: Path, name: str) -> Path:
     from rtl_core.config import parse
     from rtl_core.runs.training import train_new

@@ -41,7 +41,7 @@ def visit(browser):
         contexts.append(context)
         page = context.new_page()
         page.outside = []
-        page.on("request", lambda r: page.outside.append(r.url) if _leaves(r.url) else None)
+        page.on("request", lambda r: page.outside.append(r.url) if leaves(r.url) else None)
         page.goto(address)
         page.wait_for_selector('[data-testid="stApp"]')
         settle(page)
@@ -83,7 +83,7 @@ def start_server(*program: str, **environment: str) -> tuple[subprocess.Popen, s
     return server, address
 
 
-def _leaves(url: str) -> bool:
+def leaves(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
 
 

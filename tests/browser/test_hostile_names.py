@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page
 
+from rtl_core.runs import report
+from rtl_core.runs.checkpoint import load_run
 from tests import hostile
-from tests.browser.conftest import start_server
+from tests.browser.conftest import leaves, start_server
 from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
@@ -71,13 +74,41 @@ MARKUP = """() => {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
-    hostile.write_runs(tmp_path_factory.mktemp("data"), runs)
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    hostile.write_runs(tmp_path_factory.mktemp("data"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(runs):
     server, address = start_server("-m", "app", "--no-browser", RTL_RUNS=str(runs))
     yield address
     server.terminate()
     server.wait(timeout=20)
+
+
+@pytest.fixture
+def page(browser):
+    """A page that knows which requests left the machine (`outside`) and which dialogs came up (`dialogs`)."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.outside, page.dialogs = [], []
+    page.on("request", lambda r: page.outside.append(r.url) if leaves(r.url) else None)
+    page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
+    yield page
+    context.close()
+
+
+def assert_harmless(page: Page) -> None:
+    found = {"markup": page.evaluate(MARKUP), "requests": page.outside, "dialogs": page.dialogs}
+    assert not any(found.values()), (page.url, found)
+
+
+def upload(page: Page, name: str, content: str) -> None:
+    place = page.get_by_test_id("stFileUploader").locator("input[type=file]")
+    place.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content.encode()})
+    settle(page)
 
 
 def handle(page: Page) -> None:
@@ -95,15 +126,57 @@ def handle(page: Page) -> None:
 
 
 @pytest.mark.parametrize("name", VISITS)
-def test_no_name_fetches_or_runs_or_is_markup(server, visit, name):
-    page = visit(server)
-    dialogs = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+def test_no_name_fetches_or_runs_or_is_markup(server, page, name):
     parameter, runs = VISITS[name]
     for run, values in runs.items():
         for value in values:
             page.goto(f"{server}/{'' if name == 'overview' else name}?{urlencode({'run': run, parameter: value})}")
             handle(page)
-            found = {"markup": page.evaluate(MARKUP), "requests": page.outside, "dialogs": dialogs}
-            assert not any(found.values()), (run, value, found)
+            assert_harmless(page)
             assert page.get_by_test_id("stException").all() == [], (run, value)
+
+
+def test_names_in_an_uploaded_table_do_not_either(server, page, tmp_path):
+    page.goto(f"{server}/fairness?source=Your+own+predictions")
+    settle(page)
+    upload(page, f"{hostile.TAG}.csv", hostile.predictions())
+    page.get_by_role("heading", level=1).wait_for(timeout=30_000)
+    handle(page)
+    assert_harmless(page)
+    page.get_by_role("button", name="Prepare the report").click()
+    page.get_by_role("button", name="Download the report").wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the report").click()
+    download.value.save_as(tmp_path / "report.html")
+    assert_report_is_harmless(page, tmp_path / "report.html")
+
+
+def test_names_in_other_uploads_do_not_either(server, page):
+    page.goto(f"{server}/masks?run=pictures&detail=Meaning")
+    settle(page)
+    upload(page, "mine.json", hostile.taxonomy())
+    page.get_by_role("combobox", name="Taxonomy").wait_for(timeout=30_000)
+    handle(page)
+    assert_harmless(page)
+
+    page.goto(f"{server}/library?library=Bring+in+masks")
+    settle(page)
+    upload(page, f"{hostile.SIGNS}{hostile.PICTURE}.npz", "no archive")
+    page.get_by_role("button", name="Import 1 file").click()
+    page.get_by_text("Nothing was imported").wait_for()
+    assert_harmless(page)
+
+
+def test_the_report_of_a_run_does_not_either(runs, page, tmp_path):
+    asked = report.Asked(groups=(hostile.PICTURE, hostile.TAG), permutations=100)
+    report.write_report(report.run_document(load_run(runs / "table"), asked, runs), tmp_path / "report.html")
+    assert_report_is_harmless(page, tmp_path / "report.html")
+
+
+def assert_report_is_harmless(page: Page, file: Path) -> None:
+    page.outside.clear()
+    page.goto(file.as_uri())
+    assert page.outside == [file.as_uri()]
+    page.outside.clear()
+    assert hostile.PICTURE in page.locator("body").inner_text()
+    assert_harmless(page)
