@@ -16,6 +16,7 @@ from rtl_core.tickets.ticket_set import Rung, TicketSet
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.setting import Setting
 
 
 @st.cache_resource(show_spinner=False)
@@ -52,6 +53,18 @@ def overlap_counts(run: Run, rung: Rung) -> Overlap:
 @st.cache_resource(max_entries=24, show_spinner="Counting what the tickets share")
 def _overlap_counts(folder: str, changed: int, rung: int, _tickets: TicketSet) -> Overlap:
     return overlap(_tickets, _tickets.rungs[rung - 1])
+
+
+def setting(run: Run) -> Setting:
+    """A run's networks over its own data, checked to be those that it was trained on. Raises BadInput."""
+    return _setting(str(run.folder), changed(run.folder), run)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the run's data")
+def _setting(folder: str, changed: int, _run: Run) -> Setting:
+    from rtl_core.runs.training import setting_on
+
+    return setting_on(_run)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")

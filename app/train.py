@@ -238,12 +238,20 @@ def _controls(summary: store.RunSummary) -> None:
     if summary.state in ("starting", "running"):
         st.button("Stop and keep what is done", on_click=worker.stop, args=(summary.folder,))
     elif summary.state in ("stopped", "failed") and not summary.problem:
-        mine = {"owner": session.visitor()}
-        st.button("Resume", type="primary", on_click=worker.resume, args=(summary.folder,), kwargs=mine)
+        st.button("Resume", type="primary", on_click=_resume, args=(summary.folder,))
     elif summary.state == "done":
         here = {"run": summary.name}
         st.page_link(nav.OVERVIEW, label="See what it reaches", query_params=here)
         st.page_link(nav.MASKS, label="See what its tickets share", query_params=here)
+
+
+def _resume(folder: Path) -> None:
+    from rtl_core.runs import worker
+
+    try:
+        worker.resume(folder, owner=session.visitor())
+    except BadInput as error:
+        st.session_state["start_refused"] = str(error)
 
 
 def all_runs() -> None:

@@ -59,10 +59,11 @@ def _way(folder: str, changed: int, _run: Run) -> Way:
     from rtl_core.learning.methods import ticket_rounds, warm_start
     from rtl_core.learning.norms import recalibrate
     from rtl_core.learning.parts import as_module
+    from rtl_core.runs.run_data import own_dataset
     from rtl_core.runs.setting import experiment, prepare
 
     config, journal = _run.config, MemoryJournal()
-    setting = prepare(config, silent, journal, cache.dataset(config.data, config.seed))
+    setting = prepare(config, silent, journal, own_dataset(_run))
     lab = experiment(setting, silent, journal)
     rounds = ticket_rounds(lab, warm_start(lab), 0)
     modules = []

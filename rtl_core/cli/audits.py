@@ -55,6 +55,7 @@ def _evaluate_text(document: dict[str, Any]) -> Any:
         table(document["methods"], ("method", "density", "params_total", "steps_extract", "steps_joint", *figures)),
         "",
         table(document["routers"], ("router", "uses_label", "flops_share", *figures)),
+        *document.get("notes", ()),
     )
 
 

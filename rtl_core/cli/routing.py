@@ -51,5 +51,5 @@ def _route_text(document: dict[str, Any]) -> Any:
     ]
     points = document.get("curve") or ([document["budget"]] if "budget" in document else [])
     bought = [{**point, "accuracy": with_interval(point, "accuracy")} for point in points]
-    lines = [head, "", table(rows, ("class", *document["tickets"]))]
+    lines = [head, *document["notes"], "", table(rows, ("class", *document["tickets"]))]
     return Group(*lines, *(["", table(bought, ("bound", "cost", "accuracy"))] if bought else []))

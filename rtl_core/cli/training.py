@@ -43,7 +43,12 @@ def train(
         wanted = _config(preset or ("demo" if config is None else None), config, data, set_)
         with progress() as report:
             document = training.train_new(wanted, runs_root(runs), again, report)
-    say(document, as_json, lambda d: f"{'had' if d['reused'] else 'trained'} {d['run']} ({d['seconds']:.0f} s)")
+    say(document, as_json, _train_text)
+
+
+def _train_text(document: dict[str, Any]) -> str:
+    about = f"{'had' if document['reused'] else 'trained'} {document['run']} ({document['seconds']:.0f} s)"
+    return "\n".join([about, *document["notes"]])
 
 
 @app.command()

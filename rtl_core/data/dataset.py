@@ -23,7 +23,8 @@ class Dataset:
                  (already standardised / one-hot with the statistics of the train rows)
     y            int64 (n,), index into `classes`
     attributes   n rows; columns that describe a row but are not its label (domain, sex, ...)
-    split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures)
+    split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures); of data that a
+                 run is measured on, "seen" marks rows that it has seen before, which count nowhere
     unit         int64 (n,): rows with the same unit come from the same picture or person, so
                  intervals resample units, not rows
     mean, std    per channel, of the train pictures scaled to [0, 1]; empty for tables

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from dataclasses import replace
 from functools import reduce
 
@@ -12,24 +14,45 @@ import pandas as pd
 from rtl_core.config import DataSettings
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.fingerprint import fingerprint
+from rtl_core.data.fingerprint import fingerprint, have, row_digests
+from rtl_core.data.sources import NAME_SOURCES, PATH_SOURCES
+from rtl_core.data.splits import PARTS
 from rtl_core.errors import BadInput
 
 BETWEEN = " + "  # the specs of data sets that were joined
+_NEXT_SPEC = re.compile(rf" \+ (?=(?:{'|'.join(PATH_SOURCES | NAME_SOURCES)}):)")  # a path may hold " + " as well
 
 
 def load_joined(settings: DataSettings, seed: int) -> Dataset:
     """As `sources.load`, of a spec that may name several data sets with ` + ` between them."""
-    each = [settings.model_copy(update={"spec": spec}) for spec in settings.spec.split(BETWEEN)]
+    each = [settings.model_copy(update={"spec": spec}) for spec in _NEXT_SPEC.split(settings.spec)]
     return reduce(joined, (sources.load(one, seed) for one in each))
+
+
+def places(spec: str) -> list[tuple[str, object]]:
+    """Where the data sets that a spec names lie: the same for the same files, however their paths are written."""
+    return [_place(one) for one in _NEXT_SPEC.split(spec)]
+
+
+def _place(spec: str) -> tuple[str, object]:
+    kind, _, rest = spec.partition(":")
+    if kind not in PATH_SOURCES:
+        return kind, rest
+    path = os.path.expanduser(rest)
+    try:
+        found = os.stat(path)  # through links, soft and hard
+        return kind, (found.st_dev, found.st_ino)
+    except (OSError, ValueError):
+        return kind, os.path.abspath(path)
 
 
 def joined(first: Dataset, second: Dataset) -> Dataset:
     """The rows of `first`, then those of `second` that `first` has not; `second` itself where it has all of `first`.
 
     A row is the same where values, class and common attributes are: it counts once, with `first`'s split, so that no
-    row that `first` is tested on is trained on. Pictures are standardised with `first`'s statistics. Units of the two
-    are taken as different ones.
+    row that `first` is tested on is trained on. The same values under another class or attribute stay a row of their
+    own, with that split too. Pictures are standardised with `first`'s statistics. Units of the two are taken as
+    different ones.
 
     BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics.
     """
@@ -47,14 +70,15 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
         )
     columns = [name for name in first.attributes if name in second.attributes]
     had, given = (dict(zip(_keys(d, columns), d.split, strict=True)) for d in (first, second))
-    if had.items() <= given.items():
-        return replace(second, mean=first.mean, std=first.std)
     new = np.flatnonzero([key not in had for key in _keys(second, columns)])
+    new_split = _split_of_new(first, second, new)
+    if had.items() <= given.items() and np.array_equal(new_split, second.split[new]):
+        return replace(second, mean=first.mean, std=first.std)
     classes = (*first.classes, *(name for name in second.classes if name not in first.classes))
     code = np.array([classes.index(name) for name in second.classes])
     x = np.concatenate([first.x, second.x[new]])
     y = np.concatenate([first.y, code[second.y[new]]])
-    split = np.concatenate([first.split, second.split[new]])
+    split = np.concatenate([first.split, new_split])
     attributes = pd.concat([first.attributes[columns], second.attributes[columns].iloc[new]], ignore_index=True)
     return replace(
         first,
@@ -69,6 +93,15 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
         licence=" / ".join(dict.fromkeys(text for text in (first.licence, second.licence) if text)),
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
     )
+
+
+def _split_of_new(first: Dataset, second: Dataset, new: np.ndarray) -> np.ndarray:
+    """The split of some rows of `second`: its own, or `first`'s where that has the same values in a row."""
+    split = second.split[new].astype("<U5")
+    known, values = row_digests(first.x), row_digests(second.x[new])
+    for own in reversed(PARTS):  # train last: what is trained on anywhere is tested on nowhere
+        split[have(known[first.split == own], values)] = own
+    return split
 
 
 def _keys(dataset: Dataset, columns: list[str]) -> list[bytes]:

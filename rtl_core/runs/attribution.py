@@ -63,10 +63,7 @@ class Explained:
         if run.masks_only:
             raise BadInput(f"run '{run.name}' has masks only; explaining a ticket needs its weights")
         torch.set_num_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
-        spec = run.info["data"]["spec"]
-        setting = training.setting_on(run, spec)
-        if setting.dataset.fingerprint != run.info["data"]["fingerprint"]:
-            raise BadInput(f"'{spec}' no longer holds the data that '{run.name}' was trained on; put them back")
+        setting = training.setting_on(run)
         subject = Subject.of(setting.dataset, setting.network, run.tickets, load_learned(run))
         return cls(run, subject, setting.partition)
 

@@ -2,7 +2,8 @@
 
     tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets, the latter where there is more than
                           one rung; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
-                          lighter/RUNG/K/NAME; of the gate router/gate/NAME and router/features/NAME
+                          lighter/RUNG/K/NAME; of the gate router/gate/NAME and router/features/NAME; of pictures
+                          seen_rows (n, 8), digests of the train and validation rows (data/fingerprint.py)
     methods.safetensors   the other methods (learned_file.py)
     run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
 
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from rtl_core.config import Config, parse
+from rtl_core.data.fingerprint import ROW_BYTES
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import plain, read_json, write_json
 from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
@@ -42,6 +44,7 @@ TICKETS_FILE = "tickets.safetensors"
 METHODS_FILE = "methods.safetensors"
 MAX_TENSOR_BYTES = 16 * 2**30
 _ROUTER = "router/"
+_SEEN_ROWS = "seen_rows"
 _FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle", b"\x89HDF": "an HDF5 file"}
 
 
@@ -84,6 +87,7 @@ def save_checkpoint(
     lighter_buffers: Mapping[tuple[int, int], Tensors],
     info: Mapping[str, Any],
     gate: Tensors | None = None,
+    seen_rows: np.ndarray | None = None,
 ) -> None:
     """Writes the run's outcome into its folder.
 
@@ -92,7 +96,10 @@ def save_checkpoint(
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
                      where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
     gate             the gate's tensors, as `LinearGate.as_tensors` gives them
+    seen_rows        uint8 (n, 8): digests of the rows that the run was trained and tuned on
     """
+    import torch
+
     from rtl_core.runs.learned_file import check_layout, pack_learned, prefixed
     from rtl_core.runs.tensors import write_tensors
 
@@ -103,6 +110,8 @@ def save_checkpoint(
     for (rung, k), buffers in lighter_buffers.items():
         tensors.update(prefixed(f"lighter/{rung}/{k}", buffers))
     tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in (gate or {}).items()})
+    if seen_rows is not None:
+        tensors[_SEEN_ROWS] = torch.tensor(seen_rows)
     # From here to the end the folder has no checkpoint rather than one that mixes old and new.
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     write_tensors(folder / TICKETS_FILE, tensors)
@@ -177,6 +186,17 @@ def load_gate(run: Run) -> Tensors:
     """What `routing.gate` remakes the run's gate from; empty for runs without one."""
     tensors = _tensors(run, TICKETS_FILE)
     return {name.removeprefix(_ROUTER): t for name, t in tensors.items() if name.startswith(_ROUTER)}
+
+
+def load_seen_rows(run: Run) -> np.ndarray | None:
+    """uint8 (n, 8): digests of the rows that the run was trained and tuned on; None for runs that keep none."""
+    path = run.folder / TICKETS_FILE
+    _check_file(path, run.manifest["files"][TICKETS_FILE], content=True)
+    with safe_open(path, framework="np") as file:
+        if _SEEN_ROWS not in file.keys():  # noqa: SIM118 (not a mapping)
+            return None
+        shape = file.get_slice(_SEEN_ROWS).get_shape()
+        return _array(file, _SEEN_ROWS, (*shape[:1], ROW_BYTES))
 
 
 def _tensors(run: Run, name: str) -> Tensors:

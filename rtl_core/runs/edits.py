@@ -24,7 +24,6 @@ from rtl_core.statistics.clustered_rows import Units
 from rtl_core.config import Config, PartitionSettings
 from rtl_core.data import partitions
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.joined import load_joined
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Learned
@@ -36,6 +35,7 @@ from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.routing import gate_of
+from rtl_core.runs.run_data import own_dataset, seen_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
 from rtl_core.tickets.ticket_set import TicketSet
@@ -66,11 +66,7 @@ def open_tickets(run: Run) -> Tickets:
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: without weights and data its tickets cannot be changed")
     torch.set_num_threads(run.config.threads)
-    trained = run.info["data"]
-    dataset = load_joined(run.config.data, run.config.seed)
-    if dataset.fingerprint != trained["fingerprint"]:
-        raise BadInput(f"'{trained['spec']}' no longer holds the data that '{run.name}' was trained on; put them back")
-    dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+    dataset = own_dataset(run)
     setting = setting_of(run.config, dataset, ticket_partition(run, dataset), run.tickets)
     gate = gate_of(run, dataset, rebuild(run.info["model"]))
     if gate is None:
@@ -211,5 +207,6 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG_FILE, setting.config.model_dump(mode="json"))
     gate = {**load_gate(run), **state.gate.as_tensors()}  # what the gate sees of an input stays
-    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate)
+    seen = seen_rows(setting.dataset)
+    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, seen)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

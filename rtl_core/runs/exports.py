@@ -70,13 +70,12 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     under `own` those of the run's ticket for the same subset.
 
     The head is that of the run's ticket, norm statistics are re-estimated with the new mask. Raises BadInput where the
-    ticket is for other weights or for a subset that the run does not have.
+    ticket is for other weights or for a subset that the run does not have, and where the run's data have changed.
     """
     from rtl_core.audit import evaluate as audit
-    from rtl_core.events import MemoryJournal, silent
     from rtl_core.learning.norms import recalibrate
     from rtl_core.learning.subsets import ticket_subsets
-    from rtl_core.runs.setting import prepare
+    from rtl_core.runs.training import setting_on
 
     learned = _learned(run)
     require_same_theta(ticket, learned.parts[0].shared, run.tickets.layout, run.info["model"])
@@ -86,7 +85,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
             f"{', '.join(run.tickets.subsets)}"
         )
     k, config = run.tickets.subsets.index(ticket.subset), run.config
-    setting = prepare(config, silent, MemoryJournal())
+    setting = setting_on(run)
     part = replace(learned.parts[k], mask=from_file(ticket).mask)
     subset = ticket_subsets(setting.dataset, setting.partition, config.task, config.reweigh)[k]
     part = recalibrate(

@@ -47,7 +47,7 @@ class Audited:
         """data: another data set's SPEC; the run's own unless given. BadInput for runs without weights."""
         if run.masks_only:
             raise BadInput(f"run '{run.name}' has masks only and decides nothing; audit a table of predictions instead")
-        setting = training.setting_on(run, data or run.info["data"]["spec"])
+        setting = training.setting_on(run, data)
         return cls(run, setting, load_learned(run))
 
     def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
@@ -138,6 +138,7 @@ def audit(
     document = fairness(predictions, **ask)
     pairs = divided(predictions, groups, document["references"])
     question = Question(audited, decisions, method, router, predictions, pairs, ask)
+    counted = audited.setting.counted
     reads = router == "context" and decisions.asked.task == "multiclass"
     return {
         "run": audited.run.name,
@@ -148,6 +149,8 @@ def audit(
         "uses_label": reads and audited.setting.partition.uses_label,
         "n": len(decisions.asked.rows),
         **document,
+        **counted,
+        "notes": [*counted["notes"], *document["notes"]],
         **{name: _extra(EXTRAS[name], question) for name in extras},
     }
 

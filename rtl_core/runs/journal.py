@@ -30,6 +30,11 @@ class FileJournal:
         self._every = every_seconds
         self._written: dict[str, float] = {}  # stage -> when; each has its clock, for several may run side by side
 
+    @property
+    def holds_anything(self) -> bool:
+        """Whether some of the training is done."""
+        return any(self._folder.glob("*.safetensors"))
+
     def recall(self, stage: str) -> tuple[int, Tensors] | None:
         """The last (step, state) of `stage`. None where there is none or its file is damaged: training is a
         function of the seed, so the stage is then simply done again, to the same bits."""

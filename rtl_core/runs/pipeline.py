@@ -14,6 +14,7 @@ from rtl_core import __version__
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config
 from rtl_core.data import partitions
+from rtl_core.data.changes import described
 from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
 from rtl_core.learning.controls import does_not_apply, gradient_steps
 from rtl_core.learning.methods import Experiment, warm_start
@@ -153,18 +154,7 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
     kept = [{name: int(mask[part].sum()) for name, part in tickets.layout.slices().items()} for mask in masks]
     return {
         "config": setting.config.model_dump(mode="json"),
-        "data": {
-            "spec": dataset.spec,
-            "kind": dataset.kind,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "input_shape": list(dataset.input_shape),
-            "mean": list(dataset.mean),
-            "std": list(dataset.std),
-            "licence": dataset.licence,
-            "notes": list(dataset.notes),
-            **{f"n_{split}": len(dataset.rows(split)) for split in ("train", "val", "test")},
-        },
+        "data": described(dataset),
         "partition": {
             "by": partition.by,
             "column": partition.column,

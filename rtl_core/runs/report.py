@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtl_core import __version__
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import read_json, replacing
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, MAX_AUDIT_BYTES, audits_folder, project_runs
+
+if TYPE_CHECKING:
+    from rtl_core.data.dataset import Dataset
 
 METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # `fnr` says what `tpr` says
 CATEGORIES = range(2, 11)  # of a column that is taken as groups where none is named
@@ -144,14 +147,15 @@ def _how(asked: Asked) -> dict[str, Any]:
 
 def _fairness(run: Run, asked: Asked, absent: dict[str, str], notes: list[str]) -> dict[str, Any] | None:
     """The audit of the groups that were named, or of some that offer themselves; then a reason why not is no error."""
-    from rtl_core.runs.fairness import audit_run
+    from rtl_core.runs.fairness import Audited, audit, audit_run
 
     how = {"method": asked.method, "router": asked.router, "extras": EXTRAS, **_how(asked)}
     if asked.groups:
         return audit_run(run, list(asked.groups), **how)
     try:
-        chosen = _groups_of(run)
-        found = audit_run(run, chosen, **how)
+        audited = Audited.of(run)
+        chosen = _groups_of(run, audited.setting.dataset)
+        found = audit(audited, chosen, **how)
     except BadInput as error:
         absent["fairness"] = str(error)
         return None
@@ -159,11 +163,8 @@ def _fairness(run: Run, asked: Asked, absent: dict[str, str], notes: list[str]) 
     return found
 
 
-def _groups_of(run: Run) -> list[str]:
-    from rtl_core.data import sources
-
-    attributes = sources.load(run.config.data, run.config.seed).attributes
-    few = [name for name, column in attributes.items() if column.nunique() in CATEGORIES]
+def _groups_of(run: Run, dataset: Dataset) -> list[str]:
+    few = [name for name, column in dataset.attributes.items() if column.nunique() in CATEGORIES]
     others = [name for name in few if name != run.info["partition"]["column"]]
     if not few:
         raise BadInput("the data has no column with a few categories that could be the groups")

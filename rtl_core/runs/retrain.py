@@ -110,13 +110,11 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any],
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.methods import warm_start
     from rtl_core.runs import modes, pipeline
+    from rtl_core.runs.run_data import own_dataset
     from rtl_core.runs.setting import experiment
 
     journal = MemoryJournal()
-    setting = pipeline.prepare(config, silent, journal)
-    if setting.dataset.fingerprint != run.info["data"]["fingerprint"]:
-        spec = run.info["data"]["spec"]
-        raise BadInput(f"'{spec}' no longer holds the data that '{run.name}' was trained on; put them back")
+    setting = pipeline.prepare(config, silent, journal, own_dataset(run))
     if setting.partition.names != run.tickets.names:
         raise BadInput(
             f"tickets were added to '{run.name}' or taken away: it cannot be trained again from its settings"

@@ -158,7 +158,8 @@ def route(routing: Routing, router: str, budget: float | None = None, points: in
     points  so many points of the curve of accuracy against cost (`curve`)
     """
     routed = routing.routed(router)
-    document = {"run": routing.run.name, "router": router, **route_document(routed), "routers": list(routing.routers)}
+    found = {**route_document(routed), "routers": list(routing.routers), **routing.setting.counted}
+    document = {"run": routing.run.name, "router": router, **found}
     if budget is None and not points:
         return document
     choice, offered = routed.choice, routing.offered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -26,7 +27,10 @@ from rtl_core.tickets.layout import Layout
 
 @dataclass(frozen=True)
 class Setting:
-    """A run before any training: what is learned from and with what."""
+    """A run before any training, or a finished one over data: what is learned from, or asked about, and with what.
+
+    rows_left_out  rows of other data than a run's own that do not count, as it has seen them; None: not checked
+    """
 
     config: Config
     dataset: Dataset
@@ -35,12 +39,28 @@ class Setting:
     one_network: Network | None
     layout: Layout
     redrawn: Network | None = None  # the network from other initial weights, where a control wants it
+    rows_left_out: int | None = 0
 
     @cached_property
     def inputs(self) -> Inputs:
         """Row indices -> the network's inputs; on another device the rows lie there, all at once, so none travels."""
         device = self.config.device
         return self.dataset.inputs if device == "cpu" else self.dataset.inputs_on(device)
+
+    @property
+    def counted(self) -> dict[str, Any]:
+        """For documents about these data: `rows_left_out`, and in `notes` what is to be said of it."""
+        left_out, spec, notes = self.rows_left_out, self.dataset.spec, []
+        if left_out is None:
+            notes.append(
+                f"It could not be checked whether the run was trained on rows of '{spec}': it keeps no digests of its "
+                "own rows, and its data are not what or where they were. If it was, the figures flatter it."
+            )
+        elif left_out:
+            notes.append(
+                f"{left_out:,} of {len(self.dataset):,} rows are left out: the run was trained or tuned on them."
+            )
+        return {"rows_left_out": left_out, "notes": notes}
 
 
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:

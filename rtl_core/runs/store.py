@@ -16,6 +16,7 @@ from typing import Any
 import rtl_core
 from rtl_core.config import Config, parse
 from rtl_core.errors import BadInput
+from rtl_core.runs import started
 from rtl_core.runs.atomic import plain, read_json, write_json
 from rtl_core.runs.status import State, effective_status, process_exists, read_status
 
@@ -121,6 +122,7 @@ def create_run(config: Config, fingerprint: str, root: Path, again: bool = False
                 continue
             return folder, True
         write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+        started.record(folder, config, {"fingerprint": fingerprint})
         return folder, False
     raise AssertionError("unreachable: the numbers do not end")
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtl_core.config import Config, DataSettings
+from rtl_core.config import Config
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.joined import load_joined
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.controls import gradient_steps
 from rtl_core.models.catalogue import build
-from rtl_core.runs import pipeline
+from rtl_core.runs import pipeline, started
 from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
 from rtl_core.runs.edits import by_values, values_of
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.routing import gate_of
+from rtl_core.runs.run_data import dataset_of, seen_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
@@ -37,9 +36,13 @@ def train_new(config: Config, root: Path, again: bool = False, report: Report = 
 
 
 def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None = None) -> dict[str, Any]:
-    """Trains the run in `folder` from where its journal is, or from the start; a finished one is left as it is."""
+    """Trains the run in `folder` from where its journal is, or from the start; a finished one is left as it is.
+
+    `notes` of the document: what could not be checked. BadInput where its settings or data are not those that it was
+    begun with.
+    """
     if run_state(folder) == "done":
-        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True}
+        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, "notes": []}
     config, began = read_config(folder), time.monotonic()
     journal = FileJournal(folder)
     with StatusReporter(folder) as status:
@@ -48,6 +51,9 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
             status(event)
             report(event)
 
+        dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
+        unchecked = started.check(folder, config, dataset, journal.holds_anything)
+        notes = [unchecked] if unchecked else []
         setting = pipeline.prepare(config, both, journal, dataset)
         total = gradient_steps(config, setting.partition.k, setting.layout.n)
         status.expect(total)
@@ -59,11 +65,13 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
             outcome.theta_0,
             outcome.learned,
             outcome.lighter_buffers,
-            outcome.info,
+            {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]},
             outcome.gate,
+            seen_rows(setting.dataset),
         )
         journal.clear()
-    return {"run": folder.name, "folder": str(folder), "seconds": time.monotonic() - began, "reused": False}
+    seconds = time.monotonic() - began
+    return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, "notes": notes}
 
 
 def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
@@ -74,46 +82,25 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
     setting = setting_on(run, spec)
     gate = gate_of(run, setting.dataset, setting.network)
-    return {"run": run.name, "data": spec, **pipeline.evaluate(setting, run.tickets, load_learned(run), gate)}
+    figures = pipeline.evaluate(setting, run.tickets, load_learned(run), gate)
+    return {"run": run.name, "data": spec, **setting.counted, **figures}
 
 
 def setting_on(run: Run, spec: str | None = None) -> Setting:
-    """The run's networks over its own data, or over another data set prepared as the training data were. BadInput for
-    runs that have masks only, and for data that do not fit."""
+    """The run's networks over its own data, or over other data without the rows that it has seen. BadInput for runs
+    that have masks only, for data that do not fit, and where its own have changed (`run_data.dataset_of`)."""
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: there is no network to ask")
-    spec = spec or run.info["data"]["spec"]
-    trained = run.info["data"]
-    settings = DataSettings.model_validate({**run.config.data.model_dump(), "spec": spec, **_resized(run)})
-    dataset = load_joined(settings, run.config.seed)
-    same_data = dataset.fingerprint == trained["fingerprint"]
-    if dataset.kind == "table" and not same_data:
-        raise BadInput(
-            "tickets for tables can be evaluated on their own data only: another table would be scaled by its own "
-            "statistics, not by those that the tickets were trained with"
-        )
-    if list(dataset.input_shape) != trained["input_shape"]:
-        raise BadInput(
-            f"the run takes inputs of shape {trained['input_shape']}, '{spec}' has {list(dataset.input_shape)}"
-        )
-    if list(dataset.classes) != trained["classes"]:
-        raise BadInput(
-            f"the run tells {', '.join(trained['classes'])} apart; '{spec}' has {', '.join(dataset.classes)}"
-        )
-    dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
-    if not same_data:  # none of these rows was trained on: all of them count
-        dataset = replace(dataset, split=np.full(len(dataset), "test"))
+    dataset, left_out = dataset_of(run, spec)
+    partition = _same_partition(run, dataset)
+    if not (partition.assignment[dataset.rows("test")] >= 0).any():
+        raise BadInput(f"no row of '{dataset.spec}' that could be tested on belongs to a subset of run '{run.name}'")
     outputs = 1 if run.config.task == "one_vs_rest" else len(dataset.classes)
     network = build(run.config.model, dataset.input_shape, outputs, run.config.seed)
     one_network = build(run.config.model, dataset.input_shape, run.tickets.k, run.config.seed) if outputs == 1 else None
-    partition = _same_partition(run, dataset)
-    return Setting(run.config, dataset, partition, network, one_network, run.tickets.layout)
-
-
-def _resized(run: Run) -> dict[str, int]:
-    """Pictures from elsewhere are brought to the side that the run's network takes."""
-    shape = run.info["data"]["input_shape"]
-    return {"image_size": shape[-1]} if run.info["data"]["kind"] == "image" and shape[-1] >= 8 else {}
+    return Setting(
+        run.config, dataset, partition, network, one_network, run.tickets.layout, rows_left_out=left_out
+    )
 
 
 def _same_partition(run: Run, dataset: Dataset) -> Partition:

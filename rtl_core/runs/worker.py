@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
-from rtl_core.runs import queue
+from rtl_core.runs import queue, started
 from rtl_core.runs.status import Status, effective_status, process_exists, read_status, write_status
 from rtl_core.runs.store import LOG_FILE, ask_stop, clear_stop, create_run, project_root, read_config
 
@@ -57,7 +57,8 @@ def start(
 
 
 def resume(folder: Path, command: Command = train_command, queued: bool = True, owner: str = "") -> None:
-    """Starts a process that goes on with a stopped, failed or killed run; BadInput where there is nothing to do."""
+    """Starts a process that goes on with a stopped, failed or killed run; BadInput where there is nothing to do, or its
+    settings are not those that it was begun with. The process itself looks whether its data are."""
     folder = folder.resolve()
     with queue.locked(folder.parent):
         status = effective_status(folder)
@@ -65,6 +66,7 @@ def resume(folder: Path, command: Command = train_command, queued: bool = True, 
             raise BadInput(f"run '{folder.name}' is being trained already")
         if status is not None and status.state == "done":
             raise BadInput(f"run '{folder.name}' is done; there is nothing to resume")
+        started.check_settings(folder, read_config(folder))
         _launch(folder, command, queued, owner)
 
 

@@ -116,7 +116,10 @@ def round_axis(low: float, high: float) -> tuple[float, float, float]:
     """(first, last, step) of round numbers around low and high."""
     span = max(high - low, 0.01)
     step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if span / s <= 7)
-    return floor(low / step + 1e-9) * step, ceil(high / step - 1e-9) * step, step
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    if first == last:  # one value, on a line of the axis: it needs a second line
+        first, last = (first - 1, last) if last > 0 else (first, last + 1)
+    return first * step, last * step, step
 
 
 def _diverging(value: float) -> str:

@@ -1,0 +1,59 @@
+"""What a data set is, for the record, and what is different about it when it is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtl_core.data.dataset import Dataset
+
+SHORT = 8  # digits of a fingerprint in a sentence
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What a record says of a data set, in JSON's types: everything but the rows."""
+    return {
+        "spec": dataset.spec,
+        "kind": dataset.kind,
+        "fingerprint": dataset.fingerprint,
+        "classes": list(dataset.classes),
+        "input_shape": list(dataset.input_shape),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "licence": dataset.licence,
+        "notes": list(dataset.notes),
+        **{f"n_{split}": len(dataset.rows(split)) for split in ("train", "val", "test")},
+    }
+
+
+def difference(was: Mapping[str, Any], dataset: Dataset) -> str:
+    """What of an earlier record, as `described` makes it, is not so any more; the fingerprints come last.
+
+    A record may lack all but the fingerprint.
+    """
+    now = described(dataset)
+    found = [
+        f"{words}: {_listed(was[key])} then, {_listed(now[key])} now"
+        for key, words in _SAID.items()
+        if key in was and was[key] != now[key]
+    ]
+    if not found and "n_train" in was:
+        found = ["as many rows as then, but not the same, or in another order or split"]
+    fingerprints = f"fingerprint {was['fingerprint'][:SHORT]} then, {now['fingerprint'][:SHORT]} now"
+    return "; ".join([*found, fingerprints])
+
+
+def _listed(value: Any, most: int = 12) -> str:
+    if not isinstance(value, list):
+        return f"{value:,}"
+    return ", ".join(map(str, value[:most])) + (f" and {len(value) - most} more" if len(value) > most else "")
+
+
+_SAID = {
+    "input_shape": "inputs of shape",
+    "classes": "classes",
+    "n_train": "train rows",
+    "n_val": "validation rows",
+    "n_test": "test rows",
+}
