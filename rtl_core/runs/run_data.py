@@ -36,7 +36,7 @@ def dataset_of(run: Run, spec: str | None = None) -> tuple[Dataset, int | None]:
     nothing is left to test on.
     """
     own = run.info["data"]
-    if spec is None or places(spec) == places(own["spec"]):
+    if spec is None or set(places(spec)) == set(places(own["spec"])):
         return own_dataset(run), 0
     settings = run.config.data.model_copy(update={"spec": spec, **_resized(run)})
     dataset = load_joined(settings, run.config.seed)
@@ -113,7 +113,7 @@ def _changed(run: Run, dataset: Dataset) -> BadInput:
     what = difference(was, dataset)
     if kept is not None and dataset.kind != "table":
         gone = len(kept) - int(have(row_digests(dataset.x), kept).sum())
-        what += f"; {gone:,} of the {len(kept):,} rows that it was trained or tuned on are gone"
+        what += f"; {gone:,} of the {len(kept):,} rows that it was trained or tuned on are gone" if gone else ""
     return BadInput(
         f"'{was['spec']}' no longer holds the data that run '{run.name}' was trained on ({what}); put them back, and "
         "keep the new ones under another name"

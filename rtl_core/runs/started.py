@@ -39,7 +39,8 @@ def check_settings(folder: Path, config: Config) -> None:
     except (BadInput, KeyError) as error:
         raise _damaged(folder, error) from None
     now = dict(_flat(config.model_dump(mode="json")))
-    changed = [f"{key} was {then[key]!r} and is {now[key]!r}" for key in then if then[key] != now[key]]
+    different = [key for key in then | now if then.get(key) != now.get(key)]
+    changed = [f"{key} was {then.get(key)!r} and is {now.get(key)!r}" for key in different]
     if changed:
         raise BadInput(
             f"run '{folder.name}' was begun under other settings than its config.json has now: {'; '.join(changed)}; "
