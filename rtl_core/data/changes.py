@@ -33,15 +33,15 @@ def difference(was: Mapping[str, Any], dataset: Dataset) -> str:
     A record may lack all but the fingerprint.
     """
     now = described(dataset)
-    found = [
+    changed = [
         f"{words}: {_listed(was[key])} then, {_listed(now[key])} now"
-        for key, words in _SAID.items()
+        for key, words in _WORDS.items()
         if key in was and was[key] != now[key]
     ]
-    if not found and "n_train" in was:
-        found = ["as many rows as then, but not the same, or in another order or split"]
+    if not changed and "n_train" in was:
+        changed = ["as many rows as then, but not the same, or in another order or split"]
     fingerprints = f"fingerprint {was['fingerprint'][:SHORT]} then, {now['fingerprint'][:SHORT]} now"
-    return "; ".join([*found, fingerprints])
+    return "; ".join([*changed, fingerprints])
 
 
 def _listed(value: Any, most: int = 12) -> str:
@@ -50,7 +50,7 @@ def _listed(value: Any, most: int = 12) -> str:
     return ", ".join(map(str, value[:most])) + (f" and {len(value) - most} more" if len(value) > most else "")
 
 
-_SAID = {
+_WORDS = {
     "input_shape": "inputs of shape",
     "classes": "classes",
     "n_train": "train rows",

@@ -34,9 +34,9 @@ def row_digests(x: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, ROW_BYTES)
 
 
-def have(digests: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """bool (m,): which of `wanted` (m, 8) are among `digests` (n, 8), both as `row_digests` gives them."""
-    return np.isin(_as_numbers(wanted), _as_numbers(digests))
+def are_among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """bool (m,): which of `rows` (m, 8) are among `known` (n, 8), both as `row_digests` gives them."""
+    return np.isin(_as_numbers(rows), _as_numbers(known))
 
 
 def _as_numbers(digests: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 from rtl_core.config import DataSettings
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.fingerprint import fingerprint, have, row_digests
+from rtl_core.data.fingerprint import are_among, fingerprint, row_digests
 from rtl_core.data.sources import NAME_SOURCES, PATH_SOURCES
 from rtl_core.data.splits import PARTS
 from rtl_core.errors import BadInput
@@ -40,8 +40,8 @@ def _place(spec: str) -> tuple[str, object]:
         return kind, rest
     path = os.path.expanduser(rest)
     try:
-        found = os.stat(path)  # through links, soft and hard
-        return kind, (found.st_dev, found.st_ino)
+        file = os.stat(path)  # through links, soft and hard
+        return kind, (file.st_dev, file.st_ino)
     except (OSError, ValueError):
         return kind, os.path.abspath(path)
 
@@ -100,7 +100,7 @@ def _split_of_new(first: Dataset, second: Dataset, new: np.ndarray) -> np.ndarra
     split = second.split[new].astype("<U5")
     known, values = row_digests(first.x), row_digests(second.x[new])
     for own in reversed(PARTS):  # train last: what is trained on anywhere is tested on nowhere
-        split[have(known[first.split == own], values)] = own
+        split[are_among(values, known[first.split == own])] = own
     return split
 
 

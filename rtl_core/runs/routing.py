@@ -158,8 +158,8 @@ def route(routing: Routing, router: str, budget: float | None = None, points: in
     points  so many points of the curve of accuracy against cost (`curve`)
     """
     routed = routing.routed(router)
-    found = {**route_document(routed), "routers": list(routing.routers), **routing.setting.counted}
-    document = {"run": routing.run.name, "router": router, **found}
+    document = {"run": routing.run.name, "router": router, **route_document(routed)}
+    document |= {"routers": list(routing.routers), **routing.setting.counted}
     if budget is None and not points:
         return document
     choice, offered = routed.choice, routing.offered

@@ -1,6 +1,6 @@
 """The data of a run, read again: its own as they were when it was trained, or others without rows that it has seen.
 
-What a run has seen is told by content. It keeps a digest of the inputs of every train and validation row; of runs that
+Rows are compared by content. It keeps a digest of the inputs of every train and validation row; of runs that
 were made before there were any, the digests are made anew where their data are still the same.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from rtl_core.data.changes import difference
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.fingerprint import have, row_digests
+from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.data.joined import load_joined, places
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import Run, load_seen_rows
@@ -85,7 +85,7 @@ def _without_seen(run: Run, dataset: Dataset) -> tuple[Dataset, int | None]:
     known = _known(run, dataset.spec)
     if known is None:
         return replace(dataset, split=np.full(len(dataset), "test")), None
-    seen = have(known, row_digests(dataset.x))
+    seen = are_among(row_digests(dataset.x), known)
     seen = np.isin(dataset.unit, dataset.unit[seen])
     if seen.all():
         raise BadInput(
@@ -112,7 +112,7 @@ def _changed(run: Run, dataset: Dataset) -> BadInput:
     was, kept = run.info["data"], load_seen_rows(run)
     what = difference(was, dataset)
     if kept is not None and dataset.kind != "table":
-        gone = len(kept) - int(have(row_digests(dataset.x), kept).sum())
+        gone = len(kept) - int(are_among(kept, row_digests(dataset.x)).sum())
         what += f"; {gone:,} of the {len(kept):,} rows that it was trained or tuned on are gone" if gone else ""
     return BadInput(
         f"'{was['spec']}' no longer holds the data that run '{run.name}' was trained on ({what}); put them back, and "

@@ -40,7 +40,7 @@ def open_page(page: str, **query: str) -> AppTest:
     return app.run().switch_page(f"pages/{page}.py").run()
 
 
-def said(app: AppTest) -> str:
+def words_on(app: AppTest) -> str:
     assert not app.exception
     kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info")
     return "\n".join(str(part.value) for kind in kinds for part in app.get(kind))
@@ -56,10 +56,10 @@ def test_pages_say_that_the_data_have_changed(config, runs_folder, tmp_path):
     name = train_new(config, runs_folder)["run"]
     write(tmp_path / "data.npz", more=1)
     for page in ("routing", "attribution", "fairness"):
-        assert "no longer holds the data" in said(open_page(page, run=name)), page
+        assert "no longer holds the data" in words_on(open_page(page, run=name)), page
     masks = open_page("masks", run=name, detail="The pair")
     masks.button(key="exchange").click().run()
-    assert "no longer holds the data" in said(masks)
+    assert "no longer holds the data" in words_on(masks)
 
 
 def test_the_resume_button_says_why_it_does_not_go_on(config, runs_folder):
@@ -69,4 +69,4 @@ def test_the_resume_button_says_why_it_does_not_go_on(config, runs_folder):
     (folder / "config.json").write_text(json.dumps({**config.model_dump(mode="json"), "density": 0.2}))
     app = open_page("train", run=folder.name, view="Progress")
     next(button for button in app.button if button.label == "Resume").click().run()
-    assert "density was 0.1 and is 0.2" in said(app)
+    assert "density was 0.1 and is 0.2" in words_on(app)

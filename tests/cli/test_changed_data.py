@@ -86,18 +86,18 @@ def run(trained) -> str:
 
 
 @pytest.fixture
-def asked(rtl, home, run):
+def ask(rtl, home, run):
     """A verb and its arguments -> its result on the run."""
 
-    def ask(verb: str, *arguments: object) -> tuple[int, str, str]:
+    def call(verb: str, *arguments: object) -> tuple[int, str, str]:
         return rtl(verb, run, *arguments, "--runs", home / "runs", "--json")
 
-    return ask
+    return call
 
 
-def test_one_picture_more_is_refused_by_every_verb_that_reads_the_data(rtl, asked, data, tmp_path):
-    own = document(asked("route"))["n"]
-    assert document(asked("evaluate", "--data", f"npz:{data}"))["tickets"][0]["n"] == own
+def test_one_picture_more_is_refused_by_every_verb_that_reads_the_data(rtl, ask, data, tmp_path):
+    own = document(ask("route"))["n"]
+    assert document(ask("evaluate", "--data", f"npz:{data}"))["tickets"][0]["n"] == own
     write_npz(data, more=1)
     os.symlink(data, tmp_path / "link.npz")
     os.link(data, data.with_name("hard.npz"))
@@ -109,20 +109,20 @@ def test_one_picture_more_is_refused_by_every_verb_that_reads_the_data(rtl, aske
     verbs += [("redundancy",), ("grow", "--data", f"npz:{data}"), ("fairness", "--groups", "sex")]
     verbs += [("report", "--groups", "sex", "--out", tmp_path / "report.html")]
     for verb in verbs:
-        said = refused(asked(*verb))
-        assert f"'npz:{data}' no longer holds the data" in said, verb
-        assert "fingerprint" in said and "put them back" in said, verb
-    assert "train rows" in said or "test rows" in said
+        error = refused(ask(*verb))
+        assert f"'npz:{data}' no longer holds the data" in error, verb
+        assert "fingerprint" in error and "put them back" in error, verb
+    assert "train rows" in error or "test rows" in error
 
 
-def test_a_report_without_named_groups_says_why_it_has_no_audit_of_them(rtl, asked, data, tmp_path):
+def test_a_report_without_named_groups_says_why_it_has_no_audit_of_them(rtl, ask, data, tmp_path):
     write_npz(data, more=1)
-    skipped = document(asked("report", "--out", tmp_path / "report.html"))["skipped"]
+    skipped = document(ask("report", "--out", tmp_path / "report.html"))["skipped"]
     assert any("no longer holds the data" in row["reason"] for row in skipped)
 
 
 @pytest.mark.parametrize("change", ["fewer", "pixel", "reordered", "label", "swapped"])
-def test_other_changes_are_refused_too(asked, data, change):
+def test_other_changes_are_refused_too(ask, data, change):
     x, y = pictures(180)
     if change == "fewer":
         x, y = x[:-1], y[:-1]
@@ -136,20 +136,20 @@ def test_other_changes_are_refused_too(asked, data, change):
         x[[0, 3]] = x[[3, 0]]
     np.savez(data, x=x, y=y)
     for verb in (("route",), ("evaluate", "--data", f"npz:{data}"), ("attribute", "--ticket", "0")):
-        assert "no longer holds the data" in refused(asked(*verb))
+        assert "no longer holds the data" in refused(ask(*verb))
 
 
 @pytest.mark.parametrize("verb", ["route", "evaluate"])
-def test_of_other_data_rows_that_were_learned_from_are_left_out_and_counted(rtl, asked, data, tmp_path, verb):
-    own = document(asked("route"))["n"]
+def test_of_other_data_rows_that_were_learned_from_are_left_out_and_counted(rtl, ask, data, tmp_path, verb):
+    own = document(ask("route"))["n"]
     copy, x_y = tmp_path / "copy.npz", pictures(180)
     order = np.random.default_rng(3).permutation(180)
     new = pictures(9, seed=1)
     np.savez(copy, x=np.concatenate([x_y[0][order], new[0]]), y=np.concatenate([x_y[1][order], new[1]]))
-    found = document(asked(verb, "--data", f"npz:{copy}"))
-    rows = found["n"] if verb == "route" else found["tickets"][0]["n"]
-    assert rows == own + 9 and found["rows_left_out"] == 180 - own
-    assert any(f"{180 - own} of 189 rows" in note for note in found["notes"])
+    answer = document(ask(verb, "--data", f"npz:{copy}"))
+    rows = answer["n"] if verb == "route" else answer["tickets"][0]["n"]
+    assert rows == own + 9 and answer["rows_left_out"] == 180 - own
+    assert any(f"{180 - own} of 189 rows" in note for note in answer["notes"])
 
 
 def test_people_are_shown_it_too(rtl, home, run, data, tmp_path):
@@ -158,13 +158,13 @@ def test_people_are_shown_it_too(rtl, home, run, data, tmp_path):
     assert code == 0 and "of 189 rows are left out" in " ".join(out.split())
 
 
-def test_a_copy_is_the_runs_own_data(asked, data, tmp_path):
+def test_a_copy_is_the_runs_own_data(ask, data, tmp_path):
     shutil.copy(data, tmp_path / "copy.npz")
-    own, copied = document(asked("route")), document(asked("route", "--data", f"npz:{tmp_path / 'copy.npz'}"))
+    own, copied = document(ask("route")), document(ask("route", "--data", f"npz:{tmp_path / 'copy.npz'}"))
     assert copied == own and own["rows_left_out"] == 0 and own["notes"] == []
 
 
-def test_one_row_that_is_left_is_enough(asked, data, home, tmp_path):
+def test_one_row_that_is_left_is_enough(ask, data, home, tmp_path):
     """All but one of the rows were learned from: what is left is measured, without a crash."""
     dataset = sources.load(DataSettings(spec=f"npz:{data}"), 0)
     learned = dataset.split != "test"
@@ -172,17 +172,17 @@ def test_one_row_that_is_left_is_enough(asked, data, home, tmp_path):
     new = pictures(1, seed=1)
     np.savez(tmp_path / "few.npz", x=np.concatenate([x[learned], new[0]]), y=np.concatenate([y[learned], new[1]]))
     for verb in ("evaluate", "route"):
-        found = document(asked(verb, "--data", f"npz:{tmp_path / 'few.npz'}"))
-        assert found["rows_left_out"] == learned.sum()
+        answer = document(ask(verb, "--data", f"npz:{tmp_path / 'few.npz'}"))
+        assert answer["rows_left_out"] == learned.sum()
 
 
-def test_data_of_which_nothing_is_left_are_refused(asked, data, tmp_path):
+def test_data_of_which_nothing_is_left_are_refused(ask, data, tmp_path):
     dataset = sources.load(DataSettings(spec=f"npz:{data}"), 0)
     x, y = pictures(180)
     learned = dataset.split != "test"
     np.savez(tmp_path / "learned.npz", x=x[learned], y=y[learned])
     for verb in ("evaluate", "route"):
-        assert "nothing is left" in refused(asked(verb, "--data", f"npz:{tmp_path / 'learned.npz'}"))
+        assert "nothing is left" in refused(ask(verb, "--data", f"npz:{tmp_path / 'learned.npz'}"))
 
 
 def without_digests(folder: Path) -> None:
@@ -200,23 +200,23 @@ def test_an_older_run_is_checked_through_its_own_data_or_says_that_it_was_not(rt
     without_digests(old)
     write_npz(tmp_path / "copy.npz", more=9)
     spec, runs = f"npz:{tmp_path / 'copy.npz'}", ("--runs", tmp_path / "runs", "--json")
-    found = document(rtl("route", "old", "--data", spec, *runs))
-    assert found["n"] == document(rtl("route", "old", *runs))["n"] + 9 and found["rows_left_out"] == 189 - found["n"]
+    answer = document(rtl("route", "old", "--data", spec, *runs))
+    assert answer["n"] == document(rtl("route", "old", *runs))["n"] + 9 and answer["rows_left_out"] == 189 - answer["n"]
     write_npz(data, more=1)
     assert "no longer holds the data" in refused(rtl("route", "old", *runs))
     assert "no longer holds the data" in refused(rtl("route", "old", "--data", f"npz:{data}", *runs))
-    found = document(rtl("route", "old", "--data", spec, *runs))
-    assert found["rows_left_out"] is None and any("could not be checked" in note for note in found["notes"])
+    answer = document(rtl("route", "old", "--data", spec, *runs))
+    assert answer["rows_left_out"] is None and any("could not be checked" in note for note in answer["notes"])
     data.unlink()
     assert document(rtl("evaluate", "old", "--data", spec, *runs))["rows_left_out"] is None
 
 
-def test_a_newer_run_needs_its_own_data_no_more_to_tell(asked, data, tmp_path):
+def test_a_newer_run_needs_its_own_data_no_more_to_tell(ask, data, tmp_path):
     write_npz(tmp_path / "copy.npz", more=9)
-    own = document(asked("route"))["n"]
+    own = document(ask("route"))["n"]
     data.unlink()
-    found = document(asked("route", "--data", f"npz:{tmp_path / 'copy.npz'}"))
-    assert (found["n"], found["rows_left_out"]) == (own + 9, 180 - own)
+    answer = document(ask("route", "--data", f"npz:{tmp_path / 'copy.npz'}"))
+    assert (answer["n"], answer["rows_left_out"]) == (own + 9, 180 - own)
 
 
 # Every kind of source: (what is written, what is changed, the spec, settings).
@@ -300,12 +300,12 @@ def test_every_kind_of_source(rtl, tmp_path, source, more, verb):
 @pytest.fixture
 def half(rtl, home, run, data, tmp_path, monkeypatch) -> Path:
     """The run, stopped in its extraction."""
-    folder, asked = tmp_path / "runs" / run, []
+    folder, stops = tmp_path / "runs" / run, []
 
     def stop_once(path, record):
         store.append_metric(path, record)
-        if not asked and record["phase"] == "extract":
-            asked.append(ask_stop(folder))
+        if not stops and record["phase"] == "extract":
+            stops.append(ask_stop(folder))
 
     monkeypatch.setattr("rtl_core.runs.reporter.append_metric", stop_once)
     code, _, err = rtl("train", "classes", "--data", f"npz:{data}", *SETTINGS, "--runs", tmp_path / "runs")
@@ -325,8 +325,8 @@ def same_bits(one: Path, other: Path) -> bool:
 def test_a_run_is_not_gone_on_with_on_other_data(rtl, half, home, run, data):
     kept = sorted(file.name for file in (half / "resume").iterdir())
     write_npz(data, more=1)
-    said = refused(resumed(rtl, half))
-    assert f"'npz:{data}'" in said and "fingerprint" in said and "rows" in said
+    error = refused(resumed(rtl, half))
+    assert f"'npz:{data}'" in error and "fingerprint" in error and "rows" in error
     assert sorted(file.name for file in (half / "resume").iterdir()) == kept and not (half / "run.json").exists()
     assert "rows" in refused(resumed(rtl, half)), "and not at the second try either"
     write_npz(data)
@@ -340,9 +340,9 @@ def test_a_run_is_not_gone_on_with_under_other_settings(rtl, half, home, run, da
     values = json.loads(original)
     values["joint"]["steps"], values["density"] = 5, 0.2
     config.write_text(json.dumps(values))
-    said = refused(resumed(rtl, half))
-    assert "joint.steps" in said and "density" in said
-    assert "3" in said and "5" in said and "0.1" in said and "0.2" in said
+    error = refused(resumed(rtl, half))
+    assert "joint.steps" in error and "density" in error
+    assert "3" in error and "5" in error and "0.1" in error and "0.2" in error
     config.write_text(original)
     document(resumed(rtl, half))
     assert same_bits(half, home / "runs" / run)
@@ -350,10 +350,10 @@ def test_a_run_is_not_gone_on_with_under_other_settings(rtl, half, home, run, da
 
 def test_a_run_that_was_begun_before_it_was_written_down_says_that_it_was_not_checked(rtl, half, home, run, data):
     (half / "start.json").unlink()
-    found = document(resumed(rtl, half))
-    assert len(found["notes"]) == 1 and "could not be checked" in found["notes"][0]
+    answer = document(resumed(rtl, half))
+    assert len(answer["notes"]) == 1 and "could not be checked" in answer["notes"][0]
     shown = document(rtl("show", half, "--runs", half.parent, "--json"))
-    assert found["notes"][0] in shown["warnings"]
+    assert answer["notes"][0] in shown["warnings"]
     assert same_bits(half, home / "runs" / run)
 
 

@@ -13,7 +13,7 @@ import pytest
 from app import cache
 from rtl_core.config import DataSettings, parse
 from rtl_core.data import sources
-from rtl_core.data.fingerprint import have, row_digests
+from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.errors import BadInput
 from rtl_core.runs import edits, exports, merge, report, retrain, run_data, started, worker
 from rtl_core.runs.attribution import Explained
@@ -125,7 +125,7 @@ def test_a_run_keeps_digests_of_what_it_saw_and_of_nothing_else(run, data):
     dataset = sources.load(DataSettings(spec=f"npz:{data}"), 0)
     kept = load_seen_rows(run)
     assert kept.shape == ((dataset.split != "test").sum(), 8) and kept.dtype == np.uint8
-    assert np.array_equal(have(kept, row_digests(dataset.x)), dataset.split != "test")
+    assert np.array_equal(are_among(row_digests(dataset.x), kept), dataset.split != "test")
     assert "seen" not in json.dumps(run.info) and load_seen_rows(load_run(samples()["fashion10"])) is None
 
 
@@ -156,8 +156,8 @@ def test_pictures_that_are_not_square_are_the_runs_own_too(tmp_path):
     run = load_run(Path(train_new(config, tmp_path)["folder"]))
     assert setting_on(run, config.data.spec).dataset.input_shape == (1, 8, 12)
     np.savez(tmp_path / "more.npz", x=np.concatenate([x, 255 - x]), y=np.arange(120) % 3)
-    found = setting_on(run, f"npz:{tmp_path / 'more.npz'}")
-    assert len(found.dataset.rows("test")) == 120 - found.rows_left_out > 60
+    setting = setting_on(run, f"npz:{tmp_path / 'more.npz'}")
+    assert len(setting.dataset.rows("test")) == 120 - setting.rows_left_out > 60
 
 
 def test_a_path_that_looks_like_two_specs(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from rtl_core.audit.report import curves as charts
 from rtl_core.audit.report.curves import Axis, Curve
+from rtl_core.audit.report.drawing import round_axis
 
 AXIS = Axis("density", 0.4, 0.1, ((0.4, "0.4"), (0.2, "0.2"), (0.1, "0.1")))
 
@@ -24,6 +25,12 @@ def test_a_point_without_an_interval_has_no_band():
     path = re.search(r'<polyline points="([^"]*)"', drawn).group(1).split()
     assert (len(band), len(path)) == (4, 3)
     assert "&lt;a&gt;" in drawn and "<a>" not in drawn
+
+
+def test_an_axis_around_one_value_has_two_ends():
+    for value in (0.0, 0.5, 1.0):
+        low, high, step = round_axis(value, value)
+        assert 0 <= low <= value <= high <= 1 and high - low == pytest.approx(step)
 
 
 def test_labels_keep_their_order_and_their_distance():
