@@ -53,11 +53,12 @@ def test_another_split_is_not_taken_over():
 
 def test_the_same_values_under_another_class_are_not_tested_on_where_they_were_trained_on():
     """10 and 20 are train rows of the first; of a test row of it (40) nobody learns under another name."""
-    split = ["test", "val", "train", "train", "test"]
-    found = joined(FIRST, pictures([10, 20, 40, 50, 60], [2, 2, 2, 2, 2], split))
-    assert found.split[4:].tolist() == ["train", "train", "test", "train", "test"]
-    whole = pictures([10, 20, 30, 40, 10], [0, 1, 0, 1, 2], ["train", "train", "val", "test", "test"])
-    assert joined(FIRST, whole).split.tolist() == ["train", "train", "val", "test", "train"]
+    split = ["test", "val", "train", "train", "train", "test"]
+    found = joined(FIRST, pictures([10, 20, 40, 50, 70, 60], [0, 0, 1, 0, 1, 1], split, ("c", "d")))
+    assert found.split[4:].tolist() == ["train", "train", "test", "train", "train", "test"]
+    split = ["train", "train", "val", "test", "test", "train"]
+    whole = pictures([10, 20, 30, 40, 10, 50], [0, 1, 0, 1, 2, 2], split)
+    assert joined(FIRST, whole).split.tolist() == ["train", "train", "val", "test", "train", "train"]
 
 
 def test_specs_with_a_plus_are_loaded_and_joined():
