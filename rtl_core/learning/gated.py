@@ -69,7 +69,8 @@ def _train(
     config, k = lab.config, len(names)
     parts = start.parts(names, masks=None)
     weights = lab.layout.flatten(parts[0].shared).cpu().numpy()
-    scores = [torch.from_numpy(row) for row in first_scores(weights, lab.layout, config.extract.score, k)]
+    first = first_scores(weights, lab.layout, config.extract.score, k)
+    scores = [torch.from_numpy(row).to(parts[0].device) for row in first]
     masks = train_scores(
         lab.network,
         parts,
@@ -85,7 +86,7 @@ def _train(
         lab.report,
         lab.journal,
     )
-    return parts, torch.stack(scores).numpy(), masks
+    return parts, torch.stack(scores).cpu().numpy(), masks
 
 
 def _learned(

@@ -54,18 +54,19 @@ def mean_buffers(parts: Sequence[Part]) -> Tensors:
 
 
 def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: float) -> Grown:
-    """Trains the mask scores and private tensors of `part`, in place; then estimates its norm statistics.
+    """Trains the mask scores and private tensors of `part` on the settings' device; then estimates its norm statistics.
 
+    part     is trained in place where it lies on that device; the new ticket lies where `part` does
     lab      its one subset is the new ticket's; its network's weights are not read
     rungs    of the tickets that are there already: the same ranking of scores is cut at each of their densities
     density  share of the N weights that the ticket keeps while it is trained
     """
-    config, layout = lab.config, lab.layout
-    weights = layout.flatten(part.shared).numpy()
-    scores = [torch.from_numpy(first_scores(weights, layout, config.extract.score, 1)[0])]
+    config, layout, here = lab.config, lab.layout, part.on(lab.config.device)
+    weights = layout.flatten(part.shared).cpu().numpy()
+    scores = [torch.from_numpy(first_scores(weights, layout, config.extract.score, 1)[0]).to(here.device)]
     masks = train_scores(
         lab.network,
-        (part,),
+        (here,),
         scores,
         lab.subsets,
         layout,
@@ -78,8 +79,9 @@ def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: flo
         lab.report,
         lab.journal,
     )
-    (calibrated,) = with_own_norms(lab, lab.network, (replace(part, mask=masks[0]),), lab.subsets, "rtl")
-    return Grown(calibrated, cut_at(scores[0].numpy(), rungs, layout, config.extract.layer_floor))
+    (calibrated,) = with_own_norms(lab, lab.network, (replace(here, mask=masks[0]),), lab.subsets, "rtl")
+    back = replace(calibrated.on(part.device), shared=part.shared)
+    return Grown(back, cut_at(scores[0].cpu().numpy(), rungs, layout, config.extract.layer_floor))
 
 
 def cut_at(scores: np.ndarray, rungs: Sequence[Rung], layout: Layout, layer_floor: int) -> np.ndarray:

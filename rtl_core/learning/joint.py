@@ -62,7 +62,7 @@ def train_jointly(
     parts that share nothing it trains K separate networks.
     """
     module = network.module.train()
-    device = next(iter(parts[0].shared.values())).device
+    device = parts[0].device
     parameters = _trainable(parts)
     updater = OPTIMISERS[optimiser.name](parameters, lr=stage.learning_rate, weight_decay=optimiser.weight_decay)
     masks = [_mask_tensors(part, layout, device) for part in parts]
@@ -145,6 +145,6 @@ def restore(kept: tuple[int, Tensors] | None, parts: Sequence[Part], updater: to
             tensor.copy_(state[name])
             prefix = f"optimiser/{name}/"
             averages = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            if averages:
-                updater.state[tensor].update({key: value.clone() for key, value in averages.items()})
+            for key, value in averages.items():  # a counter stays on the processor, as the optimiser has it
+                updater.state[tensor][key] = value.clone() if key == "step" else value.clone().to(tensor.device)
     return step

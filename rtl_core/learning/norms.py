@@ -37,12 +37,11 @@ def recalibrate(
     momenta = [norm.momentum for norm in norms]
     network.module.train()
     batch_at = subset.batches(BATCH, seed, "recalibrate")
-    device = next(iter(part.shared.values())).device
     try:
         for norm in norms:
             norm.momentum = None  # cumulative average over the batches
         for step in range(batches):
-            functional_call(network.module, tensors, (inputs(batch_at(step)).to(device),))
+            functional_call(network.module, tensors, (inputs(batch_at(step)).to(part.device),))
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

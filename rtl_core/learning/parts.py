@@ -35,6 +35,18 @@ class Part:
     private: Tensors
     buffers: Tensors
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie."""
+        return next(iter(self.shared.values())).device
+
+    def on(self, device: str | torch.device) -> Part:
+        """The same on a device, in dicts of its own: tensors that lie there already are these very ones."""
+        moved = (
+            {name: t.to(device) for name, t in group.items()} for group in (self.shared, self.private, self.buffers)
+        )
+        return Part(self.subset, self.mask, *moved)
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -60,9 +72,8 @@ def materialise(part: Part, layout: Layout) -> Tensors:
     """Name -> tensor for everything the module needs, masked weights multiplied out."""
     tensors = {**part.shared, **part.private, **part.buffers}
     if part.mask is not None:
-        device = next(iter(part.shared.values())).device
         for name, mask in layout.unflatten(torch.from_numpy(part.mask)).items():
-            tensors[name] = tensors[name] * mask.to(device)
+            tensors[name] = tensors[name] * mask.to(part.device)
     return {name: tensor.detach() for name, tensor in tensors.items()}
 
 

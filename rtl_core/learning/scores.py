@@ -128,7 +128,8 @@ def train_scores(
     Gradients reach the gate, and the scores and private tensors of ticket k alone.
     """
     module = network.module.train()
-    masks, cut = [torch.empty_like(score) for score in scores], torch.zeros(())
+    device = parts[0].device
+    masks, cut = [torch.empty_like(score) for score in scores], torch.zeros((), device=device)
     learned = [
         Part(
             part.subset,
@@ -148,7 +149,7 @@ def train_scores(
         losses = []
         for i, (subset, batch) in enumerate(zip(subsets, batches, strict=True)):  # for ticket k
             rows = batch(step)
-            x, targets = inputs(rows), subset.targets(rows)
+            x, targets = inputs(rows).to(device), subset.targets(rows).to(device)
             own = functional_call(module, _ticket(parts[i], masks[i], scores[i], layout), (x,))
             if gate is None or k == 1:
                 loss = subset.loss(own, targets)
@@ -156,11 +157,12 @@ def train_scores(
                 other = (i + 1 + step % (k - 1)) % k
                 with torch.no_grad():
                     beside = functional_call(module, _ticket(parts[other], masks[other], scores[other], layout), (x,))
-                chosen = gate.logits(rows)
+                chosen = gate.logits(rows).to(device)
                 own_only = [score if j == i else score.detach() for j, score in enumerate(scores)]
                 loss = (
                     mixture_loss(own, beside, chosen[:, [i, other]], targets)
-                    + settings.guide_weight * functional.cross_entropy(chosen, torch.full((len(rows),), i))
+                    + settings.guide_weight
+                    * functional.cross_entropy(chosen, torch.full((len(rows),), i, device=device))
                     + settings.density_weight * expected_density(chosen, own_only, cut)
                     + settings.balance_weight * imbalance(chosen)
                 )
@@ -207,7 +209,7 @@ def _binarise_into(
 
 
 def _stacked(scores: Sequence[torch.Tensor]) -> np.ndarray:
-    return torch.stack([score.detach() for score in scores]).numpy()
+    return torch.stack([score.detach() for score in scores]).cpu().numpy()
 
 
 def _parameters(learned: Sequence[Part]) -> list[torch.Tensor]:

@@ -7,7 +7,8 @@ alone counts as one too. docs/routing.md has the sums.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,6 +56,11 @@ class Features:
         """(rows, dims), a batch at a time."""
         return torch.cat([self(inputs(rows[i : i + BATCH])) for i in range(0, len(rows), BATCH)])
 
+    def on(self, device: str) -> Features:
+        """The same for inputs that lie on a device; a dense network that they come from is copied there."""
+        measure = deepcopy(self.measure).to(device) if isinstance(self.measure, nn.Module) else self.measure
+        return replace(self, measure=measure, mean=self.mean.to(device), std=self.std.to(device))
+
     def as_tensors(self) -> Tensors:
         """What `remade` needs beside the name."""
         return {"mean": self.mean, "std": self.std}
@@ -76,7 +82,7 @@ def fitted(
     with torch.no_grad():
         raw = torch.cat([measure(inputs(train[i : i + BATCH])) for i in range(0, len(train), BATCH)])
     std, mean = torch.std_mean(raw, dim=0, correction=0)
-    std = torch.where(std > 1e-6, std, torch.ones(()))  # a constant says nothing, and stays 0
+    std = torch.where(std > 1e-6, std, 1.0)  # a constant says nothing, and stays 0
     return Features(name, measure, mean, std, macs + len(mean))
 
 
@@ -145,7 +151,8 @@ def _histogram(x: torch.Tensor) -> torch.Tensor:
     """(b, c, h, w) -> (b, 16 c); inputs are standardised, so bins of a quarter from -2 on, the outer ones open."""
     b, c, h, w = x.shape
     at = x.add(2).mul_(BINS / 4).clamp_(0, BINS - 1).long().reshape(b, c, h * w)
-    counts = torch.zeros(b, c, BINS).scatter_add_(2, at, torch.ones(()).expand(b, c, h * w))
+    one = torch.ones((), device=x.device).expand(b, c, h * w)
+    counts = torch.zeros(b, c, BINS, device=x.device).scatter_add_(2, at, one)
     return counts.flatten(1) / (h * w)
 
 
@@ -168,11 +175,22 @@ def _covered(side: int) -> int:
     return sum(-(-(i + 1) * side // cells) - i * side // cells for i in range(cells))
 
 
+class _Pooled(nn.Module):
+    """What the head of a network sees."""
+
+    def __init__(self, dense: nn.Module):
+        super().__init__()
+        self.dense = dense.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense.features(x)
+
+
 def _pooled(dense: Network) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
     """All of a dense pass but the head."""
-    module = dense.module.eval()
-    head = sum(module.get_parameter(name).numel() for name in dense.head if name.endswith("weight"))
-    return module.features, forward_cost(dense).macs_dense - head
+    module = _Pooled(dense.module)
+    head = sum(dense.module.get_parameter(name).numel() for name in dense.head if name.endswith("weight"))
+    return module, forward_cost(dense).macs_dense - head
 
 
 MEASURES = {

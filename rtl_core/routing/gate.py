@@ -49,7 +49,12 @@ class LinearGate:
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """float32 (rows, K) that sum to 1."""
         batches = [self.logits(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
-        return torch.softmax(torch.cat(batches), dim=1).numpy()
+        return torch.softmax(torch.cat(batches), dim=1).cpu().numpy()
+
+    def on(self, device: str, inputs: Inputs) -> LinearGate:
+        """The same over inputs that lie on a device; parameters that lie there already are these very ones."""
+        parameters = {name: tensor.to(device) for name, tensor in self.parameters.items()}
+        return LinearGate(self.features.on(device), inputs, parameters)
 
     def as_tensors(self) -> Tensors:
         """What `gate_from` needs beside the features' name, ready for a tensor file."""

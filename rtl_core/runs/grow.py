@@ -25,7 +25,7 @@ from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
 from rtl_core.runs.pipeline import RUNG_ROWS
-from rtl_core.runs.setting import Setting
+from rtl_core.runs.setting import Setting, device_here
 from rtl_core.tickets.ticket_set import TicketSet
 
 VERB = "grown"
@@ -131,7 +131,7 @@ def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:
         values = with_setting(values, change)
     square = len(shape) == 3 and shape[1] == shape[2] >= 8
     data = {**values["data"], "spec": spec, **({"image_size": shape[2]} if square else {})}
-    return parse({**values, "controls": [], "data": data})
+    return parse({**values, "controls": [], "device": device_here(run.config), "data": data})
 
 
 def _loaded(run: Run, config: Config) -> Dataset:
@@ -166,7 +166,7 @@ def _train(
     config, dataset, k = setting.config, setting.dataset, run.tickets.k
     subset, two = against_rest(dataset, plan.assignment, plan.name, config.task)
     journal = MemoryJournal()
-    lab = Experiment(config, setting.network, setting.layout, (subset,), dataset.inputs, report, journal)
+    lab = Experiment(config, setting.network, setting.layout, (subset,), setting.inputs, report, journal)
     start = first_part(setting.network, before.rtl.parts, plan.name)
     grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
     alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)

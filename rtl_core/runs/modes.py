@@ -114,8 +114,9 @@ def by_scores(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
     config, k = setting.config, setting.partition.k
     start = gated.backbone(lab())
     features, seen = _features(setting, start)
-    gate = zero_gate(features, setting.dataset.inputs, k)
+    gate = zero_gate(features, setting.dataset.inputs, k).on(config.device, setting.inputs)
     found = gated.learn_gated(lab(), start, gate)
+    gate = gate.on("cpu", setting.dataset.inputs)
     learned = _methods(
         config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab(), start, found)
     )

@@ -44,7 +44,7 @@ class Setting:
     @cached_property
     def inputs(self) -> Inputs:
         """Row indices -> the network's inputs; on another device the rows lie there, all at once, so none travels."""
-        device = self.config.device
+        device = device_here(self.config)
         return self.dataset.inputs if device == "cpu" else self.dataset.inputs_on(device)
 
     @property
@@ -63,10 +63,15 @@ class Setting:
         return {"rows_left_out": left_out, "notes": notes}
 
 
+def device_here(config: Config) -> str:
+    """Where a run that is trained already computes: on its device, or on the processor of a machine without one."""
+    return "cpu" if config.device == "cuda" and not torch.cuda.is_available() else config.device
+
+
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
     """Data, partition and networks of a run; raises BadInput where they do not fit together."""
     torch.set_num_threads(config.threads)
-    if config.device == "cuda" and not torch.cuda.is_available():
+    if device_here(config) != config.device:
         raise BadInput("setting 'device': this machine has no CUDA device that PyTorch can use; take cpu")
     dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
     features = None

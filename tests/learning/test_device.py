@@ -1,0 +1,183 @@
+"""Training on another device: nothing is left behind on the processor, and nothing that leaves the device stays there.
+
+The second device of `tests.second_device` gives the processor's bits; CUDA adds up in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rtl_core.config import CONTROLS as NAMES_OF_CONTROLS
+from rtl_core.events import MemoryJournal, Stopped
+from rtl_core.learning import gated
+from rtl_core.learning.controls import CONTROLS
+from rtl_core.learning.extract import Extraction
+from rtl_core.learning.grow import against_rest, first_part, grow_ticket
+from rtl_core.learning.methods import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
+from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.parts import Learned, Part, as_module
+from rtl_core.learning.start import merged
+from rtl_core.routing.features import fitted
+from rtl_core.routing.gate import zero_gate
+from rtl_core.tickets.ticket_set import Rung
+from tests.second_device import second_device
+
+GATED = {"backbone_steps": 6, "steps": 5, "batch_size": 8, "learning_rate": 0.05, "balance_weight": 0.1}
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+
+
+@pytest.fixture(params=["second", pytest.param("cuda", marks=[pytest.mark.gpu, needs_cuda])])
+def elsewhere(request):
+    """The name of a device that is not the processor."""
+    with second_device() if request.param == "second" else nullcontext("cuda") as name:
+        yield name
+
+
+def on(lab, dataset, device):
+    """The experiment with its tensors and rows on a device."""
+    return replace(lab, config=lab.config.model_copy(update={"device": device}), inputs=dataset.inputs_on(device))
+
+
+def same(here: Sequence[Part], there: Sequence[Part], device: str, lies_on: str | None = None) -> None:
+    """Parts trained on the processor and on a device, where (or on `lies_on`) those of `there` lie now."""
+    for a, b in zip(here, there, strict=True):
+        assert (a.mask is None) == (b.mask is None)
+        assert a.mask is None or device == "cuda" or np.array_equal(a.mask, b.mask)
+        for kind in ("shared", "private", "buffers"):
+            for name, tensor in getattr(a, kind).items():
+                other = getattr(b, kind)[name]
+                assert other.device.type == (lies_on or device) and not other.requires_grad
+                assert other.isfinite().all() if device == "cuda" else torch.equal(tensor, other.cpu())
+
+
+def learned_by_all(lab) -> tuple[list[Extraction], dict[str, Learned]]:
+    start = warm_start(lab)
+    extractions = [extract_ticket(lab, start, k, None) for k in range(3)]
+    tickets = ticket_set(lab, extractions)
+    masks, steps = tickets.masks(), extraction_steps(lab.config, tickets.n)
+    begin = merged(start, [each.trained for each in extractions], masks, lab.layout)
+    found = {"rtl": learn_tickets(lab, begin, "rtl", masks, steps, 3)}
+    for name in NAMES_OF_CONTROLS:
+        if CONTROLS[name].does_not_apply(lab.config, 3) is None:
+            found[name] = CONTROLS[name].learn(lab, start, tickets, steps)
+    return extractions, found
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
+def test_tickets_and_every_control(make_lab, dataset, elsewhere, task):
+    changes = {"task": task, "extract": {"schedule": "count", "count": 15, "steps": 2, "warm_steps": 3}}
+    extractions, here = learned_by_all(make_lab(**changes))
+    extractions_there, there = learned_by_all(on(make_lab(**changes), dataset, elsewhere))
+    for a, b in zip(extractions, extractions_there, strict=True):
+        assert elsewhere == "cuda" or np.array_equal(a.pruned_at, b.pruned_at)
+    assert here.keys() == there.keys()
+    for name in here:
+        same(here[name].parts, there[name].parts, elsewhere)
+
+
+def by_scores(lab, dataset, device):
+    """(the outcome of gated mode, its controls, its gate)."""
+    features = fitted("pixels", dataset.inputs, dataset.rows("train"), (6,))
+    gate = zero_gate(features, dataset.inputs, 3).on(device, lab.inputs)
+    start = gated.backbone(lab)
+    found = gated.learn_gated(lab, start, gate)
+    return found, {name: control(lab, start, found) for name, control in gated.GATED_CONTROLS.items()}, gate
+
+
+def test_mask_scores_and_a_gate(make_lab, dataset, elsewhere):
+    changes = {"mode": "gated", "gated": GATED}
+    here, controls, gate = by_scores(make_lab(**changes), dataset, "cpu")
+    lab = on(make_lab(**changes), dataset, elsewhere)
+    there, controls_there, gate_there = by_scores(lab, dataset, elsewhere)
+    same(here.learned.parts, there.learned.parts, elsewhere)
+    for name, control in controls.items():
+        same(control.parts, controls_there[name].parts, elsewhere)
+    assert gate_there.parameters["weight"].device.type == elsewhere
+    back = gate_there.on("cpu", dataset.inputs)
+    if elsewhere != "cuda":
+        assert np.array_equal(here.tickets.pruned_at, there.tickets.pruned_at)
+        assert torch.equal(gate.parameters["weight"], back.parameters["weight"])
+        rows = np.arange(20)
+        assert np.array_equal(gate.probabilities(rows), back.probabilities(rows))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
+def test_a_ticket_is_grown_there_and_comes_back(make_lab, dataset, elsewhere, task):
+    """The tickets of a finished run are read onto the processor, and so is what is added to them."""
+
+    def grown(lab, here):
+        parts = learn_tickets(here, warm_start(here), "rtl", np.ones((3, lab.layout.n), bool), 0, 3).parts
+        subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", task)
+        rungs = (Rung(1, 0.8, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
+        part = first_part(lab.network, parts, "new")
+        return parts, grow_ticket(replace(lab, subsets=(subset,)), part, rungs, 0.5)
+
+    changes = {"task": task, "gated": GATED}
+    _, first = grown(make_lab(**changes), make_lab(**changes))
+    old, second = grown(on(make_lab(**changes), dataset, elsewhere), make_lab(**changes))
+    same([first.part], [second.part], elsewhere, lies_on="cpu")
+    assert second.part.shared is old[0].shared
+    assert elsewhere == "cuda" or np.array_equal(first.pruned_at, second.pruned_at)
+
+
+def test_what_is_measured_on_the_way_down(make_lab, dataset, elsewhere):
+    """Norm statistics are re-estimated where the ticket lies, and it becomes a module on the processor."""
+
+    def measured(lab):
+        start, mask = warm_start(lab), np.ones(lab.layout.n, bool)
+        part = recalibrate(lab.network, start.part(0, "red", mask), lab.subsets[0], lab.layout, lab.inputs, 2, 0)
+        return part, as_module(lab.network, part, lab.layout)
+
+    here, module = measured(make_lab())
+    there, module_there = measured(on(make_lab(), dataset, elsewhere))
+    same([here], [there], elsewhere)
+    assert all(tensor.device.type == "cpu" for tensor in module_there.state_dict().values())
+    assert module.state_dict().keys() == module_there.state_dict().keys()
+
+
+class OnFile(MemoryJournal):
+    """Keeps states as a file does, on the processor, and stops once after the second step of a stage."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def mark(self, stage, step, last, state):
+        def kept():
+            return {name: tensor.detach().cpu() for name, tensor in state().items()}
+
+        stops = stage == self.stage and step == 2
+        super().mark(stage, step, last or stops, kept)
+        if stops:
+            self.stage = None
+            raise Stopped
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "momentum"])
+def test_a_stopped_training_goes_on_there(make_lab, dataset, elsewhere, optimiser):
+    changes = {"optimiser": {"name": optimiser, "batch_size": 8}}
+
+    def trained(lab):
+        return learn_tickets(lab, warm_start(lab), "rtl", np.ones((3, lab.layout.n), bool), 0, 4).parts
+
+    here = trained(make_lab(**changes))
+    lab = on(make_lab(journal=OnFile("rtl/joint"), **changes), dataset, elsewhere)
+    with pytest.raises(Stopped):
+        trained(lab)
+    same(here, trained(lab), elsewhere)
+
+
+def test_stopped_mask_scores_go_on_there(make_lab, dataset, elsewhere):
+    changes = {"mode": "gated", "gated": GATED}
+    here, _, _ = by_scores(make_lab(**changes), dataset, "cpu")
+    lab = on(make_lab(journal=OnFile("rtl/scores"), **changes), dataset, elsewhere)
+    with pytest.raises(Stopped):
+        by_scores(lab, dataset, elsewhere)
+    there, _, _ = by_scores(lab, dataset, elsewhere)
+    same(here.learned.parts, there.learned.parts, elsewhere)
