@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from app import words
+from rtl_core.tasks.catalogue import task_named
 
 
 def main_metric(task: str) -> str:
     """One-vs-rest tickets meet nine negatives for every positive: balanced accuracy. Otherwise accuracy."""
-    return "balanced_accuracy" if task == "one_vs_rest" else "accuracy"
+    return task_named(task).headline.name
 
 
 def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:

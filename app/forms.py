@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -13,6 +14,9 @@ from pydantic.fields import FieldInfo
 
 from app import words
 from rtl_core.config import Config
+from rtl_core.tasks.catalogue import TASKS
+
+CHOICES = {"task": tuple(TASKS)}
 
 Draft = dict[str, Any]  # every setting of a Config, JSON-like and nested, not necessarily valid
 
@@ -24,7 +28,7 @@ def draw(path: str, draft: Draft, version: int) -> None:
     """
     group, name, info = _locate(path, draft)
     key = f"set-{version}-{path}"
-    group[name] = widget(info, group[name], key)
+    group[name] = widget(info, group[name], key, CHOICES.get(path))
 
 
 def remaining(shown: set[str]) -> dict[str, list[str]]:
@@ -54,11 +58,12 @@ def _is_group(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def widget(info: FieldInfo, value: Any, key: str) -> Any:
+def widget(info: FieldInfo, value: Any, key: str, choices: Sequence[str] | None = None) -> Any:
+    """`choices`: what a text may be, where the settings leave that to a catalogue."""
     kind, optional, metadata = _unwrap(info.annotation, list(info.metadata))
     common = {"label": info.title, "help": info.description, "key": key}
-    if get_origin(kind) is Literal:
-        choices = list(get_args(kind))
+    if choices or get_origin(kind) is Literal:
+        choices = list(choices or get_args(kind))
         return st.selectbox(options=choices, index=choices.index(value), format_func=_choice, **common)
     if kind is bool:
         return st.toggle(value=value, **common)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import findings, nav, words
 from app.markdown import plain
+from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -76,7 +77,7 @@ def of_masks(run: Run) -> None:
 def tiles_help(run: Run, metric: str) -> str:
     where = (
         "all test rows, its own subset against the rest"
-        if run.config.task == "one_vs_rest"
+        if task_named(run.config.task).choice_answers
         else "its subset's test rows"
     )
     return f"A tile is a ticket: {words.METRICS[metric]} on {where}, with its 95 % interval."

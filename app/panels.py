@@ -12,6 +12,7 @@ from app import cache, charts, colours, findings, nav, session, words
 from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import RunSummary
+from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -86,7 +87,7 @@ def _made_of(run: Run) -> tuple[str, ...]:
     if run.masks_only:
         return ("imported masks",)
     data = words.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0]
-    return data, "one-vs-rest tickets" if run.config.task == "one_vs_rest" else "multi-class tickets"
+    return data, task_named(run.config.task).title
 
 
 def ticket_chips(names: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from rtl_core.data import sources
 from rtl_core.models.catalogue import build
 from rtl_core.runs.checkpoint import load_learned, load_run
 from rtl_core.runs.store import samples
+from rtl_core.tasks.catalogue import task_named
 
 SAMPLE, IMAGES, STEPS, ROUNDS = "fashion10", 200, 32, 3
 
@@ -66,7 +67,7 @@ def _subject() -> Subject:
     stored = load_run(samples()[SAMPLE])
     dataset = sources.load(stored.config.data, stored.config.seed)
     network = build(stored.config.model, dataset.input_shape, 1, stored.config.seed)
-    return Subject.of(dataset, network, stored.tickets, load_learned(stored))
+    return Subject.of(task_named(stored.config.task), dataset, network, stored.tickets, load_learned(stored))
 
 
 def _loop(subject: Subject, rows: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ from rtl_core.learning.methods import Experiment, ticket_rounds, ticket_set, war
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.start import Start
 from rtl_core.learning.watched import extract_watched
-from rtl_core.runs.modes import RUNG_ROWS
 from rtl_core.runs.setting import experiment, prepare
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import similarity
 from rtl_core.tickets.ticket_set import TicketSet
@@ -114,7 +114,7 @@ class Descent:
 
     lab: Callable[[], Experiment]
     start: Start
-    asked: audit.Questions
+    asked: audit.EvaluationSet
     tickets: TicketSet
     extractions: list[Extraction]
 
@@ -127,7 +127,7 @@ class Descent:
 def descend(config: Config) -> Descent:
     """The run's extraction, without stopping at an alarm."""
     setting = prepare(config, silent, MemoryJournal())
-    asked = audit.questions(setting.dataset, setting.partition, config.task, "val", RUNG_ROWS)
+    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
 
     def lab() -> Experiment:
         return experiment(setting, silent, MemoryJournal())  # its own: a journal would go on with what it knows
@@ -145,7 +145,7 @@ def descend(config: Config) -> Descent:
 
 
 def metric_of(config: Config) -> str:
-    return "balanced_accuracy" if config.task == "one_vs_rest" else "accuracy"
+    return task_named(config.task).headline.name
 
 
 def run(job: tuple[str, Config]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def run(job: tuple[str, Config]) -> dict[str, Any]:
     return {"part": part, "metric": metric_of(config), "rounds": rounds}
 
 
-def _listener(lab: Experiment, asked: audit.Questions, k: int) -> Callable[[Any], dict[str, Any]]:
+def _listener(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Callable[[Any], dict[str, Any]]:
     """Accuracy, and every signal that was tried, of a ticket just trained."""
     before: list[np.ndarray] = []
 
@@ -171,7 +171,7 @@ def _listener(lab: Experiment, asked: audit.Questions, k: int) -> Callable[[Any]
         part = recalibrate(
             lab.network, part, lab.subsets[k], lab.layout, lab.inputs, config.sharing.recalibrate_batches, config.seed
         )
-        logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
+        logits = audit.own_answers(lab.network, part, lab.layout, asked, k)
         figures = audit.ticket_figures(asked, k, logits)
         probability = softmax(logits, axis=1) if logits.shape[1] > 1 else np.hstack([p := expit(logits), 1 - p])
         before.append(answer := probability.argmax(axis=1))

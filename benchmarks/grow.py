@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from rtl_core import config as settings
-from rtl_core.audit.evaluate import part_logits, questions
+from rtl_core.audit.evaluate import EvaluationSet, answers_of, evaluation_set
 from rtl_core.audit.redundancy import changes
 from rtl_core.config import DataSettings
 from rtl_core.data import bundled, domains, partitions, sources
@@ -35,6 +35,7 @@ from rtl_core.runs.grow import grow
 from rtl_core.runs.setting import prepare
 from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
+from rtl_core.tasks.classification import ONE_VS_REST
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import similarity
 
@@ -47,7 +48,7 @@ def class_rows(root: Path) -> list[dict[str, Any]]:
     """For each class and number of steps: the grown ticket, the sample's, and the difference on the same test rows."""
     sample, rows = load_run(samples()["fashion10"]), []
     dataset = sources.load(sample.config.data, sample.config.seed)
-    asked = questions(dataset, partitions.split(dataset, sample.config.partition, 0), "one_vs_rest", "test")
+    asked = evaluation_set(dataset, partitions.split(dataset, sample.config.partition, 0), ONE_VS_REST, "test")
     for name in GROWN_LATER:
         values = {
             **settings.preset("classes"),
@@ -56,11 +57,11 @@ def class_rows(root: Path) -> list[dict[str, Any]]:
         }
         old = load_run(Path(train_new(settings.parse(values), root)["folder"]))
         k = dataset.classes.index(name)
-        from_the_start = _says(sample, k, dataset, asked.rows)
+        from_the_start = _answers(sample, k, asked)
         for steps in STEPS:
             made = grow(old, "bundled:fashion", root, changes=[f"gated.steps={steps}"])
             run = load_run(Path(made["folder"]))
-            (compared,) = changes((k,), [from_the_start], _says(run, -1, dataset, asked.rows), asked, seed=0)
+            (compared,) = changes((k,), [from_the_start], _answers(run, -1, asked), asked, seed=0)
             measured = next(r for r in run.info["rungs"] if r["ticket"] == run.tickets.k - 1 and r["kind"] == "target")
             val = {"value": measured["balanced_accuracy"], "ci": {"value": measured["ci"]["balanced_accuracy"]}}
             rows.append({"class": name, "steps": steps, "val": val, "compared": compared, "made": made})
@@ -78,12 +79,11 @@ def _without(name: str, dataset: Dataset, root: Path) -> Path:
     return path
 
 
-def _says(run: Run, k: int, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """int64 (n,): 1 where ticket k takes a row for its own; pictures are standardised as the run's were."""
+def _answers(run: Run, k: int, asked: EvaluationSet) -> np.ndarray:
+    """(n, 1): the logits by which ticket k takes a row for its own; pictures are standardised as the run's were."""
     trained, part = run.info["data"], load_learned(run)["rtl"].parts[k]
-    dataset = replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
-    logits = part_logits(rebuild(run.info["model"]), part, run.tickets.layout, dataset, rows)
-    return (logits[:, 0] > 0).astype(np.int64)
+    dataset = replace(asked.dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+    return answers_of(rebuild(run.info["model"]), part, run.tickets.layout, replace(asked, dataset=dataset), 0)[0]
 
 
 def domain_document(root: Path) -> dict[str, Any]:

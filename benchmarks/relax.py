@@ -46,10 +46,10 @@ def _together(descent: Descent, rung: Rung) -> float:
     """Accuracy of the rung's masks, trained jointly."""
     lab = descent.lab()
     masks, steps = descent.tickets.masks(rung), lab.config.joint.steps
-    outputs = audit.method_outputs(
+    answers = audit.method_answers(
         lab.network, learn_tickets(lab, descent.start, "rtl", masks, 0, steps), lab.layout, descent.asked
     )
-    return float(audit.method_figures(descent.asked, outputs, lab.config.seed)[metric_of(lab.config)])
+    return float(audit.method_figures(descent.asked, answers, lab.config.seed)[metric_of(lab.config)])
 
 
 def study(workers: int) -> dict[str, dict]:

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from rtl_core.audit.budget import cost_curve
-from rtl_core.audit.evaluate import questions
+from rtl_core.audit.evaluate import evaluation_set, served_answers
 from rtl_core.audit.routing import Routed, TicketCosts, router_row
 from rtl_core.config import ModelSettings
 from rtl_core.data import partitions, sources
@@ -34,6 +34,7 @@ from rtl_core.routing.routers import make_router, router_names
 from rtl_core.routing.scene import scene_of
 from rtl_core.runs.checkpoint import Run, load_learned, load_lighter, load_run
 from rtl_core.runs.store import samples
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.layout import Layout
 
 NETWORKS = ("convnet", "ghostnet")
@@ -127,19 +128,19 @@ def sample_routers(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     run = load_run(samples()[name])
     dataset = sources.load(run.config.data, run.config.seed)
     partition = partitions.split(dataset, run.config.partition, run.config.seed)
-    network, layout, task = rebuild(run.info["model"]), run.tickets.layout, run.config.task
+    network, layout, task = rebuild(run.info["model"]), run.tickets.layout, task_named(run.config.task)
     parts = load_learned(run)["rtl"].parts
     features = fitted("grid", dataset.inputs, dataset.rows("train"), dataset.input_shape)
     scene = scene_of(dataset, partition, task, network, parts, layout, features)
-    asked = questions(dataset, partition, task, "test")
-    everyone = scene.answers(asked.rows)
-    scene = replace(scene, answers=lambda rows: everyone)
+    asked = evaluation_set(dataset, partition, task, "test")
+    answers = served_answers(scene.serving, asked)
+    scene = replace(scene, doubts=lambda rows: answers.doubt)
     cost = forward_cost(network)
     costs = TicketCosts.of(run.tickets, cost)
     rows = []
     for router in (make_router(name, scene) for name in router_names(scene.given_by, task)):
         choice = router.choose(asked.rows)
-        rows.append(router_row(Routed(asked, router, choice, everyone, costs)))
+        rows.append(router_row(Routed(asked, router, choice, answers, costs)))
         if router.name == "gate":
             offered = options(run.tickets, cost, _measured(run))
             rungs = [_at_rung(run, parts, rung) for rung in offered.rungs]

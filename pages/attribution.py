@@ -31,7 +31,7 @@ try:
     found = looked.beside
 except BadInput as error:
     panels.refuse(f"{error}.")
-one_vs_rest = explained.subject.network.outputs == 1
+one_vs_rest = explained.subject.has_one_output
 headline.title(
     plain(findings.headline(found, looked.classes_said(), len(looked.tickets), one_vs_rest, looked.asked.target)),
     anchor=False,

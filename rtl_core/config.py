@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rtl_core.errors import BadInput
 
-Task = Literal["multiclass", "one_vs_rest"]
 Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
 Method = Literal[
     "random",
@@ -255,7 +254,7 @@ class Config(_Settings):
         title="Mode",
         description="paper: masks by pruning, then joint retraining; gated: mask scores and a gate over frozen weights",
     )
-    task: Task = Field(
+    task: str = Field(
         "multiclass",
         title="Task",
         description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest",
@@ -319,20 +318,6 @@ class Config(_Settings):
         if self.collapse.policy != "off" and (self.mode == "gated" or self.extract.schedule == "one_shot"):
             raise ValueError(
                 "collapse.policy: there are no rounds to watch; take mode=paper with extract.schedule=fraction or count"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_against_a_rest(self) -> "Config":
-        if self.partition.by == "none" and self.task == "one_vs_rest":
-            raise ValueError("partition.by none: one ticket for all rows has no rest to be told from; take multiclass")
-        return self
-
-    @model_validator(mode="after")
-    def _gated_tickets_tell_all_classes(self) -> "Config":
-        if self.mode == "gated" and self.task != "multiclass":
-            raise ValueError(
-                "mode gated: the routed ticket alone answers, so it must tell all classes (task=multiclass)"
             )
         return self
 

@@ -140,7 +140,7 @@ def dependence(view: View) -> None:
     output = 0
     with st.container(horizontal=True):
         column = st.selectbox("Column", names, names.index(first), key="column", bind="query-params", width=220)
-        if view.explained.subject.network.outputs > 1:
+        if not view.explained.subject.has_one_output:
             classes = view.dataset.classes
             label = st.selectbox("Output", classes, len(classes) - 1, key="output", bind="query-params", width=220)
             output = classes.index(label)

@@ -122,7 +122,7 @@ def _shown(names: tuple[str, ...], compared: str) -> tuple[str, ...]:
 
 
 def _target(explained: Explained) -> str | None:
-    if explained.subject.network.outputs == 1:
+    if explained.subject.has_one_output:
         st.caption("Every ticket has one output, the score of its own subset: that is explained.")
         return None
     label = st.selectbox(

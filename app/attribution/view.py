@@ -121,7 +121,7 @@ class View:
     def classes_said(self) -> list[str]:
         """What each map explains: a class, or the ticket's own subset where its one output says yes."""
         found = self.beside
-        if self.explained.subject.network.outputs == 1:
+        if self.explained.subject.has_one_output:
             return [self.subset_of(name) for name in found.names]
         return [self.dataset.classes[target] for target in found.maps.target]
 

@@ -71,26 +71,10 @@ def draw(view: View, i: int, j: int) -> None:
 @st.cache_data(max_entries=64, show_spinner="Measuring on the test rows", show_time=True)
 def _measured(folder: str, changed: int, a: str, b: str, layers: tuple[str, ...] | None, _run: Run) -> pd.DataFrame:
     from rtl_core.audit.exchange import exchange
-    from rtl_core.models.catalogue import build
-    from rtl_core.runs.checkpoint import load_learned
+    from rtl_core.runs.edits import open_tickets
+    from rtl_core.runs.merge import trained_tickets
 
-    config, setting = _run.config, cache.setting(_run)
-    dataset = setting.dataset
-    outputs = 1 if config.task == "one_vs_rest" else len(dataset.classes)
-    return exchange(
-        build(config.model, dataset.input_shape, outputs, config.seed),
-        load_learned(_run)["rtl"],
-        _run.tickets,
-        dataset,
-        setting.partition,
-        config.task,
-        a,
-        b,
-        layers,
-        _DRAWS,
-        config.seed,
-        batches=config.sharing.recalibrate_batches,
-    )
+    return exchange(trained_tickets(open_tickets(_run)), a, b, layers, _DRAWS)
 
 
 def _figure(found: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:

@@ -31,16 +31,9 @@ class Reason:
 
 def reason(routing: Routing, x: torch.Tensor) -> Reason:
     """x (1, *input_shape), as the networks take it."""
-    import torch
-
     scene = routing.scene
-    said = torch.from_numpy(scene.serving.everyone(lambda at: x, 1)[:, 0])
-    if routing.task == "one_vs_rest":
-        claim = torch.sigmoid(said[:, 0])
-        p = torch.stack([1 - claim, claim], dim=1)
-    else:
-        p = torch.softmax(said, dim=1)
-    confidence, answer = p.max(dim=1)
+    each = [scene.serving.routed(lambda at: x, np.array([k])).numpy() for k in range(scene.serving.k)]
+    p = np.exp(routing.task.log_p(np.concatenate(each)))
     apart = scene.gate.features(x) - scene.centroids.parameters["weight"]
     probability = replace(scene.gate, inputs=lambda rows: x).probabilities(np.array([0]))[0]
-    return Reason(probability, apart.norm(dim=1).numpy(), answer.numpy(), confidence.numpy())
+    return Reason(probability, apart.norm(dim=1).numpy(), p.argmax(axis=1), p.max(axis=1))

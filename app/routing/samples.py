@@ -91,7 +91,7 @@ def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
         densities = np.array([words.density(rung.density) for rung in view.routing.offered.rungs], object)
         found["at density"] = densities[view.rung[positions]]
     elif not view.one_vs_rest:
-        classes, answers = np.array(view.dataset.classes, object), view.routed.everyone.argmax(axis=2)
+        classes, answers = np.array(view.dataset.classes, object), view.routed.answers.kept.argmax(axis=2)
         found["it says"] = classes[answers[view.ticket[positions], positions]]
         found["own ticket says"] = classes[answers[asked.subset[positions], positions]]
     described = view.dataset.attributes.iloc[rows].reset_index(drop=True)

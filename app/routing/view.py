@@ -13,7 +13,7 @@ from app.routing.reason import Reason, reason
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
-    from rtl_core.audit.evaluate import Questions
+    from rtl_core.audit.evaluate import EvaluationSet
     from rtl_core.audit.routing import Routed
     from rtl_core.data.dataset import Dataset
     from rtl_core.routing.budget import Assignment
@@ -49,7 +49,7 @@ class View:
         return self.routing.setting.dataset
 
     @property
-    def asked(self) -> Questions:
+    def asked(self) -> EvaluationSet:
         return self.routing.asked
 
     @property
@@ -66,7 +66,7 @@ class View:
 
     @property
     def one_vs_rest(self) -> bool:
-        return self.routing.task == "one_vs_rest"
+        return self.routing.task.choice_answers
 
     @property
     def key(self) -> Key:
@@ -91,9 +91,7 @@ class View:
     def right_alone(self) -> np.ndarray:
         """bool (n,): what a budget counts, with tickets at their own density: the chosen ticket's answer is right,
         without a second one mixed in; one-vs-rest: it is the subset's and claims the input."""
-        rows = np.arange(len(self.asked.rows))
-        said = self.routed.everyone[self.routed.choice.ticket, rows]
-        return (said[:, 0] > 0) & self.routed.agrees if self.one_vs_rest else said.argmax(axis=1) == self.asked.y
+        return self.routed.credit_alone
 
     @property
     def has_lighter(self) -> bool:
@@ -188,7 +186,7 @@ def _routing(folder: str, changed: int, _run: Run) -> Routing:
     from rtl_core.runs.routing import Routing
 
     routing = Routing.of(_run, training.setting_on(_run))
-    _ = routing.everyone  # here, under this cache's lock
+    _ = routing.answers  # here, under this cache's lock
     return routing
 
 

@@ -11,26 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, softmax
+
+from rtl_core.tasks.task import Task
 
 FALL = 0.02  # collapse, by definition: so much accuracy below its best so far, and in the next round still
 
 
-def signals(logits: np.ndarray) -> dict[str, float]:
-    """What a ticket's logits (n, outputs) on inputs without labels say of it.
+def signals(task: Task, answers: np.ndarray, doubt: np.ndarray | None) -> dict[str, float | None]:
+    """What a ticket's answers to n inputs without labels, and its doubt (n,), say of it.
 
-    confidence  mean over the inputs of the largest probability; of one logit, of the likelier of its two answers
-    entropy     mean entropy of the answers over its largest possible value, 0 to 1
+    confidence  mean over the inputs of the largest probability among the possible answers; where an answer is not one
+                of a few, the mean doubt with its sign turned; None where the task has no doubt either
+    entropy     mean entropy of the answers over its largest possible value, 0 to 1; None where there is none
     """
-    logits = np.asarray(logits, np.float64)
-    if logits.shape[1] == 1:
-        yes = expit(logits)
-        probabilities = np.concatenate([yes, 1 - yes], axis=1)
-    else:
-        probabilities = softmax(logits, axis=1)
-    log = np.log(np.maximum(probabilities, np.finfo(float).tiny))
-    entropy = -(probabilities * log).sum(axis=1).mean() / np.log(probabilities.shape[1])
-    return {"confidence": float(probabilities.max(axis=1).mean()), "entropy": float(entropy)}
+    if task.log_p is None:
+        return {"confidence": None if doubt is None else -float(doubt.mean()), "entropy": None}
+    log_p = task.log_p(answers)
+    p = np.exp(log_p)
+    entropy = -(p * np.maximum(log_p, np.log(np.finfo(float).tiny))).sum(axis=1).mean() / np.log(p.shape[1])
+    return {"confidence": float(p.max(axis=1).mean()), "entropy": float(entropy)}
 
 
 def drops(values: Sequence[float]) -> np.ndarray:

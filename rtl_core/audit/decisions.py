@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from rtl_core.audit.evaluate import Questions, judged
+from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.audit.fairness.groups import tidy_groups
 from rtl_core.audit.fairness.predictions import ONE_TICKET, Predictions
 from rtl_core.errors import BadInput
@@ -28,14 +28,16 @@ class Decisions:
     notes    how number columns were cut: by all rows of the data, so that a group is the same in every split
     """
 
-    asked: Questions
+    asked: EvaluationSet
     tickets: tuple[str, ...]
     groups: pd.DataFrame
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, asked: Questions, tickets: Sequence[str], columns: Sequence[str] | None = None) -> Decisions:
+    def of(cls, asked: EvaluationSet, tickets: Sequence[str], columns: Sequence[str] | None = None) -> Decisions:
         """columns: of the data's attributes, all unless given. BadInput where there are no such ones."""
+        if asked.task.log_p is None:
+            raise BadInput(f"rates of decisions need decisions, and tickets of task '{asked.task.name}' make none")
         attributes = asked.dataset.attributes
         if attributes.shape[1] == 0:
             raise BadInput(
@@ -49,16 +51,16 @@ class Decisions:
         return cls(asked, tuple(tickets), groups.iloc[asked.rows].reset_index(drop=True), notes)
 
     def by_subset(self, outputs: Sequence[np.ndarray]) -> Predictions:
-        """Every ticket on what it is made for; outputs as `evaluate.method_outputs` gives them.
+        """Every ticket on what it is made for; outputs as `evaluate.method_answers` gives them.
 
         multiclass: each row is answered by its own subset's ticket. one_vs_rest: each ticket answers yes or
         no to every row, so the table has K rows for each one, of one unit.
         """
         asked, k = self.asked, len(self.tickets)
-        if asked.task == "multiclass":
+        if not asked.task.choice_answers:
             logits = np.empty((len(asked.rows), outputs[0].shape[1]))
             for i, own in enumerate(outputs):
-                logits[judged(asked, i)] = own
+                logits[asked.judged(i)] = own
             return self._answers(asked.y, logits, asked.subset, asked.dataset.classes, self.tickets)
         logit = np.concatenate(outputs)[:, 0].astype(np.float64)
         ticket = np.repeat(np.arange(k), len(asked.rows))
@@ -81,7 +83,7 @@ class Decisions:
         choice      (n,) tickets. One-vs-rest tickets: the chosen one is the answer, which subset the row is of
         """
         asked = self.asked
-        if asked.task == "multiclass":
+        if not asked.task.choice_answers:
             logits = all_logits[choice, np.arange(len(choice))].astype(np.float64)
             return self._answers(asked.y, logits, choice, asked.dataset.classes, self.tickets)
         logits = all_logits[:, :, 0].T.astype(np.float64)

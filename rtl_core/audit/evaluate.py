@@ -1,58 +1,93 @@
-"""How good tickets, methods and routers are on some rows: the JSON document of `evaluate`."""
+"""How good tickets and methods are on some rows: what `evaluate` says of them, whatever the task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.parts import Learned, Part, as_module
 from rtl_core.models.network import Network
-from rtl_core.statistics.estimates import json_interval
-from rtl_core.statistics.intervals import bootstrap_ratios
-from rtl_core.tasks.classification_metrics import binary_metrics, multiclass_metrics
+from rtl_core.routing.batches import Serving
+from rtl_core.statistics.estimates import json_interval, json_number
+from rtl_core.statistics.intervals import bootstrap_units
+from rtl_core.tasks.classification_metrics import FIGURES as OF_CLASSIFIERS
+from rtl_core.tasks.task import Statistic, Task, figure_value
 from rtl_core.tickets.layout import Layout
 
 BATCH = 128  # larger batches leave the processor's cache and are slower
-METRICS = ("balanced_accuracy", "recall", "roc_auc", "accuracy")
+REPLICATES = 500
+RUNG_ROWS = 1000  # validation rows of a subset on which its ticket is measured at a rung
+
+Piece = tuple[np.ndarray, np.ndarray, torch.Tensor]  # rows, which of them are the ticket's own, its outputs
 
 
 @dataclass(frozen=True)
-class Questions:
-    """What is asked of the methods: which rows, and what counts as right.
+class EvaluationSet:
+    """The rows that methods are judged on, their subsets, and what counts as right.
 
     rows  the rows of the split that belong to some subset; subset (n,) their subsets
     """
 
     dataset: Dataset
-    task: str
+    task: Task
     rows: np.ndarray
     subset: np.ndarray
     names: tuple[str, ...]
 
     @property
     def y(self) -> np.ndarray:
-        return self.dataset.y[self.rows]
+        """int64 (n,): the rows' classes, for data whose rows have one."""
+        return self.dataset.labels[self.rows]
 
     @property
     def units(self) -> np.ndarray:
         return self.dataset.unit[self.rows]
 
+    def judged(self, k: int) -> np.ndarray:
+        """bool (n,): the rows that ticket k answers for."""
+        return self.task.judged(self.subset == k)
 
-def questions(dataset: Dataset, partition: Partition, task: str, split: str, limit: int | None = None) -> Questions:
+    def truth(self, k: int, among: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """What ticket k's answers to some of the rows are compared with."""
+        return self.task.truth(self.dataset, self.rows[among], self.subset[among] == k)
+
+    @cached_property
+    def own_truth(self) -> np.ndarray:
+        """What each row's answer is compared with when its own subset's ticket gives it."""
+        return self.task.truth(self.dataset, self.rows, np.ones(len(self.rows), bool))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Every ticket's answers to n rows.
+
+    kept    (K, n, ...) what the task keeps of an answer
+    credit  (K, n) how well each row is answered
+    doubt   (K, n) how unsure each ticket is; None where the task has no doubt
+    """
+
+    kept: np.ndarray
+    credit: np.ndarray
+    doubt: np.ndarray | None
+
+
+def evaluation_set(
+    dataset: Dataset, partition: Partition, task: Task, split: str, limit: int | None = None
+) -> EvaluationSet:
     """All rows of a split that have a subset; with `limit`, at most so many of each subset, evenly spaced."""
     rows = dataset.rows(split)
     rows = rows[partition.assignment[rows] >= 0]
     if limit is not None:
         subset = partition.assignment[rows]
         rows = np.concatenate([_at_most(rows[subset == k], limit) for k in range(partition.k)])
-    return Questions(dataset, task, rows, partition.assignment[rows], partition.names)
+    return EvaluationSet(dataset, task, rows, partition.assignment[rows], partition.names)
 
 
 def _at_most(rows: np.ndarray, limit: int) -> np.ndarray:
@@ -60,107 +95,181 @@ def _at_most(rows: np.ndarray, limit: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def part_logits(network: Network, part: Part, layout: Layout, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """float32 (n, outputs) of one ticket in eval mode, in batches of `BATCH`."""
-    module = as_module(network, part, layout)
+def answers_of(
+    network: Network, part: Part, layout: Layout, asked: EvaluationSet, k: int, among: np.ndarray | slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `BATCH`."""
     device = next(iter(part.shared.values())).device
-    module = module.to(device)
-    chunks = [module(dataset.inputs(rows[i : i + BATCH]).to(device)).cpu() for i in range(0, len(rows), BATCH)]
-    return torch.cat(chunks).numpy() if chunks else np.zeros((0, network.outputs), np.float32)
+    module, rows = as_module(network, part, layout).to(device), asked.rows[among]
+
+    own = asked.subset[among] == k
+
+    def pieces() -> Iterator[Piece]:
+        for i in range(0, max(len(rows), 1), BATCH):  # one batch of no rows gives empty answers their shape
+            batch = rows[i : i + BATCH]
+            yield batch, own[i : i + BATCH], module(asked.dataset.inputs(batch).to(device)).cpu()
+
+    return _kept(asked, pieces())
 
 
-def own_logits(network: Network, part: Part, layout: Layout, asked: Questions, k: int) -> np.ndarray:
-    """What ticket k is judged on: its own subset's rows (multiclass), or all rows (one_vs_rest)."""
-    return part_logits(network, part, layout, asked.dataset, asked.rows[judged(asked, k)])
+def served_answers(tickets: Serving, asked: EvaluationSet) -> Answers:
+    """Every ticket's answers to every row, by tickets that are ready to serve."""
+
+    def of_ticket(k: int) -> tuple[np.ndarray, np.ndarray | None]:
+        pieces = tickets.each(lambda at: asked.dataset.inputs(asked.rows[at]), np.full(len(asked.rows), k))
+        return _kept(asked, ((asked.rows[at], asked.subset[at] == k, outputs) for at, outputs in pieces))
+
+    return gathered(asked, [of_ticket(k) for k in range(tickets.k)])
 
 
-def judged(asked: Questions, k: int) -> np.ndarray:
-    """bool over the rows: those that ticket k answers for."""
-    return asked.subset == k if asked.task == "multiclass" else np.ones(len(asked.rows), bool)
+def _kept(asked: EvaluationSet, pieces: Iterable[Piece]) -> tuple[np.ndarray, np.ndarray | None]:
+    """(answers, doubt) of pieces (rows, own, outputs), in their order."""
+    task, kept, doubt = asked.task, [], []
+    for rows, own, outputs in pieces:
+        kept.append(task.answer(outputs.numpy(), task.truth(asked.dataset, rows, own)))
+        if task.doubt is not None:
+            doubt.append(task.doubt.of(outputs).numpy())
+    return np.concatenate(kept), np.concatenate(doubt) if doubt else None
 
 
-def ticket_figures(asked: Questions, k: int, logits: np.ndarray) -> dict[str, Any]:
-    """One ticket's figures with their intervals, of `own_logits`."""
-    among = judged(asked, k)
-    if asked.task == "multiclass":
-        return multiclass_metrics(asked.y[among], logits, asked.dataset.classes, asked.units[among])
-    return binary_metrics(asked.subset == k, logits[:, 0], units=asked.units)
+def own_answers(network: Network, part: Part, layout: Layout, asked: EvaluationSet, k: int) -> np.ndarray:
+    """What ticket k is judged by: its answers to the rows that it answers for."""
+    return answers_of(network, part, layout, asked, k, asked.judged(k))[0]
 
 
-def method_outputs(network: Network, learned: Learned, layout: Layout, asked: Questions) -> list[np.ndarray]:
-    """Per subset what `ticket_figures` takes. One multi-class mask answers for subset k with its k-th output less its
-    largest other one, positive exactly where k is its argmax; or, read by its odds, with the log odds of k above those
-    that all subsets alike would have, log 1 / (K - 1)."""
+def answers_of_all(network: Network, parts: Sequence[Part], layout: Layout, asked: EvaluationSet) -> Answers:
+    """Every ticket's answers to every row."""
+    return gathered(asked, [answers_of(network, part, layout, asked, k) for k, part in enumerate(parts)])
+
+
+def gathered(asked: EvaluationSet, given: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> Answers:
+    """From (answers, doubt) of each ticket to all rows."""
+    kept, doubt = zip(*given, strict=True)
+    credit = np.stack([asked.task.credit(answers, asked.truth(k)) for k, answers in enumerate(kept)])
+    return Answers(np.stack(kept), credit, None if asked.task.doubt is None else np.stack(doubt))
+
+
+def ticket_figures(asked: EvaluationSet, k: int, answers: np.ndarray) -> dict[str, Any]:
+    """One ticket's figures with their intervals, of `own_answers`."""
+    among = asked.judged(k)
+    return figures(asked.task, answers, asked.truth(k, among), asked.units[among], asked.dataset.classes)
+
+
+def figures(
+    task: Task, answers: np.ndarray, truth: np.ndarray, units: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """The JSON of a task's figures: in closed form where the task has one, else resampled. Tasks that are no
+    classifications leave the classifiers' figures null and give their own under `figures`."""
+    if task.estimates is not None:
+        return task.estimates(answers, truth, units, classes)
+    statistic, names = task.measure(answers, truth), [figure.name for figure in task.resampled]
+    (values,) = statistic(np.ones((1, len(units))))
+    low, high = bootstrap_units(statistic, units, seed=0, names=("figures",), replicates=REPLICATES)
+    return {
+        **dict.fromkeys(OF_CLASSIFIERS),
+        "figures": {name: json_number(value) for name, value in zip(names, values, strict=True)},
+        "n": len(units),
+        "n_pos": None,
+        "n_neg": None,
+        "constant": None,
+        "ci": {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
+    }
+
+
+def own_credit(asked: EvaluationSet, k: int, answers: np.ndarray) -> float:
+    """What ticket k's `own_answers` to its own subset's rows are worth on average: what a budget buys."""
+    among = asked.judged(k)
+    credit = asked.task.credit(answers, asked.truth(k, among))
+    return float(credit[asked.subset[among] == k].mean())
+
+
+def headline(
+    task: Task, answers: np.ndarray, truth: np.ndarray, units: np.ndarray, classes: Sequence[str]
+) -> tuple[float, float, float]:
+    """(value, low, high) of the task's headline figure; NaN where undefined."""
+    row, name = figures(task, answers, truth, units, classes), task.headline.name
+    value, low, high = np.array([figure_value(row, name), *row["ci"][name]], float)  # None becomes NaN
+    return float(value), float(low), float(high)
+
+
+def paired_change(
+    task: Task,
+    before_after: tuple[np.ndarray, np.ndarray],
+    truth: np.ndarray,
+    units: np.ndarray,
+    seed: int,
+    name: str,
+) -> tuple[float, float]:
+    """The interval of the change of the headline figure: the bootstrap draws units, each with its answers before and
+    after. `name` names the stream of random numbers."""
+    before, after = (task.measure(answers, truth) for answers in before_after)
+
+    def change(weights: np.ndarray) -> np.ndarray:
+        return after(weights)[:, 0] - before(weights)[:, 0]
+
+    low, high = bootstrap_units(change, units, seed=seed, names=(name,))
+    return float(low), float(high)
+
+
+def method_answers(network: Network, learned: Learned, layout: Layout, asked: EvaluationSet) -> list[np.ndarray]:
+    """Per subset what `ticket_figures` takes. One network that tells the subsets apart is read as the task says."""
     if learned.reads == "per_subset":
-        return [own_logits(network, part, layout, asked, k) for k, part in enumerate(learned.parts)]
-    outputs = part_logits(network, learned.parts[0], layout, asked.dataset, asked.rows)
-    answer = _lead if learned.reads == "argmax" else _log_odds
-    return [answer(outputs, k) for k in range(len(asked.names))]
+        return [own_answers(network, part, layout, asked, k) for k, part in enumerate(learned.parts)]
+    return [answers for answers, _ in read_answers(network, learned, layout, asked)]
 
 
-def _lead(outputs: np.ndarray, k: int) -> np.ndarray:
-    others = np.delete(outputs, k, axis=1).max(axis=1)
-    return (outputs[:, k] - others)[:, None]
+def read_answers(
+    network: Network, learned: Learned, layout: Layout, asked: EvaluationSet
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per subset (answers, doubt) to all rows of one network that tells the subsets apart, read as the task says."""
+    outputs = answers_of(network, learned.parts[0], layout, asked, 0)[0]
+    read = [asked.task.readings[learned.reads](outputs, k) for k in range(len(asked.names))]
+    return [(answers, asked.task.doubt.of(torch.from_numpy(answers)).numpy()) for answers in read]
 
 
-def _log_odds(outputs: np.ndarray, k: int) -> np.ndarray:
-    others = np.delete(outputs, k, axis=1)
-    return (outputs[:, k] - logsumexp(others, axis=1) + np.log(others.shape[1]))[:, None]
+def method_figures(asked: EvaluationSet, answers: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
+    """Means over the subsets, with intervals that resample pictures (rows of one unit together).
 
-
-def method_figures(asked: Questions, outputs: list[np.ndarray], seed: int) -> dict[str, Any]:
-    """Means over the subsets, with intervals that resample pictures (rows of one unit together)."""
-    each = [ticket_figures(asked, k, logits) for k, logits in enumerate(outputs)]
-    means = {metric: _mean([figures[metric] for figures in each]) for metric in METRICS}
-    return {**means, "n": len(asked.rows), "ci": _method_intervals(asked, outputs, each, seed)}
-
-
-def _method_intervals(
-    asked: Questions, outputs: list[np.ndarray], each: list[dict], seed: int
-) -> dict[str, list[float | None]]:
-    """accuracy, recall, balanced accuracy by the bootstrap over units; the AUC's interval is the mean of the
-    tickets' ones, which is exact where they err together and too wide otherwise."""
-    ratios = [_hits(asked, k, logits) for k, logits in enumerate(outputs)]
-    k = len(ratios)
-    hit = np.concatenate([r[0] for r in ratios])
-    among = np.concatenate([r[1] for r in ratios])
-    per = len(hit) // k  # rows of ratios that each ticket adds: accuracy first, then recalls
-
-    def combine(values: np.ndarray) -> np.ndarray:
-        tickets = values.reshape(len(values), k, per)
-        recalls = tickets[:, :, 1:]
-        recall = np.nanmean(recalls if asked.task == "multiclass" else recalls[:, :, :1], axis=(1, 2))
-        return np.stack([tickets[:, :, 0].mean(axis=1), recall, np.nanmean(recalls, axis=(1, 2))], axis=1)
-
-    low, high = bootstrap_ratios(
-        hit, asked.units, denominators=among, combine=combine, seed=seed, names=("methods",), replicates=500
+    Figures that cannot be resampled get the mean of the tickets' intervals, which is exact where they err together and
+    too wide otherwise.
+    """
+    task = asked.task
+    each = [ticket_figures(asked, k, of_ticket) for k, of_ticket in enumerate(answers)]
+    means = {figure.name: _mean([figure_value(row, figure.name) for row in each]) for figure in task.figures}
+    low, high = bootstrap_units(
+        over_subsets(asked, answers), asked.units, seed=seed, names=("methods",), replicates=REPLICATES
     )
-    ci = {m: json_interval(low[i], high[i]) for i, m in enumerate(("accuracy", "recall", "balanced_accuracy"))}
-    bounds = [figures["ci"]["roc_auc"] for figures in each]
-    return {**ci, "roc_auc": [_mean([b[0] for b in bounds]), _mean([b[1] for b in bounds])]}
+    ci = {figure.name: json_interval(low[i], high[i]) for i, figure in enumerate(task.resampled)}
+    for figure in (figure for figure in task.figures if not figure.resampled):
+        bounds = [row["ci"][figure.name] for row in each]
+        ci[figure.name] = [_mean([b[0] for b in bounds]), _mean([b[1] for b in bounds])]
+    own = means if task.estimates is not None else {**dict.fromkeys(OF_CLASSIFIERS), "figures": means}
+    return {**own, "n": len(asked.rows), "ci": ci}
 
 
-def _hits(asked: Questions, k: int, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(1 + classes, n) hits and (1 + classes, n) what they are counted among, for one ticket."""
-    among = judged(asked, k)
-    right = np.zeros(len(asked.rows), bool)
-    if asked.task == "multiclass":
-        right[among] = logits.argmax(axis=1) == asked.y[among]
-        groups = [among & (asked.y == c) for c in range(len(asked.dataset.classes))]
-    else:
-        positive = asked.subset == k
-        right = (logits[:, 0] > 0) == positive
-        groups = [positive, ~positive]
-    counted = np.stack([among, *groups])
-    return (counted & right).astype(np.float32), counted.astype(np.float32)
+def over_subsets(asked: EvaluationSet, answers: Sequence[np.ndarray]) -> Statistic:
+    """The mean over the subsets of what `Task.measure` gives for each; an undefined one is left out."""
+    each = [
+        (among, asked.task.measure(of_ticket, asked.truth(k, among)))
+        for k, of_ticket in enumerate(answers)
+        for among in (asked.judged(k),)
+    ]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        values = np.stack([measure(weights[:, among]) for among, measure in each])
+        return np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
+
+    return statistic
 
 
-def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """What a rung records: the headline and its interval."""
-    keys = ("accuracy", "balanced_accuracy")
-    return {**{key: figures[key] for key in keys}, "n": figures["n"], "ci": {key: figures["ci"][key] for key in keys}}
+def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What is recorded of a ticket at a level: the headline figures with their intervals."""
+    names = ["accuracy", "balanced_accuracy"]
+    more = {"figures": row["figures"]} if "figures" in row else {}
+    ci = {name: row["ci"][name] for name in (*names, *more.get("figures", ())) if name in row["ci"]}
+    return {**{name: row[name] for name in names}, **more, "n": row["n"], "ci": ci}
 
 
-def _mean(values: list[float | None]) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None

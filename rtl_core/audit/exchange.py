@@ -21,93 +21,90 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from rtl_core.audit.evaluate import Questions, judged, own_logits, questions, ticket_figures
-from rtl_core.data.dataset import Dataset, Split
-from rtl_core.data.partition import Partition
+from rtl_core.audit.evaluate import evaluation_set, headline, own_answers, paired_change
+from rtl_core.data.dataset import Split
 from rtl_core.errors import BadInput
 from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.parts import Learned
 from rtl_core.learning.subsets import ticket_subsets
-from rtl_core.models.network import Network
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.rng import numpy_generator
-from rtl_core.statistics.intervals import LEVEL, bootstrap_ratios
+from rtl_core.statistics.intervals import LEVEL
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
 
-METRIC = {"multiclass": "accuracy", "one_vs_rest": "balanced_accuracy"}  # by task
-
 
 def exchange(
-    network: Network,
-    rtl: Learned,
-    tickets: TicketSet,
-    dataset: Dataset,
-    partition: Partition,
-    task: str,
+    trained: TrainedTickets,
     a: str,
     b: str,
     layers: Collection[str] | None = None,
     draws: int = 5,
-    seed: int = 0,
     split: Split = "test",
-    batches: int = 12,
 ) -> pd.DataFrame:
     """One row per variant of ticket `a`'s mask, "own" first.
 
-    layers         where the masks may change (None: everywhere); elsewhere ticket `a` keeps its own
-    draws          random masks per variant; 0: no control
-    seed, batches  the run's seed and `sharing.recalibrate_batches`: norm statistics then come from the very rows that
-                   the ticket's own came from
+    layers  where the masks may change (None: everywhere); elsewhere ticket `a` keeps its own
+    draws   random masks per variant; 0: no control
 
     Columns: variant, kept (weights), dead_layers (names of those with nothing kept), n (rows), metric (its name),
     value, low, high; difference to "own", diff_low, diff_high (units resampled, both masks on the same rows);
-    logit_change (mean absolute), decisions_changed (share of the rows); control_mean over the random masks, and between
-    control_low and control_high one more random mask would lie with 95 % probability. NaN where undefined: intervals
-    without spread, the control of "own".
+    logit_change (mean absolute), decisions_changed (share of the rows whose credit, or most likely answer, is another);
+    control_mean over the random masks, and between control_low and control_high one more random mask would lie with
+    95 % probability. NaN where undefined: intervals without spread, the control of "own".
 
     BadInput: a ticket or layer that is not there, the same ticket twice, no rows of ticket `a` in the split.
     """
+    tickets, dataset, task, seed = trained.tickets, trained.dataset, trained.task, trained.seed
     _check(tickets, a, b, layers)
     k, layout = tickets.names.index(a), tickets.layout
-    asked = questions(dataset, partition, task, split)
-    if not judged(asked, k).any():
+    asked = evaluation_set(dataset, trained.partition, task, split)
+    among = asked.judged(k)
+    if not among.any():
         raise BadInput(f"the {split} split has no rows for ticket '{a}'; choose a split that has some")
-    ticket, subset = rtl.parts[k], ticket_subsets(dataset, partition, task)[k]
+    ticket, subset = trained.parts[k], ticket_subsets(dataset, trained.partition, task)[k]
     # Recalibrating changes the module's mode and momentum for a while; the caller's may be in use elsewhere.
-    network = replace(network, module=copy.deepcopy(network.module))
+    network = replace(trained.network, module=copy.deepcopy(trained.network.module))
+    truth, units = asked.truth(k, among), asked.units[among]
 
     def answers(mask: np.ndarray) -> np.ndarray:
         part = ticket
-        if not np.array_equal(mask, ticket.mask):
-            part = recalibrate(network, replace(ticket, mask=mask), subset, layout, dataset.inputs, batches, seed)
-        return own_logits(network, part, layout, asked, k)
+        if not np.array_equal(mask, ticket.mask):  # norm statistics from the very rows that the ticket's own came from
+            masked = replace(ticket, mask=mask)
+            part = recalibrate(network, masked, subset, layout, dataset.inputs, trained.batches, seed)
+        return own_answers(network, part, layout, asked, k)
+
+    def value_of(given: np.ndarray) -> tuple[float, float, float]:
+        return headline(task, given, truth, units, dataset.classes)
 
     masks = variants(tickets, a, b, layers)
     own = answers(masks["own"])
     rows = []
     for variant, mask in masks.items():
-        logits = own if variant == "own" else answers(mask)
+        given = own if variant == "own" else answers(mask)
         streams = [numpy_generator(seed, "exchange", a, b, variant, i) for i in range(draws if variant != "own" else 0)]
-        control = [answers(at_random(masks["own"], mask, layout, stream)) for stream in streams]
-        value, low, high = _headline(asked, k, logits)
-        diff_low, diff_high = _paired(asked, k, logits, own, seed)
-        control_mean, control_low, control_high = _spread([_headline(asked, k, drawn)[0] for drawn in control])
+        control = [value_of(answers(at_random(masks["own"], mask, layout, stream)))[0] for stream in streams]
+        (value, low, high), (diff_low, diff_high) = (
+            value_of(given),
+            paired_change(task, (own, given), truth, units, seed, "exchange"),
+        )
+        control_mean, control_low, control_high = _spread(control)
         rows.append(
             {
                 "variant": variant,
                 "kept": int(mask.sum()),
                 "dead_layers": dead_layers(mask, layout),
                 "n": len(own),
-                "metric": METRIC[task],
+                "metric": task.headline.name,
                 "value": value,
                 "low": low,
                 "high": high,
-                "difference": value - _headline(asked, k, own)[0],
+                "difference": value - value_of(own)[0],
                 "diff_low": diff_low,
                 "diff_high": diff_high,
-                "logit_change": float(np.abs(logits - own).mean(dtype=np.float64)),
-                "decisions_changed": float((_decisions(logits) != _decisions(own)).mean()),
+                "logit_change": float(np.abs(given - own).mean(dtype=np.float64)),
+                "decisions_changed": float((_decisions(task, given, truth) != _decisions(task, own, truth)).mean()),
                 "control_mean": control_mean,
                 "control_low": control_low,
                 "control_high": control_high,
@@ -148,36 +145,9 @@ def _check(tickets: TicketSet, a: str, b: str, layers: Collection[str] | None) -
             raise BadInput(f"there is no layer '{layer}'; the prunable layers are: {', '.join(tickets.layout.names)}")
 
 
-def _headline(asked: Questions, k: int, logits: np.ndarray) -> tuple[float, float, float]:
-    """(value, low, high) of the task's metric."""
-    figures, metric = ticket_figures(asked, k, logits), METRIC[asked.task]
-    value, low, high = np.array([figures[metric], *figures["ci"][metric]], float)  # None becomes NaN
-    return float(value), float(low), float(high)
-
-
-def _paired(asked: Questions, k: int, logits: np.ndarray, own: np.ndarray, seed: int) -> tuple[float, float]:
-    """The interval of the metric's difference: the bootstrap draws units, each with its answers under both masks."""
-    among = judged(asked, k)
-    if asked.task == "multiclass":
-        truth, groups = asked.y[among], np.ones((1, int(among.sum())))
-    else:
-        truth = asked.subset == k
-        groups = np.stack([truth, ~truth]).astype(float)
-    gained = (_decisions(logits) == truth).astype(float) - (_decisions(own) == truth)
-    low, high = bootstrap_ratios(
-        groups * gained,
-        asked.units[among],
-        denominators=groups,
-        combine=lambda means: means.mean(axis=1),
-        seed=seed,
-        names=("exchange",),
-    )
-    return float(low), float(high)
-
-
-def _decisions(logits: np.ndarray) -> np.ndarray:
-    """(n,) what a ticket says: its class, or whether a row is of its subset where it has one output."""
-    return logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
+def _decisions(task: Task, answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,) the likeliest of the possible answers, or, where they are not a few, what each answer is worth."""
+    return task.credit(answers, truth) if task.log_p is None else task.log_p(answers).argmax(axis=1)
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float, float]:

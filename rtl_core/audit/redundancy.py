@@ -13,15 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.evaluate import Questions, part_logits, questions
-from rtl_core.audit.exchange import METRIC
+from rtl_core.audit.evaluate import EvaluationSet, answers_of, evaluation_set, headline, paired_change
 from rtl_core.data.dataset import Split
 from rtl_core.events import Event, Report, silent
-from rtl_core.learning.merge import Merger
+from rtl_core.learning.merge import merge
 from rtl_core.learning.parts import Part
-from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import json_number, mean_estimate, proportion
-from rtl_core.statistics.intervals import bootstrap_ratios
+from rtl_core.learning.trained_tickets import TrainedTickets
+from rtl_core.statistics.estimates import json_interval, json_number
 from rtl_core.tickets.overlap import overlap
 from rtl_core.tickets.similarity import similarity
 
@@ -36,7 +34,7 @@ HOW = ("union", "intersection")
 
 
 def redundancy(
-    merger: Merger, split: Split = "val", pairs: int | None = None, report: Report = silent
+    trained: TrainedTickets, split: Split = "val", pairs: int | None = None, report: Report = silent
 ) -> dict[str, Any]:
     """The redundancy report, JSON-able.
 
@@ -48,20 +46,20 @@ def redundancy(
     where it lies below in one, else "not shown". Each pair is judged by itself.
     `warnings`: sentences, where silhouette or overlap say that the partition means nothing.
     """
-    asked = questions(merger.dataset, merger.partition, merger.task, split, ROWS)
-    said = [decisions(merger, part, asked) for part in merger.parts]
-    alike = similarity(overlap(merger.tickets))
-    every = sorted(combinations(range(merger.tickets.k), 2), key=lambda ab: -np.nan_to_num(alike.excess[ab], nan=-1.0))
+    asked = evaluation_set(trained.dataset, trained.partition, trained.task, split, ROWS)
+    given = [answers_to_all(trained, part, asked) for part in trained.parts]
+    alike = similarity(overlap(trained.tickets))
+    every = sorted(combinations(range(trained.tickets.k), 2), key=lambda ab: -np.nan_to_num(alike.excess[ab], nan=-1.0))
     chosen = every[:pairs]
     rows = []
     for done, (a, b) in enumerate(chosen, 1):
         for how in HOW:
-            merged = merger.merge((a, b), how).part
-            found = changes((a, b), [said[a], said[b]], decisions(merger, merged, asked), asked, merger.seed)
+            merged = merge(trained, (a, b), how).part
+            found = changes((a, b), [given[a], given[b]], answers_to_all(trained, merged, asked), asked, trained.seed)
             rows.append(
                 {
-                    "a": merger.tickets.names[a],
-                    "b": merger.tickets.names[b],
+                    "a": trained.tickets.names[a],
+                    "b": trained.tickets.names[b],
                     "how": how,
                     "params": int(merged.mask.sum()),
                     "iou": json_number(alike.iou[a, b]),
@@ -78,9 +76,9 @@ def redundancy(
         "margin": MARGIN,
         "pairs": rows,
         "pairs_in_all": len(every),
-        "silhouette": merger.partition.silhouette,
+        "silhouette": trained.partition.silhouette,
         "excess_mean": excess,
-        "warnings": warnings(merger.partition.silhouette, excess),
+        "warnings": warnings(trained.partition.silhouette, excess),
     }
 
 
@@ -100,57 +98,46 @@ def warnings(silhouette: float | None, excess: float | None) -> list[str]:
     return found
 
 
-def decisions(merger: Merger, part: Part, asked: Questions) -> np.ndarray:
-    """int64 (n,): the class that a ticket gives each row, or 1 where it says that the row belongs to it."""
-    logits = part_logits(merger.network, part, merger.tickets.layout, merger.dataset, asked.rows)
-    return (logits[:, 0] > 0).astype(np.int64) if asked.task == "one_vs_rest" else logits.argmax(axis=1)
+def answers_to_all(trained: TrainedTickets, part: Part, asked: EvaluationSet) -> np.ndarray:
+    """(n, ...) what is kept of a ticket's answers to every row."""
+    return answers_of(trained.network, part, trained.tickets.layout, asked, 0)[0]
 
 
 def changes(
-    chosen: Sequence[int], before: Sequence[np.ndarray], after: np.ndarray, asked: Questions, seed: int
+    chosen: Sequence[int], before: Sequence[np.ndarray], after: np.ndarray, asked: EvaluationSet, seed: int
 ) -> list[dict[str, Any]]:
-    """What one ticket in place of several does to each of their subsets, on the same rows.
+    """What one ticket in place of several does to each of their subsets, on the same rows: the task's headline figure.
 
-    before  for each of the subsets `chosen` what its own ticket says to the rows asked, (n,); after (n,): the new one
+    before  for each of the subsets `chosen` its own ticket's answers to all rows, (n, ...); after: the new one's
 
-    `{subset, metric, n, before, after, change, ci}`; balanced accuracy of one-vs-rest tickets, accuracy of others.
+    `{subset, metric, n, before, after, change, ci}`. Rows of the other chosen subsets do not count: the new ticket is
+    theirs as well.
     """
     found = []
     for k, own in zip(chosen, before, strict=True):
         mine = asked.subset == k
-        if asked.task == "one_vs_rest":
-            groups, truth = [mine, ~np.isin(asked.subset, chosen)], mine
-        else:
-            groups, truth = [mine], asked.y
-        was, now = ((answers == truth).astype(bool) for answers in (own, after))
-        found.append({"subset": asked.names[k], "metric": METRIC[asked.task]} | _change(was, now, groups, asked, seed))
+        counted = asked.judged(k) & (mine | ~np.isin(asked.subset, chosen))
+        change = _change(asked, k, counted, own[counted], after[counted], seed)
+        found.append({"subset": asked.names[k], "metric": asked.task.headline.name, **change})
     return found
 
 
 def _change(
-    was: np.ndarray, now: np.ndarray, groups: Sequence[np.ndarray], asked: Questions, seed: int
+    asked: EvaluationSet, k: int, counted: np.ndarray, own: np.ndarray, after: np.ndarray, seed: int
 ) -> dict[str, Any]:
-    """Means over groups of rows of the shares of right answers; the bootstrap draws units with both their answers."""
-    units = Units.from_ids(asked.units)
-    before, after = (mean_estimate([proportion(right, group, units) for group in groups]) for right in (was, now))
-    counted = np.stack(groups).astype(float)
-    low, high = bootstrap_ratios(
-        counted * (now.astype(float) - was),
-        asked.units,
-        denominators=counted,
-        combine=lambda means: means.mean(axis=1),
-        seed=seed,
-        names=("redundancy",),
-    )
+    """The headline before and after with their intervals; the bootstrap of the change draws units with both answers."""
+    task, truth, units = asked.task, asked.truth(k, counted), asked.units[counted]
+    was, now = (headline(task, answers, truth, units, asked.dataset.classes) for answers in (own, after))
+    low, high = paired_change(task, (own, after), truth, units, seed, "redundancy")
     return {
-        "n": int(np.logical_or.reduce(groups).sum()),
-        "before": json_number(before.value),
-        "after": json_number(after.value),
-        "change": json_number(after.value - before.value),
+        "n": int(counted.sum()),
+        "before": json_number(was[0]),
+        "after": json_number(now[0]),
+        "change": json_number(now[0] - was[0]),
         "ci": {
-            "before": [json_number(before.low), json_number(before.high)],
-            "after": [json_number(after.low), json_number(after.high)],
-            "change": [json_number(float(low)), json_number(float(high))],
+            "before": json_interval(*was[1:]),
+            "after": json_interval(*now[1:]),
+            "change": json_interval(low, high),
         },
     }
 

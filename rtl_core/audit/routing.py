@@ -1,18 +1,18 @@
 """What a router is worth and what it costs: one row of `evaluate.routers`, and the JSON document of `route`.
 
-Figures are of the answers that the chosen tickets give. With one-vs-rest tickets choosing the ticket is the answer: the
-label-oracle would be right by definition, so none is claimed for it, and there is no better ticket to regret.
+Figures are of the answers that the chosen tickets give. Where choosing the ticket is the answer (one-vs-rest tickets),
+the label-oracle would be right by definition, so none is claimed for it, and there is no better ticket to regret.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
-from rtl_core.audit.evaluate import Questions
+from rtl_core.audit.evaluate import Answers, EvaluationSet, figures
 from rtl_core.audit.fairness.cells import RANKED, SHOWN
 from rtl_core.models.cost import Cost
 from rtl_core.routing.budget import kept_costs
@@ -46,37 +46,44 @@ class TicketCosts:
 
 @dataclass(frozen=True)
 class Routed:
-    """A router's choice for the rows that were asked, and what came of it.
+    """A router's choice for the rows of an evaluation set, and what came of it; `answers` are every ticket's."""
 
-    everyone  (K, n, outputs): every ticket's answer to every row
-    """
-
-    asked: Questions
+    asked: EvaluationSet
     router: Router
     choice: Choice
-    everyone: np.ndarray
+    answers: Answers
     costs: TicketCosts
-
-    @property
-    def right(self) -> np.ndarray | None:
-        """bool (n,); None where the router was told the answer itself."""
-        if self.asked.task == "one_vs_rest":
-            return None if self.router.uses_label else self.agrees
-        if self.choice.mixture is None:
-            answers = self.everyone[self.choice.ticket, np.arange(len(self.asked.rows))]
-        else:
-            answers = np.einsum("nk,kno->no", self.choice.mixture, np.exp(_log_p(self.everyone)))
-        return answers.argmax(axis=1) == self.asked.y
 
     @property
     def agrees(self) -> np.ndarray:
         """bool (n,): the subset's own ticket was chosen."""
         return self.choice.ticket == self.asked.subset
 
+    @cached_property
+    def chosen(self) -> np.ndarray:
+        """(n, ...) the answers that the rows get: the chosen ticket's, or a mixture."""
+        if self.choice.mixture is not None:
+            return self.asked.task.mix(self.answers.kept, self.choice.mixture)
+        return self.answers.kept[self.choice.ticket, np.arange(len(self.asked.rows))]
+
+    @cached_property
+    def credit(self) -> np.ndarray | None:
+        """(n,) how well each row is answered; None where the router was told the answer itself."""
+        if self.asked.task.choice_answers:
+            return None if self.router.uses_label else self.agrees
+        return self.asked.task.credit(self.chosen, self.asked.own_truth)
+
     @property
-    def truth(self) -> np.ndarray:
-        """(n,) what the answer is compared with: the class, or the subset of one-vs-rest tickets."""
-        return self.asked.subset if self.asked.task == "one_vs_rest" else self.asked.y
+    def credit_alone(self) -> np.ndarray:
+        """(n,) the same when the chosen ticket answers without another one mixed in: what a budget buys."""
+        ticket = self.choice.ticket
+        return routed_credit(self.asked, self.answers.credit[ticket, np.arange(len(ticket))], ticket)
+
+
+def routed_credit(asked: EvaluationSet, credit: np.ndarray, ticket: np.ndarray) -> np.ndarray:
+    """(n,) what the answers of the chosen tickets (n,) are worth: where choosing is the answer, a row's own ticket must
+    be chosen and claim it."""
+    return credit & (ticket == asked.subset) if asked.task.choice_answers else credit
 
 
 def router_row(routed: Routed) -> dict[str, Any]:
@@ -88,17 +95,17 @@ def router_row(routed: Routed) -> dict[str, Any]:
     regret       against the best ticket of each row, in hindsight: `regret_01` in right answers, `regret_loss` in nats
     ece          expected calibration error of the router's confidence that it chose the subset's ticket
     """
-    estimates = {"agreement_with_oracle": _share(routed.asked, routed.agrees), **_answers(routed)}
+    agreement = _share(routed.asked, routed.agrees)
+    answered, answered_ci = _answered(routed)
     regret, regret_ci = _regret(routed)
     calibrated = calibration(routed)
-    ci = {name: json_interval(found.low, found.high) for name, found in estimates.items()}
+    ci = {"agreement_with_oracle": json_interval(agreement.low, agreement.high), **answered_ci}
     return {
         "router": routed.router.name,
         "uses_label": routed.router.uses_label,
         "n": len(routed.asked.rows),
-        "accuracy": None,
-        "balanced_accuracy": None,
-        **{name: json_number(found.value) for name, found in estimates.items()},
+        "agreement_with_oracle": json_number(agreement.value),
+        **answered,
         **regret,
         "ece": calibrated["ece"] if calibrated else None,
         **_cost_shares(routed),
@@ -122,7 +129,7 @@ def route_document(routed: Routed) -> dict[str, Any]:
         **row,
         "classes": list(asked.dataset.classes),
         "tickets": list(asked.names),
-        "counts": _table(asked.y, choice.ticket, len(asked.dataset.classes), k),
+        "counts": [] if asked.dataset.labels is None else _table(asked.y, choice.ticket, len(asked.dataset.classes), k),
         "confusion": _table(asked.subset, choice.ticket, k, k),
         "groups": _groups(routed),
         "calibration": calibration(routed),
@@ -174,35 +181,47 @@ def calibration(routed: Routed) -> dict[str, Any] | None:
     return {"n": len(confidence), "ece": ece, "ci": json_interval(low, high), "bins": bins}
 
 
-def _answers(routed: Routed) -> dict[str, Estimate]:
-    right, truth = routed.right, routed.truth
-    if right is None:
-        return {}
-    units = Units.from_ids(routed.asked.units)
-    recalls = [proportion(right, truth == c, units) for c in np.unique(truth)]
-    return {"accuracy": _share(routed.asked, right), "balanced_accuracy": mean_estimate(recalls)}
+def _answered(routed: Routed) -> tuple[dict[str, Any], dict[str, list[float | None]]]:
+    """({accuracy, balanced_accuracy, and `figures` of other tasks}, their intervals)."""
+    asked, none = routed.asked, {"accuracy": None, "balanced_accuracy": None}
+    if routed.credit is None:
+        return none, {}
+    if not asked.task.choice_answers:
+        row = figures(asked.task, routed.chosen, asked.own_truth, asked.units, asked.dataset.classes)
+        names = (*none, *row.get("figures", ()))
+        more = {"figures": row["figures"]} if "figures" in row else {}
+        return {**{name: row[name] for name in none}, **more}, {n: row["ci"][n] for n in names if n in row["ci"]}
+    units = Units.from_ids(asked.units)
+    recalls = [proportion(routed.credit, asked.subset == k, units) for k in np.unique(asked.subset)]
+    both = {"accuracy": _share(asked, routed.credit), "balanced_accuracy": mean_estimate(recalls)}
+    return (
+        {name: json_number(estimate.value) for name, estimate in both.items()},
+        {name: json_interval(estimate.low, estimate.high) for name, estimate in both.items()},
+    )
 
 
 def _regret(routed: Routed) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
-    """({regret_01, regret_loss}, their intervals) of multi-class tickets."""
-    names = ("regret_01", "regret_loss")
-    if routed.asked.task == "one_vs_rest":
-        return dict.fromkeys(names), {}
-    rows = np.arange(len(routed.asked.rows))
-    log_p = _log_p(routed.everyone)
-    own = log_p[:, rows, routed.asked.y]  # (K, n)
-    if routed.choice.mixture is None:
-        answered = own[routed.choice.ticket, rows]
-    else:
-        answered = np.log(np.einsum("nk,kn->n", routed.choice.mixture, np.exp(own)) + np.finfo(float).tiny)
-    best_right = (log_p.argmax(axis=2) == routed.asked.y).any(axis=0)
-    regrets = np.stack([best_right.astype(float) - routed.right, own.max(axis=0) - answered])
-    low, high = bootstrap_ratios(regrets, routed.asked.units, seed=0, names=("regret",), replicates=REPLICATES)
-    means = regrets.mean(axis=1)
-    return (
-        {name: json_number(mean) for name, mean in zip(names, means, strict=True)},
-        {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
+    """({regret_01, regret_loss}, their intervals): what the best ticket of each row, in hindsight, adds in credit and
+    in log-likelihood. None where choosing is the answer, or where answers have no likelihood."""
+    asked, task = routed.asked, routed.asked.task
+    found = {"regret_01": None, "regret_loss": None}
+    if task.choice_answers:
+        return found, {}
+    regrets = {"regret_01": routed.answers.credit.max(axis=0).astype(float) - routed.credit}
+    if task.log_p is not None:
+        every = np.stack([_of_truth(task.log_p(each), asked.own_truth) for each in routed.answers.kept])
+        regrets["regret_loss"] = every.max(axis=0) - _of_truth(task.log_p(routed.chosen), asked.own_truth)
+    low, high = bootstrap_ratios(
+        np.stack(list(regrets.values())), asked.units, seed=0, names=("regret",), replicates=REPLICATES
     )
+    return (
+        {**found, **{name: json_number(regret.mean()) for name, regret in regrets.items()}},
+        {name: json_interval(a, b) for name, a, b in zip(regrets, low, high, strict=True)},
+    )
+
+
+def _of_truth(log_p: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return log_p[np.arange(len(truth)), truth]
 
 
 def _cost_shares(routed: Routed) -> dict[str, float]:
@@ -226,7 +245,7 @@ def _router_macs(routed: Routed) -> float:
 
 
 def _note(routed: Routed) -> str | None:
-    if routed.asked.task == "one_vs_rest":
+    if routed.asked.task.choice_answers:
         if routed.router.uses_label:
             return "The label is the answer: no accuracy is claimed."
         return "Choosing the ticket is the answer: the accuracy is the router's own."
@@ -259,12 +278,8 @@ def _groups(routed: Routed) -> list[dict[str, Any]]:
     return found
 
 
-def _share(asked: Questions, hit: np.ndarray) -> Estimate:
+def _share(asked: EvaluationSet, hit: np.ndarray) -> Estimate:
     return proportion(hit, np.ones(len(hit), bool), Units.from_ids(asked.units))
-
-
-def _log_p(logits: np.ndarray) -> np.ndarray:
-    return torch.log_softmax(torch.from_numpy(logits).double(), dim=-1).numpy()
 
 
 def _table(rows: np.ndarray, columns: np.ndarray, n_rows: int, n_columns: int) -> list[list[int]]:

@@ -21,7 +21,7 @@ class Dataset:
 
     x            uint8 (n, channels, height, width) for pictures, float32 (n, features) for tables
                  (already standardised / one-hot with the statistics of the train rows)
-    y            int64 (n,), index into `classes`
+    y            what each row is labelled with, (n, ...): for classes int64 (n,), index into `classes`
     attributes   n rows; columns that describe a row but are not its label (domain, sex, ...)
     split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures); of data that a
                  run is measured on, "seen" marks rows that it has seen before, which count nowhere
@@ -51,6 +51,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """int64 (n,), index into `classes`: the one class of each row; None where rows have no single class."""
+        return self.y if self.y.ndim == 1 and self.classes else None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from rtl_core.learning.methods import (
 from rtl_core.learning.parts import Learned
 from rtl_core.learning.start import Start
 from rtl_core.rng import numpy_generator
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import random_like
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -120,7 +121,7 @@ def _dense_same_total(lab: Experiment, start: Start, tickets: TicketSet, extract
 
 
 def _only_one_vs_rest(config: Config, k: int) -> str | None:
-    if config.task == "one_vs_rest":
+    if task_named(config.task).readings:
         return None
     return "these tickets tell all classes already, so one mask for all of them is the plain one-mask control"
 
@@ -176,7 +177,7 @@ def gradient_steps(config: Config, k: int, n: int) -> int:
 def _single_extractions(config: Config, chosen: list[str]) -> int:
     """How many one-mask extractions the chosen controls need: masks cut from the same training count once."""
     in_turn = [name for name in ("imp_single", "imp_single_ovr", "imp_single_union") if name in chosen]
-    if config.task == "one_vs_rest" and "imp_single" in in_turn:
+    if task_named(config.task).readings and "imp_single" in in_turn:
         in_turn.remove("imp_single")
         return 1 + bool(in_turn)
     return int(bool(in_turn))

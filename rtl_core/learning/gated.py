@@ -95,7 +95,7 @@ def _learned(
     """The parts with their masks and norm statistics of their own."""
     masked = tuple(replace(part, mask=None if masks is None else masks[k]) for k, part in enumerate(parts))
     calibrated = with_own_norms(lab, lab.network, masked, lab.subsets, method)
-    return Learned(method, calibrated, "per_subset", lab.network.outputs, start.steps, steps, 0)
+    return Learned(method, calibrated, "per_subset", lab.network.output_shape, start.steps, steps, 0)
 
 
 def _random(lab: Experiment, start: Start, found: GatedTickets) -> Learned:
@@ -125,7 +125,7 @@ def _one_mask(lab: Experiment, start: Start, method: str, density: float) -> Lea
     parts, _, masks = _train(lab, start, ("all",), (everything,), None, method, density, steps * k)
     (one,) = with_own_norms(lab, lab.network, (replace(parts[0], mask=masks[0]),), (everything,), method)
     each = tuple(replace(one, subset=name) for name in lab.names)
-    return Learned(method, each, "per_subset", lab.network.outputs, start.steps, steps, 0)
+    return Learned(method, each, "per_subset", lab.network.output_shape, start.steps, steps, 0)
 
 
 def _union(found: GatedTickets) -> float:

@@ -21,6 +21,7 @@ from rtl_core.learning.scores import binarise, first_scores, train_scores
 from rtl_core.learning.start import mean_of
 from rtl_core.learning.subsets import Subset, ticket_subsets
 from rtl_core.models.network import Network
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count
 from rtl_core.tickets.ticket_set import Rung, nested
@@ -34,7 +35,7 @@ class Grown:
     pruned_at: np.ndarray
 
 
-def against_rest(dataset: Dataset, assignment: np.ndarray, name: str, task: str) -> tuple[Subset, Partition]:
+def against_rest(dataset: Dataset, assignment: np.ndarray, name: str, task: Task) -> tuple[Subset, Partition]:
     """(one subset, the partition of it and the rest); assignment (n,): 0 the subset's rows, 1 the rest, -1 neither."""
     two = Partition("subset", None, (name, "rest"), assignment, uses_label=True)
     return ticket_subsets(dataset, two, task)[0], two

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rtl_core.data.dataset import Dataset
-from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.learning.grow import against_rest, first_part
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Part
-from rtl_core.models.network import Network
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.tickets.ticket_set import TicketSet, nested
 
 # bool (tickets, N) -> bool (N,); each keeps nested masks nested
@@ -32,40 +30,27 @@ class Merged:
     pruned_at: np.ndarray
 
 
-@dataclass(frozen=True)
-class Merger:
-    """What tickets are merged over.
+def merge(trained: TrainedTickets, chosen: Sequence[int], how: str) -> Merged:
+    """The tickets `chosen` as one. What each had to itself becomes their mean, untrained; norm statistics are
+    re-estimated on the rows of all their subsets. BadInput: no such way, too few tickets."""
+    _check(chosen, how)
+    tickets, dataset = trained.tickets, trained.dataset
+    pruned_at = merged_rungs(tickets, chosen, how)
+    parts, name = [trained.parts[k] for k in chosen], " + ".join(tickets.names[k] for k in chosen)
+    start = first_part(trained.network, parts, name)
+    own = {tensor: start.private[tensor] for tensor in parts[0].private}
+    part = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
+    subset, _ = against_rest(dataset, merged_assignment(trained, chosen), name, trained.task)
+    recalibrated = recalibrate(
+        trained.network, part, subset, tickets.layout, dataset.inputs, trained.batches, trained.seed
+    )
+    return Merged(recalibrated, pruned_at)
 
-    parts    the tickets as they compute
-    batches  training batches on which the norm statistics of a merged ticket are re-estimated; seed: of their draw
-    """
 
-    network: Network
-    parts: Sequence[Part]
-    tickets: TicketSet
-    dataset: Dataset
-    partition: Partition
-    task: str
-    batches: int
-    seed: int
-
-    def merge(self, chosen: Sequence[int], how: str) -> Merged:
-        """The tickets `chosen` as one. What each had to itself becomes their mean, untrained; norm statistics are
-        re-estimated on the rows of all their subsets. BadInput: no such way, too few tickets."""
-        _check(chosen, how)
-        pruned_at = merged_rungs(self.tickets, chosen, how)
-        parts, name = [self.parts[k] for k in chosen], " + ".join(self.tickets.names[k] for k in chosen)
-        start = first_part(self.network, parts, name)
-        own = {tensor: start.private[tensor] for tensor in parts[0].private}
-        part = replace(start, mask=WAYS[how](self.tickets.masks()[list(chosen)]), private=own)
-        subset, _ = against_rest(self.dataset, self.assignment(chosen), name, self.task)
-        layout, inputs = self.tickets.layout, self.dataset.inputs
-        return Merged(recalibrate(self.network, part, subset, layout, inputs, self.batches, self.seed), pruned_at)
-
-    def assignment(self, chosen: Sequence[int]) -> np.ndarray:
-        """int64 (n,): 0 for rows of the subsets `chosen`, 1 for those of others, -1 for those of none."""
-        belongs = self.partition.assignment
-        return np.where(np.isin(belongs, chosen), 0, np.where(belongs >= 0, 1, -1))
+def merged_assignment(trained: TrainedTickets, chosen: Sequence[int]) -> np.ndarray:
+    """int64 (n,): 0 for rows of the subsets `chosen`, 1 for those of others, -1 for those of none."""
+    belongs = trained.partition.assignment
+    return np.where(np.isin(belongs, chosen), 0, np.where(belongs >= 0, 1, -1))
 
 
 def merged_rungs(tickets: TicketSet, chosen: Sequence[int], how: str) -> np.ndarray:

@@ -115,7 +115,7 @@ def extract_single(lab: Experiment, start: Start, density: float, tells_apart: b
     """
     config, k = lab.config, len(lab.subsets)
     steps = config.extract.steps * (k if tells_apart else 1)
-    method = "imp_single" if tells_apart or config.task == "multiclass" else "imp_single_ovr"
+    method = "imp_single" if tells_apart or lab.one is None else "imp_single_ovr"
     network, subsets = (lab.one_network, (lab.one,)) if tells_apart else (lab.network, lab.subsets)
 
     def rewind(mask: np.ndarray) -> tuple[Part, ...]:
@@ -158,7 +158,7 @@ def learn_tickets(
     parts = start.parts(lab.names, masks, one_network=not method.startswith("imp_multi"))
     _train(lab, lab.network, parts, lab.subsets, lab.stage("joint", method, steps))
     parts = with_own_norms(lab, lab.network, parts, lab.subsets, method)
-    return Learned(method, parts, "per_subset", lab.network.outputs, start.steps, steps_extract, steps)
+    return Learned(method, parts, "per_subset", lab.network.output_shape, start.steps, steps_extract, steps)
 
 
 def learn_one(lab: Experiment, start: Start, mask: np.ndarray, steps_extract: int) -> Learned:
@@ -167,7 +167,7 @@ def learn_one(lab: Experiment, start: Start, mask: np.ndarray, steps_extract: in
     parts = (_one_part(lab, start, mask),)
     _train(lab, network, parts, subsets, lab.stage("joint", "imp_single", steps * len(lab.subsets)))
     parts = with_own_norms(lab, network, parts, subsets, "imp_single")
-    return Learned("imp_single", parts, "argmax", network.outputs, start.steps, steps_extract, steps)
+    return Learned("imp_single", parts, "argmax", network.output_shape, start.steps, steps_extract, steps)
 
 
 def _one_part(lab: Experiment, start: Start, mask: np.ndarray) -> Part:

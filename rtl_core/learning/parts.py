@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -52,17 +51,16 @@ class Part:
 class Learned:
     """One method's outcome.
 
-    reads        "per_subset": part k answers for subset k. "argmax": the one part tells all subsets apart
-                 (one mask trained as a multi-class network); its k-th output is subset k's score.
-                 "odds": the same, saying yes where subset k is likelier than before looking (1 / K)
-    outputs      of the network that the parts belong to
+    reads        "per_subset": part k answers for subset k. Otherwise the one part tells all subsets apart, and is read
+                 by the task's reading of that name
+    output_shape  of the network that the parts belong to
     steps_*      gradient steps per subset in each phase
     """
 
     method: str
     parts: tuple[Part, ...]
-    reads: Literal["per_subset", "argmax", "odds"]
-    outputs: int
+    reads: str
+    output_shape: tuple[int, ...]
     steps_warm: int
     steps_extract: int
     steps_joint: int

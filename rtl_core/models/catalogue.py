@@ -22,31 +22,41 @@ from rtl_core.models.network import Network
 from rtl_core.models.resnet import Basic, Bottleneck, ResNet
 
 MAX_INPUT = 2**20  # numbers per input
+MAX_OUTPUTS = 10_000  # of a network that gives one number a choice
 HEAD = ("head.weight", "head.bias")  # in every network of the catalogue
 
 
 class Description(ModelSettings):
-    """What a run stores of its network. Read from files of others, so every size is bounded."""
+    """What a run stores of its network. Read from files of others, so every size is bounded.
+
+    outputs       numbers that the network gives for one input, where they are one row of numbers
+    output_shape  their shape where they are not; `outputs` is then the first of its sizes
+    """
 
     input_shape: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=3)
-    outputs: int = Field(ge=1, le=10_000)
+    outputs: int = Field(ge=1, le=MAX_OUTPUTS)
+    output_shape: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(None, min_length=2, max_length=3)
 
-    @field_validator("input_shape")
+    @field_validator("input_shape", "output_shape")
     @classmethod
-    def _bounded(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
-        if prod(shape) > MAX_INPUT:
-            raise ValueError(f"an input may hold {MAX_INPUT:,} numbers, not {prod(shape):,}")
+    def _bounded(cls, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if shape and prod(shape) > MAX_INPUT:
+            raise ValueError(f"an input or output may hold {MAX_INPUT:,} numbers, not {prod(shape):,}")
         return shape
+
+    @property
+    def shape_of_outputs(self) -> tuple[int, ...]:
+        return self.output_shape or (self.outputs,)
 
 
 def _convnet(description: Description) -> nn.Module:
     channels = _picture_channels(description, smallest=ConvNet.STRIDE)
-    return ConvNet(channels, description.outputs, description.width)
+    return ConvNet(channels, _outputs(description), description.width)
 
 
 def _ghostnet(description: Description) -> nn.Module:
     channels = _picture_channels(description, smallest=GhostNet.STRIDE)
-    return GhostNet(channels, description.outputs, description.width)
+    return GhostNet(channels, _outputs(description), description.width)
 
 
 def _resnet18(description: Description) -> nn.Module:
@@ -59,11 +69,11 @@ def _resnet50(description: Description) -> nn.Module:
 
 def _resnet(description: Description, block: type[Basic | Bottleneck], depths: tuple[int, int, int, int]) -> nn.Module:
     channels = _picture_channels(description, smallest=ResNet.STRIDE[description.stem])
-    return ResNet(block, depths, description.stem, channels, description.outputs, description.width)
+    return ResNet(block, depths, description.stem, channels, _outputs(description), description.width)
 
 
 def _mlp(description: Description) -> nn.Module:
-    return MLP(prod(description.input_shape), description.outputs, description.width)
+    return MLP(prod(description.input_shape), description.shape_of_outputs, description.width)
 
 
 CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
@@ -75,13 +85,18 @@ CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
 }
 
 
-def build(settings: ModelSettings, input_shape: tuple[int, ...], outputs: int, seed: int) -> Network:
-    """A network of the catalogue with its initial weights.
+def build(
+    settings: ModelSettings, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], seed: int
+) -> Network:
+    """A network of the catalogue with its initial weights; `outputs`: how many, or their shape.
 
     The weights are a pure function of `seed` and each layer's name and shape: networks that differ only in
     `outputs` have the same prunable weights. Raises BadInput where the network cannot take such inputs.
     """
-    fields = {**settings.model_dump(), "input_shape": input_shape, "outputs": outputs}
+    shape = (outputs,) if isinstance(outputs, int) else outputs
+    fields = {**settings.model_dump(), "input_shape": input_shape, "outputs": shape[0]}
+    if len(shape) > 1:
+        fields["output_shape"] = shape
     return _build(_described(fields), seed)
 
 
@@ -94,9 +109,14 @@ def rebuild(description: dict[str, Any]) -> Network:
 
 
 def wrap(
-    module: nn.Module, prunable: Iterable[str], head: Iterable[str], input_shape: tuple[int, ...], outputs: int
+    module: nn.Module,
+    prunable: Iterable[str],
+    head: Iterable[str],
+    input_shape: tuple[int, ...],
+    outputs: int | tuple[int, ...],
 ) -> Network:
-    """A `Network` of any module: name the tensors that masks cover and those of the classifier.
+    """A `Network` of any module: name the tensors that masks cover and those of the last layer; `outputs`: how many
+    numbers it gives for an input, or their shape.
 
     Raises BadInput for names that are not parameters of the module, given twice or in both lists.
     """
@@ -111,7 +131,8 @@ def wrap(
         raise BadInput("a tensor is named twice among the prunable ones and the head; name each once")
     norms = [name for name, part in module.named_modules() if isinstance(part, _BatchNorm) and part.affine]
     affine = tuple(f"{norm}.{kind}" for norm in norms for kind in ("weight", "bias"))
-    return Network(module, prunable, head, affine, tuple(input_shape), outputs)
+    shape = (outputs,) if isinstance(outputs, int) else tuple(outputs)
+    return Network(module, prunable, head, affine, tuple(input_shape), shape)
 
 
 def _described(fields: dict[str, Any]) -> Description:
@@ -135,10 +156,18 @@ def _picture_channels(description: Description, smallest: int) -> int:
     return channels
 
 
+def _outputs(description: Description) -> int:
+    """How many outputs, or BadInput where they are no row of numbers."""
+    if description.output_shape:
+        shape = " x ".join(map(str, description.output_shape))
+        raise BadInput(f"{description.name} gives one row of numbers for an input, not {shape}; choose mlp")
+    return description.outputs
+
+
 def _build(description: Description, seed: int) -> Network:
     with torch.device("meta"):  # elsewhere a new module draws its weights from the global generator
         module = CATALOGUE[description.name](description)
     module.to_empty(device="cpu")
     initialise(module, seed)
-    network = wrap(module, module.prunable, HEAD, description.input_shape, description.outputs)
-    return replace(network, description=description.model_dump(mode="json"))
+    network = wrap(module, module.prunable, HEAD, description.input_shape, description.shape_of_outputs)
+    return replace(network, description=description.model_dump(mode="json", exclude_none=True))

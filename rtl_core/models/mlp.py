@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import nn
 
@@ -16,7 +18,7 @@ class MLP(nn.Module):
     networks for pictures. The norms make biases redundant.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: float = 1.0):
+    def __init__(self, inputs: int, output_shape: tuple[int, ...], width: float = 1.0):
         super().__init__()
         first, second = scaled(128, width), scaled(64, width)
         self.flatten = nn.Flatten()
@@ -26,7 +28,8 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(first, second, bias=False)
         self.norm2 = nn.BatchNorm1d(second)
         self.relu2 = nn.ReLU()
-        self.head = nn.Linear(second, outputs)
+        self.head = nn.Linear(second, prod(output_shape))
+        self.output_shape = output_shape
 
     @property
     def prunable(self) -> tuple[str, ...]:
@@ -39,5 +42,5 @@ class MLP(nn.Module):
         return self.relu2(self.norm2(self.fc2(x)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, features) or (b, channels, h, w) -> logits (b, outputs)."""
-        return self.head(self.features(x))
+        """(b, features) or (b, channels, h, w) -> outputs (b, *output_shape)."""
+        return self.head(self.features(x)).unflatten(1, self.output_shape)

@@ -12,7 +12,7 @@ from torch import nn
 class Network:
     """A plain `nn.Module` with the names that the method needs; nothing is inferred from layer types.
 
-    module       maps inputs (b, *input_shape) to logits (b, outputs). The catalogue's modules also have
+    module       maps inputs (b, *input_shape) to outputs (b, *output_shape). The catalogue's modules also have
                  `features(x) -> (b, f)`, what the head sees
     prunable     names of the tensors that masks cover, in the order of the masks' bits
     head         names of the classifier's tensors (weight, bias)
@@ -26,5 +26,5 @@ class Network:
     head: tuple[str, ...]
     norm_affine: tuple[str, ...]
     input_shape: tuple[int, ...]
-    outputs: int
+    output_shape: tuple[int, ...]
     description: dict[str, Any] = field(default_factory=lambda: {"name": "custom"})

@@ -6,7 +6,7 @@ grouped by ticket, and groups in pieces that stay in the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from torch.fx.proxy import TraceError
 
 from rtl_core.learning.parts import Part, as_module
 from rtl_core.models.network import Network
+from rtl_core.tasks.task import Doubt
 from rtl_core.tickets.layout import Layout
 
 CHUNK = 128  # rows that go through a ticket at a time
@@ -33,32 +34,41 @@ class Serving:
     """
 
     modules: tuple[nn.Module, ...]
-    outputs: int
+    output_shape: tuple[int, ...]
 
     @property
     def k(self) -> int:
         return len(self.modules)
 
     @torch.inference_mode()
-    def routed(self, take: Take, ticket: np.ndarray) -> torch.Tensor:
-        """(n, outputs): row i answered by ticket[i], in the rows' order; n = len(ticket)."""
-        answers = torch.empty(len(ticket), self.outputs)
+    def each(self, take: Take, ticket: np.ndarray) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Pieces of the batch, one ticket at a time: (positions, their outputs by ticket[position])."""
         order = np.argsort(ticket, kind="stable")
         ends = np.cumsum(np.bincount(ticket, minlength=self.k))
         for module, group in zip(self.modules, np.split(order, ends[:-1]), strict=True):
             for i in range(0, len(group), CHUNK):
                 piece = group[i : i + CHUNK]
-                answers[piece] = module(_channels_last(take(piece)))
+                yield piece, module(_channels_last(take(piece))).detach()
+
+    def routed(self, take: Take, ticket: np.ndarray) -> torch.Tensor:
+        """(n, *output_shape): row i answered by ticket[i], in the rows' order; n = len(ticket)."""
+        answers = torch.empty(len(ticket), *self.output_shape)
+        for piece, outputs in self.each(take, ticket):
+            answers[piece] = outputs
         return answers
 
-    def everyone(self, take: Take, n: int) -> np.ndarray:
-        """float32 (K, n, outputs): every ticket's answer to every row."""
-        return np.stack([self.routed(take, np.full(n, k)).numpy() for k in range(self.k)])
+    def doubts(self, take: Take, n: int, doubt: Doubt) -> np.ndarray:
+        """(K, n): how unsure every ticket is of its answer to every row."""
+        found = torch.empty(self.k, n)
+        for k in range(self.k):
+            for piece, outputs in self.each(take, np.full(n, k)):
+                found[k, piece] = doubt.of(outputs)
+        return found.numpy()
 
 
 def serving(network: Network, parts: Sequence[Part], layout: Layout) -> Serving:
     """The tickets with their weights multiplied out and their norms folded away."""
-    return Serving(tuple(folded(as_module(network, part, layout)) for part in parts), network.outputs)
+    return Serving(tuple(folded(as_module(network, part, layout)) for part in parts), network.output_shape)
 
 
 def folded(module: nn.Module) -> nn.Module:

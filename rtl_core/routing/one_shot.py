@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from rtl_core.config import Task
 from rtl_core.events import Tensors
 from rtl_core.learning.joint import Inputs
 from rtl_core.learning.parts import Part, materialise
 from rtl_core.models.network import Network
+from rtl_core.tasks.task import Doubt
 from rtl_core.tickets.layout import Layout
 
 BATCH = 32  # each row has a gradient of every weight
@@ -37,7 +37,7 @@ class OneShotGradient:
     module: nn.Module
     stacked: Tensors
     fixed: Tensors
-    task: Task
+    of_outputs: Doubt
     passes: ClassVar[float] = 3.0  # a forward pass and a backward one, which counts as two
 
     @property
@@ -45,14 +45,10 @@ class OneShotGradient:
         return len(next(iter(self.stacked.values())))
 
     def doubt(self, alpha: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """How unsure the mixed tickets are of one input x: the entropy of their answer. A one-vs-rest ticket is as sure
-        of its no as of its yes, so there it is the claim itself, negative."""
+        """How unsure the mixed tickets are of one input x."""
         mixed = {name: torch.tensordot(alpha, tensors, dims=1) for name, tensors in self.stacked.items()}
-        logits = functional_call(self.module, {**mixed, **self.fixed}, (x.unsqueeze(0),))[0]
-        if self.task == "one_vs_rest":
-            return -logits[0]
-        log_p = torch.log_softmax(logits, dim=0)
-        return -(log_p.exp() * log_p).sum()
+        outputs = functional_call(self.module, {**mixed, **self.fixed}, (x.unsqueeze(0),))
+        return self.of_outputs.of(outputs)[0]
 
     def slopes(self, x: torch.Tensor) -> torch.Tensor:
         """(b, ...) inputs -> (b, K): d doubt / d alpha_k at alpha = 1/K, for every input by itself."""
@@ -65,10 +61,10 @@ class OneShotGradient:
         return torch.cat(batches).numpy()
 
 
-def one_shot_gradient(network: Network, parts: Sequence[Part], layout: Layout, task: Task) -> OneShotGradient:
+def one_shot_gradient(network: Network, parts: Sequence[Part], layout: Layout, doubt: Doubt) -> OneShotGradient:
     tensors = [materialise(part, layout) for part in parts]
     module = copy.deepcopy(network.module).eval()
     stacked = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_parameters()}
     buffers = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_buffers()}
     fixed = {name: of_all.float().mean(dim=0).to(of_all.dtype) for name, of_all in buffers.items()}
-    return OneShotGradient(module, stacked, fixed, task)
+    return OneShotGradient(module, stacked, fixed, doubt)

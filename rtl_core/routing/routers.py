@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
-from rtl_core.config import Task
 from rtl_core.errors import BadInput
 from rtl_core.learning.joint import Inputs
 from rtl_core.routing.batches import Serving
@@ -21,6 +19,7 @@ from rtl_core.routing.gate import LinearGate
 from rtl_core.routing.hierarchy import Tree, fit_tree
 from rtl_core.routing.one_shot import OneShotGradient
 from rtl_core.routing.scene import Scene
+from rtl_core.tasks.task import Doubt, Task
 
 
 @dataclass(frozen=True)
@@ -91,31 +90,22 @@ class ByTree:
 
 
 @dataclass(frozen=True)
-class MaxResponse:
-    """All one-vs-rest tickets are asked; the one that claims the row most gets it."""
+class LeastDoubt:
+    """All tickets answer; the one that is surest, by the task's own measure, gets the row."""
 
-    answers: Callable[[np.ndarray], np.ndarray]
-    name: str = "max_response"
+    doubts: Callable[[np.ndarray], np.ndarray]
+    doubt: Doubt
     uses_label: bool = False
 
-    def choose(self, rows: np.ndarray) -> Choice:
-        logits = self.answers(rows)[:, :, 0]
-        claim = 1 / (1 + np.exp(-logits.max(axis=0).astype(np.float64)))
-        return Choice(logits.argmax(axis=0), claim, len(logits) - 1.0, 0.0)
-
-
-@dataclass(frozen=True)
-class MinEntropy:
-    """All multi-class tickets are asked; the one that is surest of its class answers."""
-
-    answers: Callable[[np.ndarray], np.ndarray]
-    name: str = "min_entropy"
-    uses_label: bool = False
+    @property
+    def name(self) -> str:
+        return self.doubt.router
 
     def choose(self, rows: np.ndarray) -> Choice:
-        log_p = torch.log_softmax(torch.from_numpy(self.answers(rows)), dim=-1)
-        entropy = -(log_p.exp() * log_p).sum(dim=-1).numpy()
-        return Choice(entropy.argmin(axis=0), np.full(len(rows), np.nan), len(entropy) - 1.0, 0.0)
+        doubts = self.doubts(rows)
+        sure = self.doubt.probability
+        confidence = np.full(len(rows), np.nan) if sure is None else sure(doubts.min(axis=0))
+        return Choice(doubts.argmin(axis=0), confidence, len(doubts) - 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -134,11 +124,8 @@ class ByGradient:
 
 @dataclass(frozen=True)
 class TopTwo:
-    """The gate's two best tickets are both asked.
-
-    multiclass: their probabilities are mixed in the gate's proportion. one_vs_rest: the one with the larger product
-    of the gate's probability and its own claim.
-    """
+    """The gate's two best tickets both answer: their answers are mixed in the gate's proportion, or, where tickets
+    claim a row, the one with the larger product of the gate's probability and its own claim gets it."""
 
     gate: LinearGate
     serving: Serving
@@ -150,16 +137,20 @@ class TopTwo:
         p = self.gate.probabilities(rows)
         two = np.argsort(-p, axis=1, kind="stable")[:, :2]
         share = np.take_along_axis(p, two, axis=1).astype(np.float64)
-        if self.task == "one_vs_rest":
-            claims = [self.serving.routed(lambda at: self.gate.inputs(rows[at]), ticket)[:, 0] for ticket in two.T]
-            share *= torch.sigmoid(torch.stack(claims, dim=1)).numpy()
+        if not self.task.mixes:
+            share *= self._claims(rows, two)
         share /= share.sum(axis=1, keepdims=True)
         best, at = share.argmax(axis=1), np.arange(len(rows))
         mixture = None
-        if self.task == "multiclass":
+        if self.task.mixes:
             mixture = np.zeros_like(p, np.float64)
             np.put_along_axis(mixture, two, share, axis=1)
         return Choice(two[at, best], share[at, best], 1.0, self.gate.macs, mixture)
+
+    def _claims(self, rows: np.ndarray, two: np.ndarray) -> np.ndarray:
+        """(n, 2): the probability by which each of the two tickets claims the row."""
+        outputs = [self.serving.routed(lambda at: self.gate.inputs(rows[at]), ticket) for ticket in two.T]
+        return np.stack([self.task.doubt.probability(self.task.doubt.of(of_one).numpy()) for of_one in outputs], axis=1)
 
 
 def _given(scene: Scene) -> Router:
@@ -175,18 +166,21 @@ ROUTERS: dict[str, Callable[[Scene], Router]] = {
     "hierarchical": lambda scene: ByTree(
         fit_tree(scene.centroids, scene.assignment, scene.train), scene.features, scene.inputs
     ),
-    "max_response": lambda scene: MaxResponse(scene.answers),
-    "min_entropy": lambda scene: MinEntropy(scene.answers),
+    "max_response": lambda scene: LeastDoubt(scene.doubts, scene.task.doubt),
+    "min_entropy": lambda scene: LeastDoubt(scene.doubts, scene.task.doubt),
     "one_shot_gradient": lambda scene: ByGradient(scene.one_shot, scene.inputs),
 }
 
 
 def router_names(given_by: str, task: Task) -> tuple[str, ...]:
-    """The routers that make sense: the subsets are told by their one name, and tickets asked in their own way."""
-    left_out = {
-        "context" if given_by == "class" else "oracle",
-        "min_entropy" if task == "one_vs_rest" else "max_response",
-    }
+    """The routers that make sense: the subset's own ticket has one name, and tickets doubt in the task's own way."""
+    left_out = {"context" if given_by == "class" else "oracle", "max_response", "min_entropy"}
+    if task.doubt is None:
+        left_out |= {"one_shot_gradient"}
+    else:
+        left_out -= {task.doubt.router}
+    if not task.mixes and (task.doubt is None or task.doubt.probability is None):
+        left_out |= {"top2"}
     return tuple(name for name in ROUTERS if name not in left_out)
 
 

@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from rtl_core.config import Task
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.joint import Inputs
@@ -18,6 +17,7 @@ from rtl_core.routing.batches import Serving, serving
 from rtl_core.routing.features import Features
 from rtl_core.routing.gate import LinearGate, centroid_gate, fit_gate
 from rtl_core.routing.one_shot import OneShotGradient, one_shot_gradient
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.layout import Layout
 
 
@@ -30,8 +30,8 @@ class Scene:
                 rows by the one router that is told the answer
     given_by    what the subsets were made from, and whether that is (or is read off) a label
     serving     the tickets
-    answers     row indices -> (K, rows, outputs): every ticket's answer; usually `serving.everyone`
-    one_shot    the tickets' weights side by side, for the router that asks a gradient
+    doubts      row indices -> (K, rows): how unsure every ticket is; None where the task has no doubt
+    one_shot    the tickets' weights side by side, for the router that goes by a gradient; None: the same
     trained     the gate that was trained with the tickets; None: one is fitted to the partition
     """
 
@@ -44,8 +44,8 @@ class Scene:
     val: np.ndarray
     task: Task
     serving: Serving
-    answers: Callable[[np.ndarray], np.ndarray]
-    one_shot: OneShotGradient
+    doubts: Callable[[np.ndarray], np.ndarray] | None
+    one_shot: OneShotGradient | None
     trained: LinearGate | None = None
 
     @property
@@ -74,7 +74,7 @@ def scene_of(
     trained: LinearGate | None = None,
 ) -> Scene:
     """The scene of a run's tickets; gates are fitted on its train rows and chosen on its validation rows."""
-    tickets = serving(network, parts, layout)
+    tickets, doubt = serving(network, parts, layout), task.doubt
     return Scene(
         dataset.inputs,
         features,
@@ -85,7 +85,7 @@ def scene_of(
         dataset.rows("val"),
         task,
         tickets,
-        lambda rows: tickets.everyone(lambda at: dataset.inputs(rows[at]), len(rows)),
-        one_shot_gradient(network, parts, layout, task),
+        doubt and (lambda rows: tickets.doubts(lambda at: dataset.inputs(rows[at]), len(rows), doubt)),
+        doubt and one_shot_gradient(network, parts, layout, doubt),
         trained,
     )

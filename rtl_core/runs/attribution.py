@@ -64,7 +64,7 @@ class Explained:
             raise BadInput(f"run '{run.name}' has masks only; explaining a ticket needs its weights")
         torch.set_num_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
         setting = training.setting_on(run)
-        subject = Subject.of(setting.dataset, setting.network, run.tickets, load_learned(run))
+        subject = Subject.of(setting.task, setting.dataset, setting.network, run.tickets, load_learned(run))
         return cls(run, subject, setting.partition)
 
     def rows(self, subset: str | None = None, class_: str | None = None) -> np.ndarray:
@@ -74,7 +74,7 @@ class Explained:
         if subset is not None:
             wanted &= self.partition.assignment == self.subject.index(subset)
         if class_ is not None:
-            wanted &= dataset.y == dataset.classes.index(class_)
+            wanted &= dataset.labels == dataset.classes.index(class_)
         return np.flatnonzero(wanted)
 
     def question(self, asked: Asked, x: torch.Tensor) -> Question:

@@ -344,6 +344,7 @@ class _Method(_Schema):
     method: str
     reads: Literal["per_subset", "argmax"]
     outputs: int
+    output_shape: tuple[int, ...] | None = None
     steps_warm: int
     steps_extract: int
     steps_joint: int

@@ -17,6 +17,8 @@ from rtl_core.runs import retrained_files, store
 from rtl_core.runs.atomic import plain
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.retrained_files import PROBE, RELAX
+from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import figure_value
 from rtl_core.tickets.chance import chance_interval
 from rtl_core.tickets.overlap import Overlap, overlap
 from rtl_core.tickets.similarity import layer_profile, similarity
@@ -29,16 +31,16 @@ _ALARM_KEYS = {"round", "density", "safe_density", "drop", "falls_most", "policy
 def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
     """The JSON document of `diagnose`; `root`: the user's runs, where audits of samples are kept."""
     root = root or run.folder.parent
+    metric = task_named(run.config.task).headline.name if run.config else "accuracy"
     probed, relaxed = retrained_files.read(run, root, PROBE), retrained_files.read(run, root, RELAX)
     records = [*run.info.get("rungs", []), *(probed["records"] if probed else [])]
     counted = [overlap(run.tickets, rung) for rung in run.tickets.rungs]
-    rounds = [_round(rung, counts, records) for rung, counts in zip(run.tickets.rungs, counted, strict=True)]
+    rounds = [_round(rung, counts, records, metric) for rung, counts in zip(run.tickets.rungs, counted, strict=True)]
     layers = [row for rung, counts in zip(run.tickets.rungs, counted, strict=True) for row in _layers(rung, counts)]
     threshold = run.config.collapse.threshold if run.config else Config().collapse.threshold
-    heard = [row for row in rounds if row["measure"] == "retrained"]
+    heard = [row for row in rounds if row["measure"] == "retrained" and row["confidence"] is not None]
     for row, drop in zip(heard, collapse.drops([row["confidence"] for row in heard]) if heard else [], strict=True):
         row["drop"] = float(drop)
-    metric = "balanced_accuracy" if run.config and run.config.task == "one_vs_rest" else "accuracy"
     alarm, fall = _alarm(heard, threshold), _fall(heard, metric)
     document = {
         "run": run.name,
@@ -62,7 +64,7 @@ def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
     return plain({**document, "advice": _advice(run, document)})
 
 
-def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
     """One rung: overlap of the pairs, and means over the tickets of what was measured there."""
     pairs = np.triu_indices(counts.k, 1)
     measures, band = similarity(counts), chance_interval(counts)
@@ -73,6 +75,7 @@ def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]]) -> di
     here = [r for r in records if r["rung"] == rung.index]
     measure = next((m for m in _MEASURES if any(r.get("measure") == m for r in here)), None)
     here = [r for r in here if r.get("measure") == measure]
+    figures = dict.fromkeys(("balanced_accuracy", "accuracy", metric))
     return {
         "round": rung.index,
         "density": rung.density,
@@ -82,11 +85,8 @@ def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]]) -> di
         "chance_low": over_pairs(band.low),
         "chance_high": over_pairs(band.high),
         "excess_mean": over_pairs(measures.excess),
-        **{key: _mean([r.get(key) for r in here]) for key in ("balanced_accuracy", "accuracy", "confidence")},
-        "ci": {
-            key: [_mean([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)]
-            for key in ("balanced_accuracy", "accuracy")
-        },
+        **{key: _mean([figure_value(r, key) for r in here]) for key in (*figures, "confidence")},
+        "ci": {key: [_mean([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)] for key in figures},
         "drop": None,
         "measure": measure,
     }

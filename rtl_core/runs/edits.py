@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtl_core.statistics.estimates import json_interval, json_number, proportion
-from rtl_core.audit.evaluate import Questions, part_logits, questions
+from rtl_core.statistics.estimates import json_interval, json_number, mean_credit
+from rtl_core.audit.evaluate import Answers, EvaluationSet, answers_of_all, evaluation_set
 from rtl_core.statistics.intervals import bootstrap_ratios
-from rtl_core.statistics.clustered_rows import Units
 from rtl_core.config import Config, PartitionSettings
 from rtl_core.data import partitions
 from rtl_core.data.dataset import Dataset
@@ -30,7 +29,7 @@ from rtl_core.learning.parts import Learned
 from rtl_core.models.catalogue import build, rebuild
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate
-from rtl_core.routing.routers import MaxResponse, MinEntropy
+from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
@@ -38,6 +37,7 @@ from rtl_core.runs.routing import gate_of
 from rtl_core.runs.run_data import own_dataset, seen_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.ticket_set import TicketSet
 
 REFITTED = "on the partition, after the tickets were changed"
@@ -52,10 +52,9 @@ class Tickets:
     rtl: Learned
     gate: LinearGate
 
-    def answers(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-        """float32 (K, n, outputs): every ticket's answer to every row."""
-        network, layout = self.setting.network, self.tickets.layout
-        return np.stack([part_logits(network, part, layout, dataset, rows) for part in self.rtl.parts])
+    def answers(self, asked: EvaluationSet) -> Answers:
+        """Every ticket's answers to every row."""
+        return answers_of_all(self.setting.network, self.rtl.parts, self.tickets.layout, asked)
 
 
 def open_tickets(run: Run) -> Tickets:
@@ -76,9 +75,9 @@ def open_tickets(run: Run) -> Tickets:
 
 
 def setting_of(config: Config, dataset: Dataset, partition: Partition, tickets: TicketSet) -> Setting:
-    outputs = 1 if config.task == "one_vs_rest" else len(dataset.classes)
-    network = build(config.model, dataset.input_shape, outputs, config.seed)
-    return Setting(config, dataset, partition, network, None, tickets.layout)
+    task = task_named(config.task)
+    network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
+    return Setting(config, task, dataset, partition, network, None, tickets.layout)
 
 
 def values_of(run: Run) -> dict[str, tuple[str, ...]]:
@@ -111,31 +110,29 @@ def fitted_gate(features: Features, dataset: Dataset, partition: Partition) -> L
     return fit_gate(features, dataset.inputs, partition.assignment, train, val, partition.k)
 
 
-def right_by_router(state: Tickets, dataset: Dataset, answers: np.ndarray, asked: Questions) -> dict[str, np.ndarray]:
-    """Router -> bool (n,): whether its choice among a state's tickets answers a row rightly.
-
-    answers  (K, n, outputs) of the state's tickets; asked: rows of `dataset`, with the state's subsets
-    """
-    ask_all = MaxResponse if asked.task == "one_vs_rest" else MinEntropy
-    chosen = {
-        "gate": replace(state.gate, inputs=dataset.inputs).probabilities(asked.rows).argmax(axis=1),
-        ask_all.name: ask_all(lambda rows: answers).choose(asked.rows).ticket,
-    }
-    if asked.task == "one_vs_rest":  # choosing the ticket is the answer
+def credit_by_router(state: Tickets, answers: Answers, asked: EvaluationSet) -> dict[str, np.ndarray]:
+    """Router -> (n,): what its choice among a state's tickets is worth on the rows of an evaluation set."""
+    task, n = asked.task, np.arange(len(asked.rows))
+    gate = replace(state.gate, inputs=asked.dataset.inputs)
+    chosen = {"gate": gate.probabilities(asked.rows).argmax(axis=1)}
+    if task.doubt is not None:
+        router = LeastDoubt(lambda rows: answers.doubt, task.doubt)
+        chosen[router.name] = router.choose(asked.rows).ticket
+    if task.choice_answers:
         return {router: ticket == asked.subset for router, ticket in chosen.items()}
-    n = np.arange(len(asked.rows))
-    return {router: answers[ticket, n].argmax(axis=1) == asked.y for router, ticket in chosen.items()}
+    return {router: answers.credit[ticket, n] for router, ticket in chosen.items()}
 
 
 def routed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], units: np.ndarray) -> dict[str, Any]:
-    """`routed_before` and `routed_after`: the gate's share of right answers, and the change, with their intervals;
-    `routers`: the same for every router. All are on the same rows."""
+    """`routed_before` and `routed_after`: the mean credit of what the gate's tickets answer (for classes the share of
+    right answers), and the change, with their intervals; `routers`: the same for every router. All on the same rows."""
     rows = []
     for router, had in before.items():
         has = after[router]
         low, high = bootstrap_ratios(has.astype(float) - had, units, seed=0, names=("routed", router))
         was, is_now = share(had, units), share(has, units)
-        values = {"before": was["accuracy"], "after": is_now["accuracy"], "change": float(has.mean() - had.mean())}
+        change = float(has.mean() - had.mean())
+        values = {"before": was["accuracy"], "after": is_now["accuracy"], "change": change}
         ci = {"before": was["ci"]["accuracy"], "after": is_now["ci"]["accuracy"]}
         rows.append({"router": router, **values, "n": len(had), "ci": {**ci, "change": json_interval(low[0], high[0])}})
     gate = rows[0]
@@ -147,15 +144,15 @@ def routed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], un
     }
 
 
-def on_test_rows(state: Tickets) -> Questions:
+def on_test_rows(state: Tickets) -> EvaluationSet:
     setting = state.setting
-    return questions(setting.dataset, setting.partition, setting.config.task, "test")
+    return evaluation_set(setting.dataset, setting.partition, setting.task, "test")
 
 
-def share(hit: np.ndarray, units: np.ndarray) -> dict[str, Any]:
-    """{accuracy, n, ci} of the answers to some rows."""
-    found = proportion(hit, np.ones(len(hit), bool), Units.from_ids(units))
-    return {"accuracy": json_number(found.value), "n": len(hit), "ci": {"accuracy": json_interval(found.low, found.high)}}
+def share(credit: np.ndarray, units: np.ndarray) -> dict[str, Any]:
+    """{accuracy, n, ci} of the answers to some rows: their mean credit."""
+    mean = mean_credit(credit, units)
+    return {"accuracy": json_number(mean.value), "n": len(credit), "ci": {"accuracy": json_interval(mean.low, mean.high)}}
 
 
 def new_folder(run: Run, root: Path, verb: str, *stated: Any) -> Path:

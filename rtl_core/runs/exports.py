@@ -87,7 +87,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     k, config = run.tickets.subsets.index(ticket.subset), run.config
     setting = setting_on(run)
     part = replace(learned.parts[k], mask=from_file(ticket).mask)
-    subset = ticket_subsets(setting.dataset, setting.partition, config.task, config.reweigh)[k]
+    subset = ticket_subsets(setting.dataset, setting.partition, setting.task, config.reweigh)[k]
     part = recalibrate(
         setting.network,
         part,
@@ -97,10 +97,10 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
         config.sharing.recalibrate_batches,
         config.seed,
     )
-    asked = audit.questions(setting.dataset, setting.partition, config.task, "test")
-    logits = audit.own_logits(setting.network, part, setting.layout, asked, k)
+    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "test")
+    answers = audit.own_answers(setting.network, part, setting.layout, asked, k)
     about = {"name": ticket.name, "subset": ticket.subset, "licence": ticket.licence}
-    figures = audit.ticket_figures(asked, k, logits)
+    figures = audit.ticket_figures(asked, k, answers)
     return {**about, "density": float(part.mask.mean()), **figures, "own": run.info["evaluation"]["tickets"][k]}
 
 

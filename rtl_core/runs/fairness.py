@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
 
 from rtl_core.audit import evaluate
 from rtl_core.audit.decisions import Decisions
@@ -26,10 +25,10 @@ from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.models.network import Network
+from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline, training
 from rtl_core.runs.checkpoint import Run, load_learned, load_lighter
 
-ROUTERS = {"multiclass": ("context", "min_entropy"), "one_vs_rest": ("context", "max_response")}
 SIDE_BY_SIDE = ("rtl", "dense", "imp_single", "imp_single_union")
 COLUMNS = ("y_true", "y_pred", "score", "ticket")  # of a table, used by these names unless others are given
 
@@ -53,7 +52,7 @@ class Audited:
     def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
         """What turns outputs on a split's rows into predictions, with these group columns (all unless given)."""
         setting = self.setting
-        asked = evaluate.questions(setting.dataset, setting.partition, setting.config.task, split)
+        asked = evaluate.evaluation_set(setting.dataset, setting.partition, setting.task, split)
         if len(asked.rows) == 0:
             raise BadInput(f"'{setting.dataset.spec}' has no {split} rows for this run, only rows to be tested on")
         return Decisions.of(asked, self.run.tickets.names, groups)
@@ -61,17 +60,15 @@ class Audited:
     def predictions(self, decisions: Decisions, method: str = "rtl", router: str = "context") -> Predictions:
         """What a method says to the rows when a router chooses the ticket."""
         learned = self.method(method)
-        known = ROUTERS[decisions.asked.task]
+        doubt = decisions.asked.task.doubt
+        known = ("context", doubt.router)
         if router not in known:
             raise BadInput(f"there is no router '{router}' for these tickets; choose among: {', '.join(known)}")
         if router == "context":
             return self.decided(learned, decisions)
         answers = self.answers(learned, decisions)
-        if router == "max_response":
-            choice = answers[:, :, 0].argmax(axis=0)
-        else:
-            choice = stats.entropy(special.softmax(answers.astype(np.float64), axis=2), axis=2).argmin(axis=0)
-        return decisions.by_choice(answers, choice)
+        choice = LeastDoubt(lambda rows: answers.doubt, doubt).choose(decisions.asked.rows).ticket
+        return decisions.by_choice(answers.kept, choice)
 
     def method(self, name: str) -> Learned:
         if name not in self.learned:
@@ -81,15 +78,14 @@ class Audited:
     def decided(self, learned: Learned, decisions: Decisions) -> Predictions:
         """Each subset by its own ticket."""
         network, layout = self._network(learned), self.setting.layout
-        return decisions.by_subset(evaluate.method_outputs(network, learned, layout, decisions.asked))
+        return decisions.by_subset(evaluate.method_answers(network, learned, layout, decisions.asked))
 
-    def answers(self, learned: Learned, decisions: Decisions) -> np.ndarray:
-        """(K, n, outputs): each ticket's answer to every row."""
+    def answers(self, learned: Learned, decisions: Decisions) -> evaluate.Answers:
+        """Every ticket's answers to every row; of one network for all subsets, as it is read for each."""
         asked, layout = decisions.asked, self.setting.layout
-        if asked.task == "one_vs_rest":
-            return np.stack(evaluate.method_outputs(self._network(learned), learned, layout, asked))
-        network, dataset = self.setting.network, self.setting.dataset
-        return np.stack([evaluate.part_logits(network, part, layout, dataset, asked.rows) for part in learned.parts])
+        if learned.reads == "per_subset":
+            return evaluate.answers_of_all(self.setting.network, learned.parts, layout, asked)
+        return evaluate.gathered(asked, evaluate.read_answers(self._network(learned), learned, layout, asked))
 
     def _network(self, learned: Learned) -> Network:
         return self.setting.network if learned.reads == "per_subset" else self.setting.one_network
@@ -139,7 +135,7 @@ def audit(
     pairs = divided(predictions, groups, document["references"])
     question = Question(audited, decisions, method, router, predictions, pairs, ask)
     counted = audited.setting.counted
-    reads = router == "context" and decisions.asked.task == "multiclass"
+    reads = router == "context" and not decisions.asked.task.choice_answers
     return {
         "run": audited.run.name,
         "data": audited.setting.dataset.spec,
@@ -244,9 +240,9 @@ def _extra(answer: Callable[[Question], Any], question: Question) -> Any:
 
 def _routing(question: Question) -> list[dict[str, Any]]:
     audited, asked = question.audited, question.decisions.asked
-    if asked.task != "multiclass":
+    if asked.task.choice_answers:
         raise BadInput("one-vs-rest tickets answer other questions, so none could have stood in for another")
-    right = audited.answers(audited.method(question.method), question.decisions).argmax(axis=2) == asked.y
+    right = audited.answers(audited.method(question.method), question.decisions).credit
     units, tickets = Units.from_ids(asked.units), question.decisions.tickets
     return [
         record

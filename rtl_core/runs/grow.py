@@ -24,8 +24,8 @@ from rtl_core.runs import edits
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
-from rtl_core.runs.pipeline import RUNG_ROWS
 from rtl_core.runs.setting import Setting, device_here
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import TicketSet
 
 VERB = "grown"
@@ -80,20 +80,20 @@ def grow(
     if (made := edits.recorded(folder, VERB)) is not None:
         return made
     report(Event("start", "rtl", steps=setting.config.gated.steps))
-    old, asked = before.setting.dataset, edits.on_test_rows(before)
-    had = before.answers(old, asked.rows)
+    asked = edits.on_test_rows(before)
+    had = before.answers(asked)
     grown, lighter, records = _train(run, before, plan, report)
     report(Event("evaluate", "rtl"))
     tickets = _with_ticket(run.tickets, plan.name, grown)
     rtl = replace(before.rtl, parts=(*before.rtl.parts, grown.part))
     gate = edits.fitted_gate(before.gate.features, setting.dataset, setting.partition)
     after = Tickets(setting, tickets, rtl, gate)
-    has = after.answers(old, asked.rows)
-    routers = [edits.right_by_router(state, old, got, asked) for state, got in ((before, had), (after, has))]
+    has = after.answers(asked)
+    routers = [edits.credit_by_router(state, got, asked) for state, got in ((before, had), (after, has))]
     document = {
         "from": run.name,
         "grown": _figures(after),
-        "forgetting": np.abs(has[:-1] - had).max(axis=(1, 2)).astype(float).tolist(),
+        "forgetting": [float(np.abs(now - then).max()) for now, then in zip(has.kept, had.kept, strict=False)],
         **edits.routed(*routers, asked.units),
         "tickets": _old_and_new(after),
     }
@@ -103,14 +103,14 @@ def grow(
 
 def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Sequence[str]) -> Plan:
     """What is to be grown; every refusal of `grow` is made here."""
-    by, task = run.info["partition"]["by"], run.config.task
-    if (task, by) not in (("one_vs_rest", "class"), ("multiclass", "attribute")):
+    by, task = run.info["partition"]["by"], before.setting.task
+    if by != ("class" if task.choice_answers else "attribute"):
         raise BadInput(
             "a ticket is grown for a new class of one-vs-rest tickets, or for a new value of the attribute of "
-            f"multi-class ones; the tickets of '{run.name}' are {task} by {by}"
+            f"multi-class ones; the tickets of '{run.name}' are {task.name} by {by}"
         )
     config = _config(run, spec, changes)
-    dataset = joined(before.setting.dataset, _loaded(run, config))
+    dataset = joined(before.setting.dataset, _loaded(run, task, config))
     config = parse(with_setting(config.model_dump(mode="json"), f"data.spec={json.dumps(dataset.spec)}"))
     split, known = edits.all_values(run, dataset), edits.values_of(run)
     having_one = {value for values in known.values() for value in values}
@@ -134,15 +134,15 @@ def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:
     return parse({**values, "controls": [], "device": device_here(run.config), "data": data})
 
 
-def _loaded(run: Run, config: Config) -> Dataset:
+def _loaded(run: Run, task: Task, config: Config) -> Dataset:
     """The new data; BadInput where the tickets cannot answer for them."""
     dataset, trained = sources.load(config.data, config.seed), run.info["data"]
-    if run.config.task == "multiclass" and list(dataset.classes) != trained["classes"]:
+    if not task.choice_answers and list(dataset.classes) != trained["classes"]:
         raise BadInput(
             f"the tickets tell {', '.join(trained['classes'])} apart; '{dataset.spec}' has {', '.join(dataset.classes)}"
         )
     column = run.info["partition"]["column"]
-    if run.config.task == "multiclass" and column not in dataset.attributes:
+    if not task.choice_answers and column not in dataset.attributes:
         raise BadInput(f"the subsets are values of '{column}', and '{dataset.spec}' has no such attribute")
     return dataset
 
@@ -164,13 +164,13 @@ def _train(
     """(the new ticket, norm statistics of its lighter rungs, what they were measured at)."""
     setting = plan.setting
     config, dataset, k = setting.config, setting.dataset, run.tickets.k
-    subset, two = against_rest(dataset, plan.assignment, plan.name, config.task)
+    subset, two = against_rest(dataset, plan.assignment, plan.name, setting.task)
     journal = MemoryJournal()
     lab = Experiment(config, setting.network, setting.layout, (subset,), setting.inputs, report, journal)
     start = first_part(setting.network, before.rtl.parts, plan.name)
     grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
     alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)
-    asked = audit.questions(dataset, two, config.task, "val", RUNG_ROWS)
+    asked = audit.evaluation_set(dataset, two, setting.task, "val", audit.RUNG_ROWS)
     lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(grown.part,)), alone, asked)
     return grown, {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
 
@@ -183,8 +183,8 @@ def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:
 def _figures(after: Tickets) -> dict[str, Any]:
     """The new ticket on the test rows of old and new data."""
     k, asked, layout = after.tickets.k - 1, edits.on_test_rows(after), after.tickets.layout
-    logits = audit.own_logits(after.setting.network, after.rtl.parts[k], layout, asked, k)
-    figures, params = audit.ticket_figures(asked, k, logits), int(after.rtl.parts[k].mask.sum())
+    answers = audit.own_answers(after.setting.network, after.rtl.parts[k], layout, asked, k)
+    figures, params = audit.ticket_figures(asked, k, answers), int(after.rtl.parts[k].mask.sum())
     return {
         "ticket": after.tickets.names[k],
         "steps": after.setting.config.gated.steps,
@@ -195,16 +195,12 @@ def _figures(after: Tickets) -> dict[str, Any]:
 
 
 def _old_and_new(after: Tickets) -> list[dict[str, Any]]:
-    """For each ticket the share of right answers on the old and on the new test rows: of all rows whether they are its
-    subset's (one-vs-rest), or of its own subset's rows and the other side's (multi-class)."""
+    """For each ticket the mean credit of its answers to the old and to the new test rows: for one-vs-rest tickets the
+    share of all rows that are rightly told from or counted to its subset, for multi-class ones of right classes."""
     asked = edits.on_test_rows(after)
-    answers, new = after.answers(asked.dataset, asked.rows), asked.subset == after.tickets.k - 1
-    found = []
-    for k, (name, logits) in enumerate(zip(after.tickets.names, answers, strict=True)):
-        if asked.task == "one_vs_rest":
-            right = (logits[:, 0] > 0) == (asked.subset == k)
-        else:
-            right = logits.argmax(axis=1) == asked.y
-        sides = {"old": ~new, "new": new}
-        found.append({"name": name} | {s: edits.share(right[rows], asked.units[rows]) for s, rows in sides.items()})
-    return found
+    credit, new = after.answers(asked).credit, asked.subset == after.tickets.k - 1
+    sides = {"old": ~new, "new": new}
+    return [
+        {"name": name} | {side: edits.share(own[rows], asked.units[rows]) for side, rows in sides.items()}
+        for name, own in zip(after.tickets.names, credit, strict=True)
+    ]

@@ -24,7 +24,7 @@ from rtl_core.tickets.ticket_set import TicketSet
 
 OWN = "rtl"  # the method whose tensors stand beside the masks, under names without a prefix
 _ROLES = ("shared", "private", "buffers")
-_SCALARS = ("method", "reads", "outputs", "steps_warm", "steps_extract", "steps_joint")
+_SCALARS = ("method", "reads", "steps_warm", "steps_extract", "steps_joint")
 
 
 @dataclass
@@ -69,7 +69,7 @@ def pack_learned(learned: Sequence[Learned], tickets: TicketSet, theta_0: Tensor
             for k, part in enumerate(outcome.parts)
         ]
         scalars = {name: getattr(outcome, name) for name in _SCALARS}
-        packed.methods.append({**scalars, "parts": parts})
+        packed.methods.append({**scalars, **_stated_shape(outcome.output_shape), "parts": parts})
     return packed
 
 
@@ -98,10 +98,17 @@ def unpack_learned(
 
     return {
         entry["method"]: Learned(
-            parts=tuple(part(p) for p in entry["parts"]), **{name: entry[name] for name in _SCALARS}
+            parts=tuple(part(p) for p in entry["parts"]),
+            output_shape=tuple(entry.get("output_shape") or (entry["outputs"],)),
+            **{name: entry[name] for name in _SCALARS},
         )
         for entry in methods
     }
+
+
+def _stated_shape(shape: tuple[int, ...]) -> dict[str, Any]:
+    """`outputs`, and `output_shape` where one number does not say it."""
+    return {"outputs": shape[0], **({"output_shape": list(shape)} if len(shape) > 1 else {})}
 
 
 def prefixed(prefix: str, tensors: Tensors) -> Tensors:

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit import evaluate as audit
-from rtl_core.audit.redundancy import changes, decisions, redundancy
+from rtl_core.audit.redundancy import answers_to_all, changes, redundancy
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Report, silent
 from rtl_core.learning.grow import against_rest
-from rtl_core.learning.merge import Merged, Merger
+from rtl_core.learning.merge import Merged, merged_assignment
+from rtl_core.learning.merge import merge as merge_tickets
 from rtl_core.learning.methods import Experiment
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.runs import edits
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
-from rtl_core.runs.pipeline import RUNG_ROWS
 from rtl_core.tickets.ticket_set import TicketSet
 
 
@@ -55,16 +56,16 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
     if (made := edits.recorded(folder, "merged")) is not None:
         return made
     before = edits.open_tickets(run)
-    merger = merger_of(before)
-    merged = merger.merge(chosen, how)
+    trained = trained_tickets(before)
+    merged = merge_tickets(trained, chosen, how)
     left, name = [k for k in range(run.tickets.k) if k not in chosen], merged.part.subset
     known = edits.values_of(run)
     joint = tuple(value for k in chosen for value in known[run.tickets.subsets[k]])
     values = {**_values(run, left), name: joint}
     after = _with(before, left, merged, values)
     asked = edits.on_test_rows(before)
-    own = [decisions(merger, before.rtl.parts[k], asked) for k in chosen]
-    subsets = changes(chosen, own, decisions(merger, merged.part, asked), asked, run.config.seed)
+    own = [answers_to_all(trained, before.rtl.parts[k], asked) for k in chosen]
+    subsets = changes(chosen, own, answers_to_all(trained, merged.part, asked), asked, run.config.seed)
     params = int(merged.part.mask.sum())
     document = {
         "from": run.name,
@@ -72,7 +73,7 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
         "subsets": subsets,
         **_routed(before, after),
     }
-    lighter, records = _measured(merger, merged, chosen, before, len(left))
+    lighter, records = _measured(trained, merged, chosen, before, len(left))
     lighter, records = {**_lighter(run, left), **lighter}, [*_rungs(run, left), *records]
     return edits.save(run, folder, after, lighter, records, values, "merged", document, began)
 
@@ -80,19 +81,18 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
 def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> dict[str, Any]:
     """The JSON document of `redundancy`: `audit.redundancy.redundancy` of a run's tickets, on validation rows."""
     state = edits.open_tickets(run)
-    return {"run": run.name, **redundancy(merger_of(state), pairs=pairs, report=report)}
+    return {"run": run.name, **redundancy(trained_tickets(state), pairs=pairs, report=report)}
 
 
-def merger_of(state: Tickets) -> Merger:
-    setting = state.setting
-    config = setting.config
-    return Merger(
+def trained_tickets(state: Tickets) -> TrainedTickets:
+    setting, config = state.setting, state.setting.config
+    return TrainedTickets(
+        setting.task,
+        setting.dataset,
+        setting.partition,
         setting.network,
         state.rtl.parts,
         state.tickets,
-        setting.dataset,
-        setting.partition,
-        config.task,
         config.sharing.recalibrate_batches,
         config.seed,
     )
@@ -117,26 +117,25 @@ def _with(before: Tickets, left: Sequence[int], merged: Merged | None, values: d
 
 def _routed(before: Tickets, after: Tickets) -> dict[str, Any]:
     """Routers before and after, on the test rows that have a ticket after."""
-    dataset, asked = before.setting.dataset, edits.on_test_rows(after)
-    was = before.setting.partition
+    asked, was = edits.on_test_rows(after), before.setting.partition
     asked_before = replace(asked, subset=was.assignment[asked.rows], names=was.names)
-    rights = [
-        edits.right_by_router(state, dataset, state.answers(dataset, asked.rows), questions)
-        for state, questions in ((before, asked_before), (after, asked))
+    credits = [
+        edits.credit_by_router(state, state.answers(own), own) for state, own in ((before, asked_before), (after, asked))
     ]
-    return edits.routed(*rights, asked.units)
+    return edits.routed(*credits, asked.units)
 
 
 def _measured(
-    merger: Merger, merged: Merged, chosen: Sequence[int], before: Tickets, k: int
+    trained: TrainedTickets, merged: Merged, chosen: Sequence[int], before: Tickets, k: int
 ) -> tuple[dict[tuple[int, int], Any], list[dict[str, Any]]]:
     """Norm statistics and figures of the merged ticket's lighter rungs; k: its index in the new run."""
     setting, name = before.setting, merged.part.subset
-    subset, two = against_rest(setting.dataset, merger.assignment(chosen), name, merger.task)
+    assignment = merged_assignment(trained, chosen)
+    subset, two = against_rest(setting.dataset, assignment, name, trained.task)
     config, layout = setting.config, setting.layout
-    lab = Experiment(config, merger.network, layout, (subset,), setting.dataset.inputs, silent, MemoryJournal())
+    lab = Experiment(config, trained.network, layout, (subset,), setting.dataset.inputs, silent, MemoryJournal())
     alone = TicketSet((name,), (name,), layout, merged.pruned_at[None], before.tickets.rungs)
-    asked = audit.questions(setting.dataset, two, merger.task, "val", RUNG_ROWS)
+    asked = audit.evaluation_set(setting.dataset, two, trained.task, "val", audit.RUNG_ROWS)
     lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(merged.part,)), alone, asked)
     return {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
 

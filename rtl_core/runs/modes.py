@@ -35,8 +35,6 @@ from rtl_core.tickets.ticket_set import TicketSet
 
 ONE_MASK = ("imp_single", "imp_single_ovr", "imp_single_union")  # cut from the same training: run in turn
 
-RUNG_ROWS = 1000  # validation rows per ticket on which a rung is measured
-
 T = TypeVar("T")
 Lab = Callable[[], Experiment]  # an experiment of one's own: training swaps the module's tensors
 
@@ -60,7 +58,7 @@ class Found:
     seen: Tensors
 
 
-def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
+def paper(setting: Setting, lab: Lab, asked: audit.EvaluationSet) -> Found:
     """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
     config, k = setting.config, setting.partition.k
     start = warm_start(lab())
@@ -86,7 +84,7 @@ def paper(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
     return Found(start, tickets, learned, records, gate, seen)
 
 
-def _extract(config: Config, lab: Lab, start: Start, asked: audit.Questions) -> list[Extraction]:
+def _extract(config: Config, lab: Lab, start: Start, asked: audit.EvaluationSet) -> list[Extraction]:
     """Every subset's ticket, independent of all others."""
 
     def one(i: int) -> Extraction:
@@ -96,7 +94,7 @@ def _extract(config: Config, lab: Lab, start: Start, asked: audit.Questions) -> 
     return _side_by_side(config, [lambda i=i: one(i) for i in range(len(asked.names))])
 
 
-def _extract_watched(config: Config, lab: Lab, start: Start, asked: audit.Questions) -> list[Extraction]:
+def _extract_watched(config: Config, lab: Lab, start: Start, asked: audit.EvaluationSet) -> list[Extraction]:
     """The same, all tickets in step, an alarm listening after every round."""
     labs = [lab() for _ in asked.names]
     return extract_watched(
@@ -109,7 +107,7 @@ def _extract_watched(config: Config, lab: Lab, start: Start, asked: audit.Questi
     )
 
 
-def by_scores(setting: Setting, lab: Lab, asked: audit.Questions) -> Found:
+def by_scores(setting: Setting, lab: Lab, asked: audit.EvaluationSet) -> Found:
     """A dense backbone, frozen; mask scores and the gate trained together on it; the controls over the same weights."""
     config, k = setting.config, setting.partition.k
     start = gated.backbone(lab())
@@ -160,15 +158,24 @@ def _side_by_side(config: Config, jobs: Sequence[Callable[[], T]]) -> list[T]:
         return [future.result() for future in [pool.submit(quietly, job) for job in jobs]]
 
 
-def measure(lab: Experiment, asked: audit.Questions, k: int) -> Measure:
+def measure(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Measure:
     """How well ticket k's weights of the moment do on validation rows when cut to a mask, and how sure they are."""
 
     def measured(part: Part) -> dict[str, Any]:
         part = _recalibrated(lab, part, k)
-        logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
-        return {**audit.summary(audit.ticket_figures(asked, k, logits)), **collapse.signals(logits)}
+        return measured_on(lab, part, asked, k)
 
     return measured
+
+
+def measured_on(lab: Experiment, part: Part, asked: audit.EvaluationSet, k: int) -> dict[str, Any]:
+    """Ticket k's headline figures on the rows that it answers for, and how sure it is of its answers."""
+    answers, doubt = audit.answers_of(lab.network, part, lab.layout, asked, k, asked.judged(k))
+    return {
+        **audit.summary(audit.ticket_figures(asked, k, answers)),
+        "credit": audit.own_credit(asked, k, answers),
+        **collapse.signals(asked.task, answers, doubt),
+    }
 
 
 def _recalibrated(lab: Experiment, part: Part, k: int) -> Part:
@@ -177,15 +184,14 @@ def _recalibrated(lab: Experiment, part: Part, k: int) -> Part:
 
 
 def lighter_tickets(
-    lab: Experiment, rtl: Learned, tickets: TicketSet, asked: audit.Questions
+    lab: Experiment, rtl: Learned, tickets: TicketSet, asked: audit.EvaluationSet
 ) -> tuple[dict[tuple[int, int], Tensors], list[dict[str, Any]]]:
     """Lighter tickets: nested masks on the final weights, with norm statistics of their own, on validation rows."""
     buffers, records = {}, []
     for rung in (r for r in tickets.rungs if r.kind != "denser"):
         for k, (part, mask) in enumerate(zip(rtl.parts, tickets.masks(rung), strict=True)):
             part = part if rung.kind == "target" else _recalibrated(lab, replace(part, mask=mask), k)
-            logits = audit.own_logits(lab.network, part, lab.layout, asked, k)
-            found = {**audit.summary(audit.ticket_figures(asked, k, logits)), **collapse.signals(logits)}
+            found = measured_on(lab, part, asked, k)
             place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
             records.append({**place, "measure": "final", **found})
             if rung.kind == "lighter":

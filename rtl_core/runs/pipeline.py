@@ -23,9 +23,10 @@ from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
-from rtl_core.runs.modes import MODES, RUNG_ROWS, lighter_tickets
+from rtl_core.runs.modes import MODES, lighter_tickets
 from rtl_core.runs.routing import gate_tensors
 from rtl_core.runs.setting import Setting, experiment, prepare
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -57,7 +58,7 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     def lab() -> Experiment:
         return experiment(setting, report, journal)
 
-    asked = audit.questions(setting.dataset, setting.partition, config.task, "val", RUNG_ROWS)
+    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
     found = MODES[config.mode](setting, lab, asked)
     lighter_buffers, lighter_records = lighter_tickets(lab(), found.learned["rtl"], found.tickets, asked)
     report(Event("evaluate", "rtl"))
@@ -77,10 +78,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """The JSON document of `evaluate`: tickets, methods and routers on the rows of a split."""
     config = setting.config
-    asked = audit.questions(setting.dataset, setting.partition, config.task, split)
+    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
     read = _read(learned)
-    outputs = {
-        method: audit.method_outputs(_network_of(setting, one), one, setting.layout, asked)
+    answers = {
+        method: audit.method_answers(_network_of(setting, one), one, setting.layout, asked)
         for method, one in read.items()
     }
     counts = tickets.masks().sum(axis=1)
@@ -89,23 +90,22 @@ def evaluate(
             "name": name,
             "density": float(counts[k] / tickets.n),
             "params": int(counts[k]),
-            **audit.ticket_figures(asked, k, outputs["rtl"][k]),
+            **audit.ticket_figures(asked, k, answers["rtl"][k]),
         }
         for k, name in enumerate(tickets.names)
     ]
     methods = [
-        _method_row(setting, one, audit.method_figures(asked, outputs[m], config.seed)) for m, one in read.items()
+        _method_row(setting, one, audit.method_figures(asked, answers[m], config.seed)) for m, one in read.items()
     ]
     for method in config.controls:
         reason = does_not_apply(method, config, tickets.k)
         if reason is not None:
             methods.append({"method": method, "applies": False, "reason": reason})
-    everyone = _answers_of_all(setting, learned["rtl"], asked, outputs["rtl"])
     return {
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": routing.router_rows(setting, tickets, learned["rtl"], asked, everyone, gate),
+        "routers": routing.router_rows(setting, tickets, learned["rtl"], asked, gate),
     }
 
 
@@ -116,14 +116,6 @@ def _read(learned: dict[str, Learned]) -> dict[str, Learned]:
         replace(one, method=f"{one.method}_odds", reads="odds") for one in learned.values() if one.reads == "argmax"
     ]
     return {**learned, **{one.method: one for one in odds}}
-
-
-def _answers_of_all(setting: Setting, rtl: Learned, asked: audit.Questions, own: list[np.ndarray]) -> np.ndarray:
-    """(K, n, outputs): every ticket's logits on every row; one-vs-rest tickets were asked all of them already."""
-    if asked.task == "one_vs_rest":
-        return np.stack(own)
-    network, layout, dataset = setting.network, setting.layout, setting.dataset
-    return np.stack([audit.part_logits(network, part, layout, dataset, asked.rows) for part in rtl.parts])
 
 
 def _network_of(setting: Setting, learned: Learned) -> Network:
@@ -178,7 +170,7 @@ def warnings(config: Config, tickets: TicketSet) -> list[str]:
             f"Extraction is short ({extract.steps} steps at learning rate {extract.learning_rate:g}): the "
             "weights hardly travel before they are pruned, so the masks mostly reflect the initial weights."
         )
-    if config.task == "multiclass" and config.partition.by == "class":
+    if config.partition.by == "class" and not task_named(config.task).choice_answers:
         found.append(
             "Every subset is one class and its ticket tells all classes: whoever chooses the ticket by the label gives "
             "the answer away. Figures of tickets and methods on their own subsets are upper bounds; the gate's are not."

@@ -18,6 +18,7 @@ from rtl_core.runs import retrained_files
 from rtl_core.runs.checkpoint import Run, load_learned
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.retrained_files import PROBE, RELAX
+from rtl_core.tasks.task import figure_value
 
 PROBE_STEPS = 100  # per rung and ticket, at most: what a probe trains
 
@@ -86,15 +87,15 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     after = learn_tickets(own, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
     figures = []
     for learned in (load_learned(run)["rtl"], after):
-        outputs = audit.method_outputs(own.network, learned, own.layout, asked)
-        figures.append(audit.method_figures(asked, outputs, run.config.seed))
+        answers = audit.method_answers(own.network, learned, own.layout, asked)
+        figures.append(audit.method_figures(asked, answers, run.config.seed))
     before, now = figures
-    metric = "balanced_accuracy" if run.config.task == "one_vs_rest" else "accuracy"
+    metric = asked.task.headline.name
     kept = {
         "density": rung.density,
         "metric": metric,
-        "before": before[metric],
-        "after": now[metric],
+        "before": figure_value(before, metric),
+        "after": figure_value(now, metric),
         "ci": {"before": before["ci"][metric], "after": now["ci"][metric]},
         "n": now["n"],
         "steps": total,
@@ -109,7 +110,7 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any],
     the run as it was before its extraction. The warm start is trained again, to the same bits on the same machine."""
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.methods import warm_start
-    from rtl_core.runs import modes, pipeline
+    from rtl_core.runs import pipeline
     from rtl_core.runs.run_data import own_dataset
     from rtl_core.runs.setting import experiment
 
@@ -127,7 +128,7 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any],
     def lab() -> Any:
         return experiment(setting, told, journal)
 
-    asked = audit.questions(setting.dataset, setting.partition, config.task, "val", modes.RUNG_ROWS)
+    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
     return lab, warm_start(lab()), asked
 
 

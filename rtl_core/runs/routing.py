@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit.budget import at_budget, cost_curve
-from rtl_core.audit.evaluate import Questions, questions
+from rtl_core.audit.evaluate import (
+    RUNG_ROWS,
+    Answers,
+    EvaluationSet,
+    answers_of_all,
+    evaluation_set,
+    own_answers,
+    own_credit,
+    served_answers,
+)
 from rtl_core.audit.routing import Routed, TicketCosts, route_document, router_row
-from rtl_core.config import Task
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
@@ -27,6 +35,7 @@ from rtl_core.routing.routers import Router, make_router, router_names
 from rtl_core.routing.scene import Scene, scene_of
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter
 from rtl_core.runs.setting import Setting
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 SLOW = ("one_shot_gradient",)  # asked for by name only: a backward pass for every input
@@ -56,26 +65,19 @@ def remade_gate(tensors: Tensors, features: str, k: int, dataset: Dataset, netwo
 
 
 def router_rows(
-    setting: Setting,
-    tickets: TicketSet,
-    rtl: Learned,
-    asked: Questions,
-    everyone: np.ndarray,
-    gate: LinearGate | None,
+    setting: Setting, tickets: TicketSet, rtl: Learned, asked: EvaluationSet, gate: LinearGate | None
 ) -> list[dict[str, Any]]:
     """The `routers` of `evaluate`: every router that is not slow. On data without train rows those that need nothing
-    fitted; none where there is one ticket, since there is nothing to choose.
-
-    everyone  (K, n, outputs): each ticket's answer to every row that is asked
-    """
+    fitted; none where there is one ticket, since there is nothing to choose."""
     if tickets.k == 1:
         return []
-    scene = replace(_scene(setting, rtl.parts, gate), answers=lambda rows: everyone)
+    answers = answers_of_all(setting.network, rtl.parts, setting.layout, asked)
+    scene = replace(_scene(setting, rtl.parts, gate), doubts=lambda rows: answers.doubt)
     costs = TicketCosts.of(tickets, forward_cost(setting.network))
     rows = []
     for name in _names(scene, gate):
         router = make_router(name, scene)
-        rows.append(router_row(Routed(asked, router, router.choose(asked.rows), everyone, costs)))
+        rows.append(router_row(Routed(asked, router, router.choose(asked.rows), answers, costs)))
     return rows
 
 
@@ -88,7 +90,7 @@ def _names(scene: Scene, gate: LinearGate | None) -> list[str]:
 
 
 def _scene(setting: Setting, parts: Sequence[Part], gate: LinearGate | None) -> Scene:
-    dataset, task = setting.dataset, setting.config.task
+    dataset, task = setting.dataset, setting.task
     rows = dataset.rows("train") if len(dataset.rows("train")) else dataset.rows("test")
     features = gate.features if gate is not None else fitted("grid", dataset.inputs, rows, dataset.input_shape)
     return scene_of(dataset, setting.partition, task, setting.network, parts, setting.layout, features, gate)
@@ -102,34 +104,48 @@ class Routing:
     setting: Setting
     parts: tuple[Part, ...]
     scene: Scene
-    asked: Questions
+    asked: EvaluationSet
 
     @classmethod
     def of(cls, run: Run, setting: Setting, split: str = "test") -> Routing:
         gate = gate_of(run, setting.dataset, setting.network)
         parts = load_learned(run)["rtl"].parts
-        asked = questions(setting.dataset, setting.partition, setting.config.task, split)
+        asked = evaluation_set(setting.dataset, setting.partition, setting.task, split)
         return cls(run, setting, parts, _scene(setting, parts, gate), asked)
 
     @property
     def task(self) -> Task:
-        return self.setting.config.task
+        return self.setting.task
 
     @property
     def routers(self) -> tuple[str, ...]:
         return router_names(self.scene.given_by, self.task)
 
     @cached_property
-    def everyone(self) -> np.ndarray:
-        """(K, n, outputs): every ticket's answer to every row."""
-        return self.scene.answers(self.asked.rows)
+    def answers(self) -> Answers:
+        """Every ticket's answers to every row."""
+        return served_answers(self.scene.serving, self.asked)
 
     @cached_property
     def offered(self) -> Options:
-        """Tickets at the target and lighter, with what they cost and what they reached on validation rows."""
-        final = (record for record in self.run.info["rungs"] if record["measure"] == "final")
-        measured = {(record["ticket"], record["rung"]): record["balanced_accuracy"] for record in final}
-        return options(self.run.tickets, forward_cost(self.setting.network), measured)
+        """Tickets at the target and lighter, with what they cost and what their answers to their own subset's
+        validation rows are worth."""
+        final = [record for record in self.run.info["rungs"] if record["measure"] == "final"]
+        credit = {(record["ticket"], record["rung"]): record.get("credit") for record in final}
+        if None in credit.values():  # a run of an older version
+            credit = {at: self._credit(*at) for at in credit}
+        return options(self.run.tickets, forward_cost(self.setting.network), credit)
+
+    @cached_property
+    def _validation(self) -> EvaluationSet:
+        setting = self.setting
+        return evaluation_set(setting.dataset, setting.partition, setting.task, "val", RUNG_ROWS)
+
+    def _credit(self, k: int, index: int) -> float:
+        """What a ticket's answers to its own validation rows are worth at a rung."""
+        part = self._at(self.run.tickets.rungs[index - 1])[k]
+        answers = own_answers(self.setting.network, part, self.setting.layout, self._validation, k)
+        return own_credit(self._validation, k, answers)
 
     @cached_property
     def servings(self) -> list[Serving]:
@@ -145,9 +161,9 @@ class Routing:
 
     def routed(self, name: str) -> Routed:
         """What a router chooses for the rows; BadInput: no such router."""
-        router: Router = make_router(name, replace(self.scene, answers=lambda rows: self.everyone))
+        router: Router = make_router(name, replace(self.scene, doubts=lambda rows: self.answers.doubt))
         costs = TicketCosts.of(self.run.tickets, forward_cost(self.setting.network))
-        return Routed(self.asked, router, router.choose(self.asked.rows), self.everyone, costs)
+        return Routed(self.asked, router, router.choose(self.asked.rows), self.answers, costs)
 
 
 def route(routing: Routing, router: str, budget: float | None = None, points: int = 0) -> dict[str, Any]:
@@ -177,15 +193,14 @@ def route(routing: Routing, router: str, budget: float | None = None, points: in
 def chosen_rows(routed: Routed) -> dict[str, list]:
     """Per row of the test split: its index, class, subset, chosen ticket, confidence, and whether it was answered
     rightly by the chosen ticket and by the best one."""
-    right = routed.right
-    answers = routed.everyone.argmax(axis=2) if routed.asked.task == "multiclass" else None
-    any_right = None if answers is None else (answers == routed.asked.y).any(axis=0)
+    credit, task = routed.credit, routed.asked.task
+    best = None if task.choice_answers else routed.answers.credit.max(axis=0)
     return {
         "index": routed.asked.rows.tolist(),
-        "y": routed.asked.y.tolist(),
+        "y": None if routed.asked.dataset.labels is None else routed.asked.y.tolist(),
         "subset": routed.asked.subset.tolist(),
         "ticket": routed.choice.ticket.tolist(),
         "confidence": [None if np.isnan(c) else float(c) for c in routed.choice.confidence],
-        "right": None if right is None else right.tolist(),
-        "right_by_some_ticket": None if any_right is None else any_right.tolist(),
+        "right": None if credit is None else credit.tolist(),
+        "right_by_some_ticket": None if best is None else best.tolist(),
     }

@@ -22,6 +22,8 @@ from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import build
 from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
+from rtl_core.tasks.catalogue import task_of
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.layout import Layout
 
 
@@ -33,6 +35,7 @@ class Setting:
     """
 
     config: Config
+    task: Task
     dataset: Dataset
     partition: Partition
     network: Network
@@ -73,33 +76,33 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
     torch.set_num_threads(config.threads)
     if device_here(config) != config.device:
         raise BadInput("setting 'device': this machine has no CUDA device that PyTorch can use; take cpu")
+    task = task_of(config)
     dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
     features = None
     if config.partition.by in ("kmeans", "hdbscan") and config.partition.features == "backbone":
         backbone = build(config.model, dataset.input_shape, len(dataset.classes), config.seed)
         features = backbone_features(backbone, dataset, config, report, journal)
     partition = partitions.split(dataset, config.partition, config.seed, features)
-    one_vs_rest = config.task == "one_vs_rest"
-    network = build(config.model, dataset.input_shape, 1 if one_vs_rest else len(dataset.classes), config.seed)
-    one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if one_vs_rest else None
+    network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
+    one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if task.readings else None
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
     redrawn = None
     if "reinitialised" in config.controls:
         other = int(numpy_generator(config.seed, "reinitialised").integers(2**31))
-        redrawn = build(config.model, dataset.input_shape, network.outputs, other)
-    return Setting(config, dataset, partition, network, one_network, layout, redrawn)
+        redrawn = build(config.model, dataset.input_shape, network.output_shape, other)
+    return Setting(config, task, dataset, partition, network, one_network, layout, redrawn)
 
 
 def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment:
     """The setting as the learning room sees it, with modules of its own (training swaps their tensors)."""
-    task, one = setting.config.task, None
+    one = None
     if setting.one_network is not None:
         one = which_subset(setting.dataset, setting.partition)
     return Experiment(
         setting.config,
         _own(setting.network),
         setting.layout,
-        ticket_subsets(setting.dataset, setting.partition, task, setting.config.reweigh),
+        ticket_subsets(setting.dataset, setting.partition, setting.task, setting.config.reweigh),
         setting.inputs,
         report,
         journal,

@@ -26,10 +26,12 @@ from rtl_core.runs.run_data import dataset_of, seen_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
+from rtl_core.tasks.catalogue import task_named, task_of
 
 
 def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:
     """Trains a config into a run folder below `root`: the JSON document of `train`."""
+    task_of(config)  # refuses settings that do not go together before the data are read
     dataset = sources.load(config.data, config.seed)
     folder, _ = create_run(config, dataset.fingerprint, root, again)
     return train_folder(folder, report, dataset)
@@ -95,11 +97,11 @@ def setting_on(run: Run, spec: str | None = None) -> Setting:
     partition = _same_partition(run, dataset)
     if not (partition.assignment[dataset.rows("test")] >= 0).any():
         raise BadInput(f"no row of '{dataset.spec}' that could be tested on belongs to a subset of run '{run.name}'")
-    outputs = 1 if run.config.task == "one_vs_rest" else len(dataset.classes)
-    network = build(run.config.model, dataset.input_shape, outputs, run.config.seed)
-    one_network = build(run.config.model, dataset.input_shape, run.tickets.k, run.config.seed) if outputs == 1 else None
+    task, config = task_named(run.config.task), run.config
+    network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
+    one_network = build(config.model, dataset.input_shape, run.tickets.k, config.seed) if task.readings else None
     return Setting(
-        run.config, dataset, partition, network, one_network, run.tickets.layout, rows_left_out=left_out
+        config, task, dataset, partition, network, one_network, run.tickets.layout, rows_left_out=left_out
     )
 
 
@@ -108,7 +110,7 @@ def _same_partition(run: Run, dataset: Dataset) -> Partition:
     by, column = run.info["partition"]["by"], run.info["partition"]["column"]
     of_subset = values_of(run)
     if by == "class":
-        values = np.array(dataset.classes, object)[dataset.y]
+        values = np.array(dataset.classes, object)[dataset.labels]
     elif by == "attribute" and column in dataset.attributes:
         values = dataset.attributes[column].astype(str).to_numpy(object)
     elif dataset.fingerprint == run.info["data"]["fingerprint"]:

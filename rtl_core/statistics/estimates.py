@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.intervals import LEVEL, auc_contributions, mover_mean, ranking_interval, wilson
+from rtl_core.statistics.intervals import (
+    LEVEL,
+    auc_contributions,
+    bootstrap_ratios,
+    mover_mean,
+    ranking_interval,
+    wilson,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,19 @@ def proportion(hit: np.ndarray, among: np.ndarray, units: Units, level: float = 
     effective = min(share * (1 - share) / variance, n) if variance > 0 else units.count(among)
     low, high = wilson(share * effective, effective, level)
     return Estimate(share, float(low), float(high), contributions)
+
+
+def mean_credit(credit: np.ndarray, ids: np.ndarray) -> Estimate:
+    """The mean of what rows are worth (n_rows,): a proportion of bools, else the mean with its resampled interval.
+
+    ids (n_rows,) of the units. NaN where there are no rows.
+    """
+    units = Units.from_ids(ids)
+    if credit.dtype == bool or len(credit) == 0:
+        return proportion(credit.astype(bool), np.ones(len(credit), bool), units)
+    low, high = bootstrap_ratios(credit, ids, seed=0, names=("credit",))
+    mean = float(credit.mean())
+    return Estimate(mean, float(low[0]), float(high[0]), units.sums(credit - mean) / len(credit))
 
 
 def roc_auc(y: np.ndarray, score: np.ndarray, units: Units, level: float = LEVEL) -> Estimate:

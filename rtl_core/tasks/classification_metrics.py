@@ -24,6 +24,16 @@ from rtl_core.statistics.estimates import (
 )
 from rtl_core.statistics.intervals import LEVEL
 
+FIGURES = (
+    "balanced_accuracy",
+    "recall",
+    "precision",
+    "specificity",
+    "roc_auc",
+    "average_precision",
+    "accuracy",
+)
+
 
 def binary_metrics(
     y: ArrayLike, score: ArrayLike, threshold: float = 0.0, units: ArrayLike | None = None, level: float = LEVEL

@@ -38,7 +38,6 @@ def toy_view(known_tickets) -> SimpleNamespace:
         for own in range(5):
             hits = 8 if k == own else 5 if {k, own} == {0, 1} else 2
             right[k, EACH * own : EACH * own + hits] = True
-    everyone = np.eye(2)[np.where(right, y, 1 - y)]
     x = np.zeros((len(y), 1, 8, 8), np.uint8)
     x[:, 0, 2:6, 3:5] = (10 * subset + y + 1)[:, None, None]
     dataset = Dataset(
@@ -53,7 +52,7 @@ def toy_view(known_tickets) -> SimpleNamespace:
         run=SimpleNamespace(tickets=known_tickets),
         dataset=dataset,
         asked=asked,
-        routing=SimpleNamespace(everyone=everyone),
+        routing=SimpleNamespace(answers=SimpleNamespace(credit=right)),
         reason_for=lambda x: reason,
     )
 

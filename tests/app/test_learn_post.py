@@ -44,7 +44,7 @@ def seen(known_tickets, monkeypatch):
         routed=SimpleNamespace(choice=SimpleNamespace(macs=100)),
         full_cost=900.0,
         routing=SimpleNamespace(
-            everyone=np.eye(2)[np.where(right, y, 1 - y)],
+            answers=SimpleNamespace(credit=right),
             offered=SimpleNamespace(rungs=[SimpleNamespace(density=0.1), SimpleNamespace(density=0.05)]),
         ),
         reason_for=lambda x: reason,

@@ -8,11 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.learn import too_far, too_far_curves, too_far_tickets
-from rtl_core.audit.evaluate import questions
+from rtl_core.audit.evaluate import evaluation_set
 from rtl_core.config import parse, preset
 from rtl_core.data.partitions import split
 from rtl_core.data.sources import load
 from rtl_core.runs.training import open_run, train_new
+from rtl_core.tasks.classification import MULTICLASS
 
 SMALL = {
     "density": 0.1,
@@ -139,7 +140,7 @@ def test_two_rounds_before_the_alarm_are_too_few_to_compare_with():
 def test_tickets_are_trained_again_as_they_were(run):
     records = [record for record in run.info["rungs"] if record["measure"] == "retrained" and record["ticket"] == 0]
     dataset = load(run.config.data, run.config.seed)
-    asked = questions(dataset, split(dataset, run.config.partition, run.config.seed), "multiclass", "val", 1000)
+    asked = evaluation_set(dataset, split(dataset, run.config.partition, run.config.seed), MULTICLASS, "val", 1000)
     own = asked.rows[asked.subset == 0]
     accuracy = (too_far_tickets.answers(run, dataset.x[own]) == dataset.y[own]).mean(axis=1)
     assert accuracy == pytest.approx([record["accuracy"] for record in records])

@@ -102,7 +102,7 @@ def test_low_power_is_the_budget_of_the_lightest_rungs(routing):
 
 def test_a_budget_counts_a_claim_and_the_page_compares_like_with_like(routing):
     looked = View(routing, "oracle")
-    said = np.array([routing.everyone[k, i, 0] > 0 for i, k in enumerate(routing.asked.subset)])
+    said = np.array([routing.answers.kept[k, i, 0] > 0 for i, k in enumerate(routing.asked.subset)])
     assert looked.right_alone.tolist() == said.tolist()
 
 
@@ -142,7 +142,7 @@ def test_the_reason_is_the_gates_and_adds_up(routing):
     x = gate.features(gate.inputs(np.array([row])))[0]
     centroids = routing.scene.centroids.parameters["weight"]
     assert reason.distance == pytest.approx([float(((x - c) ** 2).sum()) ** 0.5 for c in centroids], rel=1e-4)
-    claims = routing.everyone[:, 7, 0]
+    claims = routing.answers.kept[:, 7, 0]
     assert reason.answer.tolist() == (claims > 0).astype(int).tolist()
     assert reason.confidence == pytest.approx(1 / (1 + np.exp(-np.abs(claims))), abs=1e-4)
     own = looked.names[routing.asked.subset[7]]

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from rtl_core.audit.collapse import drops, fall, first_alarm, judge, signals, turns, warns
+from rtl_core.audit.collapse import drops, fall, first_alarm, judge, turns, warns
+from rtl_core.audit.collapse import signals as signals_of
+from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
+
+
+def signals(logits: np.ndarray) -> dict:
+    return signals_of(ONE_VS_REST if logits.shape[1] == 1 else MULTICLASS, logits, None)
 
 
 def test_confidence_of_several_classes():

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from rtl_core.audit.decisions import Decisions
-from rtl_core.audit.evaluate import Questions
+from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
+from rtl_core.tasks.catalogue import TASKS
 
 SUBSET = np.array([0, 1, 0, 1])
 
@@ -20,7 +21,7 @@ def decisions(task: str, classes: tuple[str, ...] = ("no", "yes"), **columns) ->
     y = np.array([0, 0, 0, 1, 1, 0])
     x, split, unit = np.zeros((6, 1), np.float32), np.array(["train"] * 2 + ["test"] * 4), np.arange(6) // 2
     dataset = Dataset("toy", "table", x, y, classes, frame, split, unit, "toy")
-    return Decisions.of(Questions(dataset, task, np.arange(2, 6), SUBSET, ("a", "b")), ("a", "b"))
+    return Decisions.of(EvaluationSet(dataset, TASKS[task], np.arange(2, 6), SUBSET, ("a", "b")), ("a", "b"))
 
 
 def test_each_row_is_answered_by_its_own_subsets_ticket():
@@ -82,6 +83,6 @@ def test_data_without_attributes_are_refused():
     bare = Dataset("bare", "table", asked.dataset.x, asked.dataset.y, ("no", "yes"), pd.DataFrame(index=range(6)),
                    asked.dataset.split, asked.dataset.unit, "bare")  # fmt: skip
     with pytest.raises(BadInput, match="'bare' has no group columns"):
-        Decisions.of(Questions(bare, "multiclass", asked.rows, asked.subset, asked.names), ("a", "b"))
+        Decisions.of(EvaluationSet(bare, TASKS["multiclass"], asked.rows, asked.subset, asked.names), ("a", "b"))
     with pytest.raises(BadInput, match="no group column 'race'; the data have: sex, age"):
         Decisions.of(asked, ("a", "b"), ["race"])

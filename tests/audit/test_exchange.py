@@ -12,19 +12,21 @@ import pytest
 import torch
 from torch import nn
 
-from rtl_core.audit.evaluate import own_logits, questions, ticket_figures
-from rtl_core.audit.exchange import METRIC, at_random, exchange, variants
+from rtl_core.audit.evaluate import evaluation_set, own_answers, ticket_figures
+from rtl_core.audit.exchange import at_random, exchange, variants
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.learning.subsets import ticket_subsets
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
-from rtl_core.runs import pipeline
-from rtl_core.runs.checkpoint import load_learned, load_run
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.edits import open_tickets
+from rtl_core.runs.merge import trained_tickets
 from rtl_core.runs.store import samples
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -58,11 +60,16 @@ def dataset_of(x, y, split="test", unit=None) -> Dataset:
 
 
 def learned(parts) -> Learned:
-    return Learned("rtl", tuple(parts), "per_subset", 2, 0, 0, 0)
+    return Learned("rtl", tuple(parts), "per_subset", (2,), 0, 0, 0)
+
+
+def exchanged(network, rtl, tickets, dataset, partition, task, a, b, seed=0, batches=12, **more) -> pd.DataFrame:
+    trained = TrainedTickets(TASKS[task], dataset, partition, network, rtl.parts, tickets, batches, seed)
+    return exchange(trained, a, b, **more)
 
 
 def linear(task: str, masks=(A, B), copies: int = 1) -> dict:
-    """`exchange`'s arguments: WEIGHTS as the last row of a linear layer; class "no" has a logit of 0."""
+    """`exchanged`'s arguments: WEIGHTS as the last row of a linear layer; class "no" has a logit of 0."""
     outputs = 2 if task == "multiclass" else 1
     module = nn.Linear(3, outputs, bias=False)
     weight = torch.tensor([[0.0] * 3] * (outputs - 1) + [WEIGHTS])
@@ -87,14 +94,14 @@ def linear(task: str, masks=(A, B), copies: int = 1) -> dict:
     ("task", "values"), [("multiclass", [1, 1 / 2, 1 / 2, 1 / 4]), ("one_vs_rest", [1, 2 / 3, 2 / 3, 1 / 2])]
 )
 def test_a_linear_ticket_by_hand(task, values):
-    found = exchange(**linear(task), draws=0)
+    found = exchanged(**linear(task), draws=0)
     for column, known in ON_PAPER.items():
         assert found[column].tolist() == known, column
     outputs = 2 if task == "multiclass" else 1  # the logit of "no" does not change
     assert (found["logit_change"] * outputs).tolist() == [0, 2, 1, 3]
     assert found["value"].tolist() == pytest.approx(values)
     assert found["difference"].tolist() == pytest.approx([value - 1 for value in values])
-    assert set(found["metric"]) == {METRIC[task]} and set(found["n"]) == {4}
+    assert set(found["metric"]) == {TASKS[task].headline.name} and set(found["n"]) == {4}
     assert (found["low"] < found["high"]).all()
     assert found.loc[0, ["diff_low", "diff_high"]].isna().all()
     assert found.filter(like="control").isna().all(axis=None)
@@ -102,14 +109,14 @@ def test_a_linear_ticket_by_hand(task, values):
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
 def test_copies_of_rows_do_not_narrow_the_difference(task):
-    once, thrice = (exchange(**linear(task, copies=copies), draws=0) for copies in (1, 3))
+    once, thrice = (exchanged(**linear(task, copies=copies), draws=0) for copies in (1, 3))
     for column in ("difference", "diff_low", "diff_high"):
         np.testing.assert_allclose(once[column], thrice[column])
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
 def test_equal_masks_change_nothing(task):
-    found = exchange(**linear(task, masks=(A, A)))
+    found = exchanged(**linear(task, masks=(A, A)))
     assert set(found["kept"]) == {2} and set(found["value"]) == {1}
     assert not found[["difference", "logit_change", "decisions_changed"]].any(axis=None)
     assert found[["diff_low", "diff_high", "control_low", "control_high"]].isna().all(axis=None)
@@ -118,7 +125,7 @@ def test_equal_masks_change_nothing(task):
 
 def test_a_control_without_a_choice_is_the_variant_itself():
     """A keeps x0 and x1, B the rest: all that A has goes, all that it has not comes."""
-    found = exchange(**linear("one_vs_rest", masks=(A, [False, False, True])))[1:]
+    found = exchanged(**linear("one_vs_rest", masks=(A, [False, False, True])))[1:]
     assert np.array_equal(found["control_mean"], found["value"])
     assert found[["control_low", "control_high"]].isna().all(axis=None)
     assert found["dead_layers"].tolist() == [(), ("weight",), ()]
@@ -126,7 +133,7 @@ def test_a_control_without_a_choice_is_the_variant_itself():
 
 def test_the_control_is_the_mean_of_random_masks():
     """Removing x1 costs 1/3 of the rows' balanced accuracy, removing x0 leaves -2 x1: no row is called "yes"."""
-    found = exchange(**linear("one_vs_rest"), draws=12).set_index("variant").loc["removed"]
+    found = exchanged(**linear("one_vs_rest"), draws=12).set_index("variant").loc["removed"]
     by_weight = {"x1": 2 / 3, "x0": 1 / 2}
     draws_of_x1 = (found["control_mean"] - by_weight["x0"]) / (by_weight["x1"] - by_weight["x0"]) * 12
     count = round(draws_of_x1)
@@ -186,7 +193,7 @@ def normed(request) -> dict:
     dataset = dataset_of(x, y, np.where(np.arange(n) % 2, "train", "test").astype(object))
     partition = Partition("attribute", "toy", NAMES, np.arange(n) // 2 % 2, True)
     parts = []
-    for k, subset in enumerate(ticket_subsets(dataset, partition, task)):
+    for k, subset in enumerate(ticket_subsets(dataset, partition, TASKS[task])):
         affine = {"1.weight": torch.full((8,), 1.0 + k), "1.bias": torch.full((8,), 0.1 * k)}
         part = Part(subset.name, masks[k], shared, {**heads[k], **affine}, dict(module.named_buffers()))
         parts.append(recalibrate(network, part, subset, layout, dataset.inputs, 4, 7))
@@ -201,17 +208,17 @@ def answers_of_b(normed: dict, mask: np.ndarray | None = None) -> np.ndarray:
     network, dataset, partition, task = (normed[name] for name in ("network", "dataset", "partition", "task"))
     part, layout = normed["rtl"].parts[1], normed["tickets"].layout
     if mask is not None:
-        subset = ticket_subsets(dataset, partition, task)[1]
+        subset = ticket_subsets(dataset, partition, TASKS[task])[1]
         part = recalibrate(network, replace(part, mask=mask), subset, layout, dataset.inputs, 4, 7)
-    return own_logits(network, part, layout, questions(dataset, partition, task, "test"), 1)
+    return own_answers(network, part, layout, evaluation_set(dataset, partition, TASKS[task], "test"), 1)
 
 
 def test_every_variant_is_the_ticket_itself_under_another_mask_with_norms_of_its_own(normed):
-    found = exchange(**normed, draws=1)
-    asked = questions(normed["dataset"], normed["partition"], normed["task"], "test")
+    found = exchanged(**normed, draws=1)
+    asked = evaluation_set(normed["dataset"], normed["partition"], TASKS[normed["task"]], "test")
     first, second = normed["tickets"].masks()
     masks = {"own": None, "added": first | second, "removed": first & second, "swapped": first}
-    own, metric = answers_of_b(normed), METRIC[normed["task"]]
+    own, metric = answers_of_b(normed), TASKS[normed["task"]].headline.name
     for row, mask in zip(found.itertuples(), masks.values(), strict=True):
         logits = answers_of_b(normed, mask)
         figures = ticket_figures(asked, 1, logits)
@@ -223,9 +230,9 @@ def test_every_variant_is_the_ticket_itself_under_another_mask_with_norms_of_its
 
 def test_the_interval_of_a_difference_is_a_bootstrap_of_rows_with_both_answers(normed):
     """Against the metric itself, computed anew on every resample."""
-    found = exchange(**normed, draws=0).set_index("variant").loc["swapped"]
+    found = exchanged(**normed, draws=0).set_index("variant").loc["swapped"]
     one_vs_rest = normed["task"] == "one_vs_rest"
-    asked = questions(normed["dataset"], normed["partition"], normed["task"], "test")
+    asked = evaluation_set(normed["dataset"], normed["partition"], TASKS[normed["task"]], "test")
     truth = asked.subset == 1 if one_vs_rest else asked.y[asked.subset == 1]
     right = []
     for mask in (None, normed["tickets"].masks()[0]):
@@ -249,7 +256,7 @@ def test_nothing_is_written_into_the_weights_or_the_module(normed):
     rtl, module = normed["rtl"], normed["network"].module
     before = copy.deepcopy([(part.shared, part.private, part.buffers) for part in rtl.parts])
     state = copy.deepcopy(module.state_dict())
-    exchange(**normed, draws=2)
+    exchanged(**normed, draws=2)
     for part, tensors in zip(rtl.parts, before, strict=True):
         for now, then in zip((part.shared, part.private, part.buffers), tensors, strict=True):
             assert all(torch.equal(now[name], then[name]) for name in then)
@@ -258,7 +265,7 @@ def test_nothing_is_written_into_the_weights_or_the_module(normed):
 
 
 def test_the_same_seed_gives_the_same_table(normed):
-    pd.testing.assert_frame_equal(exchange(**normed, draws=2), exchange(**normed, draws=2))
+    pd.testing.assert_frame_equal(exchanged(**normed, draws=2), exchanged(**normed, draws=2))
 
 
 @pytest.mark.parametrize(
@@ -274,16 +281,14 @@ def test_the_same_seed_gives_the_same_table(normed):
 )
 def test_refusals_say_what_would_be_right(changes, message):
     with pytest.raises(BadInput, match=message):
-        exchange(**{**linear("multiclass"), **changes})
+        exchanged(**{**linear("multiclass"), **changes})
 
 
 @pytest.mark.slow
 def test_the_sample_with_domains():
     """The figures that the run recorded; another ticket's weights cost more than as many random ones."""
     run = load_run(samples()["domains"])
-    setting = pipeline.prepare(run.config, silent, MemoryJournal())
-    data, seed = (setting.dataset, setting.partition, run.config.task), run.config.seed
-    found = exchange(setting.network, load_learned(run)["rtl"], run.tickets, *data, "original", "rotated", seed=seed)
+    found = exchange(trained_tickets(open_tickets(run)), "original", "rotated")
     assert found["value"][0] == pytest.approx(run.info["evaluation"]["tickets"][0]["accuracy"], abs=0.002)
     assert (found["diff_high"][1:] < 0).all()
     assert (found["value"] < found["control_low"])[[1, 3]].all()

@@ -10,31 +10,32 @@ import pytest
 import torch
 from torch import nn
 
-from rtl_core.audit.evaluate import Questions
+from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.audit.redundancy import changes, redundancy, verdict, warnings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.merge import Merger
 from rtl_core.learning.parts import Part
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 NAMES = ("A", "B", "C")
 
 
-def asked_of(task: str, y, subset, names=NAMES) -> Questions:
+def asked_of(task: str, y, subset, names=NAMES) -> EvaluationSet:
     n = len(y)
     x, frame = np.zeros((n, 3), np.float32), pd.DataFrame(index=range(n))
     split = np.full(n, "val", object)
     dataset = Dataset("toy", "table", x, np.array(y), ("no", "yes"), frame, split, np.arange(n), "toy")
-    return Questions(dataset, task, np.arange(n), np.array(subset), names)
+    return EvaluationSet(dataset, TASKS[task], np.arange(n), np.array(subset), names)
 
 
 def test_multi_class_changes_on_paper():
     asked = asked_of("multiclass", [1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1])
-    own_a, own_b = np.array([1, 1, 0, 1, 0, 0]), np.array([0, 0, 0, 0, 1, 1])
-    after = np.array([1, 0, 1, 1, 1, 1])
+    own_a, own_b = np.eye(2)[[1, 1, 0, 1, 0, 0]], np.eye(2)[[0, 0, 0, 0, 1, 1]]
+    after = np.eye(2)[[1, 0, 1, 1, 1, 1]]
     a, b = changes((0, 1), [own_a, own_b], after, asked, seed=0)
     assert (a["subset"], a["n"], a["before"], a["after"], a["change"]) == ("A", 4, 0.75, 0.25, -0.5)
     low, high = a["ci"]["change"]
@@ -45,8 +46,8 @@ def test_multi_class_changes_on_paper():
 def test_one_vs_rest_leaves_out_the_partners_rows():
     """A: two of its rows, two of C's; B's rows, to which the merged ticket says yes, do not count against A."""
     asked = asked_of("one_vs_rest", [0] * 6, [0, 0, 1, 1, 2, 2])
-    own = np.array([1, 0, 0, 0, 0, 1])  # recall 1/2, specificity on C 1/2
-    after = np.array([1, 1, 1, 1, 0, 1])  # recall 1, specificity 1/2
+    own = np.array([[1, -1, -1, -1, -1, 1]]).T  # recall 1/2, specificity on C 1/2
+    after = np.array([[1, 1, 1, 1, -1, 1]]).T  # recall 1, specificity 1/2
     (a, _) = changes((0, 1), [own, own], after, asked, seed=0)
     assert (a["metric"], a["n"], a["before"], a["after"], a["change"]) == ("balanced_accuracy", 4, 0.5, 0.75, 0.25)
 
@@ -71,7 +72,7 @@ def test_a_partition_without_meaning():
 
 
 @pytest.fixture
-def merger() -> Merger:
+def trained() -> TrainedTickets:
     """x0 > x1 decides. A and B keep both weights that matter, C only one; a third weight sees noise."""
     draw = np.random.default_rng(0)
     n = 600
@@ -84,20 +85,20 @@ def merger() -> Merger:
     split = np.repeat(["train", "val"], n // 2)
     dataset = Dataset("toy", "table", x, y, ("no", "yes"), pd.DataFrame(index=range(n)), split, np.arange(n), "toy")
     rungs = (Rung(1, 0.5, "target"),)
-    return Merger(
+    return TrainedTickets(
+        TASKS["multiclass"],
+        dataset,
+        Partition("attribute", "g", NAMES, np.arange(n) % 3, True),
         wrap(module, ("weight",), (), (3,), 2),
         [Part(name, mask, shared, {}, {}) for name, mask in zip(NAMES, masks, strict=True)],
         TicketSet(NAMES, NAMES, layout, np.where(masks, 0, 1).astype(np.uint8), rungs),
-        dataset,
-        Partition("attribute", "g", NAMES, np.arange(n) % 3, True),
-        "multiclass",
         batches=0,
         seed=0,
     )
 
 
-def test_the_report(merger):
-    found = redundancy(merger)
+def test_the_report(trained):
+    found = redundancy(trained)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     of = {(row["a"], row["b"], row["how"]): row for row in found["pairs"]}
     assert len(of) == 6 and (found["split"], found["pairs_in_all"]) == ("val", 3)
@@ -112,6 +113,6 @@ def test_the_report(merger):
     assert gained["after"] == 1.0 and gained["ci"]["change"][0] > 0
 
 
-def test_only_the_pairs_that_overlap_most(merger):
-    found = redundancy(merger, pairs=1)
+def test_only_the_pairs_that_overlap_most(trained):
+    found = redundancy(trained, pairs=1)
     assert {(row["a"], row["b"]) for row in found["pairs"]} == {("A", "B")} and found["pairs_in_all"] == 3

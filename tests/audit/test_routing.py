@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from rtl_core.audit.budget import cost_curve
-from rtl_core.audit.evaluate import Questions
+from rtl_core.audit.evaluate import Answers, EvaluationSet, gathered
 from rtl_core.audit.routing import Routed, TicketCosts, calibration, route_document, router_row
 from rtl_core.data.dataset import Dataset
 from rtl_core.routing.batches import Serving
 from rtl_core.routing.budget import Options
-from rtl_core.routing.routers import Choice, Given, MinEntropy
+from rtl_core.routing.routers import Choice, Given, LeastDoubt
 from rtl_core.statistics.intervals import wilson
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.ticket_set import Rung
 
 # six rows, two subsets, two classes; ticket 0 says class 0 of every row, ticket 1 says class 1
@@ -30,7 +31,7 @@ COSTS = TicketCosts(2000, np.array([10, 30]), np.array([100, 300]))
 SURENESS = np.array([0.95, 0.65, 0.65, 0.95, 0.95, 0.65])
 
 
-def asked(task: str = "multiclass", copies: int = 1) -> Questions:
+def asked(task: str = "multiclass", copies: int = 1) -> EvaluationSet:
     n = 6 * copies
     dataset = Dataset(
         spec="toy",
@@ -43,13 +44,20 @@ def asked(task: str = "multiclass", copies: int = 1) -> Questions:
         unit=np.arange(n),
         fingerprint="toy",
     )
-    return Questions(dataset, task, np.arange(n), np.tile(SUBSET, copies), ("one", "two"))
+    return EvaluationSet(dataset, TASKS[task], np.arange(n), np.tile(SUBSET, copies), ("one", "two"))
 
 
 def routed(task: str = "multiclass", uses_label: bool = False, **choice) -> Routed:
-    router = Given("oracle", True, SUBSET) if uses_label else MinEntropy(lambda rows: EVERYONE)
+    answers = answers_of(task, EVERYONE)
+    doubt = TASKS[task].doubt
+    router = Given("oracle", True, SUBSET) if uses_label else LeastDoubt(lambda rows: answers.doubt, doubt)
     made = {"ticket": CHOSEN, "confidence": SURENESS, "calls": 0.5, "macs": 50.0, **choice}
-    return Routed(asked(task), router, Choice(**made), EVERYONE, COSTS)
+    return Routed(asked(task), router, Choice(**made), answers, COSTS)
+
+
+def answers_of(task: str, outputs: np.ndarray, copies: int = 1) -> Answers:
+    doubts = [TASKS[task].doubt.of(torch.from_numpy(each)).numpy() for each in outputs]
+    return gathered(asked(task, copies), list(zip(outputs, doubts, strict=True)))
 
 
 def test_a_row_by_hand():
@@ -115,8 +123,8 @@ def test_the_document_of_route_by_hand():
 def test_groups_with_enough_rows_say_how_often_they_reach_their_ticket():
     many = asked(copies=12)
     choice = Choice(np.tile(CHOSEN, 12), np.full(72, np.nan), 0.0, 0.0)
-    everyone = np.tile(EVERYONE, (1, 12, 1))
-    left, right = route_document(Routed(many, Given("context", True, SUBSET), choice, everyone, COSTS))["groups"]
+    answers = answers_of("multiclass", np.tile(EVERYONE, (1, 12, 1)), copies=12)
+    left, right = route_document(Routed(many, Given("context", True, SUBSET), choice, answers, COSTS))["groups"]
     assert (left["n"], left["status"], left["agreement"]) == (36, "ok", pytest.approx(2 / 3))
     assert right["agreement"] == pytest.approx(1 / 3)
     assert right["ci"] == pytest.approx(wilson(12, 36))
@@ -149,7 +157,7 @@ def test_the_curve_keeps_every_bound_and_counts_what_was_used():
     rungs = (Rung(1, 0.5, "target"), Rung(2, 0.1, "lighter"))
     cost = np.array([[40, 10], [40, 20]])
     offered = Options(rungs, cost, cost, np.array([[0.9, 0.5], [0.9, 0.5]]))
-    servings = [Serving((_Says(0), _Says(1)), 2), Serving((_Says(1), _Says(1)), 2)]  # the lighter ticket 0 errs
+    servings = [Serving((_Says(0), _Says(1)), (2,)), Serving((_Says(1), _Says(1)), (2,))]  # the lighter ticket 0 errs
     choice = Choice(SUBSET, np.full(6, np.nan), 0.0, 0.0)
     curve = cost_curve(asked(), choice, offered, servings, "macs", points=4)
     assert [point["bound"] for point in curve] == [10, 20, 30, 40]
@@ -169,5 +177,5 @@ def test_tickets_of_the_curve_that_are_one_vs_rest_must_be_the_subsets_and_say_y
     for module, bias in ((yes, 9.0), (no, -9.0)):
         nn.init.zeros_(module.weight), nn.init.constant_(module.bias, bias)
     choice = Choice(CHOSEN, np.full(6, np.nan), 0.0, 0.0)
-    curve = cost_curve(asked("one_vs_rest"), choice, offered, [Serving((yes, no), 1)], "params", points=1)
+    curve = cost_curve(asked("one_vs_rest"), choice, offered, [Serving((yes, no), (1,))], "params", points=1)
     assert curve[0]["accuracy"] == pytest.approx(1 / 6)  # of the three rows with their own ticket, one has ticket 0

@@ -14,6 +14,7 @@ from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.methods import Experiment
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import wrap
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 
 NAMES = ("red", "green", "blue")
@@ -62,7 +63,7 @@ def make_lab(dataset):
             config,
             network,
             layout,
-            ticket_subsets(dataset, partition, config.task, config.reweigh),
+            ticket_subsets(dataset, partition, TASKS[config.task], config.reweigh),
             dataset.inputs,
             report,
             journal or MemoryJournal(),

@@ -10,6 +10,7 @@ import torch
 
 from rtl_core.learning import methods
 from rtl_core.learning.grow import against_rest, cut_at, first_part, grow_ticket
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count
 from rtl_core.tickets.ticket_set import Rung
@@ -30,7 +31,7 @@ def grown(request, make_lab, dataset):
     start = methods.warm_start(lab)
     masks = np.random.default_rng(0).random((3, lab.layout.n)) < 0.5
     parts = methods.learn_tickets(lab, start, "rtl", masks, 0, 3).parts
-    subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", task)
+    subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", TASKS[task])
     before, part = [bits(p) for p in parts], first_part(lab.network, parts, "new")
     own = {name: t.clone() for name, t in part.private.items()}
     return lab, parts, before, own, grow_ticket(replace(lab, subsets=(subset,)), part, RUNGS, 0.5)
@@ -83,7 +84,7 @@ def test_scores_are_cut_on_paper():
 def test_one_vs_rest_batches_are_half_new_and_half_rest(dataset):
     assignment = np.full(60, -1)
     assignment[:6], assignment[6:40] = 0, 1
-    subset, partition = against_rest(dataset, assignment, "new", "one_vs_rest")
+    subset, partition = against_rest(dataset, assignment, "new", TASKS["one_vs_rest"])
     rows = subset.batches(8, 0, "x")(0)
     assert (rows < 6).sum() == 4 and (rows < 40).all()
     assert subset.targets(rows)[:, 0].tolist() == [1.0] * 4 + [0.0] * 4

@@ -11,7 +11,9 @@ import torch
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.learning import methods
-from rtl_core.learning.merge import Merger, merged_rungs
+from rtl_core.learning.merge import merge, merged_assignment, merged_rungs
+from rtl_core.learning.trained_tickets import TrainedTickets
+from rtl_core.tasks.classification import MULTICLASS
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -30,39 +32,39 @@ def test_masks_on_paper(how, kept):
 
 
 @pytest.fixture
-def merger(make_lab, dataset) -> Merger:
+def trained(make_lab, dataset) -> TrainedTickets:
     lab = make_lab()
     n = lab.layout.n
     pruned_at = np.random.default_rng(0).choice(np.array([0, 1, 2], np.uint8), (3, n))
     tickets = TicketSet(NAMES, NAMES, lab.layout, pruned_at, RUNGS)
     parts = methods.learn_tickets(lab, methods.warm_start(lab), "rtl", tickets.masks(), 0, 3).parts
     partition = Partition("attribute", "colour", NAMES, np.arange(60) % 3, True)
-    return Merger(lab.network, parts, tickets, dataset, partition, "multiclass", 2, 0)
+    return TrainedTickets(MULTICLASS, dataset, partition, lab.network, parts, tickets, 2, 0)
 
 
-def test_the_part_computes_with_the_target_mask_and_the_mean_head(merger):
-    found = merger.merge((0, 2), "union")
+def test_the_part_computes_with_the_target_mask_and_the_mean_head(trained):
+    found = merge(trained, (0, 2), "union")
     assert found.part.subset == "red + blue"
     assert np.array_equal(found.part.mask, (found.pruned_at == 0) | (found.pruned_at > 2))
-    heads = [merger.parts[k].private["5.bias"] for k in (0, 2)]
+    heads = [trained.parts[k].private["5.bias"] for k in (0, 2)]
     assert torch.allclose(found.part.private["5.bias"], (heads[0] + heads[1]) / 2)
-    assert set(found.part.private) == set(merger.parts[0].private)  # what is shared stays shared
+    assert set(found.part.private) == set(trained.parts[0].private)  # what is shared stays shared
 
 
-def test_statistics_are_those_of_all_the_subsets_rows(merger):
+def test_statistics_are_those_of_all_the_subsets_rows(trained):
     """One batch of all 40 rows: the first norm's mean is that of its linear layer's outputs."""
-    found = merger.merge((0, 1), "intersection").part
-    everything = replace(merger, batches=400).merge((0, 1), "intersection").part
-    rows = np.flatnonzero(merger.partition.assignment < 2)
+    found = merge(trained, (0, 1), "intersection").part
+    everything = merge(replace(trained, batches=400), (0, 1), "intersection").part
+    rows = np.flatnonzero(trained.partition.assignment < 2)
     weight = found.shared["0.weight"] * torch.from_numpy(found.mask[:24].reshape(4, 6))
-    outputs = merger.dataset.inputs(rows) @ weight.T + found.shared["0.bias"]
+    outputs = trained.dataset.inputs(rows) @ weight.T + found.shared["0.bias"]
     assert torch.allclose(everything.buffers["1.running_mean"], outputs.mean(dim=0), atol=0.02)
 
 
-def test_the_tickets_stay_as_they_are(merger):
-    before = [t.clone() for part in merger.parts for t in (*part.private.values(), *part.buffers.values())]
-    merger.merge((0, 1, 2), "majority")
-    after = [t for part in merger.parts for t in (*part.private.values(), *part.buffers.values())]
+def test_the_tickets_stay_as_they_are(trained):
+    before = [t.clone() for part in trained.parts for t in (*part.private.values(), *part.buffers.values())]
+    merge(trained, (0, 1, 2), "majority")
+    after = [t for part in trained.parts for t in (*part.private.values(), *part.buffers.values())]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -75,11 +77,11 @@ def test_the_tickets_stay_as_they_are(merger):
         ((0, 1), "majority", "is their intersection"),
     ],
 )
-def test_refusals(merger, chosen, how, said):
+def test_refusals(trained, chosen, how, said):
     with pytest.raises(BadInput, match=said):
-        merger.merge(chosen, how)
+        merge(trained, chosen, how)
 
 
-def test_rows_of_no_subset_are_on_neither_side(merger):
-    partition = replace(merger.partition, assignment=np.array([0, 1, 2, -1]))
-    assert replace(merger, partition=partition).assignment((0, 2)).tolist() == [0, 1, 0, -1]
+def test_rows_of_no_subset_are_on_neither_side(trained):
+    partition = replace(trained.partition, assignment=np.array([0, 1, 2, -1]))
+    assert merged_assignment(replace(trained, partition=partition), (0, 2)).tolist() == [0, 1, 0, -1]

@@ -146,9 +146,9 @@ def test_rebuild_from_the_description(name):
     shapes = {key: value.shape for key, value in built.module.state_dict().items()}
     assert {key: value.shape for key, value in remade.module.state_dict().items()} == shapes
     assert (remade.prunable, remade.head, remade.norm_affine) == (built.prunable, built.head, built.norm_affine)
-    assert (remade.input_shape, remade.outputs, remade.description) == (
+    assert (remade.input_shape, remade.output_shape, remade.description) == (
         built.input_shape,
-        built.outputs,
+        built.output_shape,
         built.description,
     )
     remade.module.load_state_dict(built.module.state_dict(), strict=True)

@@ -14,6 +14,7 @@ from rtl_core.learning.parts import Part
 from rtl_core.models.catalogue import wrap
 from rtl_core.routing.features import fitted
 from rtl_core.routing.scene import Scene, scene_of
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 
 NAMES = ("red", "green", "blue")
@@ -74,6 +75,6 @@ def make_scene(dataset):
     def make(task: str, partition: Partition, seen: Dataset = dataset) -> Scene:
         network, parts, layout = _tickets(1 if task == "one_vs_rest" else 2)
         features = fitted("grid", seen.inputs, seen.rows("train"), seen.input_shape)
-        return scene_of(seen, partition, task, network, parts, layout, features)
+        return scene_of(seen, partition, TASKS[task], network, parts, layout, features)
 
     return make

@@ -9,6 +9,7 @@ from rtl_core.config import ModelSettings
 from rtl_core.learning.parts import Part, as_module
 from rtl_core.models.catalogue import build
 from rtl_core.routing.batches import CHUNK, folded, serving
+from rtl_core.tasks.classification import MULTICLASS
 from rtl_core.tickets.layout import Layout
 
 
@@ -30,9 +31,10 @@ def test_a_mixed_batch_is_every_row_through_its_own_ticket(name, shape):
     answers = tickets.routed(lambda at: x[at], ticket)
     assert slow.std() > 1e-2
     assert (answers - slow).abs().max() < 1e-5 * max(1, float(slow.abs().max()))
-    everyone = tickets.everyone(lambda at: x[at], 40)
-    assert everyone.shape == (3, 40, 4)
-    np.testing.assert_allclose(everyone[ticket, np.arange(40)], answers, atol=1e-6)
+    doubt = MULTICLASS.doubt
+    doubts = tickets.doubts(lambda at: x[at], 40, doubt)
+    assert doubts.shape == (3, 40)
+    np.testing.assert_allclose(doubts[ticket, np.arange(40)], doubt.of(answers), atol=1e-6)
 
 
 def _statistics(module: nn.Module, seed: int) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from rtl_core.learning.scores import first_scores, train_scores
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import centroid_gate, fit_gate, gate_from, zero_gate
+from rtl_core.tasks.classification import MULTICLASS
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_gate_is_trained_together_with_mask_scores(dataset, partition, feature
         network,
         parts,
         scores,
-        ticket_subsets(dataset, partition, "multiclass"),
+        ticket_subsets(dataset, partition, MULTICLASS),
         layout,
         dataset.inputs,
         gate,

@@ -9,7 +9,8 @@ import torch
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import as_module
 from rtl_core.routing.gate import zero_gate
-from rtl_core.routing.routers import MaxResponse, MinEntropy, TopTwo, make_router, router_names
+from rtl_core.routing.routers import LeastDoubt, TopTwo, make_router, router_names
+from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 
 
 def shuffled_at_test(dataset, partition):
@@ -28,7 +29,7 @@ def test_only_who_says_so_reads_a_label(dataset, partition, make_scene, task, by
     other_dataset, other_partition = shuffled_at_test(dataset, partition)
     scene, other = make_scene(task, partition), make_scene(task, other_partition, other_dataset)
     rows = dataset.rows("test")
-    names = router_names(by, task)
+    names = router_names(by, scene.task)
     assert len(names) == 7
     for name in names:
         router = make_router(name, scene)
@@ -47,11 +48,12 @@ def test_only_who_says_so_reads_a_label(dataset, partition, make_scene, task, by
 
 def test_max_response_and_min_entropy_by_hand():
     claims = np.array([[[0.0], [-3.0]], [[2.0], [-1.0]]], np.float32)  # two tickets, two rows
-    choice = MaxResponse(lambda rows: claims).choose(np.arange(2))
+    choice = LeastDoubt(lambda rows: -claims[:, :, 0], ONE_VS_REST.doubt).choose(np.arange(2))
     assert choice.ticket.tolist() == [1, 1] and choice.calls == 1
     assert choice.confidence == pytest.approx(1 / (1 + np.exp([-2.0, 1.0])))
     logits = np.array([[[5.0, 0.0], [0.1, 0.0]], [[0.0, 1.0], [0.0, 2.0]]], np.float32)
-    choice = MinEntropy(lambda rows: logits).choose(np.arange(2))
+    entropy = MULTICLASS.doubt.of(torch.from_numpy(logits)).numpy()
+    choice = LeastDoubt(lambda rows: entropy, MULTICLASS.doubt).choose(np.arange(2))
     assert choice.ticket.tolist() == [0, 1] and np.isnan(choice.confidence).all()
 
 
@@ -65,7 +67,7 @@ def fixed_gate(scene, logits):
 def test_top2_mixes_in_the_gates_proportion(partition, make_scene):
     scene = make_scene("multiclass", partition)
     gate = fixed_gate(scene, np.log([0.2, 0.5, 0.3]).tolist())
-    choice = TopTwo(gate, scene.serving, "multiclass").choose(np.arange(4))
+    choice = TopTwo(gate, scene.serving, MULTICLASS).choose(np.arange(4))
     assert choice.ticket.tolist() == [1] * 4 and choice.calls == 1
     assert choice.mixture == pytest.approx(np.tile([0, 5 / 8, 3 / 8], (4, 1)))
     assert choice.confidence == pytest.approx(5 / 8)
@@ -75,9 +77,9 @@ def test_top2_of_one_vs_rest_asks_both_for_their_claim(partition, make_scene, da
     scene = make_scene("one_vs_rest", partition)
     gate = fixed_gate(scene, np.log([0.2, 0.42, 0.38]).tolist())
     rows = dataset.rows("test")
-    claim = 1 / (1 + np.exp(-scene.answers(rows)[:, :, 0].astype(float)))
+    claim = 1 / (1 + np.exp(scene.doubts(rows).astype(float)))
     product = np.array([0, 0.42, 0.38])[:, None] * claim
-    choice = TopTwo(gate, scene.serving, "one_vs_rest").choose(rows)
+    choice = TopTwo(gate, scene.serving, ONE_VS_REST).choose(rows)
     assert np.array_equal(choice.ticket, product.argmax(axis=0))
     assert set(choice.ticket) == {1, 2}
     assert choice.confidence == pytest.approx(product.max(axis=0) / product.sum(axis=0), rel=1e-4)

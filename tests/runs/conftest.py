@@ -82,7 +82,7 @@ def _learned(method: str, theta_0: dict, masks: list | np.ndarray, one_network: 
         )
         for k, mask in enumerate(masks)
     )
-    return Learned(method, parts, "per_subset", 4, 10, 20, 30)
+    return Learned(method, parts, "per_subset", (4,), 10, 20, 30)
 
 
 def _buffers() -> dict:

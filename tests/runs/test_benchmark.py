@@ -180,7 +180,7 @@ def test_bits_by_hand():
 
     def bits(masks, common=True):
         parts = tuple(Part("s", mask, shared if common else {}, {}, {}) for mask in masks)
-        return benchmark_jobs.stored_bits(Learned("m", parts, "per_subset", 1, 0, 0, 0), layout)
+        return benchmark_jobs.stored_bits(Learned("m", parts, "per_subset", (1,), 0, 0, 0), layout)
 
     bound = 2 * np.log2(6) + np.log2(4)  # C(4, 2) C(4, 1) and C(4, 2) C(4, 0)
     assert bits([first, second]) == (32 * 3 + 2 * 8, pytest.approx(32 * 3 + bound))

@@ -75,9 +75,9 @@ def test_learned_comes_back_bit_for_bit(saved, tiny):
     loaded = load_learned(run)
     for before in tiny.learned:
         after = loaded[before.method]
-        assert (after.reads, after.outputs, after.steps_warm, after.steps_extract, after.steps_joint) == (
+        assert (after.reads, after.output_shape, after.steps_warm, after.steps_extract, after.steps_joint) == (
             "per_subset",
-            4,
+            (4,),
             10,
             20,
             30,

@@ -5,6 +5,7 @@ import pytest
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.runs.training import open_run, train_new
+from rtl_core.tasks.catalogue import task_of
 
 SETTINGS = {
     "data": {"spec": "bundled:digits"},
@@ -29,4 +30,4 @@ def test_one_ticket_beside_the_controls_that_say_something(tmp_path):
 
 def test_one_against_a_rest_that_is_not_there_is_refused():
     with pytest.raises(BadInput, match="no rest"):
-        parse({**SETTINGS, "task": "one_vs_rest"})
+        task_of(parse({**SETTINGS, "task": "one_vs_rest"}))

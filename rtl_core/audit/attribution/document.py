@@ -64,7 +64,8 @@ def attribute(
         report(Event("attribute", method, min(i + INPUTS, len(rows)), len(rows), ticket=ticket))
     constant = bool((np.ptp(np.concatenate(outputs), axis=0) == 0).all())
     for record, sample, row in zip(records, samples, rows, strict=True):
-        record.update(index=int(sample), y_true=int(subject.dataset.y[row]))
+        labels = subject.dataset.labels
+        record.update(index=int(sample), y_true=None if labels is None else int(labels[row]))
         if constant:
             reason = "the ticket is dead: its output is the same for every input"
             record.update(verdict="do not trust", reason=reason)
@@ -73,7 +74,7 @@ def attribute(
         "method": method,
         "parameters": settings.model_dump(),
         "baseline": "zeros" if chosen.against == "zeros" else name,
-        "target": PREDICTED if output is None and subject.network.outputs > 1 else _name(subject, ticket, output or 0),
+        "target": PREDICTED if output is None and not subject.has_one_output else _name(subject, ticket, output or 0),
         "seed": seed,
         "dead": {"constant_output": constant, "empty_layers": list(subject.empty_layers(ticket))},
         "samples": records,
@@ -84,10 +85,10 @@ def attribute(
 
 def output_of(subject: Subject, target: str | int | None) -> int | None:
     """The number of the output that explains `target`; None where each input's largest one is explained."""
-    classes = subject.dataset.classes
+    classes = subject.explains(subject.tickets.names[0])
     if target is None:
         return None
-    if subject.network.outputs == 1:
+    if subject.has_one_output:
         raise BadInput("one-vs-rest tickets have one output, the score of their own class; leave the target out")
     if str(target) in classes:
         return classes.index(str(target))
@@ -108,7 +109,7 @@ def _rows(dataset: Dataset, samples: Sequence[int]) -> np.ndarray:
 
 
 def _name(subject: Subject, ticket: str, output: int) -> str:
-    return subject.parts[ticket].subset if subject.network.outputs == 1 else subject.dataset.classes[output]
+    return subject.explains(ticket)[output]
 
 
 def _records(subject: Subject, ticket: str, maps: Maps, scores: Sanity, sure: np.ndarray) -> list[dict[str, Any]]:

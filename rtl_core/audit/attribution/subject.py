@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import nn
 
 from rtl_core.audit.attribution.regions import Regions, regions_of
@@ -14,10 +15,22 @@ from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Learned, Part, as_module
 from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
+from rtl_core.tasks.task import Task
 from rtl_core.tickets.pruning import dead_layers, random_like
 from rtl_core.tickets.ticket_set import TicketSet
 
 ABLATED = 7  # cells a side that ablation takes away from a picture, one at a time
+
+
+class Explained(nn.Module):
+    """A network whose outputs (n, ...) become the numbers (n, m) that a map can explain."""
+
+    def __init__(self, network: nn.Module, explained: Callable[[torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self.network, self.explained = network, explained
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.explained(self.network(x))
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class Subject:
     others  method ("dense", ...) -> ticket -> the tensors of that method for the ticket's subset
     """
 
+    task: Task
     dataset: Dataset
     network: Network
     tickets: TicketSet
@@ -35,8 +49,12 @@ class Subject:
     others: Mapping[str, Mapping[str, Part]]
 
     @classmethod
-    def of(cls, dataset: Dataset, network: Network, tickets: TicketSet, learned: Mapping[str, Learned]) -> Subject:
-        """From a run's pieces; BadInput where there are no weights of the tickets."""
+    def of(
+        cls, task: Task, dataset: Dataset, network: Network, tickets: TicketSet, learned: Mapping[str, Learned]
+    ) -> Subject:
+        """From a run's pieces; BadInput where there are no weights of the tickets, or nothing that a map explains."""
+        if task.explains is None:
+            raise BadInput(f"a map explains one number, and the answers of task '{task.name}' have none to choose")
         if "rtl" not in learned:
             raise BadInput("the run has masks only; explaining a ticket needs its weights")
         by_subset = {
@@ -44,7 +62,7 @@ class Subject:
             for method, outcome in learned.items()
             if outcome.reads == "per_subset"
         }
-        return cls(dataset, network, tickets, by_subset.pop("rtl"), by_subset)
+        return cls(task, dataset, network, tickets, by_subset.pop("rtl"), by_subset)
 
     @property
     def groups(self) -> Regions:
@@ -56,20 +74,33 @@ class Subject:
             raise BadInput(f"there is no ticket '{ticket}'; there are: {', '.join(self.tickets.names)}")
         return self.tickets.names.index(ticket)
 
+    def explains(self, ticket: str) -> tuple[str, ...]:
+        """The names of the numbers that a map of the ticket can explain."""
+        return self.task.explains(self.dataset, self.tickets.subsets[self.index(ticket)])
+
+    @property
+    def has_one_output(self) -> bool:
+        return len(self.explains(self.tickets.names[0])) == 1
+
     def module(self, ticket: str) -> nn.Module:
         """The ticket as a plain module of its own."""
         self.index(ticket)
-        return as_module(self.network, self.parts[ticket], self.tickets.layout)
+        return self._module(self.parts[ticket])
 
     def dense(self, ticket: str) -> nn.Module | None:
         """The dense control for the ticket's subset, where the run has one."""
         parts = self.others.get("dense")
-        return as_module(self.network, parts[ticket], self.tickets.layout) if parts else None
+        return self._module(parts[ticket]) if parts else None
 
     def under_mask(self, ticket: str, mask: np.ndarray) -> nn.Module:
         """The ticket's weights, head and norms under another mask, bool (N,)."""
         self.index(ticket)
-        return as_module(self.network, replace(self.parts[ticket], mask=mask), self.tickets.layout)
+        return self._module(replace(self.parts[ticket], mask=mask))
+
+    def _module(self, part: Part) -> nn.Module:
+        """With the numbers that a map can explain as its outputs, in eval mode."""
+        module = as_module(self.network, part, self.tickets.layout)
+        return module if self.task.explained is None else Explained(module, self.task.explained).eval()
 
     def under_random_mask(self, ticket: str, seed: int) -> nn.Module:
         """Under a random mask with as many weights in every layer as the ticket's."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 from rtl_core.audit.report import words
 from rtl_core.audit.report.drawing import reach_of
+from rtl_core.tasks.catalogue import task_named
 
 # The most rows that are shown, so that the file stays small and can be read; the JSON documents have the others.
 GAPS = 60  # of one metric
@@ -51,8 +52,8 @@ class GapTable:
 
 
 def main_metric(task: str) -> str:
-    """One-vs-rest tickets meet many negatives for every positive: balanced accuracy. Otherwise accuracy."""
-    return "balanced_accuracy" if task == "one_vs_rest" else "accuracy"
+    """The headline figure of a task."""
+    return task_named(task).headline.name
 
 
 def trained(evaluate: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.models.catalogue import build, wrap
 from rtl_core.models.network import Network
+from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
@@ -46,10 +47,11 @@ def subject_of(dataset: Dataset, network: Network, density: float) -> Subject:
 
     def learned(method: str, masks: list) -> Learned:
         parts = tuple(Part(name, mask, weights, {}, buffers) for name, mask in zip(NAMES, masks, strict=True))
-        return Learned(method, parts, "per_subset", network.outputs, 0, 0, 0)
+        return Learned(method, parts, "per_subset", network.output_shape, 0, 0, 0)
 
     methods = {"rtl": learned("rtl", list(tickets.masks())), "dense": learned("dense", [None] * 3)}
-    return Subject.of(dataset, network, tickets, methods)
+    task = ONE_VS_REST if network.output_shape == (1,) else MULTICLASS
+    return Subject.of(task, dataset, network, tickets, methods)
 
 
 def trained(subject: Subject, steps: int) -> Subject:
