@@ -213,6 +213,6 @@ def test_what_is_not_there_is_said(people, digits, wrong, match):
 
 
 def test_a_tables_columns_are_ablated_whole(people):
-    groups = Subject(people, None, None, {}, {}).groups
+    groups = Subject(None, people, None, None, {}, {}).groups
     assert groups.names == ("age", "job", "hours")
     assert [groups.names[i] for i in groups.of] == list(people.sources)

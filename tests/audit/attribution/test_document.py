@@ -121,7 +121,7 @@ def test_what_is_not_there_is_said(trained_net, arguments, match):
 
 def test_masks_only_cannot_be_explained(random_net):
     with pytest.raises(BadInput, match="has masks only"):
-        Subject.of(random_net.dataset, random_net.network, random_net.tickets, {})
+        Subject.of(random_net.task, random_net.dataset, random_net.network, random_net.tickets, {})
 
 
 def test_threads_give_the_same_maps(trained_net):
