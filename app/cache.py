@@ -16,7 +16,7 @@ from rtl_core.tickets.ticket_set import Rung, TicketSet
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.checkpoint import Run
-    from rtl_core.runs.setting import Setting
+    from rtl_core.runs.open_run import OpenRun
 
 
 @st.cache_resource(show_spinner=False)
@@ -55,16 +55,16 @@ def _overlap_counts(folder: str, changed: int, rung: int, _tickets: TicketSet) -
     return overlap(_tickets, _tickets.rungs[rung - 1])
 
 
-def setting(run: Run) -> Setting:
-    """A run's networks over its own data, checked to be those that it was trained on. Raises BadInput."""
-    return _setting(str(run.folder), changed(run.folder), run)
+def opened(run: Run) -> OpenRun:
+    """A run at work over its own data, checked to be those that it was trained on. Raises BadInput."""
+    return _opened(str(run.folder), changed(run.folder), run)
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the run's data")
-def _setting(folder: str, changed: int, _run: Run) -> Setting:
-    from rtl_core.runs.training import setting_on
+@st.cache_resource(max_entries=4, show_spinner="Loading the networks and the run's data")
+def _opened(folder: str, changed: int, _run: Run) -> OpenRun:
+    from rtl_core.runs.open_run import open_run
 
-    return setting_on(_run)
+    return open_run(_run)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")

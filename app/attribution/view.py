@@ -146,7 +146,7 @@ def explained(run: Run) -> Explained:
 def _explained(folder: str, changed: int, _run: Run) -> Explained:
     from rtl_core.runs.attribution import Explained
 
-    return Explained.of(_run)
+    return Explained.over(cache.opened(_run))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -38,7 +38,7 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
         audited = _audited(str(run.folder), cache.changed(run.folder), run)
     except BadInput as error:
         panels.refuse(f"The data of this run cannot be read: {error}")
-    dataset = audited.setting.dataset
+    dataset = audited.opened.dataset
     if dataset.attributes.shape[1] == 0:
         _nothing(
             "This run knows no groups of people",
@@ -79,7 +79,7 @@ def _nothing(title: str, why: str) -> None:
 def _audited(folder: str, changed: int, _run: Run) -> Audited:
     from rtl_core.runs.fairness import Audited
 
-    return Audited.of(_run)
+    return Audited(cache.opened(_run))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Asking the networks")
@@ -88,7 +88,7 @@ def _subject(
 ) -> Subject:
     decisions = _networks.decisions(columns)
     predictions = _networks.predictions(decisions, method, router)
-    dataset, rows = _networks.setting.dataset, decisions.asked.rows
+    dataset, rows = _networks.opened.dataset, decisions.asked.rows
     # One-vs-rest tickets each decide about every row, so the rows come once for each ticket.
     rows = np.tile(rows, len(predictions.y_true) // len(rows))
     table = dataset.attributes.iloc[rows].reset_index(drop=True)

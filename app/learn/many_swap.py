@@ -84,10 +84,8 @@ def refitted(seen: View, k: int, other: int) -> Estimate:
 @st.cache_data(max_entries=32, show_spinner="Measuring the statistics anew")
 def _exchanged(key: tuple, k: int, other: int, _seen: View) -> tuple[float, float, float]:
     from rtl_core.audit.exchange import exchange
-    from rtl_core.runs.edits import open_tickets
-    from rtl_core.runs.merge import trained_tickets
 
-    trained = trained_tickets(open_tickets(_seen.run))
+    trained = _seen.routing.opened.trained_tickets
     found = exchange(trained, _seen.names[k], _seen.names[other], draws=0).set_index("variant")
     return tuple(float(found.loc["swapped", name]) for name in ("value", "low", "high"))
 

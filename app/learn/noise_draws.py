@@ -93,5 +93,5 @@ def _decisions() -> Predictions:
     """What the tickets of the Adult sample say to its test rows; yes is 1."""
     from rtl_core.runs.fairness import Audited
 
-    networks = Audited.of(cache.load_run(store.samples()["adult"]))
+    networks = Audited(cache.opened(cache.load_run(store.samples()["adult"])))
     return networks.predictions(networks.decisions(["sex"]))

@@ -232,13 +232,10 @@ def _answer(module: nn.Module, x: torch.Tensor, classes: tuple[str, ...]) -> tup
 def _networks(folder: Path, changed: int) -> tuple[Dataset, dict[str, nn.Module]]:
     """The data of a run and its networks as plain modules, in the order of `NAMES`."""
     from rtl_core.learning.parts import as_module
-    from rtl_core.runs.checkpoint import load_learned
-    from rtl_core.runs.training import setting_on
 
-    run = cache.load_run(folder)
-    setting, learned = setting_on(run), load_learned(run)
-    modules = {method: as_module(setting.network, learned[method].parts[0], setting.layout) for method in NAMES}
-    return setting.dataset, modules
+    run = cache.opened(cache.load_run(folder))
+    modules = {method: as_module(run.network, run.learned[method].parts[0], run.layout) for method in NAMES}
+    return run.dataset, modules
 
 
 @st.cache_data(max_entries=32, show_spinner="Measuring on test pictures")

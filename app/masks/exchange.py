@@ -71,10 +71,8 @@ def draw(view: View, i: int, j: int) -> None:
 @st.cache_data(max_entries=64, show_spinner="Measuring on the test rows", show_time=True)
 def _measured(folder: str, changed: int, a: str, b: str, layers: tuple[str, ...] | None, _run: Run) -> pd.DataFrame:
     from rtl_core.audit.exchange import exchange
-    from rtl_core.runs.edits import open_tickets
-    from rtl_core.runs.merge import trained_tickets
 
-    return exchange(trained_tickets(open_tickets(_run)), a, b, layers, _DRAWS)
+    return exchange(cache.opened(_run).trained_tickets, a, b, layers, _DRAWS)
 
 
 def _figure(found: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:

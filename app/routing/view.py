@@ -46,7 +46,7 @@ class View:
 
     @property
     def dataset(self) -> Dataset:
-        return self.routing.setting.dataset
+        return self.routing.opened.dataset
 
     @property
     def asked(self) -> EvaluationSet:
@@ -182,10 +182,9 @@ def routing_of(run: Run) -> Routing:
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
 def _routing(folder: str, changed: int, _run: Run) -> Routing:
-    from rtl_core.runs import training
     from rtl_core.runs.routing import Routing
 
-    routing = Routing.of(_run, training.setting_on(_run))
+    routing = Routing.of(cache.opened(_run))
     _ = routing.answers  # here, under this cache's lock
     return routing
 

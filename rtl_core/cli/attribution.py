@@ -40,12 +40,13 @@ def attribute(
     import numpy as np
 
     from rtl_core.runs import attribution as attributions
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     if out is not None and not (out.suffix == ".npz" and out.resolve().parent.is_dir()):
         raise BadInput(f"--out wants an .npz file in a folder that exists, not {out}")
     root = runs_root(runs)
-    opened = training.open_run(store.find_run(run, root))
+    opened = finished_run(store.find_run(run, root))
     asked = attributions.Asked(method, baseline, target, seed, _settings(set_ or []))
     with progress() as report:
         explained = attributions.Explained.of(opened)

@@ -38,8 +38,9 @@ app = typer.Typer()
 def evaluate(run: RunName, data: Data = None, runs: Runs = None, as_json: AsJson = False) -> None:
     """Figures per ticket, per method and per router, also on other data."""
     from rtl_core.runs import store, training
+    from rtl_core.runs.checkpoint import finished_run
 
-    document = training.evaluate_run(training.open_run(store.find_run(run, runs_root(runs))), data)
+    document = training.evaluate_run(finished_run(store.find_run(run, runs_root(runs))), data)
     say(document, as_json, _evaluate_text)
 
 
@@ -85,7 +86,8 @@ def fairness(
 ) -> None:
     """Which ticket fails which group: sizes, rates and gaps, with intervals."""
     from rtl_core.runs import fairness as audit
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     roles = table_roles(
         run, table_, y_true=y_true, y_pred=y_pred, score=score, ticket=ticket, threshold=threshold, positive=positive
@@ -105,6 +107,6 @@ def fairness(
             raise BadInput("--data, --method and --router belong to a run; a table has its decisions already")
         document = audit.audit_table(table_, roles, **ask)
     else:
-        opened = training.open_run(store.find_run(run, runs_root(runs)))
+        opened = finished_run(store.find_run(run, runs_root(runs)))
         document = audit.audit_run(opened, method=method, router=router, data=data, **ask)
     say(document, as_json, fairness_text)

@@ -30,12 +30,13 @@ def diagnose(
 ) -> None:
     """Overlap, confidence and accuracy on the way down, where they turn, and the last safe density."""
     from rtl_core.runs import diagnose as diagnosis
-    from rtl_core.runs import retrain, store, training
+    from rtl_core.runs import retrain, store
+    from rtl_core.runs.checkpoint import finished_run
 
     if density is not None and not relax:
         raise BadInput("--density says where --relax goes back to: give --relax too")
     root = runs_root(runs)
-    opened = training.open_run(store.find_run(run, root))
+    opened = finished_run(store.find_run(run, root))
     with progress() as report:
         document = retrain.probe(opened, root, report) if probe else diagnosis.diagnose(opened, root)
         if relax:

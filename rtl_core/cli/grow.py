@@ -25,10 +25,11 @@ def grow(
 ) -> None:
     """A ticket for new data beside the tickets of a run, which stay as they are."""
     from rtl_core.runs import grow as growing
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
-    opened = training.open_run(store.find_run(run, root))
+    opened = finished_run(store.find_run(run, root))
     with progress() as report:
         document = growing.grow(opened, data, root, name, set_ or (), report)
     say(document, as_json, _grow_text)
@@ -43,10 +44,11 @@ def remove(
 ) -> None:
     """A run without one of its tickets."""
     from rtl_core.runs import merge as merging
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
-    document = merging.remove(training.open_run(store.find_run(run, root)), ticket, root)
+    document = merging.remove(finished_run(store.find_run(run, root)), ticket, root)
     say(document, as_json, _routed_text)
 
 
@@ -60,11 +62,12 @@ def merge(
 ) -> None:
     """A run with several tickets as one."""
     from rtl_core.runs import merge as merging
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
     names = [part.strip() for part in tickets.split(",") if part.strip()]
-    document = merging.merge(training.open_run(store.find_run(run, root)), names, how, root)
+    document = merging.merge(finished_run(store.find_run(run, root)), names, how, root)
     say(document, as_json, _merge_text)
 
 
@@ -77,9 +80,10 @@ def redundancy(
 ) -> None:
     """Pairs of tickets that could be one without loss, measured on validation rows."""
     from rtl_core.runs import merge as merging
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
-    opened = training.open_run(store.find_run(run, runs_root(runs)))
+    opened = finished_run(store.find_run(run, runs_root(runs)))
     with progress() as report:
         k = opened.tickets.k
         report(Event("start", "pairs", steps=min(pairs or k * k, k * (k - 1) // 2)))

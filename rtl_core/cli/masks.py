@@ -26,11 +26,12 @@ def similarity(
     as_json: AsJson = False,
 ) -> None:
     """Overlap of the tickets against chance, overall and per layer."""
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
     from rtl_core.tickets.overlap import overlap
     from rtl_core.tickets.similarity import as_json as similarity_json
 
-    tickets = training.open_run(store.find_run(run, runs_root(runs))).tickets
+    tickets = finished_run(store.find_run(run, runs_root(runs))).tickets
     if density is not None and not 0 < density <= 1:
         raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
     document = similarity_json(overlap(tickets, None if density is None else tickets.rung_at(density)), layer)
@@ -67,9 +68,10 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """One ticket out of a run: the portable mask, or the masked weights."""
-    from rtl_core.runs import exports, store, training
+    from rtl_core.runs import exports, store
+    from rtl_core.runs.checkpoint import finished_run
 
-    opened = training.open_run(store.find_run(run, runs_root(runs)))
+    opened = finished_run(store.find_run(run, runs_root(runs)))
     files = exports.export(opened, ticket, [part.strip() for part in format_.split(",") if part.strip()], out or Path())
     document = {"run": opened.name, "ticket": ticket, "files": files}
     say(document, as_json, lambda d: "\n".join(f"{kind}: {path}" for kind, path in d["files"].items()))

@@ -57,7 +57,8 @@ def report(
 ) -> None:
     """One offline HTML file about a run, or about a table of any model's predictions."""
     from rtl_core.runs import report as reports
-    from rtl_core.runs import store, training
+    from rtl_core.runs import store
+    from rtl_core.runs.checkpoint import finished_run
 
     began, root = time.monotonic(), runs_root(runs)
     roles = table_roles(
@@ -78,7 +79,7 @@ def report(
             raise BadInput("--method and --router belong to a run; a table has its decisions already")
         document = reports.table_document(table, roles, asked)
     else:
-        document = reports.run_document(training.open_run(store.find_run(run, root)), asked, root)
+        document = reports.run_document(finished_run(store.find_run(run, root)), asked, root)
     written = reports.write_report(document, out)
     said = {"run": run, "table": table and table.name, "out": str(out), "bytes": written}
     said |= {"seconds": time.monotonic() - began, "skipped": document["skipped"]}

@@ -27,10 +27,12 @@ def route(
     as_json: AsJson = False,
 ) -> None:
     """Class x ticket table of a router, what it is worth, and what it costs."""
-    from rtl_core.runs import routing, store, training
+    from rtl_core.runs import routing, store
+    from rtl_core.runs.checkpoint import finished_run
+    from rtl_core.runs.open_run import open_run
 
-    opened = training.open_run(store.find_run(run, runs_root(runs)))
-    over = routing.Routing.of(opened, training.setting_on(opened, data))
+    opened = finished_run(store.find_run(run, runs_root(runs)))
+    over = routing.Routing.of(open_run(opened, data))
     document = routing.route(over, router, budget, curve)
     if choices:
         document["choices"] = routing.chosen_rows(over.routed(router))

@@ -55,11 +55,12 @@ def _train_text(document: dict[str, Any]) -> str:
 def demo(set_: Set = None, again: bool = False, runs: Runs = None, as_json: AsJson = False) -> None:
     """Train the small preset and print the figures beside those to expect."""
     from rtl_core.runs import expected, store, training
+    from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
     with progress() as report:
         document = training.train_new(_config("demo", None, None, set_), root, again, report)
-    run = training.open_run(store.find_run(document["run"], root))
+    run = finished_run(store.find_run(document["run"], root))
     document = {**document, **training.evaluate_run(run), "expected": expected.demo()}
     say(document, as_json, _demo_text)
 
@@ -84,11 +85,12 @@ def list_(runs: Runs = None, as_json: AsJson = False) -> None:
 def show(name: RunName, runs: Runs = None, as_json: AsJson = False) -> None:
     """One run's settings, state and headline."""
     from rtl_core.runs import store, training
+    from rtl_core.runs.checkpoint import finished_run
 
     folder = store.find_run(name, runs_root(runs))
     state = store.run_state(folder)
     if state == "done":
-        run = training.open_run(folder)
+        run = finished_run(folder)
         known, document = run.config, {**training.headline(run), "state": state}
     else:
         known = store.read_config(folder)

@@ -78,5 +78,12 @@ def materialise(part: Part, layout: Layout) -> Tensors:
 def as_module(network: Network, part: Part, layout: Layout) -> nn.Module:
     """The ticket as a plain module of its own, in eval mode."""
     module = copy.deepcopy(network.module)
-    module.load_state_dict(materialise(part, layout), strict=True)
+    fill(module, materialise(part, layout))
     return module.eval()
+
+
+def fill(module: nn.Module, tensors: Tensors) -> None:
+    """Copies tensors into a module, which may be without weights of its own (`catalogue.rebuild`)."""
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
+        module.to_empty(device="cpu")
+    module.load_state_dict(tensors, strict=True)

@@ -101,11 +101,11 @@ def build(
 
 
 def rebuild(description: dict[str, Any]) -> Network:
-    """The network that `Network.description` tells of, its weights those of seed 0: the caller loads the stored ones.
+    """The network that `Network.description` tells of, without weights (on the device "meta"): stored ones are put in.
 
     Raises BadInput for an unknown or invalid description.
     """
-    return _build(_described(description), seed=0)
+    return _skeleton(_described(description))
 
 
 def wrap(
@@ -165,9 +165,14 @@ def _outputs(description: Description) -> int:
 
 
 def _build(description: Description, seed: int) -> Network:
+    network = _skeleton(description)
+    network.module.to_empty(device="cpu")
+    initialise(network.module, seed)
+    return network
+
+
+def _skeleton(description: Description) -> Network:
     with torch.device("meta"):  # elsewhere a new module draws its weights from the global generator
         module = CATALOGUE[description.name](description)
-    module.to_empty(device="cpu")
-    initialise(module, seed)
     network = wrap(module, module.prunable, HEAD, description.input_shape, description.shape_of_outputs)
     return replace(network, description=description.model_dump(mode="json", exclude_none=True))

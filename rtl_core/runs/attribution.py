@@ -28,9 +28,9 @@ from rtl_core.audit.attribution.verdict import verdicts
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
-from rtl_core.runs import training
 from rtl_core.runs.atomic import plain, read_json, replacing, write_json
-from rtl_core.runs.checkpoint import Run, load_learned
+from rtl_core.runs.checkpoint import Run
+from rtl_core.runs.open_run import OpenRun, open_run
 from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
 
 MAX_ARRAY_BYTES = 256 * 2**20  # of the arrays beside an audit
@@ -62,10 +62,12 @@ class Explained:
         """BadInput for runs that have masks only, and where the data are gone or others by now."""
         if run.masks_only:
             raise BadInput(f"run '{run.name}' has masks only; explaining a ticket needs its weights")
-        torch.set_num_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
-        setting = training.setting_on(run)
-        subject = Subject.of(setting.task, setting.dataset, setting.network, run.tickets, load_learned(run))
-        return cls(run, subject, setting.partition)
+        return cls.over(open_run(run))
+
+    @classmethod
+    def over(cls, opened: OpenRun) -> Explained:
+        subject = Subject.of(opened.task, opened.dataset, opened.network, opened.run.tickets, opened.learned)
+        return cls(opened.run, subject, opened.partition)
 
     def rows(self, subset: str | None = None, class_: str | None = None) -> np.ndarray:
         """Indices of the test rows: all, those of a subset, those of a class, or those of both."""

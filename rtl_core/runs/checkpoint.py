@@ -3,7 +3,8 @@
     tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets, the latter where there is more than
                           one rung; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
                           lighter/RUNG/K/NAME; of the gate router/gate/NAME and router/features/NAME; of pictures
-                          seen_rows (n, 8), digests of the train and validation rows (data/fingerprint.py)
+                          seen_rows (n, 8), digests of the train and validation rows (data/fingerprint.py); of
+                          clusters assignment (n,), the subset of each row
     methods.safetensors   the other methods (learned_file.py)
     run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
 
@@ -29,6 +30,7 @@ from rtl_core.config import Config, parse
 from rtl_core.data.fingerprint import ROW_BYTES
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
 from rtl_core.tickets.bits import pack, unpack
 from rtl_core.tickets.layout import Layout
@@ -44,7 +46,7 @@ TICKETS_FILE = "tickets.safetensors"
 METHODS_FILE = "methods.safetensors"
 MAX_TENSOR_BYTES = 16 * 2**30
 _ROUTER = "router/"
-_SEEN_ROWS = "seen_rows"
+SEEN_ROWS, ASSIGNMENT = "seen_rows", "assignment"
 _FOREIGN = {b"PK": "a zip archive, as torch.save writes it", b"\x80": "a pickle", b"\x89HDF": "an HDF5 file"}
 
 
@@ -87,7 +89,7 @@ def save_checkpoint(
     lighter_buffers: Mapping[tuple[int, int], Tensors],
     info: Mapping[str, Any],
     gate: Tensors | None = None,
-    seen_rows: np.ndarray | None = None,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes the run's outcome into its folder.
 
@@ -96,7 +98,9 @@ def save_checkpoint(
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
                      where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
     gate             the gate's tensors, as `LinearGate.as_tensors` gives them
-    seen_rows        uint8 (n, 8): digests of the rows that the run was trained and tuned on
+    rows             what is kept about the rows of the data, by name: `SEEN_ROWS` uint8 (n, 8), digests of those that
+                     the run was trained and tuned on; `ASSIGNMENT` int16 (n,), the subset of each, where it cannot be
+                     read off the data
     """
     import torch
 
@@ -110,8 +114,7 @@ def save_checkpoint(
     for (rung, k), buffers in lighter_buffers.items():
         tensors.update(prefixed(f"lighter/{rung}/{k}", buffers))
     tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in (gate or {}).items()})
-    if seen_rows is not None:
-        tensors[_SEEN_ROWS] = torch.tensor(seen_rows)
+    tensors.update({name: torch.tensor(array) for name, array in (rows or {}).items()})
     # From here to the end the folder has no checkpoint rather than one that mixes old and new.
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     write_tensors(folder / TICKETS_FILE, tensors)
@@ -154,6 +157,14 @@ def load_run(folder: Path) -> Run:
     return Run(folder, config, tickets, info, manifest)
 
 
+def finished_run(folder: Path) -> Run:
+    """The run in a folder; one that is not finished yet says in which state it is."""
+    status = effective_status(folder)
+    if status is not None and status.state != "done":
+        raise BadInput(f"run '{folder.name}' has no tickets yet, it is {status.state}; resume or wait for it")
+    return load_run(folder)
+
+
 def load_theta_0(run: Run) -> Tensors:
     """Name -> the weights before Algorithm 1; BadInput for runs that have masks only."""
     from rtl_core.runs.learned_file import check_layout, under
@@ -190,13 +201,23 @@ def load_gate(run: Run) -> Tensors:
 
 def load_seen_rows(run: Run) -> np.ndarray | None:
     """uint8 (n, 8): digests of the rows that the run was trained and tuned on; None for runs that keep none."""
+    return _load_rows(run, SEEN_ROWS, "U8", (ROW_BYTES,))
+
+
+def load_assignment(run: Run) -> np.ndarray | None:
+    """int64 (n,): the subset of each row of the run's data; None where it is read off the data instead."""
+    kept = _load_rows(run, ASSIGNMENT, "I16", ())
+    return None if kept is None else kept.astype(np.int64)
+
+
+def _load_rows(run: Run, name: str, dtype: str, of_row: tuple[int, ...]) -> np.ndarray | None:
     path = run.folder / TICKETS_FILE
     _check_file(path, run.manifest["files"][TICKETS_FILE], content=True)
     with safe_open(path, framework="np") as file:
-        if _SEEN_ROWS not in file.keys():  # noqa: SIM118 (not a mapping)
+        if name not in file.keys():  # noqa: SIM118 (not a mapping)
             return None
-        shape = file.get_slice(_SEEN_ROWS).get_shape()
-        return _array(file, _SEEN_ROWS, (*shape[:1], ROW_BYTES))
+        shape = file.get_slice(name).get_shape()
+        return _array(file, name, (*shape[:1], *of_row), dtype)
 
 
 def _tensors(run: Run, name: str) -> Tensors:
@@ -297,13 +318,13 @@ def _one_rung(bits: np.ndarray, n: int) -> np.ndarray:
     return pruned_at
 
 
-def _array(file: Any, name: str, shape: tuple[int, int]) -> np.ndarray:
+def _array(file: Any, name: str, shape: tuple[int, ...], dtype: str = "U8") -> np.ndarray:
     if name not in file.keys():  # noqa: SIM118 (not a mapping)
         raise BadInput(f"{TICKETS_FILE} has no tensor '{name}'")
     found = file.get_slice(name)  # type and shape stand in the header: looked at before the values are read
-    if found.get_dtype() != "U8" or tuple(found.get_shape()) != shape:
+    if found.get_dtype() != dtype or tuple(found.get_shape()) != shape:
         raise BadInput(
-            f"tensor '{name}' is {found.get_dtype()} of shape {tuple(found.get_shape())}; it should be U8 of {shape}"
+            f"tensor '{name}' is {found.get_dtype()} of shape {tuple(found.get_shape())}; it should be {dtype} of {shape}"
         )
     return file.get_tensor(name)
 

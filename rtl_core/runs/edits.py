@@ -26,15 +26,15 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.learning.parts import Learned
-from rtl_core.models.catalogue import build, rebuild
+from rtl_core.models.catalogue import rebuild
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate
 from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
-from rtl_core.runs.routing import gate_of
-from rtl_core.runs.run_data import own_dataset, seen_rows
+from rtl_core.runs.open_run import open_run
+from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
 from rtl_core.tasks.catalogue import task_named
@@ -62,47 +62,19 @@ def open_tickets(run: Run) -> Tickets:
 
     BadInput: a run that has masks only, or whose data are gone or others by now.
     """
-    if run.masks_only:
-        raise BadInput(f"run '{run.name}' has masks only: without weights and data its tickets cannot be changed")
-    torch.set_num_threads(run.config.threads)
-    dataset = own_dataset(run)
-    setting = setting_of(run.config, dataset, ticket_partition(run, dataset), run.tickets)
-    gate = gate_of(run, dataset, rebuild(run.info["model"]))
+    opened = open_run(run)
+    gate = opened.gate
     if gate is None:
+        dataset = opened.dataset
         features = fitted("grid", dataset.inputs, dataset.rows("train"), dataset.input_shape)
-        gate = fitted_gate(features, dataset, setting.partition)
-    return Tickets(setting, run.tickets, load_learned(run)["rtl"], gate)
+        gate = fitted_gate(features, dataset, opened.partition)
+    return Tickets(opened, run.tickets, opened.learned["rtl"], gate)
 
 
-def setting_of(config: Config, dataset: Dataset, partition: Partition, tickets: TicketSet) -> Setting:
-    task = task_named(config.task)
-    network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
-    return Setting(config, task, dataset, partition, network, None, tickets.layout)
-
-
-def values_of(run: Run) -> dict[str, tuple[str, ...]]:
-    """Subset -> the values of the class, attribute or clustering that belong to it: several after a merge."""
-    merged = run.info["partition"].get("values", {})
-    return {subset: tuple(merged.get(subset, (subset,))) for subset in run.tickets.subsets}
-
-
-def all_values(run: Run, dataset: Dataset) -> Partition:
-    """The run's way of splitting data, with or without a ticket for each value."""
-    settings = {**run.config.partition.model_dump(), "column": run.info["partition"]["column"]}
-    return partitions.split(dataset, PartitionSettings.model_validate(settings), run.config.seed)
-
-
-def ticket_partition(run: Run, dataset: Dataset) -> Partition:
-    """The run's subsets on some rows; rows of values without a ticket belong to none."""
-    return by_values(all_values(run, dataset), values_of(run))
-
-
-def by_values(split: Partition, values: Mapping[str, Sequence[str]]) -> Partition:
-    """The same rows by subset, where a subset has several of the split's values or one; -1 for the rest."""
-    owner = {value: k for k, of_subset in enumerate(values.values()) for value in of_subset}
-    code = np.array([owner.get(name, -1) for name in split.names])
-    assignment = np.where(split.assignment >= 0, code[split.assignment], -1)
-    return replace(split, names=tuple(values), assignment=assignment)
+def setting_of(config: Config, dataset: Dataset, partition: Partition, run: Run) -> Setting:
+    """The run's network over other data or subsets."""
+    network = rebuild(run.info["model"])
+    return Setting(config, task_named(config.task), dataset, partition, network, None, run.tickets.layout)
 
 
 def fitted_gate(features: Features, dataset: Dataset, partition: Partition) -> LinearGate:
@@ -204,6 +176,6 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG_FILE, setting.config.model_dump(mode="json"))
     gate = {**load_gate(run), **state.gate.as_tensors()}  # what the gate sees of an input stays
-    seen = seen_rows(setting.dataset)
-    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, seen)
+    rows = kept_rows(setting.dataset, setting.partition)
+    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, rows)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

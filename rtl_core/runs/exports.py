@@ -75,7 +75,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.norms import recalibrate
     from rtl_core.learning.subsets import ticket_subsets
-    from rtl_core.runs.training import setting_on
+    from rtl_core.runs.open_run import open_run
 
     learned = _learned(run)
     require_same_theta(ticket, learned.parts[0].shared, run.tickets.layout, run.info["model"])
@@ -85,7 +85,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
             f"{', '.join(run.tickets.subsets)}"
         )
     k, config = run.tickets.subsets.index(ticket.subset), run.config
-    setting = setting_on(run)
+    setting = open_run(run)
     part = replace(learned.parts[k], mask=from_file(ticket).mask)
     subset = ticket_subsets(setting.dataset, setting.partition, setting.task, config.reweigh)[k]
     part = recalibrate(

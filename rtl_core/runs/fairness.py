@@ -26,8 +26,9 @@ from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.models.network import Network
 from rtl_core.routing.routers import LeastDoubt
-from rtl_core.runs import pipeline, training
-from rtl_core.runs.checkpoint import Run, load_learned, load_lighter
+from rtl_core.runs import pipeline
+from rtl_core.runs.checkpoint import Run, load_lighter
+from rtl_core.runs.open_run import OpenRun, open_run
 
 SIDE_BY_SIDE = ("rtl", "dense", "imp_single", "imp_single_union")
 COLUMNS = ("y_true", "y_pred", "score", "ticket")  # of a table, used by these names unless others are given
@@ -35,23 +36,24 @@ COLUMNS = ("y_true", "y_pred", "score", "ticket")  # of a table, used by these n
 
 @dataclass(frozen=True)
 class Audited:
-    """A run with its data and weights at hand; loading them is most of an audit's time."""
+    """An opened run, as a fairness audit sees it."""
 
-    run: Run
-    setting: pipeline.Setting
-    learned: dict[str, Learned]
+    opened: OpenRun
 
     @classmethod
     def of(cls, run: Run, data: str | None = None) -> Audited:
         """data: another data set's SPEC; the run's own unless given. BadInput for runs without weights."""
         if run.masks_only:
             raise BadInput(f"run '{run.name}' has masks only and decides nothing; audit a table of predictions instead")
-        setting = training.setting_on(run, data)
-        return cls(run, setting, load_learned(run))
+        return cls(open_run(run, data))
+
+    @property
+    def run(self) -> Run:
+        return self.opened.run
 
     def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
         """What turns outputs on a split's rows into predictions, with these group columns (all unless given)."""
-        setting = self.setting
+        setting = self.opened
         asked = evaluate.evaluation_set(setting.dataset, setting.partition, setting.task, split)
         if len(asked.rows) == 0:
             raise BadInput(f"'{setting.dataset.spec}' has no {split} rows for this run, only rows to be tested on")
@@ -71,24 +73,21 @@ class Audited:
         return decisions.by_choice(answers.kept, choice)
 
     def method(self, name: str) -> Learned:
-        if name not in self.learned:
-            raise BadInput(f"run '{self.run.name}' has no method '{name}'; it has: {', '.join(self.learned)}")
-        return self.learned[name]
+        if name not in self.opened.learned:
+            raise BadInput(f"run '{self.run.name}' has no method '{name}'; it has: {', '.join(self.opened.learned)}")
+        return self.opened.learned[name]
 
     def decided(self, learned: Learned, decisions: Decisions) -> Predictions:
         """Each subset by its own ticket."""
-        network, layout = self._network(learned), self.setting.layout
+        network, layout = self.opened.network_of(learned), self.opened.layout
         return decisions.by_subset(evaluate.method_answers(network, learned, layout, decisions.asked))
 
     def answers(self, learned: Learned, decisions: Decisions) -> evaluate.Answers:
         """Every ticket's answers to every row; of one network for all subsets, as it is read for each."""
-        asked, layout = decisions.asked, self.setting.layout
+        asked, layout = decisions.asked, self.opened.layout
         if learned.reads == "per_subset":
-            return evaluate.answers_of_all(self.setting.network, learned.parts, layout, asked)
-        return evaluate.gathered(asked, evaluate.read_answers(self._network(learned), learned, layout, asked))
-
-    def _network(self, learned: Learned) -> Network:
-        return self.setting.network if learned.reads == "per_subset" else self.setting.one_network
+            return evaluate.answers_of_all(self.opened.network, learned.parts, layout, asked)
+        return evaluate.gathered(asked, evaluate.read_answers(self.opened.network_of(learned), learned, layout, asked))
 
 
 @dataclass(frozen=True)
@@ -134,15 +133,15 @@ def audit(
     document = fairness(predictions, **ask)
     pairs = divided(predictions, groups, document["references"])
     question = Question(audited, decisions, method, router, predictions, pairs, ask)
-    counted = audited.setting.counted
+    counted = audited.opened.counted
     reads = router == "context" and not decisions.asked.task.choice_answers
     return {
         "run": audited.run.name,
-        "data": audited.setting.dataset.spec,
+        "data": audited.opened.dataset.spec,
         "split": "test",
         "method": method,
         "router": router,
-        "uses_label": reads and audited.setting.partition.uses_label,
+        "uses_label": reads and audited.opened.partition.uses_label,
         "n": len(decisions.asked.rows),
         **document,
         **counted,
@@ -262,7 +261,7 @@ def _decompositions(predictions: Predictions, pairs: Sequence[tuple[Grouping, in
 
 
 def _where(question: Question) -> dict[str, Any]:
-    audited, setting = question.audited, question.audited.setting
+    audited, setting = question.audited, question.audited.opened
     learned = audited.method(question.method)
     _only_context(question)
     if len(setting.dataset.rows("train")) == 0:
@@ -312,7 +311,7 @@ def _methods(question: Question) -> list[dict[str, Any]]:
     audited, recorded = question.audited, question.audited.run.info["evaluation"]["methods"]
     density = {row["method"]: row.get("density") for row in recorded}
     records = []
-    for name in (name for name in SIDE_BY_SIDE if name in audited.learned):
+    for name in (name for name in SIDE_BY_SIDE if name in audited.opened.learned):
         other = audited.predictions(question.decisions, name)
         document = fairness(other, **question.ask)
         parts = {part: document[part] for part in ("overall", "cells", "gaps", "max_gaps")}

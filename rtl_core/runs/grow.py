@@ -20,7 +20,7 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.learning.grow import Grown, against_rest, first_part, grow_ticket
 from rtl_core.learning.methods import Experiment
-from rtl_core.runs import edits
+from rtl_core.runs import edits, open_run
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
@@ -112,14 +112,14 @@ def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Seq
     config = _config(run, spec, changes)
     dataset = joined(before.setting.dataset, _loaded(run, task, config))
     config = parse(with_setting(config.model_dump(mode="json"), f"data.spec={json.dumps(dataset.spec)}"))
-    split, known = edits.all_values(run, dataset), edits.values_of(run)
+    split, known = open_run.all_values(run, dataset), open_run.values_of(run)
     having_one = {value for values in known.values() for value in values}
     new = [value for value in split.names if value not in having_one]
     value = _the_new_one(new, name, spec, by)
     values = {**known, value: (value,)}
-    partition = edits.by_values(split, values)
+    partition = open_run.by_values(split, values)
     assignment = np.where(split.assignment == split.names.index(value), 0, 1)
-    return Plan(value, edits.setting_of(config, dataset, partition, run.tickets), assignment, values)
+    return Plan(value, edits.setting_of(config, dataset, partition, run), assignment, values)
 
 
 def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:

@@ -20,7 +20,7 @@ from rtl_core.learning.merge import Merged, merged_assignment
 from rtl_core.learning.merge import merge as merge_tickets
 from rtl_core.learning.methods import Experiment
 from rtl_core.learning.trained_tickets import TrainedTickets
-from rtl_core.runs import edits
+from rtl_core.runs import edits, open_run
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
@@ -56,10 +56,10 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
     if (made := edits.recorded(folder, "merged")) is not None:
         return made
     before = edits.open_tickets(run)
-    trained = trained_tickets(before)
+    trained = before.setting.trained_tickets
     merged = merge_tickets(trained, chosen, how)
     left, name = [k for k in range(run.tickets.k) if k not in chosen], merged.part.subset
-    known = edits.values_of(run)
+    known = open_run.values_of(run)
     joint = tuple(value for k in chosen for value in known[run.tickets.subsets[k]])
     values = {**_values(run, left), name: joint}
     after = _with(before, left, merged, values)
@@ -80,22 +80,7 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
 
 def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> dict[str, Any]:
     """The JSON document of `redundancy`: `audit.redundancy.redundancy` of a run's tickets, on validation rows."""
-    state = edits.open_tickets(run)
-    return {"run": run.name, **redundancy(trained_tickets(state), pairs=pairs, report=report)}
-
-
-def trained_tickets(state: Tickets) -> TrainedTickets:
-    setting, config = state.setting, state.setting.config
-    return TrainedTickets(
-        setting.task,
-        setting.dataset,
-        setting.partition,
-        setting.network,
-        state.rtl.parts,
-        state.tickets,
-        config.sharing.recalibrate_batches,
-        config.seed,
-    )
+    return {"run": run.name, **redundancy(open_run.open_run(run).trained_tickets, pairs=pairs, report=report)}
 
 
 def _with(before: Tickets, left: Sequence[int], merged: Merged | None, values: dict[str, tuple[str, ...]]) -> Tickets:
@@ -149,7 +134,7 @@ def _rungs(run: Run, left: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _values(run: Run, left: Sequence[int]) -> dict[str, tuple[str, ...]]:
-    known = edits.values_of(run)
+    known = open_run.values_of(run)
     return {run.tickets.subsets[k]: known[run.tickets.subsets[k]] for k in left}
 
 

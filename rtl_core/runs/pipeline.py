@@ -24,7 +24,7 @@ from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
 from rtl_core.runs.modes import MODES, lighter_tickets
-from rtl_core.runs.routing import gate_tensors
+from rtl_core.runs.gates import gate_tensors
 from rtl_core.runs.setting import Setting, experiment, prepare
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers

@@ -33,35 +33,14 @@ from rtl_core.routing.features import fitted, remade
 from rtl_core.routing.gate import LinearGate, gate_from
 from rtl_core.routing.routers import Router, make_router, router_names
 from rtl_core.routing.scene import Scene, scene_of
-from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter
+from rtl_core.runs.checkpoint import Run, load_lighter
+from rtl_core.runs.open_run import OpenRun
 from rtl_core.runs.setting import Setting
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import Rung, TicketSet
 
 SLOW = ("one_shot_gradient",)  # asked for by name only: a backward pass for every input
 FITTED = ("centroid", "hierarchical")  # need the rows that the run was trained on
-_SEEN = "pooled/"
-
-
-def gate_tensors(gate: LinearGate, seen: Tensors) -> Tensors:
-    """The gate as a checkpoint keeps it, with the network whose features it sees."""
-    return {**gate.as_tensors(), **{f"{_SEEN}{name}": tensor for name, tensor in seen.items()}}
-
-
-def gate_of(run: Run, dataset: Dataset, network: Network) -> LinearGate | None:
-    """The gate of a run over some data; None for runs that were made without one."""
-    tensors = load_gate(run)
-    return remade_gate(tensors, run.info["gate"]["features"], run.tickets.k, dataset, network) if tensors else None
-
-
-def remade_gate(tensors: Tensors, features: str, k: int, dataset: Dataset, network: Network) -> LinearGate:
-    """The inverse of `gate_tensors`, over some data."""
-    dense, state = None, {name.removeprefix(_SEEN): t for name, t in tensors.items() if name.startswith(_SEEN)}
-    if state:
-        network.module.load_state_dict(state)
-        dense = network
-    own = {name.removeprefix("features/"): t for name, t in tensors.items() if name.startswith("features/")}
-    return gate_from(tensors, remade(features, own, dataset.input_shape, dense), dataset.inputs, k)
 
 
 def router_rows(
@@ -100,22 +79,22 @@ def _scene(setting: Setting, parts: Sequence[Part], gate: LinearGate | None) -> 
 class Routing:
     """A run's tickets and routers over some data, and the rows that are asked."""
 
-    run: Run
-    setting: Setting
-    parts: tuple[Part, ...]
+    opened: OpenRun
     scene: Scene
     asked: EvaluationSet
 
     @classmethod
-    def of(cls, run: Run, setting: Setting, split: str = "test") -> Routing:
-        gate = gate_of(run, setting.dataset, setting.network)
-        parts = load_learned(run)["rtl"].parts
-        asked = evaluation_set(setting.dataset, setting.partition, setting.task, split)
-        return cls(run, setting, parts, _scene(setting, parts, gate), asked)
+    def of(cls, opened: OpenRun, split: str = "test") -> Routing:
+        asked = evaluation_set(opened.dataset, opened.partition, opened.task, split)
+        return cls(opened, _scene(opened, opened.learned["rtl"].parts, opened.gate), asked)
+
+    @property
+    def run(self) -> Run:
+        return self.opened.run
 
     @property
     def task(self) -> Task:
-        return self.setting.task
+        return self.opened.task
 
     @property
     def routers(self) -> tuple[str, ...]:
@@ -134,35 +113,35 @@ class Routing:
         credit = {(record["ticket"], record["rung"]): record.get("credit") for record in final}
         if None in credit.values():  # a run of an older version
             credit = {at: self._credit(*at) for at in credit}
-        return options(self.run.tickets, forward_cost(self.setting.network), credit)
+        return options(self.run.tickets, forward_cost(self.opened.network), credit)
 
     @cached_property
     def _validation(self) -> EvaluationSet:
-        setting = self.setting
-        return evaluation_set(setting.dataset, setting.partition, setting.task, "val", RUNG_ROWS)
+        opened = self.opened
+        return evaluation_set(opened.dataset, opened.partition, opened.task, "val", RUNG_ROWS)
 
     def _credit(self, k: int, index: int) -> float:
         """What a ticket's answers to its own validation rows are worth at a rung."""
         part = self._at(self.run.tickets.rungs[index - 1])[k]
-        answers = own_answers(self.setting.network, part, self.setting.layout, self._validation, k)
+        answers = own_answers(self.opened.network, part, self.opened.layout, self._validation, k)
         return own_credit(self._validation, k, answers)
 
     @cached_property
     def servings(self) -> list[Serving]:
         """The tickets of every rung that is offered."""
-        return [serving(self.setting.network, self._at(rung), self.setting.layout) for rung in self.offered.rungs]
+        return [serving(self.opened.network, self._at(rung), self.opened.layout) for rung in self.offered.rungs]
 
     def _at(self, rung: Rung) -> list[Part]:
         lighter, masks = load_lighter(self.run), self.run.tickets.masks(rung)
         return [
             replace(part, mask=masks[k], buffers=lighter.get((rung.index, k), part.buffers))
-            for k, part in enumerate(self.parts)
+            for k, part in enumerate(self.opened.learned["rtl"].parts)
         ]
 
     def routed(self, name: str) -> Routed:
         """What a router chooses for the rows; BadInput: no such router."""
         router: Router = make_router(name, replace(self.scene, doubts=lambda rows: self.answers.doubt))
-        costs = TicketCosts.of(self.run.tickets, forward_cost(self.setting.network))
+        costs = TicketCosts.of(self.run.tickets, forward_cost(self.opened.network))
         return Routed(self.asked, router, router.choose(self.asked.rows), self.answers, costs)
 
 
@@ -175,7 +154,7 @@ def route(routing: Routing, router: str, budget: float | None = None, points: in
     """
     routed = routing.routed(router)
     document = {"run": routing.run.name, "router": router, **route_document(routed)}
-    document |= {"routers": list(routing.routers), **routing.setting.counted}
+    document |= {"routers": list(routing.routers), **routing.opened.counted}
     if budget is None and not points:
         return document
     choice, offered = routed.choice, routing.offered

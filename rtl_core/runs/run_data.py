@@ -15,7 +15,8 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.data.joined import load_joined, places
 from rtl_core.errors import BadInput
-from rtl_core.runs.checkpoint import Run, load_seen_rows
+from rtl_core.data.partition import Partition
+from rtl_core.runs.checkpoint import ASSIGNMENT, SEEN_ROWS, Run, load_seen_rows
 
 SEEN = "seen"  # the split of rows of other data that the run has seen
 
@@ -44,6 +45,15 @@ def dataset_of(run: Run, spec: str | None = None) -> tuple[Dataset, int | None]:
         return _as_trained(run, dataset), 0
     _check_fit(run, dataset)
     return _without_seen(run, _as_trained(run, dataset))
+
+
+def kept_rows(dataset: Dataset, partition: Partition) -> dict[str, np.ndarray]:
+    """What a checkpoint keeps about the rows of its data (`checkpoint.save_checkpoint`)."""
+    seen, read_off = seen_rows(dataset), partition.by in ("class", "attribute", "quantiles", "none")
+    return {
+        **({} if seen is None else {SEEN_ROWS: seen}),
+        **({} if read_off else {ASSIGNMENT: partition.assignment.astype(np.int16)}),
+    }
 
 
 def seen_rows(dataset: Dataset) -> np.ndarray | None:

@@ -18,11 +18,11 @@ from rtl_core.learning.controls import gradient_steps
 from rtl_core.models.catalogue import build
 from rtl_core.runs import pipeline, started
 from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
-from rtl_core.runs.edits import by_values, values_of
 from rtl_core.runs.journal import FileJournal
+from rtl_core.runs.open_run import open_run
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.routing import gate_of
-from rtl_core.runs.run_data import dataset_of, seen_rows
+from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
@@ -69,7 +69,7 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
             outcome.lighter_buffers,
             {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]},
             outcome.gate,
-            seen_rows(setting.dataset),
+            kept_rows(setting.dataset, setting.partition),
         )
         journal.clear()
     seconds = time.monotonic() - began
@@ -82,47 +82,9 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
         raise BadInput(f"run '{run.name}' has masks only: there is no network to evaluate")
     if spec is None:
         return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
-    setting = setting_on(run, spec)
-    gate = gate_of(run, setting.dataset, setting.network)
-    figures = pipeline.evaluate(setting, run.tickets, load_learned(run), gate)
-    return {"run": run.name, "data": spec, **setting.counted, **figures}
-
-
-def setting_on(run: Run, spec: str | None = None) -> Setting:
-    """The run's networks over its own data, or over other data without the rows that it has seen. BadInput for runs
-    that have masks only, for data that do not fit, and where its own have changed (`run_data.dataset_of`)."""
-    if run.masks_only:
-        raise BadInput(f"run '{run.name}' has masks only: there is no network to ask")
-    dataset, left_out = dataset_of(run, spec)
-    partition = _same_partition(run, dataset)
-    if not (partition.assignment[dataset.rows("test")] >= 0).any():
-        raise BadInput(f"no row of '{dataset.spec}' that could be tested on belongs to a subset of run '{run.name}'")
-    task, config = task_named(run.config.task), run.config
-    network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
-    one_network = build(config.model, dataset.input_shape, run.tickets.k, config.seed) if task.readings else None
-    return Setting(
-        config, task, dataset, partition, network, one_network, run.tickets.layout, rows_left_out=left_out
-    )
-
-
-def _same_partition(run: Run, dataset: Dataset) -> Partition:
-    """The run's partition on other rows; BadInput where it cannot be read off them."""
-    by, column = run.info["partition"]["by"], run.info["partition"]["column"]
-    of_subset = values_of(run)
-    if by == "class":
-        values = np.array(dataset.classes, object)[dataset.labels]
-    elif by == "attribute" and column in dataset.attributes:
-        values = dataset.attributes[column].astype(str).to_numpy(object)
-    elif dataset.fingerprint == run.info["data"]["fingerprint"]:
-        return by_values(pipeline.partitions.split(dataset, run.config.partition, run.config.seed), of_subset)
-    else:
-        raise BadInput(
-            f"the run's subsets were made by {by}{f' ({column})' if column else ''}, which cannot be read off "
-            f"'{dataset.spec}'; give data that has this attribute"
-        )
-    owner = {value: k for k, own in enumerate(of_subset.values()) for value in own}
-    assignment = np.array([owner.get(str(value), -1) for value in values], np.int64)
-    return Partition(by, column, run.tickets.subsets, assignment, run.info["partition"]["uses_label"])
+    opened = open_run(run, spec)
+    figures = pipeline.evaluate(opened, run.tickets, opened.learned, opened.gate)
+    return {"run": run.name, "data": spec, **opened.counted, **figures}
 
 
 def headline(run: Run) -> dict[str, Any]:
@@ -144,11 +106,3 @@ def headline(run: Run) -> dict[str, Any]:
             for row in run.info.get("evaluation", {}).get("methods", [])
         ],
     }
-
-
-def open_run(folder: Path) -> Run:
-    """A finished run; one that is not finished yet says in which state it is."""
-    status = effective_status(folder)
-    if status is not None and status.state != "done":
-        raise BadInput(f"run '{folder.name}' has no tickets yet, it is {status.state}; resume or wait for it")
-    return load_run(folder)

@@ -12,7 +12,8 @@ from rtl_core.audit.evaluate import evaluation_set
 from rtl_core.config import parse, preset
 from rtl_core.data.partitions import split
 from rtl_core.data.sources import load
-from rtl_core.runs.training import open_run, train_new
+from rtl_core.runs.checkpoint import finished_run
+from rtl_core.runs.training import train_new
 from rtl_core.tasks.classification import MULTICLASS
 
 SMALL = {
@@ -31,7 +32,7 @@ def run(tmp_path_factory):
     """Densities 100, 50, 25, 12.5 and 10 %."""
     root = tmp_path_factory.mktemp("runs")
     config = parse({**preset("collapse"), **SMALL, "collapse": {"policy": "warn", "threshold": 0.001}})
-    return open_run(root / train_new(config, root)["run"])
+    return finished_run(root / train_new(config, root)["run"])
 
 
 @pytest.fixture

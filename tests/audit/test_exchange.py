@@ -23,8 +23,7 @@ from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
 from rtl_core.runs.checkpoint import load_run
-from rtl_core.runs.edits import open_tickets
-from rtl_core.runs.merge import trained_tickets
+from rtl_core.runs.open_run import open_run
 from rtl_core.runs.store import samples
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
@@ -288,7 +287,7 @@ def test_refusals_say_what_would_be_right(changes, message):
 def test_the_sample_with_domains():
     """The figures that the run recorded; another ticket's weights cost more than as many random ones."""
     run = load_run(samples()["domains"])
-    found = exchange(trained_tickets(open_tickets(run)), "original", "rotated")
+    found = exchange(open_run(run).trained_tickets, "original", "rotated")
     assert found["value"][0] == pytest.approx(run.info["evaluation"]["tickets"][0]["accuracy"], abs=0.002)
     assert (found["diff_high"][1:] < 0).all()
     assert (found["value"] < found["control_low"])[[1, 3]].all()

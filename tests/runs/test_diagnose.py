@@ -9,7 +9,8 @@ from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.runs import diagnose as diagnosis
 from rtl_core.runs import retrain, retrained_files
-from rtl_core.runs.training import open_run, train_new
+from rtl_core.runs.checkpoint import finished_run
+from rtl_core.runs.training import train_new
 
 BASE = {
     "data": {"spec": "bundled:digits"},
@@ -27,7 +28,7 @@ BASE = {
 
 def trained(root, **changes):
     config = parse({**BASE, **changes})
-    return open_run(root / train_new(config, root)["run"])
+    return finished_run(root / train_new(config, root)["run"])
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_the_new_run_is_whole(grown, old, specs):
     assert tuple(load_gate(run)["gate/bias"].shape) == (4,)
     assert [r["ticket"] for r in run.info["rungs"]].count(3) == 2  # target and lighter
     assert old.name in run.info["notes"][0]
-    assert fairness.Audited.of(run).setting.partition.k == 4
+    assert fairness.Audited.of(run).opened.partition.k == 4
 
 
 def test_growing_again_finds_the_run(grown, old, root, specs):

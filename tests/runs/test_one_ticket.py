@@ -4,7 +4,8 @@ import pytest
 
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
-from rtl_core.runs.training import open_run, train_new
+from rtl_core.runs.checkpoint import finished_run
+from rtl_core.runs.training import train_new
 from rtl_core.tasks.catalogue import task_of
 
 SETTINGS = {
@@ -18,7 +19,7 @@ SETTINGS = {
 
 
 def test_one_ticket_beside_the_controls_that_say_something(tmp_path):
-    run = open_run(tmp_path / train_new(parse(SETTINGS), tmp_path)["run"])
+    run = finished_run(tmp_path / train_new(parse(SETTINGS), tmp_path)["run"])
     rows = {row["method"]: row for row in run.info["evaluation"]["methods"]}
     assert run.tickets.names == ("all",)
     applies = {method for method, row in rows.items() if row["applies"]}

@@ -23,7 +23,8 @@ from rtl_core.runs.grow import grow
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.status import read_status
 from rtl_core.runs.store import create_run, samples
-from rtl_core.runs.training import setting_on, train_folder, train_new
+from rtl_core.runs.open_run import open_run
+from rtl_core.runs.training import train_folder, train_new
 from rtl_core.tickets.ticket_file import read_ticket
 
 SETTINGS = {
@@ -69,8 +70,8 @@ def applied(run, place):
 
 
 READERS = {
-    "evaluate, route, routing page": lambda run, place: setting_on(run),
-    "with the spec": lambda run, place: setting_on(run, run.config.data.spec),
+    "evaluate, route, routing page": lambda run, place: open_run(run),
+    "with the spec": lambda run, place: open_run(run, run.config.data.spec),
     "exchange of the masks page": lambda run, place: cache.setting(run),
     "fairness": lambda run, place: Audited.of(run),
     "attribution": lambda run, place: Explained.of(run),
@@ -94,15 +95,15 @@ def test_changed_data_are_refused_by_all_that_read_them(run, data, tmp_path, rea
 def test_what_changed_is_named(run, data):
     write(data, more=10)
     with pytest.raises(BadInput, match=r"train rows: 65 then, 72 now; validation rows: 7 then, 8 now; test .* 20 now; f"):
-        setting_on(run)
+        open_run(run)
     write(data)
     x = np.load(data)["x"]
     np.savez(data, x=x[:, :7].repeat(2, axis=1)[:, :8], y=np.arange(90) % 3)
     with pytest.raises(BadInput, match="not the same, or in another order or split.* 72 of the 72 rows .* are gone"):
-        setting_on(run)
+        open_run(run)
     np.savez(data, x=x, y=np.array(["a", "b", "c"])[np.arange(90) % 3])
     with pytest.raises(BadInput, match="classes: 0, 1, 2 then, a, b, c now"):
-        setting_on(run)
+        open_run(run)
 
 
 def test_data_are_read_once_so_that_nothing_comes_between_the_look_and_the_use(run, data, monkeypatch):
@@ -132,7 +133,7 @@ def test_a_run_keeps_digests_of_what_it_saw_and_of_nothing_else(run, data):
 def test_a_row_under_another_label_was_seen_all_the_same(run, data, tmp_path):
     x = np.load(data)["x"]
     np.savez(tmp_path / "turned.npz", x=x, y=(np.arange(90) + 1) % 3)
-    setting = setting_on(run, f"npz:{tmp_path / 'turned.npz'}")
+    setting = open_run(run, f"npz:{tmp_path / 'turned.npz'}")
     assert setting.rows_left_out == len(load_seen_rows(run))
     own = sources.load(DataSettings(spec=f"npz:{data}"), 0)
     assert np.array_equal(setting.dataset.rows("test"), own.rows("test"))
@@ -154,9 +155,9 @@ def test_pictures_that_are_not_square_are_the_runs_own_too(tmp_path):
     np.savez(tmp_path / "wide.npz", x=x, y=np.arange(60) % 3)
     config = parse({**SETTINGS, "data": {"spec": f"npz:{tmp_path / 'wide.npz'}"}})
     run = load_run(Path(train_new(config, tmp_path)["folder"]))
-    assert setting_on(run, config.data.spec).dataset.input_shape == (1, 8, 12)
+    assert open_run(run, config.data.spec).dataset.input_shape == (1, 8, 12)
     np.savez(tmp_path / "more.npz", x=np.concatenate([x, 255 - x]), y=np.arange(120) % 3)
-    setting = setting_on(run, f"npz:{tmp_path / 'more.npz'}")
+    setting = open_run(run, f"npz:{tmp_path / 'more.npz'}")
     assert len(setting.dataset.rows("test")) == 120 - setting.rows_left_out > 60
 
 
@@ -166,7 +167,7 @@ def test_a_path_that_looks_like_two_specs(tmp_path):
     write(place / "data.npz")
     config = parse({**SETTINGS, "data": {"spec": f"npz:{place / 'data.npz'}"}})
     run = load_run(Path(train_new(config, tmp_path)["folder"]))
-    assert setting_on(run).rows_left_out == 0
+    assert open_run(run).rows_left_out == 0
 
 
 def test_two_data_sets_as_one_are_still_both_checked(run, home, data):
@@ -177,19 +178,19 @@ def test_two_data_sets_as_one_are_still_both_checked(run, home, data):
     np.savez(second, x=x, y=y)
     changes = ("gated.steps=2",)
     grown = load_run(Path(grow(run, f"npz:{second}", home / "runs", changes=changes)["folder"]))
-    assert setting_on(grown).rows_left_out == 0
+    assert open_run(grown).rows_left_out == 0
     assert len(load_seen_rows(grown)) > len(load_seen_rows(run))
     both = f"npz:{second} + npz:{data}"  # the order makes no other data of them
-    assert setting_on(grown, both).dataset.fingerprint == grown.info["data"]["fingerprint"]
+    assert open_run(grown, both).dataset.fingerprint == grown.info["data"]["fingerprint"]
     np.savez(second, x=x[:-1], y=y[:-1])
     with pytest.raises(BadInput, match="no longer holds the data"):
-        setting_on(grown)
+        open_run(grown)
 
 
 def test_the_fingerprint_alone_decides_whose_data_they_are(run, data):
     info = {**run.info, "data": {**run.info["data"], "fingerprint": "0" * 32}}
     with pytest.raises(BadInput, match="not the same, or in another order or split"):
-        setting_on(replace(run, info=info))
+        open_run(replace(run, info=info))
 
 
 # Runs that go on.
