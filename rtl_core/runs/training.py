@@ -21,7 +21,6 @@ from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoin
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.reporter import StatusReporter
-from rtl_core.runs.routing import gate_of
 from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.setting import Setting
 from rtl_core.runs.status import effective_status
