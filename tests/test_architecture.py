@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rtl_core.tasks.catalogue import TASKS
+
 ROOT = Path(__file__).resolve().parents[1]
 GROUND = "config errors events rng names"
 CORE = (
@@ -80,6 +82,20 @@ def test_the_app_knows_no_page(path):
 )
 def test_no_heavy_library_is_loaded_with_the_app_or_the_data(path):
     assert not {name for name in imported(path, only_at_import=True) if name.split(".")[0] in HEAVY}
+
+
+ELSEWHERE = sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/tasks")})
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_asks_for_the_name_of_a_task(path):
+    """What depends on a task is a field of `Task`; a branch on its name would not know the next one."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        asks = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        asks += [node.slice] if isinstance(node, ast.Subscript) else []
+        inner = [each for part in asks for each in ast.walk(part) if isinstance(each, ast.Constant)]
+        assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
 
 
 def test_masks_and_records_are_read_without_torch():
