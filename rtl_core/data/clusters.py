@@ -8,6 +8,7 @@ import numpy as np
 
 from rtl_core.config import PartitionSettings
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.kinds import KINDS
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator, seed_for
 
@@ -97,11 +98,10 @@ def silhouette(points: np.ndarray, found: np.ndarray, train: np.ndarray, seed: i
 
 
 def _raw(dataset: Dataset) -> np.ndarray:
-    """The inputs as vectors; pictures in [0, 1]."""
+    """The inputs as vectors on one scale."""
     if len(dataset) * dataset.x[0].size * 4 > MAX_BYTES:
         raise BadInput("the inputs are too large to be clustered as they are; use partition.features = backbone")
-    points = dataset.x.reshape(len(dataset), -1).astype(np.float32)
-    return points / 255 if dataset.kind == "image" else points
+    return KINDS[dataset.kind].vectors(dataset.x)
 
 
 def _principal_components(points: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
+from rtl_core.data.kinds import KINDS
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,7 +35,7 @@ class Dataset:
     """
 
     spec: str
-    kind: Literal["image", "table"]
+    kind: Literal["image", "table", "signal", "coordinates"]
     x: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
@@ -59,7 +61,7 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(channels, height, width) or (features,)."""
+        """(channels, height, width) of pictures, (features,) of tables."""
         return tuple(self.x.shape[1:])
 
     def rows(self, split: Split) -> np.ndarray:
@@ -70,21 +72,11 @@ class Dataset:
         """The network's float32 inputs for some rows: (b, c, h, w) channels_last, or (b, features)."""
         import torch
 
-        return self._normalised(torch.from_numpy(self.x[rows]))
+        return KINDS[self.kind].normalise(torch.from_numpy(self.x[rows]), self)
 
     def inputs_on(self, device: str) -> Callable[[np.ndarray], torch.Tensor]:
         """`inputs` with all rows kept on a device, as stored, and picked there: no batch travels."""
         import torch
 
         x = torch.tensor(self.x, device=device)
-        return lambda rows: self._normalised(x[torch.from_numpy(rows).to(device)])
-
-    def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        if self.kind == "table":
-            return batch
-        batch = batch.to(memory_format=torch.channels_last).float()
-        mean = torch.tensor(self.mean, device=batch.device).view(1, -1, 1, 1) * 255
-        std = torch.tensor(self.std, device=batch.device).view(1, -1, 1, 1) * 255
-        return batch.sub_(mean).div_(std)
+        return lambda rows: KINDS[self.kind].normalise(x[torch.from_numpy(rows).to(device)], self)

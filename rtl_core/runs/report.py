@@ -154,7 +154,7 @@ def _fairness(run: Run, asked: Asked, absent: dict[str, str], notes: list[str]) 
         return audit_run(run, list(asked.groups), **how)
     try:
         audited = Audited.of(run)
-        chosen = _groups_of(run, audited.setting.dataset)
+        chosen = _groups_of(run, audited.opened.dataset)
         found = audit(audited, chosen, **how)
     except BadInput as error:
         absent["fairness"] = str(error)

@@ -13,6 +13,7 @@ import numpy as np
 from rtl_core.data.changes import difference
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, row_digests
+from rtl_core.data.kinds import KINDS
 from rtl_core.data.joined import load_joined, places
 from rtl_core.errors import BadInput
 from rtl_core.data.partition import Partition
@@ -59,7 +60,9 @@ def kept_rows(dataset: Dataset, partition: Partition) -> dict[str, np.ndarray]:
 def seen_rows(dataset: Dataset) -> np.ndarray | None:
     """uint8 (n, 8): digests of the rows that a run on these data sees. None for tables, whose inputs depend on the
     whole table: they are never compared with others."""
-    return None if dataset.kind == "table" else row_digests(dataset.x[np.isin(dataset.split, ("train", "val"))])
+    if not KINDS[dataset.kind].standalone:
+        return None
+    return row_digests(dataset.x[np.isin(dataset.split, ("train", "val"))])
 
 
 def _as_trained(run: Run, dataset: Dataset) -> Dataset:
@@ -75,7 +78,7 @@ def _resized(run: Run) -> dict[str, int]:
 
 def _check_fit(run: Run, dataset: Dataset) -> None:
     trained, spec = run.info["data"], dataset.spec
-    if dataset.kind == "table":
+    if not KINDS[dataset.kind].standalone:
         raise BadInput(
             "tickets for tables can be evaluated on their own data only: another table would be scaled by its own "
             "statistics, not by those that the tickets were trained with"
@@ -121,7 +124,7 @@ def _known(run: Run, spec: str) -> np.ndarray | None:
 def _changed(run: Run, dataset: Dataset) -> BadInput:
     was, kept = run.info["data"], load_seen_rows(run)
     what = difference(was, dataset)
-    if kept is not None and dataset.kind != "table":
+    if kept is not None and KINDS[dataset.kind].standalone:
         gone = len(kept) - int(are_among(kept, row_digests(dataset.x)).sum())
         what += f"; {gone:,} of the {len(kept):,} rows that it was trained or tuned on are gone" if gone else ""
     return BadInput(

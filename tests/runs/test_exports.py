@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import as_module
+from rtl_core.learning.parts import as_module, fill
 from rtl_core.models.catalogue import rebuild
 from rtl_core.runs import exports
 from rtl_core.runs.checkpoint import load_learned, load_run
@@ -48,7 +48,7 @@ def test_exported_weights_give_the_tickets_logits_in_the_plain_network(run, tmp_
     network = rebuild(run.info["model"])
     inputs = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
     expected = as_module(network, load_learned(run)["rtl"].parts[0], run.tickets.layout)(inputs)
-    network.module.load_state_dict(load_file(path))
+    fill(network.module, load_file(path))
     assert torch.equal(network.module.eval()(inputs), expected)
 
 

@@ -72,7 +72,7 @@ def applied(run, place):
 READERS = {
     "evaluate, route, routing page": lambda run, place: open_run(run),
     "with the spec": lambda run, place: open_run(run, run.config.data.spec),
-    "exchange of the masks page": lambda run, place: cache.setting(run),
+    "exchange of the masks page": lambda run, place: cache.opened(run),
     "fairness": lambda run, place: Audited.of(run),
     "attribution": lambda run, place: Explained.of(run),
     "remove, merge": lambda run, place: edits.open_tickets(run),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.kinds import KINDS
+from rtl_core.errors import BadInput
 
 CELLS = 4  # a side, of the grid over a picture
 
@@ -30,10 +33,12 @@ class Regions:
 
 
 def regions_of(dataset: Dataset, cells: int = CELLS) -> Regions:
-    """A grid of cells x cells over all channels, or the columns that a table's features came from."""
-    if dataset.kind == "table":
-        return columns(dataset.sources or dataset.features)
-    return grid(dataset.input_shape, cells)
+    """A grid of cells x cells over all channels, or the columns that a table's features came from; BadInput for other
+    kinds of input."""
+    if dataset.kind not in REGIONS:
+        noun, known = KINDS[dataset.kind].noun[1], ", ".join(REGIONS)
+        raise BadInput(f"maps of {noun} have no regions; the kinds of input that have: {known}")
+    return REGIONS[dataset.kind](dataset, cells)
 
 
 def smallest_parts(dataset: Dataset) -> Regions:
@@ -56,3 +61,9 @@ def grid(shape: tuple[int, ...], cells: int = CELLS) -> Regions:
     of = np.broadcast_to(row[:, None] * across + column, shape).astype(np.int64)
     names = tuple(f"row {r + 1}, column {c + 1}" for r in range(down) for c in range(across))
     return Regions(of, names)
+
+
+REGIONS: dict[str, Callable[[Dataset, int], Regions]] = {
+    "image": lambda dataset, cells: grid(dataset.input_shape, cells),
+    "table": lambda dataset, cells: columns(dataset.sources or dataset.features),
+}
