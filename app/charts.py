@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours
+from app import colours, tasks
 from app.colours import Tone
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False, "displaylogo": False}
@@ -41,7 +41,8 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
     """Dot and whisker per method, best on top; RTL stands out by colour and by shape."""
     rows = frame[::-1]
     own = rows.method == "rtl"
-    value = 100 * rows[metric]
+    scale, unit = tasks.scale(metric), tasks.unit(metric)
+    value = scale * rows[metric]
     figure = go.Figure()
     for mine, colour, symbol in ((False, tone.muted, "circle"), (True, colours.TICKETS[0], "diamond")):
         part, x = rows[own == mine], value[own == mine]
@@ -58,19 +59,19 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": 100 * part.high - x,
-                "arrayminus": x - 100 * part.low,
+                "array": scale * part.high - x,
+                "arrayminus": x - scale * part.low,
                 "color": colour,
                 "thickness": 1.6,
                 "width": 5,
             },
             customdata=np.stack([part.steps_extract.fillna(0), part.steps_joint.fillna(0)], axis=1),
-            hovertemplate="%{y}<br>%{x:.1f} %<br>steps: %{customdata[0]:,.0f} to extract, "
+            hovertemplate=f"%{{y}}<br>%{{x:.1f}} {unit}<br>steps: %{{customdata[0]:,.0f}} to extract, "
             "%{customdata[1]:,.0f} joint<extra></extra>",
         )
     figure.update_yaxes(categoryorder="array", categoryarray=list(rows.label), title="", ticklabelstandoff=8)
     figure.update_yaxes(range=[-0.6, len(rows) - 0.3])  # room for the number above the topmost dot
-    figure.update_xaxes(title=f"{label} on test data, %", zeroline=False)
+    figure.update_xaxes(title=f"{label} on test data, {unit}", zeroline=False)
     figure.update_layout(showlegend=False)
     return calm(figure, height=90 + 44 * len(rows))
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from app import words
+from app import tasks, words
 from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import figure_value
 
 
 def main_metric(task: str) -> str:
@@ -19,14 +20,14 @@ def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
     """One row per method that applies, best first: method, label, value, low, high, steps and stored weights."""
     rows = []
     for entry in evaluation["methods"]:
-        if not entry.get("applies", True) or entry.get(metric) is None:
+        if not entry.get("applies", True) or figure_value(entry, metric) is None:
             continue
         low, high = (entry.get("ci") or {}).get(metric) or (None, None)
         rows.append(
             {
                 "method": entry["method"],
                 "label": words.METHODS.get(entry["method"], entry["method"]),
-                metric: entry[metric],
+                metric: figure_value(entry, metric),
                 "low": low,
                 "high": high,
                 "density": entry.get("density"),
@@ -59,7 +60,7 @@ def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
     kept = words.density(density)
     if rtl.empty:
         return f"{k} tickets keep {kept} of the weights each; nothing was evaluated"
-    reached = f"{k} tickets at {kept} density reach {words.percent(rtl.iloc[0][metric])} {words.METRICS[metric]}"
+    reached = f"{k} tickets at {kept} density reach {tasks.value(metric, rtl.iloc[0][metric])} {tasks.title(metric)}"
     controls = len(methods) - 1
     if controls == 0:
         return f"{reached}; no control was trained to compare with"
@@ -77,7 +78,7 @@ def methods_title(methods: pd.DataFrame, metric: str) -> str:
     if "rtl" not in value:
         return "The controls of this run"
     leads = [
-        f"{words.points(value['rtl'] - value[control])} {condition}"
+        f"{tasks.difference(metric, value['rtl'] - value[control])} {condition}"
         for control, condition in (("random", "at equal joint steps"), ("random_same_total", "at equal total steps"))
         if control in value
     ]
@@ -85,8 +86,8 @@ def methods_title(methods: pd.DataFrame, metric: str) -> str:
         return f"RTL against random masks: {', '.join(leads)}"
     best = methods[methods.method != "rtl"].head(1)
     if best.empty:
-        return f"RTL reaches {words.percent(value['rtl'])}"
-    return f"RTL against {best.iloc[0].label.lower()}: {words.points(value['rtl'] - best.iloc[0][metric])}"
+        return f"RTL reaches {tasks.value(metric, value['rtl'])}"
+    return f"RTL against {best.iloc[0].label.lower()}: {tasks.difference(metric, value['rtl'] - best.iloc[0][metric])}"
 
 
 def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
@@ -99,7 +100,8 @@ def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
     own = rtl.iloc[0][metric]
     verb = {"level": "Level with", "below": "Below"}
     return [
-        f"{verb[kind]} “{label}” ({words.percent(value[label])}, RTL {words.points(own - value[label])})"
+        f"{verb[kind]} “{label}” ({tasks.value(metric, value[label])}, "
+        f"RTL {tasks.difference(metric, own - value[label])})"
         for kind in ("below", "level")
         for label in found[kind]
     ]

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, colours, nav, panels, session, words
+from app import cache, colours, nav, panels, session, tasks, words
 from app.markdown import plain
 from app.masks import findings, pair
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import named_run
+from rtl_core.tasks.task import figure_value
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -137,12 +138,12 @@ def load() -> None:
         st.error(plain(f"Not loaded: {error}"))
         return
     metric = panels.metric_of(run)
-    reached, own = (words.percent(figures[metric]) for figures in (found, found["own"]))
+    reached, own = (tasks.value(metric, figure_value(row, metric)) for row in (found, found["own"]))
     st.success(
         plain(
-            f"“{found['name']}” fits: {words.METRICS[metric]} {reached} on “{found['subset']}” "
-            f"({words.interval(found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket reaches "
-            f"{own}."
+            f"“{found['name']}” fits: {tasks.title(metric)} {reached} on “{found['subset']}” "
+            f"({tasks.interval(metric, found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket "
+            f"reaches {own}."
         )
     )
     st.caption(

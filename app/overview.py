@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import findings, nav, words
+from app import findings, nav, tasks, words
 from app.markdown import plain
 from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import figure_value
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -32,8 +33,8 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
                 "name": name,
                 "subset": subset,
                 "density": densities[k],
-                "label": words.METRICS[metric],
-                "value": entry.get(metric),
+                "label": tasks.title(metric),
+                "value": figure_value(entry, metric),
                 "ci": (entry.get("ci") or {}).get(metric),
                 "n": n,
                 "warnings": _warnings(entry, empty, n),
@@ -80,7 +81,7 @@ def tiles_help(run: Run, metric: str) -> str:
         if task_named(run.config.task).choice_answers
         else "its subset's test rows"
     )
-    return f"A tile is a ticket: {words.METRICS[metric]} on {where}, with its 95 % interval."
+    return f"A tile is a ticket: {tasks.title(metric)} on {where}, with its 95 % interval."
 
 
 def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[str]:
@@ -100,8 +101,8 @@ def steps_table(methods: pd.DataFrame, metric: str) -> None:
         {
             "method": methods.label,
             "what it is": methods.method.map(words.METHOD_NOTES),
-            words.METRICS[metric]: [words.percent(v) for v in methods[metric]],
-            "95 % interval": [words.interval([low, high]) for low, high in zip(methods.low, methods.high, strict=True)],
+            tasks.title(metric): [tasks.value(metric, v) for v in methods[metric]],
+            "95 % interval": [tasks.interval(metric, ends) for ends in methods[["low", "high"]].values.tolist()],
             "steps to extract": methods.steps_extract,
             "steps joint": methods.steps_joint,
             "weights stored": methods.params_total,
@@ -137,21 +138,24 @@ def skipped(evaluation: dict[str, Any]) -> None:
         st.markdown(f"- **{plain(words.METHODS.get(entry['method'], entry['method']))}**: {plain(reason)}")
 
 
-def routers_frame(evaluation: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "router": words.ROUTERS.get(entry["router"], entry["router"]),
-                "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
-                "accuracy": words.percent(entry.get("accuracy")),
-                "95 % interval": words.interval((entry.get("ci") or {}).get("accuracy")),
-                "balanced accuracy": words.percent(entry.get("balanced_accuracy")),
-                "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
-                "its share of the FLOPs": words.percent(entry.get("flops_share")),
-            }
-            for entry in evaluation["routers"]
-        ]
-    )
+def routers_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
+    """One row per router: whether it is told the answer, what its choice reaches, and what it costs."""
+    return pd.DataFrame([_router(entry, metric) for entry in evaluation["routers"]])
+
+
+def _router(entry: dict[str, Any], metric: str) -> dict[str, str]:
+    shown = [metric] if "figures" in entry else ["accuracy", "balanced_accuracy"]
+    figures = {tasks.title(name): tasks.value(name, figure_value(entry, name)) for name in shown}
+    first = tasks.title(shown[0])
+    return {
+        "router": words.ROUTERS.get(entry["router"], entry["router"]),
+        "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
+        first: figures.pop(first),
+        "95 % interval": tasks.interval(shown[0], (entry.get("ci") or {}).get(shown[0])),
+        **figures,
+        "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
+        "its share of the FLOPs": words.percent(entry.get("flops_share")),
+    }
 
 
 def made_of(run: Run) -> None:

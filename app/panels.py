@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import cache, charts, colours, findings, nav, session, words
+from app import cache, charts, colours, findings, nav, session, tasks, words
 from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import RunSummary
@@ -103,21 +103,22 @@ def ticket_chips(names: tuple[str, ...]) -> None:
     st.pills("Ticket", list(names), format_func=plain, key="ticket", bind="query-params", label_visibility="collapsed")
 
 
-def tiles(frame: pd.DataFrame, chosen: int | None) -> None:
+def tiles(frame: pd.DataFrame, metric: str, chosen: int | None) -> None:
     """One tile per ticket. Columns: name, subset, density, label, value, ci, n, warnings (a list of sentences)."""
     palette = colours.of_tickets(len(frame))
-    drawn = [_tile(row, palette[i], i == chosen) for i, row in enumerate(frame.itertuples())]
+    drawn = [_tile(row, metric, palette[i], i == chosen) for i, row in enumerate(frame.itertuples())]
     st.html(f'<div class="lab-tiles">{"".join(drawn)}</div>')
 
 
-def _tile(row: Any, colour: str, chosen: bool) -> str:
+def _tile(row: Any, metric: str, colour: str, chosen: bool) -> str:
     n = f"n = {words.count(row.n)}" if row.n is not None and row.n == row.n else ""
     warnings = "".join(f'<div class="warn">⚠ {escape(sentence)}</div>' for sentence in row.warnings)
     subset = "" if row.subset in ("", row.name) else f"{escape(row.subset)}<br>"
-    small = f"{escape(row.label)}<br>{words.interval(row.ci)} · {n}<br>{subset}keeps {words.density(row.density)}"
+    interval = tasks.interval(metric, row.ci)
+    small = f"{escape(row.label)}<br>{interval} · {n}<br>{subset}keeps {words.density(row.density)}"
     return (
         f'<div class="lab-tile{" chosen" if chosen else ""}" style="--ticket: {colour}">'
-        f'<div class="title">{escape(row.name)}</div><div class="value">{words.percent(row.value)}</div>'
+        f'<div class="title">{escape(row.name)}</div><div class="value">{tasks.value(metric, row.value)}</div>'
         f'<div class="small">{small}</div>{warnings}</div>'
     )
 

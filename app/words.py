@@ -8,8 +8,6 @@ METHODS = {method: title for method, (title, _) in names.METHODS.items()}
 METHOD_NOTES = {method: note for method, (_, note) in names.METHODS.items()}
 ROUTERS = names.ROUTERS
 
-METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "recall": "recall"}
-
 # Fairness metrics: (what it is called, what it counts). {yes} is the positive outcome, as the reader names it.
 FAIRNESS = {
     "selection_rate": ("Answered “{yes}”", "Of all, the share that is answered “{yes}” (selection rate)."),

@@ -9,7 +9,7 @@ shell.ensure_entry()
 import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
-from app import charts, colours, findings, nav, overview, panels, session, words  # noqa: E402
+from app import charts, colours, findings, nav, overview, panels, session, tasks  # noqa: E402
 from app.markdown import plain  # noqa: E402
 
 run = panels.require_run()
@@ -25,7 +25,7 @@ for sentence in run.info.get("warnings") or []:
     st.warning(plain(sentence))
 
 tickets = overview.tickets_frame(run, metric)
-panels.tiles(tickets, session.chosen_ticket(run.tickets.names))
+panels.tiles(tickets, metric, session.chosen_ticket(run.tickets.names))
 panels.reading(
     overview.tiles_help(run, metric),
     tickets.drop(columns=["warnings", "label"]),
@@ -36,7 +36,7 @@ if not methods.empty:
     st.space("small")
     panels.chart(
         findings.methods_title(methods, metric),
-        charts.whiskers(methods, metric, words.METRICS[metric], colours.tone()),
+        charts.whiskers(methods, metric, tasks.title(metric), colours.tone()),
         methods.drop(columns="method"),
         "A dot is a method's mean over all subsets, its whisker the 95 % interval over test data of this one training; "
         "it does not cover other seeds.",
@@ -52,7 +52,7 @@ if not methods.empty:
 if evaluation["routers"]:
     st.space("small")
     st.subheader("Who chooses the ticket decides what an honest figure is", anchor=False)
-    routers = overview.routers_frame(evaluation)
+    routers = overview.routers_frame(evaluation, metric)
     st.dataframe(routers, hide_index=True)
     panels.reading(
         "A router that is told the label or the subset gives an upper bound; only routers that see just the input "

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, words
+from app import colours, panels, tasks, words
 from app.charts import calm
 from app.colours import Tone
 from app.diagnosis import findings, measure
@@ -55,7 +55,7 @@ def _relaxed(view: View, relaxed: dict[str, Any]) -> None:
     rows = compared(view, relaxed)
     panels.chart(
         findings.relaxed_title(relaxed),
-        figure(rows, words.METRICS[relaxed["metric"]], colours.tone()),
+        figure(rows, relaxed["metric"], colours.tone()),
         rows,
         f"On validation inputs, n = {words.count(relaxed['n'])}, with 95 % intervals. Filled: all tickets trained "
         "together; hollow: each ticket alone, as the alarm heard it. Going back keeps more weights, and took "
@@ -82,7 +82,8 @@ def compared(view: View, relaxed: dict[str, Any]) -> pd.DataFrame:
 
 def figure(rows: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
     rows = rows[::-1]
-    value, fill = 100 * rows.value, tone.diverging[-1]
+    scale, fill = tasks.scale(metric), tone.diverging[-1]
+    value = scale * rows.value
     drawn = go.Figure()
     drawn.add_scatter(
         x=value,
@@ -101,14 +102,14 @@ def figure(rows: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
         error_x={
             "type": "data",
             "symmetric": False,
-            "array": 100 * rows.high - value,
-            "arrayminus": value - 100 * rows.low,
+            "array": scale * rows.high - value,
+            "arrayminus": value - scale * rows.low,
             "color": fill,
             "thickness": 1.6,
             "width": 5,
         },
-        hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        hovertemplate=f"%{{y}}: %{{x:.1f}} {tasks.unit(metric)}<extra></extra>",
     )
-    drawn.update_xaxes(title=f"{metric} on validation inputs, %", zeroline=False)
+    drawn.update_xaxes(title=f"{tasks.title(metric)} on validation inputs, {tasks.unit(metric)}", zeroline=False)
     drawn.update_yaxes(range=[-0.5, len(rows) - 0.3], ticklabelstandoff=8)
     return calm(drawn, height=100 + 52 * len(rows))

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, words
+from app import colours, panels, tasks, words
 from app.charts import calm
 from app.colours import Tone
 from app.diagnosis import findings
@@ -63,7 +63,7 @@ def _how(view: View, chosen: str | None) -> str:
         return overlap[0].upper() + overlap[1:]
     measures, watched = set(view.rounds.measure), view.document["watched"]
     answers = (
-        f"mean {words.METRICS[view.metric]} of the tickets on validation inputs, with the mean of their 95 % intervals"
+        f"mean {tasks.title(view.metric)} of the tickets on validation inputs, with the mean of their 95 % intervals"
     )
     marks = {
         "extraction": "hollow: right after the cut, on extraction weights",
@@ -141,8 +141,10 @@ def _overlap(drawn: go.Figure, curve: pd.DataFrame, tone: Tone) -> None:
 
 def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
     """The run's metric with its interval, and confidence where the rungs were retrained; in per cent."""
-    metric, rounds = words.METRICS[view.metric], view.rounds
-    points = rounds.assign(**{name: 100 * rounds[name] for name in (view.metric, "low", "high", "confidence")})
+    metric, unit, rounds = tasks.title(view.metric), tasks.unit(view.metric), view.rounds
+    scale = tasks.scale(view.metric)
+    drawn_as = {name: scale * rounds[name] for name in (view.metric, "low", "high")}
+    points = rounds.assign(**drawn_as, confidence=100 * rounds.confidence)
     for measure, (dash, symbol) in _LINES.items():
         part = points[(points.measure == measure) & points[view.metric].notna()]
         if part.empty:
@@ -163,7 +165,7 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
                 "thickness": 1.1,
                 "width": 3,
             },
-            hovertemplate=f"{metric} %{{y:.1f}} % at %{{x:.3g}} %<br>measured: {measure}<extra></extra>",
+            hovertemplate=f"{metric} %{{y:.1f}} {unit} at %{{x:.3g}} %<br>measured: {measure}<extra></extra>",
             row=row,
             col=1,
         )
@@ -182,7 +184,7 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
     ends = pd.concat([points[["low", "high"]].stack(), heard.confidence])
     room = 0.06 * (ends.max() - ends.min()) or 1.0
     limits = (float(ends.min() - room), float(ends.max() + room))
-    drawn.update_yaxes(title="mean of the tickets, %", range=limits, zeroline=False, row=row, col=1)
+    drawn.update_yaxes(title=f"mean of the tickets, {unit}", range=limits, zeroline=False, row=row, col=1)
     named = [(metric, points, view.metric, tone.text), ("confidence", heard, "confidence", tone.diverging[0])]
     _names(drawn, named, limits, row, tone)
 

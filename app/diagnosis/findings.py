@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app import words
+from app import tasks, words
 from app.diagnosis.view import View
 from app.findings import short
 from rtl_core.audit import collapse
@@ -63,7 +63,7 @@ def curves_title(view: View, layer: str | None) -> str:
     if not view.document["watched"]:
         return overlap_title(view, layer) if view.pairs else "What was measured at each density"
     alarm, fall, lead = (view.document[key] for key in ("alarm", "fall", "lead"))
-    metric = words.METRICS[view.metric]
+    metric = tasks.title(view.metric)
     if alarm is None:
         if fall:
             return f"{metric.capitalize()} falls at {words.density(fall['density'])} without an alarm: it was missed"
@@ -132,11 +132,14 @@ def excess_title(layers: pd.DataFrame) -> str:
 
 def relaxed_title(relaxed: dict) -> str:
     change = relaxed["after"] - relaxed["before"]
-    metric = words.METRICS[relaxed["metric"]]
+    metric = relaxed["metric"]
     (low, high), (low_after, high_after) = relaxed["ci"]["before"], relaxed["ci"]["after"]
     apart = low_after > high or high_after < low
     doubt = "" if apart else "; the intervals overlap"
-    return f"Going back to {words.density(relaxed['density'])} changes {metric} by {words.points(change)}{doubt}"
+    return (
+        f"Going back to {words.density(relaxed['density'])} changes {tasks.title(metric)} by "
+        f"{tasks.difference(metric, change)}{doubt}"
+    )
 
 
 def calibration_title(runs: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cache, colours, panels, words
+from app import cache, colours, panels, tasks, words
 from app.charts import calm
 from app.colours import Tone
 from app.findings import short
@@ -106,7 +106,7 @@ def _figure(found: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
         )
     figure.add_vline(x=0, line={"color": tone.text, "width": 1.2})
     figure.update_xaxes(
-        title=f"change of {a}'s {words.METRICS[found.metric.iloc[0]]}, percentage points", zeroline=False
+        title=f"change of {a}'s {tasks.title(found.metric.iloc[0])}, percentage points", zeroline=False
     )
     figure.update_yaxes(
         tickvals=list(range(len(rows))),

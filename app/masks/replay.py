@@ -8,11 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, words
+from app import colours, panels, tasks, words
 from app.charts import calm
 from app.colours import Tone
 from app.markdown import plain
 from app.masks.view import View
+from rtl_core.tasks.task import figure_value
 from rtl_core.tickets.ticket_set import Rung
 
 _KINDS = {"denser": "On the way down", "target": "The tickets", "lighter": "Nested in the tickets"}
@@ -38,12 +39,12 @@ def looked_at(view: View) -> None:
         return
     metric = panels.metric_of(view.run)
     value, n = here[metric], " to ".join(words.count(n) for n in sorted({here.n.min(), here.n.max()}))
-    spread = f" ({words.percent(value.min())} to {words.percent(value.max())})" if len(value) > 1 else ""
+    spread = f" ({tasks.value(metric, value.min())} to {tasks.value(metric, value.max())})" if len(value) > 1 else ""
     of = f"mean of {len(value)} tickets" if len(value) > 1 else "one ticket"
     st.caption(
-        f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {words.METRICS[metric]} "
-        f"**{words.percent(value.mean())}**, {plain(of + spread)}, n = {plain(n)} validation rows each · measured "
-        f"{_MEASURED[measured]}"
+        f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {tasks.title(metric)} "
+        f"**{tasks.value(metric, value.mean())}**, {plain(of + spread)}, n = {plain(n)} validation rows each · "
+        f"measured {_MEASURED[measured]}"
     )
 
 
@@ -66,7 +67,8 @@ def draw(view: View) -> None:
 
 def _records(view: View) -> pd.DataFrame:
     """One row per rung and ticket, with the ticket's name; empty where nothing was measured."""
-    records = pd.DataFrame(view.run.info.get("rungs") or [])
+    kept, metric = view.run.info.get("rungs") or [], panels.metric_of(view.run) if view.run.config else "accuracy"
+    records = pd.DataFrame([{**record, metric: figure_value(record, metric)} for record in kept])
     if not records.empty:
         records["ticket_name"] = [view.names[k] for k in records.ticket]
     return records
@@ -81,7 +83,7 @@ def _title(records: pd.DataFrame, target: Rung, metric: str) -> str:
     at_target = final[final.index >= target.density - 1e-9]
     lightest = words.density(lighter.index.min())
     if at_target.empty:
-        return f"At {lightest} density the tickets still reach {words.percent(lighter.iloc[0])}"
+        return f"At {lightest} density the tickets still reach {tasks.value(metric, lighter.iloc[0])}"
     loss = at_target.iloc[0] - lighter.iloc[0]
     return f"From {words.density(target.density)} to {lightest} density the tickets lose {100 * loss:.1f} points"
 
@@ -102,7 +104,7 @@ def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Fi
                 continue
             figure.add_scatter(
                 x=100 * points.density,
-                y=100 * points[metric],
+                y=tasks.scale(metric) * points[metric],
                 error_y=_spread(points, metric),
                 mode="lines+markers",
                 name=name,
@@ -110,7 +112,7 @@ def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Fi
                 showlegend=measure == "final" or not (part.measure == "final").any(),
                 line={"color": colour, "dash": dash, "width": 1.8},
                 marker={"size": 7, "symbol": symbol},
-                hovertemplate=f"%{{y:.1f}} % at density %{{x:.3g}} %<br>measured: {measure}",
+                hovertemplate=f"%{{y:.1f}} {tasks.unit(metric)} at density %{{x:.3g}} %<br>measured: {measure}",
             )
     looked_at = 100 * view.rung.density
     figure.add_vrect(looked_at / 1.06, looked_at * 1.06, fillcolor=tone.muted, opacity=0.2, line_width=0)
@@ -118,7 +120,7 @@ def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Fi
     figure.update_xaxes(
         title="density, % of the weights kept (log scale)", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100]
     )
-    figure.update_yaxes(title=f"{words.METRICS[metric]}, %")
+    figure.update_yaxes(title=f"{tasks.title(metric)}, {tasks.unit(metric)}")
     return calm(figure, height=380)
 
 
@@ -129,8 +131,8 @@ def _spread(points: pd.DataFrame, metric: str) -> dict[str, Any] | None:
     return {
         "type": "data",
         "symmetric": False,
-        "array": 100 * (points["max"] - points[metric]),
-        "arrayminus": 100 * (points[metric] - points["min"]),
+        "array": tasks.scale(metric) * (points["max"] - points[metric]),
+        "arrayminus": tasks.scale(metric) * (points[metric] - points["min"]),
         "thickness": 1.2,
         "width": 3,
     }
