@@ -46,11 +46,9 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
             "which group a row belongs to, such as sex or age: train on a table that has one, or upload your own "
             "predictions above.",
         )
-    from rtl_core.runs.fairness import ROUTERS
-
     with row:
         method = choices.method(run)
-        router = choices.router(ROUTERS[run.config.task])
+        router = choices.router(audited.routers)
         columns = choices.groups(dataset, run.config.partition.column)
     if not columns:
         panels.refuse("Tick at least one group column: whom do you want to compare?")

@@ -51,6 +51,12 @@ class Audited:
     def run(self) -> Run:
         return self.opened.run
 
+    @property
+    def routers(self) -> tuple[str, ...]:
+        """Each row by its own subset's ticket, or by the ticket that is surest."""
+        doubt = self.opened.task.doubt
+        return ("context",) if doubt is None else ("context", doubt.router)
+
     def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
         """What turns outputs on a split's rows into predictions, with these group columns (all unless given)."""
         setting = self.opened
@@ -62,14 +68,12 @@ class Audited:
     def predictions(self, decisions: Decisions, method: str = "rtl", router: str = "context") -> Predictions:
         """What a method says to the rows when a router chooses the ticket."""
         learned = self.method(method)
-        doubt = decisions.asked.task.doubt
-        known = ("context", doubt.router)
-        if router not in known:
-            raise BadInput(f"there is no router '{router}' for these tickets; choose among: {', '.join(known)}")
+        if router not in self.routers:
+            raise BadInput(f"there is no router '{router}' for these tickets; choose among: {', '.join(self.routers)}")
         if router == "context":
             return self.decided(learned, decisions)
         answers = self.answers(learned, decisions)
-        choice = LeastDoubt(lambda rows: answers.doubt, doubt).choose(decisions.asked.rows).ticket
+        choice = LeastDoubt(lambda rows: answers.doubt, self.opened.task.doubt).choose(decisions.asked.rows).ticket
         return decisions.by_choice(answers.kept, choice)
 
     def method(self, name: str) -> Learned:
@@ -123,7 +127,7 @@ def audit(
 
     method   one that the run has weights of
     router   "context": each row by its own subset's ticket, and one-vs-rest tickets each on all rows;
-             `ROUTERS` lists the others
+             `Audited.routers` lists the others
     extras   of `EXTRAS`, each a key of the document; {"reason": ...} where it does not apply
     """
     _check_extras(extras, EXTRAS)
