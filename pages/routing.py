@@ -45,6 +45,11 @@ headline = st.empty()
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))
     by_class = controls.by_class(looked)
+if looked.routing.task.log_p is None:
+    panels.refuse(
+        f"This page shows who gets which class, and tickets of task '{looked.routing.task.name}' name none. What their "
+        f"routers are worth stands on Overview, and `python -m rtl_core route {run.name}` prints it in full."
+    )
 headline.title(plain(findings.headline(looked)), anchor=False)
 if looked.document["uses_label"]:
     st.warning(plain(findings.uses_label(looked)))

@@ -52,7 +52,10 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
         columns = choices.groups(dataset, run.config.partition.column)
     if not columns:
         panels.refuse("Tick at least one group column: whom do you want to compare?")
-    return _subject(str(run.folder), cache.changed(run.folder), method, router, tuple(columns), audited), columns
+    try:
+        return _subject(str(run.folder), cache.changed(run.folder), method, router, tuple(columns), audited), columns
+    except BadInput as error:
+        panels.refuse(f"These tickets cannot be audited: {error}")
 
 
 def how(subject: Subject) -> tuple[str, str]:

@@ -95,7 +95,7 @@ def test_what_does_not_apply_says_so(trained):
         assert result.exit_code != 0 and task.name in str(result.exception)
 
 
-@pytest.mark.parametrize("page", ["overview", "masks", "diagnosis"])
+@pytest.mark.parametrize("page", ["overview", "masks", "diagnosis", "routing", "attribution", "fairness", "library"])
 def test_pages_show_it(trained, monkeypatch, page):
     task, root, run = trained
     monkeypatch.setenv("RTL_RUNS", str(root))
