@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from rtl_core import expected_warnings
 from rtl_core.config import DataSettings, PartitionSettings
 from rtl_core.tickets.overlap import Overlap, overlap
 from rtl_core.tickets.ticket_set import Rung, TicketSet
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.checkpoint import Run
     from rtl_core.runs.open_run import OpenRun
+
+
+@st.cache_resource(show_spinner=False)
+def hide_expected_warnings() -> bool:
+    """Once for the server: threads share the filters."""
+    expected_warnings.hide()
+    return True
 
 
 @st.cache_resource(show_spinner=False)
@@ -30,6 +38,14 @@ def freeze_startup_objects() -> bool:
 def load_run(folder: Path) -> Run:
     """The finished run in a folder. Raises BadInput for whatever is wrong with its files."""
     return _load_run(str(folder), changed(folder))
+
+
+def compute_as(run: Run) -> None:
+    """The visitor's thread computes with as many threads as the run was trained with, whatever others are looking at;
+    for wherever the page takes up networks that a cache keeps."""
+    from rtl_core.threads import use_threads
+
+    use_threads(run.config.threads)
 
 
 def changed(folder: Path) -> int:
@@ -57,7 +73,9 @@ def _overlap_counts(folder: str, changed: int, rung: int, _tickets: TicketSet) -
 
 def opened(run: Run) -> OpenRun:
     """A run at work over its own data, checked to be those that it was trained on. Raises BadInput."""
-    return _opened(str(run.folder), changed(run.folder), run)
+    found = _opened(str(run.folder), changed(run.folder), run)
+    compute_as(run)
+    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the networks and the run's data")

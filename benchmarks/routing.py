@@ -23,9 +23,10 @@ from rtl_core.config import ModelSettings
 from rtl_core.data import partitions, sources
 from rtl_core.learning.parts import Part
 from rtl_core.models.catalogue import build, rebuild
+from rtl_core.models.copies import quick
 from rtl_core.models.cost import forward_cost
 from rtl_core.rng import numpy_generator
-from rtl_core.routing.batches import Serving, folded, serving
+from rtl_core.routing.batches import Serving, serving
 from rtl_core.routing.budget import options
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import zero_gate
@@ -63,7 +64,7 @@ def mixed_batches(name: str) -> dict[str, Any]:
     x = torch.from_numpy(draw.standard_normal((BATCH, *SHAPE), np.float32)).to(memory_format=torch.channels_last)
     ticket = draw.integers(TICKETS, size=BATCH)
     dense = network.module.eval().to(memory_format=torch.channels_last)
-    alike = Serving((folded(dense),), OUTPUTS)
+    alike = Serving((quick(dense),), OUTPUTS)
     features = fitted("grid", lambda at: x[at], np.arange(BATCH), SHAPE)
     gate = zero_gate(features, lambda at: x[at], TICKETS)
     jobs = {

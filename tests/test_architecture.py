@@ -10,7 +10,7 @@ import pytest
 from rtl_core.tasks.catalogue import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "config errors events rng names"
+GROUND = "config errors events expected_warnings names rng threads"
 CORE = (
     GROUND,
     "statistics",
@@ -27,6 +27,20 @@ CORE = (
 FLOOR = {room: floor for floor, rooms in enumerate(CORE) for room in rooms.split()}
 HEAVY = {"torch", "umap", "captum", "fairlearn", "sklearn", "numba"}
 SCREEN = {"streamlit", "plotly", "app", "pages"}
+
+
+# Calls that change something for all threads of the process, and the one file that may make them.
+NOWHERE = """
+    catch_warnings simplefilter symbolic_trace fuse FlopCounterMode seterr setlocale putenv setrecursionlimit fork_rng
+    set_rng_state use_deterministic_algorithms set_default_device set_default_dtype set_printoptions set_option
+    set_float32_matmul_precision set_num_interop_threads register_module_forward_hook register_module_forward_pre_hook
+"""
+WHOLE_PROCESS = dict.fromkeys(NOWHERE.split()) | {
+    "filterwarnings": "expected_warnings.py",
+    "set_num_threads": "threads.py",
+    "chdir": "__main__.py",
+}
+CHANGED_IN_A_COPY = {"train", "eval", "load_state_dict", "requires_grad_", "register_forward_hook", "apply"}
 
 
 def imported(path: Path, only_at_import: bool = False) -> set[str]:
@@ -96,6 +110,16 @@ def test_nothing_asks_for_the_name_of_a_task(path):
         asks += [node.slice] if isinstance(node, ast.Subscript) else []
         inner = [each for part in asks for each in ast.walk(part) if isinstance(each, ast.Constant)]
         assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", files("rtl_core", "app", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_changed_under_the_feet_of_other_threads(path):
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    names = {getattr(call, "attr", getattr(call, "id", None)) for call in calls} & WHOLE_PROCESS.keys()
+    assert not {name for name in names if WHOLE_PROCESS[name] != path.name}, "changes the whole process"
+    assert not {name for name in imported(path) if name.startswith("torch.fx")}, "tracing replaces nn.Module's methods"
+    shared = {call.attr for call in calls if getattr(getattr(call, "value", None), "attr", None) == "module"}
+    assert not shared & CHANGED_IN_A_COPY, "changes a network's own module: take models.copies.structure of it"
 
 
 def test_masks_and_records_are_read_without_torch():

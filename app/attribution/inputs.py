@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -132,15 +131,13 @@ def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     channels, height, _ = shape
     too_many = BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise too_many
-                if opened.mode.startswith("I"):  # 16 bits a pixel, which converting would clip
-                    opened = opened.point(lambda value: value / 256).convert("L")
-                upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise too_many
+            if opened.mode.startswith("I"):  # 16 bits a pixel, which converting would clip
+                opened = opened.point(lambda value: value / 256).convert("L")
+            upright = ImageOps.exif_transpose(opened).convert("RGBA")
+    except Image.DecompressionBombError:
         raise too_many from None
     except BadInput:
         raise

@@ -139,7 +139,9 @@ class View:
 
 def explained(run: Run) -> Explained:
     """The run with its data and weights. Raises BadInput."""
-    return _explained(str(run.folder), cache.changed(run.folder), run)
+    found = _explained(str(run.folder), cache.changed(run.folder), run)
+    cache.compute_as(run)
+    return found
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")

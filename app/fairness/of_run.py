@@ -36,6 +36,7 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
         )
     try:
         audited = _audited(str(run.folder), cache.changed(run.folder), run)
+        cache.compute_as(run)
     except BadInput as error:
         panels.refuse(f"The data of this run cannot be read: {error}")
     dataset = audited.opened.dataset

@@ -40,7 +40,9 @@ def of(run: Run) -> Way:
 
 def answers(run: Run, x: np.ndarray) -> np.ndarray:
     """int64 (rounds, n): the class that the ticket gives pictures x, uint8 (n, c, h, w), after each round."""
-    return _answers(str(run.folder), cache.changed(run.folder), x, of(run))
+    way = of(run)
+    cache.compute_as(run)
+    return _answers(str(run.folder), cache.changed(run.folder), x, way)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -199,6 +199,7 @@ def _dots(run: Run, right: dict[str, np.ndarray], tone: Tone) -> go.Figure:
 def _own(run: Run) -> None:
     """A picture of the learner's, answered by the four networks."""
     dataset, modules = _networks(run.folder, cache.changed(run.folder))
+    cache.compute_as(run)
     picture = pictures.own_picture("winning-own", dataset)
     if picture is None:
         return
@@ -244,6 +245,7 @@ def _right(folder: Path, changed: int) -> dict[str, np.ndarray]:
     import torch
 
     dataset, modules = _networks(folder, changed)
+    cache.compute_as(cache.load_run(folder))
     test = dataset.rows("test")
     with torch.no_grad():
         return {

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import cache
 from app.routing.reason import Reason, reason
+from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class View:
 
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
-    return _routing(str(run.folder), cache.changed(run.folder), run)
+    found = _routing(str(run.folder), cache.changed(run.folder), run)
+    cache.compute_as(run)
+    return found
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
@@ -250,9 +253,7 @@ def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarr
     positions = np.arange(n) if n <= MAP_ROWS else np.linspace(0, n - 1, MAP_ROWS).astype(int)
     seen = gate.features.of_rows(gate.inputs, _routing.asked.rows[positions]).numpy()
     if method == "UMAP":
-        from umap import UMAP
-
-        return positions, UMAP(n_neighbors=_NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(seen), float("nan")
+        return positions, umap_places(seen, n_neighbors=_NEIGHBOURS, random_state=0), float("nan")
     model = PCA(2, svd_solver="covariance_eigh").fit(seen)
     return positions, model.transform(seen), float(model.explained_variance_ratio_.sum())
 

@@ -13,7 +13,6 @@ random addition finds outside m_A was trained for other tickets or, outside all 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -64,9 +63,7 @@ def exchange(
     if not among.any():
         raise BadInput(f"the {split} split has no rows for ticket '{a}'; choose a split that has some")
     ticket, subset = trained.parts[k], ticket_subsets(dataset, trained.partition, task)[k]
-    # Recalibrating changes the module's mode and momentum for a while; the caller's may be in use elsewhere.
-    network = replace(trained.network, module=copy.deepcopy(trained.network.module))
-    truth, units = asked.truth(k, among), asked.units[among]
+    network, truth, units = trained.network, asked.truth(k, among), asked.units[among]
 
     def answers(mask: np.ndarray) -> np.ndarray:
         part = ticket

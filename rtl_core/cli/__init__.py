@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from rtl_core import expected_warnings
 from rtl_core.cli import attribution, audits, benchmark, diagnosis, grow, masks, report, routing, training
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
@@ -17,6 +18,7 @@ for verbs in (training, masks, routing, attribution, audits, diagnosis, grow, re
 
 def main() -> None:
     """Runs a verb; exit code 0 for success, 2 for bad input in one line, 1 for a failure of ours."""
+    expected_warnings.hide()
     try:
         app(standalone_mode=False)
     except BadInput as error:

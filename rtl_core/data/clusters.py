@@ -9,6 +9,7 @@ import numpy as np
 from rtl_core.config import PartitionSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.kinds import KINDS
+from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator, seed_for
 
@@ -112,13 +113,11 @@ def _principal_components(points: np.ndarray, train: np.ndarray, seed: int) -> n
 
 
 def _umap(points: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:
-    from umap import UMAP
-
     fitted = _sample(train, UMAP_ROWS, seed, "umap")
     # min_dist 0 packs neighbours together: good for clusters, bad only for pictures of them.
     dimensions = min(UMAP_DIMENSIONS, points.shape[1])
-    model = UMAP(n_components=dimensions, min_dist=0.0, random_state=_seed32(seed, "umap"), n_jobs=1)
-    return model.fit(points[fitted]).transform(points).astype(np.float32)
+    settings = {"n_components": dimensions, "min_dist": 0.0, "random_state": _seed32(seed, "umap")}
+    return umap_places(points[fitted], points, **settings).astype(np.float32)
 
 
 def _sample(rows: np.ndarray, most: int, seed: int, name: str) -> np.ndarray:

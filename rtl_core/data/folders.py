@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -53,14 +52,14 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
 def read_picture(path: Path, side: int) -> np.ndarray:
     """One picture as uint8 (3, side, side)."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("JPEG", "PNG")) as picture:
-                # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
-                picture.draft(None, (2 * side, 2 * side))
-                upright = ImageOps.exif_transpose(picture)
-                small = cover_square(_rgb_on_white(upright), side)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+            if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:  # Pillow refuses twice that
+                raise Image.DecompressionBombError
+            # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
+            picture.draft(None, (2 * side, 2 * side))
+            upright = ImageOps.exif_transpose(picture)
+            small = cover_square(_rgb_on_white(upright), side)
+    except Image.DecompressionBombError:
         raise BadInput(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
         raise BadInput(f"{path} cannot be read as a JPEG or PNG picture; repair it or take it out") from None

@@ -14,6 +14,7 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, Journal, Report, Tensors
 from rtl_core.learning.parts import Part
 from rtl_core.learning.subsets import Subset
+from rtl_core.models.copies import structure
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.masking import frozen_outside
@@ -61,7 +62,7 @@ def train_jointly(
     With one part this is the inner loop of Algorithm 1; with masks of None it is dense training; with
     parts that share nothing it trains K separate networks.
     """
-    module = network.module.train()
+    module = structure(network.module).train()
     device = parts[0].device
     parameters = _trainable(parts)
     updater = OPTIMISERS[optimiser.name](parameters, lr=stage.learning_rate, weight_decay=optimiser.weight_decay)

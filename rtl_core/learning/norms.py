@@ -15,6 +15,7 @@ from torch.func import functional_call
 from rtl_core.learning.joint import Inputs
 from rtl_core.learning.parts import Part, materialise
 from rtl_core.learning.subsets import Subset
+from rtl_core.models.copies import structure
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 
@@ -26,7 +27,8 @@ def recalibrate(
     network: Network, part: Part, subset: Subset, layout: Layout, inputs: Inputs, batches: int, seed: int
 ) -> Part:
     """The part with norm statistics of its own: their mean over `batches` training batches of its subset."""
-    norms = [m for m in network.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    module = structure(network.module).train()
+    norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms or batches == 0:
         return part
     part = replace(part, buffers={name: buffer.clone() for name, buffer in part.buffers.items()})
@@ -34,15 +36,9 @@ def recalibrate(
     for name, buffer in tensors.items():
         if name.endswith("num_batches_tracked"):
             buffer.zero_()  # the cumulative average below starts from nothing
-    momenta = [norm.momentum for norm in norms]
-    network.module.train()
+    for norm in norms:
+        norm.momentum = None  # cumulative average over the batches
     batch_at = subset.batches(BATCH, seed, "recalibrate")
-    try:
-        for norm in norms:
-            norm.momentum = None  # cumulative average over the batches
-        for step in range(batches):
-            functional_call(network.module, tensors, (inputs(batch_at(step)).to(part.device),))
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+    for step in range(batches):
+        functional_call(module, tensors, (inputs(batch_at(step)).to(part.device),))
     return part

@@ -22,6 +22,7 @@ from rtl_core.events import Event, Journal, Report, Tensors
 from rtl_core.learning.joint import Inputs, Stage, restore, state
 from rtl_core.learning.parts import Part
 from rtl_core.learning.subsets import Subset
+from rtl_core.models.copies import structure
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import SCORES
@@ -127,7 +128,7 @@ def train_scores(
     draw ticket k's m-th batch; route it between ticket k and one other (each other one in turn); step on the loss.
     Gradients reach the gate, and the scores and private tensors of ticket k alone.
     """
-    module = network.module.train()
+    module = structure(network.module).train()
     device = parts[0].device
     masks, cut = [torch.empty_like(score) for score in scores], torch.zeros((), device=device)
     learned = [

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, ValidationError, field_validator
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from rtl_core.config import ModelSettings
 from rtl_core.errors import BadInput
@@ -23,6 +24,7 @@ from rtl_core.models.resnet import Basic, Bottleneck, ResNet
 
 MAX_INPUT = 2**20  # numbers per input
 MAX_OUTPUTS = 10_000  # of a network that gives one number a choice
+_NEW_TENSORS = (torch.empty, torch.zeros, torch.ones, torch.tensor)  # by which layers make theirs
 HEAD = ("head.weight", "head.bias")  # in every network of the catalogue
 
 
@@ -85,9 +87,7 @@ CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
 }
 
 
-def build(
-    settings: ModelSettings, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], seed: int
-) -> Network:
+def build(settings: ModelSettings, input_shape: tuple[int, ...], outputs: int | tuple[int, ...], seed: int) -> Network:
     """A network of the catalogue with its initial weights; `outputs`: how many, or their shape.
 
     The weights are a pure function of `seed` and each layer's name and shape: networks that differ only in
@@ -172,7 +172,17 @@ def _build(description: Description, seed: int) -> Network:
 
 
 def _skeleton(description: Description) -> Network:
-    with torch.device("meta"):  # elsewhere a new module draws its weights from the global generator
+    with _OnMeta():  # elsewhere a new module draws its weights from the global generator
         module = CATALOGUE[description.name](description)
     network = wrap(module, module.prunable, HEAD, description.input_shape, description.shape_of_outputs)
     return replace(network, description=description.model_dump(mode="json", exclude_none=True))
+
+
+class _OnMeta(TorchFunctionMode):
+    """New tensors have no storage, in this thread alone: `with torch.device` notes the device for the whole process."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _NEW_TENSORS and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -16,6 +18,7 @@ class ConvNet(nn.Module):
     """
 
     STRIDE = 4  # in all: a smaller picture would end as less than a pixel
+    may_overwrite: ClassVar = ("relu1", "relu2", "relu3")
 
     def __init__(self, channels: int, outputs: int, width: float = 1.0):
         super().__init__()

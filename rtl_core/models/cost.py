@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from rtl_core.errors import BadInput
 from rtl_core.models.network import Network
@@ -48,9 +50,9 @@ def forward_cost(network: Network) -> Cost:
     for name in network.prunable:
         _count_uses(module, name, per_weight)
     device = parameters[network.prunable[0]].device
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _Operations() as counted:
         module(torch.zeros(1, *network.input_shape, device=device))
-    flops = counter.get_total_flops()
+    flops = counted.total
     sizes = {name: parameters[name].numel() for name in network.prunable}
     return Cost(
         params_total=sum(parameter.numel() for parameter in parameters.values()),
@@ -65,6 +67,22 @@ def forward_cost(network: Network) -> Cost:
 def macs_nonzero(cost: Cost, kept: Mapping[str, int]) -> int:
     """Multiply-adds of one input when each prunable tensor keeps `kept[name]` weights, unprunable layers included."""
     return cost.macs_unprunable + sum(kept[name] * uses for name, uses in cost.macs_per_weight.items())
+
+
+class _Operations(TorchDispatchMode):
+    """Counts what this thread computes, by torch's own formulas. Its `FlopCounterMode` would hook the modules of every
+    thread to know which of them is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def _count_uses(module: nn.Module, name: str, uses: dict[str, int]) -> None:

@@ -9,6 +9,8 @@ paper's table 1, cut to thousands, allow 125,867 to 125,999. Without it there ar
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -33,6 +35,8 @@ CLOSING = 480
 class Ghost(nn.Module):
     """Half of the channels from a 1x1 convolution, the other half from those by a 3x3 depthwise one."""
 
+    may_overwrite: ClassVar = ("primary_relu", "cheap_relu")
+
     def __init__(self, channels_in: int, channels_out: int, relu: bool):
         super().__init__()
         half = channels_out // 2
@@ -48,6 +52,8 @@ class Ghost(nn.Module):
 
 class SqueezeExcite(nn.Module):
     """Scales every channel by a number in [0, 1] that depends on all channels' means."""
+
+    may_overwrite: ClassVar = ("relu",)
 
     def __init__(self, channels: int):
         super().__init__()
@@ -87,6 +93,7 @@ class GhostNet(nn.Module):
     """Stem (stride 1: the pictures are small), nine bottlenecks, 1x1 convolution, average pool, linear head."""
 
     STRIDE = 8  # in all: a smaller picture would end as less than a pixel
+    may_overwrite: ClassVar = ("stem_relu", "closing_relu")
 
     def __init__(self, channels: int, outputs: int, width: float = 1.0):
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import ClassVar
 
 from torch import nn
 
@@ -17,10 +18,16 @@ def scaled(channels: int, width: float) -> int:
     return nearest if nearest >= 0.9 * wanted else nearest + 4
 
 
-def conv_norm(channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+class ConvNorm(nn.Sequential):
+    """A convolution, `conv`, and the batch norm of its outputs, `norm`."""
+
+    norm_after: ClassVar = {"conv": "norm"}
+
+
+def conv_norm(channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1) -> ConvNorm:
     """A convolution that keeps height and width up to its stride, and its batch norm (which makes a bias redundant)."""
     conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels_out)))
+    return ConvNorm(OrderedDict(conv=conv, norm=nn.BatchNorm2d(channels_out)))
 
 
 def global_average() -> nn.Sequential:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -17,6 +18,9 @@ class MLP(nn.Module):
     train at the learning rate of dense ones; and its statistics can be re-estimated per ticket, as in the
     networks for pictures. The norms make biases redundant.
     """
+
+    norm_after: ClassVar = {"fc1": "norm1", "fc2": "norm2"}
+    may_overwrite: ClassVar = ("relu1", "relu2")
 
     def __init__(self, inputs: int, output_shape: tuple[int, ...], width: float = 1.0):
         super().__init__()

@@ -20,6 +20,7 @@ class Basic(nn.Module):
     """Two 3x3 convolutions beside a shortcut."""
 
     EXPANSION = 1
+    may_overwrite: ClassVar = ("relu1", "relu_out")
 
     def __init__(self, channels_in: int, channels: int, stride: int):
         super().__init__()
@@ -37,6 +38,7 @@ class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1 convolution, the last one four times as wide, beside a shortcut."""
 
     EXPANSION = 4
+    may_overwrite: ClassVar = ("relu1", "relu2", "relu_out")
 
     def __init__(self, channels_in: int, channels: int, stride: int):
         super().__init__()
@@ -68,6 +70,7 @@ class ResNet(nn.Module):
     """
 
     STRIDE: ClassVar = {"cifar": 8, "imagenet": 32}  # in all: a smaller picture would end as less than a pixel
+    may_overwrite: ClassVar = ("stem_relu",)
 
     def __init__(
         self,

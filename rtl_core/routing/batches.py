@@ -7,16 +7,14 @@ grouped by ticket, and groups in pieces that stay in the processor's cache.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
-from torch.fx.proxy import TraceError
 
 from rtl_core.learning.parts import Part, as_module
+from rtl_core.models.copies import quick
 from rtl_core.models.network import Network
 from rtl_core.tasks.task import Doubt
 from rtl_core.tickets.layout import Layout
@@ -67,16 +65,8 @@ class Serving:
 
 
 def serving(network: Network, parts: Sequence[Part], layout: Layout) -> Serving:
-    """The tickets with their weights multiplied out and their norms folded away."""
-    return Serving(tuple(folded(as_module(network, part, layout)) for part in parts), network.output_shape)
-
-
-def folded(module: nn.Module) -> nn.Module:
-    """The module in eval mode with each batch norm folded into the convolution or linear layer before it, weights in
-    channels_last; a module that torch.fx cannot trace keeps its norms."""
-    with suppress(TraceError, TypeError, RuntimeError):  # own modules may branch on values
-        module = fuse(module.eval())
-    return module.requires_grad_(False).to(memory_format=torch.channels_last)
+    """The tickets with their weights multiplied out and, where the network says which, their norms folded away."""
+    return Serving(tuple(quick(as_module(network, part, layout)) for part in parts), network.output_shape)
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

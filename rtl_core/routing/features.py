@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, pad
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
 from rtl_core.learning.joint import Inputs
+from rtl_core.models.copies import structure
 from rtl_core.models.cost import forward_cost
 from rtl_core.models.network import Network
 
@@ -188,7 +189,7 @@ class _Pooled(nn.Module):
 
 def _pooled(dense: Network) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
     """All of a dense pass but the head."""
-    module = _Pooled(dense.module)
+    module = _Pooled(structure(dense.module))
     head = sum(dense.module.get_parameter(name).numel() for name in dense.head if name.endswith("weight"))
     return module, forward_cost(dense).macs_dense - head
 

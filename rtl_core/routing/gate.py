@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,16 +109,13 @@ def _logistic_regression(
     seen: np.ndarray, subset: np.ndarray, held_out: np.ndarray, subset_held_out: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(weight, bias) with the least validation loss over `STRENGTHS`."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
     model = LogisticRegression(max_iter=MAX_ITERATIONS, warm_start=True)
     best, least = None, np.inf
     for strength in STRENGTHS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early, it is a little more regular
-            model.set_params(C=strength).fit(seen, subset)
+        model.set_params(C=strength).fit(seen, subset)
         loss = log_loss(subset_held_out, model.predict_proba(held_out), labels=model.classes_)
         if loss < least:
             best, least = (model.coef_.copy(), model.intercept_.copy()), loss

@@ -6,9 +6,8 @@ tickets, alpha_k = 1/K each, and the ticket whose share alpha_k would lower the 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch.func import functional_call, grad, vmap
 from rtl_core.events import Tensors
 from rtl_core.learning.joint import Inputs
 from rtl_core.learning.parts import Part, materialise
+from rtl_core.models.copies import structure
 from rtl_core.models.network import Network
 from rtl_core.tasks.task import Doubt
 from rtl_core.tickets.layout import Layout
@@ -52,8 +52,8 @@ class OneShotGradient:
 
     def slopes(self, x: torch.Tensor) -> torch.Tensor:
         """(b, ...) inputs -> (b, K): d doubt / d alpha_k at alpha = 1/K, for every input by itself."""
-        alpha = torch.full((self.k,), 1 / self.k)
-        return vmap(grad(self.doubt), in_dims=(None, 0))(alpha, x)
+        alpha, own = torch.full((self.k,), 1 / self.k), replace(self, module=structure(self.module))
+        return vmap(grad(own.doubt), in_dims=(None, 0))(alpha, x)
 
     def steepest(self, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
         """int64 (rows,): the ticket whose share lowers the doubt fastest."""
@@ -63,7 +63,7 @@ class OneShotGradient:
 
 def one_shot_gradient(network: Network, parts: Sequence[Part], layout: Layout, doubt: Doubt) -> OneShotGradient:
     tensors = [materialise(part, layout) for part in parts]
-    module = copy.deepcopy(network.module).eval()
+    module = structure(network.module).eval()
     stacked = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_parameters()}
     buffers = {name: torch.stack([of_one[name].cpu() for of_one in tensors]) for name, _ in module.named_buffers()}
     fixed = {name: of_all.float().mean(dim=0).to(of_all.dtype) for name, of_all in buffers.items()}

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 from scipy.special import gammaln
 
+from rtl_core import expected_warnings
 from rtl_core.data import sources
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Tensors, silent
@@ -233,6 +234,7 @@ def _begin(finished_cells: Any) -> None:
     """In a job's process: where its cells go. It ends with the command that started it, even if that was killed."""
     global _send
     _send = finished_cells.put
+    expected_warnings.hide()
 
     def end_with_parent() -> None:
         parent_process().join()

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from rtl_core.statistics.estimates import json_interval, json_number, mean_credit
 from rtl_core.audit.evaluate import Answers, EvaluationSet, answers_of_all, evaluation_set

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 from rtl_core.data.dataset import Dataset
 from rtl_core.events import Tensors
 from rtl_core.learning.parts import fill
@@ -21,7 +24,8 @@ def remade_gate(tensors: Tensors, features: str, k: int, dataset: Dataset, netwo
     """The inverse of `gate_tensors`, over some data."""
     dense, state = None, {name.removeprefix(_SEEN): t for name, t in tensors.items() if name.startswith(_SEEN)}
     if state:
-        fill(network.module, state)
-        dense = network
+        module = copy.deepcopy(network.module)
+        fill(module, state)
+        dense = replace(network, module=module)
     own = {name.removeprefix("features/"): t for name, t in tensors.items() if name.startswith("features/")}
     return gate_from(tensors, remade(features, own, dataset.input_shape, dense), dataset.inputs, k)

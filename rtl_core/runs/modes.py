@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-
-import torch
 
 from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
@@ -31,12 +28,12 @@ from rtl_core.learning.watched import extract_watched
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
 from rtl_core.runs.setting import Setting
+from rtl_core.threads import pool
 from rtl_core.tickets.ticket_set import TicketSet
 
 ONE_MASK = ("imp_single", "imp_single_ovr", "imp_single_union")  # cut from the same training: run in turn
 
 T = TypeVar("T")
-Lab = Callable[[], Experiment]  # an experiment of one's own: training swaps the module's tensors
 
 
 @dataclass(frozen=True)
@@ -58,20 +55,20 @@ class Found:
     seen: Tensors
 
 
-def paper(setting: Setting, lab: Lab, asked: audit.EvaluationSet) -> Found:
+def paper(setting: Setting, lab: Experiment, asked: audit.EvaluationSet) -> Found:
     """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
     config, k = setting.config, setting.partition.k
-    start = warm_start(lab())
+    start = warm_start(lab)
     extractions = (_extract if config.collapse.policy == "off" else _extract_watched)(config, lab, start, asked)
-    tickets, steps = ticket_set(lab(), extractions), extractions[0].steps
+    tickets, steps = ticket_set(lab, extractions), extractions[0].steps
 
     def rtl() -> Learned:
         masks, begin = tickets.masks(), start
         if config.joint.start == "merged":
             begin = merged(start, [each.trained for each in extractions], masks, setting.layout)
-        return learn_tickets(lab(), begin, "rtl", masks, steps, config.joint.steps)
+        return learn_tickets(lab, begin, "rtl", masks, steps, config.joint.steps)
 
-    learned = _methods(config, k, rtl, lambda method: CONTROLS[method].learn(lab(), start, tickets, steps))
+    learned = _methods(config, k, rtl, lambda method: CONTROLS[method].learn(lab, start, tickets, steps))
     kinds = {rung.index: rung.kind for rung in tickets.rungs}
     records = [
         {"ticket": i, "kind": kinds[record["rung"]], **record}
@@ -84,39 +81,39 @@ def paper(setting: Setting, lab: Lab, asked: audit.EvaluationSet) -> Found:
     return Found(start, tickets, learned, records, gate, seen)
 
 
-def _extract(config: Config, lab: Lab, start: Start, asked: audit.EvaluationSet) -> list[Extraction]:
+def _extract(config: Config, lab: Experiment, start: Start, asked: audit.EvaluationSet) -> list[Extraction]:
     """Every subset's ticket, independent of all others."""
 
     def one(i: int) -> Extraction:
-        own = lab()
-        return extract_ticket(own, start, i, measure(own, asked, i))
+        return extract_ticket(lab, start, i, measure(lab, asked, i))
 
     return _side_by_side(config, [lambda i=i: one(i) for i in range(len(asked.names))])
 
 
-def _extract_watched(config: Config, lab: Lab, start: Start, asked: audit.EvaluationSet) -> list[Extraction]:
+def _extract_watched(
+    config: Config, lab: Experiment, start: Start, asked: audit.EvaluationSet
+) -> list[Extraction]:
     """The same, all tickets in step, an alarm listening after every round."""
-    labs = [lab() for _ in asked.names]
     return extract_watched(
-        [ticket_rounds(own, start, i) for i, own in enumerate(labs)],
-        [measure(own, asked, i) for i, own in enumerate(labs)],
+        [ticket_rounds(lab, start, i) for i in range(len(asked.names))],
+        [measure(lab, asked, i) for i in range(len(asked.names))],
         config,
         lambda confidence: collapse.warns(confidence, config.collapse.threshold),
         lambda jobs: _side_by_side(config, jobs),
-        labs[0].report,
+        lab.report,
     )
 
 
-def by_scores(setting: Setting, lab: Lab, asked: audit.EvaluationSet) -> Found:
+def by_scores(setting: Setting, lab: Experiment, asked: audit.EvaluationSet) -> Found:
     """A dense backbone, frozen; mask scores and the gate trained together on it; the controls over the same weights."""
     config, k = setting.config, setting.partition.k
-    start = gated.backbone(lab())
+    start = gated.backbone(lab)
     features, seen = _features(setting, start)
     gate = zero_gate(features, setting.dataset.inputs, k).on(config.device, setting.inputs)
-    found = gated.learn_gated(lab(), start, gate)
+    found = gated.learn_gated(lab, start, gate)
     gate = gate.on("cpu", setting.dataset.inputs)
     learned = _methods(
-        config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab(), start, found)
+        config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab, start, found)
     )
     return Found(start, found.tickets, learned, [], gate, seen)
 
@@ -149,13 +146,8 @@ def _methods(
 def _side_by_side(config: Config, jobs: Sequence[Callable[[], T]]) -> list[T]:
     """Runs independent jobs on `config.workers` threads: torch leaves the interpreter's lock while it computes,
     and since every random draw is a function of its name, the order changes no bit of any result."""
-
-    def quietly(job: Callable[[], T]) -> T:
-        torch.set_num_threads(config.threads)  # the setting is the calling thread's own
-        return job()
-
-    with ThreadPoolExecutor(min(config.workers, len(jobs))) as pool:
-        return [future.result() for future in [pool.submit(quietly, job) for job in jobs]]
+    with pool(min(config.workers, len(jobs)), config.threads) as workers:
+        return [future.result() for future in [workers.submit(job) for job in jobs]]
 
 
 def measure(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Measure:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from rtl_core.config import PartitionSettings
 from rtl_core.data import partitions
@@ -28,6 +27,7 @@ from rtl_core.runs.gates import remade_gate
 from rtl_core.runs.run_data import dataset_of
 from rtl_core.runs.setting import Setting
 from rtl_core.tasks.catalogue import task_named
+from rtl_core.threads import use_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def open_run(run: Run, spec: str | None = None) -> OpenRun:
     """
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: there is no network to ask")
-    torch.set_num_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
+    use_threads(run.config.threads)  # those it was trained with, so that its answers are the same bits
     dataset, left_out = dataset_of(run, spec)
     partition = subsets_of(run, dataset)
     if not (partition.assignment[dataset.rows("test")] >= 0).any():

@@ -17,7 +17,7 @@ from rtl_core.data import partitions
 from rtl_core.data.changes import described
 from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
 from rtl_core.learning.controls import does_not_apply, gradient_steps
-from rtl_core.learning.methods import Experiment, warm_start
+from rtl_core.learning.methods import warm_start
 from rtl_core.learning.parts import Learned
 from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
@@ -53,14 +53,10 @@ class Outcome:
 
 def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     """A whole run: tickets and controls as the mode learns them, lighter tickets, a gate, evaluation."""
-    config, began = setting.config, time.monotonic()
-
-    def lab() -> Experiment:
-        return experiment(setting, report, journal)
-
+    config, began, lab = setting.config, time.monotonic(), experiment(setting, report, journal)
     asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
     found = MODES[config.mode](setting, lab, asked)
-    lighter_buffers, lighter_records = lighter_tickets(lab(), found.learned["rtl"], found.tickets, asked)
+    lighter_buffers, lighter_records = lighter_tickets(lab, found.learned["rtl"], found.tickets, asked)
     report(Event("evaluate", "rtl"))
     info = {
         "evaluation": evaluate(setting, found.tickets, found.learned, found.gate),

@@ -51,8 +51,8 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
     )
     lab, start, asked = _again(run, config, report)
     records, done, total = [], 0, tickets.k * len(tickets.rungs)
-    rounds = [ticket_rounds(lab(), start, k) for k in range(tickets.k)]
-    measures = [modes.measure(lab(), asked, k) for k in range(tickets.k)]
+    rounds = [ticket_rounds(lab, start, k) for k in range(tickets.k)]
+    measures = [modes.measure(lab, asked, k) for k in range(tickets.k)]
     report(Event("start", "rtl", steps=total))
     for rung in tickets.rungs:
         masks = tickets.masks(rung)
@@ -81,13 +81,12 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     retrained_files.place(run, root)  # before any work
     began = time.monotonic()
     lab, start, asked = _again(run, run.config.model_copy(update={"controls": ()}), report)
-    own = lab()
     total = run.config.joint.steps * run.tickets.k
     report(Event("start", "rtl", steps=total))
-    after = learn_tickets(own, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
+    after = learn_tickets(lab, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
     figures = []
     for learned in (load_learned(run)["rtl"], after):
-        answers = audit.method_answers(own.network, learned, own.layout, asked)
+        answers = audit.method_answers(lab.network, learned, lab.layout, asked)
         figures.append(audit.method_figures(asked, answers, run.config.seed))
     before, now = figures
     metric = asked.task.headline.name
@@ -105,8 +104,8 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     return diagnose(run, root)
 
 
-def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any], Any, Any]:
-    """(an experiment of one's own, theta_0 with what tickets have of their own there, questions on validation rows):
+def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
+    """(the experiment, theta_0 with what tickets have of their own there, questions on validation rows):
     the run as it was before its extraction. The warm start is trained again, to the same bits on the same machine."""
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.methods import warm_start
@@ -125,11 +124,9 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Callable[[], Any],
         if event.phase in ("joint", "extract"):  # for the caller's bar, and its word to stop
             report(event)
 
-    def lab() -> Any:
-        return experiment(setting, told, journal)
-
+    lab = experiment(setting, told, journal)
     asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
-    return lab, warm_start(lab()), asked
+    return lab, warm_start(lab), asked
 
 
 def _check(run: Run) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +23,7 @@ from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
 from rtl_core.tasks.catalogue import task_of
 from rtl_core.tasks.task import Task
+from rtl_core.threads import use_threads
 from rtl_core.tickets.layout import Layout
 
 
@@ -73,7 +73,7 @@ def device_here(config: Config) -> str:
 
 def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset | None = None) -> Setting:
     """Data, partition and networks of a run; raises BadInput where they do not fit together."""
-    torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     if device_here(config) != config.device:
         raise BadInput("setting 'device': this machine has no CUDA device that PyTorch can use; take cpu")
     task = task_of(config)
@@ -94,23 +94,19 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
 
 
 def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment:
-    """The setting as the learning room sees it, with modules of its own (training swaps their tensors)."""
+    """The setting as the learning room sees it."""
     one = None
     if setting.one_network is not None:
         one = which_subset(setting.dataset, setting.partition)
     return Experiment(
         setting.config,
-        _own(setting.network),
+        setting.network,
         setting.layout,
         ticket_subsets(setting.dataset, setting.partition, setting.task, setting.config.reweigh),
         setting.inputs,
         report,
         journal,
-        _own(setting.one_network) if setting.one_network else None,
+        setting.one_network,
         one,
-        _own(setting.redrawn) if setting.redrawn else None,
+        setting.redrawn,
     )
-
-
-def _own(network: Network) -> Network:
-    return replace(network, module=copy.deepcopy(network.module))

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
 from rtl_core.rng import seed_for
 from rtl_core.tickets.similarity import Similarity
@@ -105,12 +106,5 @@ def _classical_scaling(squared: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _umap(distance: np.ndarray, seed: int) -> np.ndarray:
     """(K, 2) coordinates from distances (K, K)."""
-    import umap
-
-    reducer = umap.UMAP(
-        metric="precomputed",
-        n_neighbors=min(15, len(distance) - 1),
-        random_state=seed_for(seed, "map of masks") % 2**32,
-        n_jobs=1,
-    )
-    return reducer.fit_transform(distance)
+    random_state, neighbours = seed_for(seed, "map of masks") % 2**32, min(15, len(distance) - 1)
+    return umap_places(distance, metric="precomputed", n_neighbors=neighbours, random_state=random_state)

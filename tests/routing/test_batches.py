@@ -8,7 +8,7 @@ from torch import nn
 from rtl_core.config import ModelSettings
 from rtl_core.learning.parts import Part, as_module
 from rtl_core.models.catalogue import build
-from rtl_core.routing.batches import CHUNK, folded, serving
+from rtl_core.routing.batches import CHUNK, serving
 from rtl_core.tasks.classification import MULTICLASS
 from rtl_core.tickets.layout import Layout
 
@@ -62,17 +62,3 @@ def test_long_groups_go_in_pieces_and_come_back_in_order():
     with torch.no_grad():
         torch.testing.assert_close(answers, network.module.eval()(x))
     assert sizes == [CHUNK, CHUNK, 3]
-
-
-def test_a_module_that_cannot_be_traced_keeps_its_norms():
-    class Branches(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.norm = nn.BatchNorm1d(2)
-
-        def forward(self, x):
-            return self.norm(x) if x.sum() > 0 else x
-
-    module = folded(Branches())
-    assert isinstance(module, Branches) and not module.training
-    assert torch.equal(module(-torch.ones(1, 2)), -torch.ones(1, 2))

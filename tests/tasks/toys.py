@@ -87,7 +87,7 @@ RECONSTRUCTION = Task(
     figures=(Figure("psnr", "PSNR", unit="dB"),),
     output_shape=lambda dataset: dataset.input_shape,
     pools=lambda own, rest: (own,),
-    truth=lambda dataset, rows, own: (dataset.x[rows] / np.float32(255)),
+    truth=lambda dataset, rows, own: dataset.x[rows] / np.float32(255),
     judged=lambda own: own,
     loss=functional.mse_loss,
     answer=lambda outputs, truth: ((outputs - truth) ** 2).mean(axis=(1, 2, 3))[:, None],

@@ -9,16 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
-from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain, private_copy
+from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain
 from rtl_core.audit.attribution.faithful import Curves, area, curves
 from rtl_core.audit.attribution.methods import Method
 from rtl_core.audit.attribution.parameters import Parameters
@@ -27,8 +25,10 @@ from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_par
 from rtl_core.audit.attribution.subject import Subject
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
+from rtl_core.models.copies import folded
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.intervals import bootstrap_ratios
+from rtl_core.threads import pool
 
 REPLICATES = 1000
 FAITHFULNESS = (
@@ -106,14 +106,14 @@ def audit(
     began, dataset = time.monotonic(), subject.dataset
     name = baseline or default_baseline(dataset)
     modules = [subject.module(ticket) for ticket in tickets]
-    if "layer" not in method.parameters.model_fields:
+    if "layer" not in method.parameters.model_fields:  # a layer's own maps are others with its norm in it
         modules = [folded(module) for module in modules]
     parts, regions = smallest_parts(dataset), regions_of(dataset)
     target = None if target is None else np.broadcast_to(target, len(rows))
     shares: list[list[np.ndarray]] = []
     found: list[list[Curves | None]] = []
     correlations, evidence = [], np.zeros((len(modules), *dataset.input_shape))
-    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, len(modules))) as pool:
+    with pool(workers or min(os.cpu_count() or 1, len(modules))) as threads:
         for i in range(0, len(rows), INPUTS):
             x = dataset.inputs(rows[i : i + INPUTS])
             question = Question(method, parameters, baseline_of(name, dataset, x, seed), subject.groups, seed)
@@ -125,7 +125,7 @@ def audit(
                     return maps, None
                 return maps, curves(module, x, maps, question, parts, numpy_generator(seed, "deletion", i))
 
-            maps, walked = zip(*pool.map(one, modules), strict=True)
+            maps, walked = zip(*threads.map(one, modules), strict=True)
             scaled = [_scaled(each.attributions) for each in maps]
             evidence += [each.sum(axis=0) for each in scaled]
             shares.append([_shares(each, regions) for each in scaled])
@@ -146,18 +146,6 @@ def audit(
     agreement = _agreement(_means(pairs, units, seed), len(modules))
     seconds = time.monotonic() - began
     return Audit(tuple(tickets), audited, regions.names, agreement, len(rows), method.name, name, seconds)
-
-
-def folded(module: nn.Module) -> nn.Module:
-    """A copy in which each norm after a convolution is part of it: the same outputs up to rounding, in less time.
-
-    The convolution's own maps are others then, so methods that look at a layer do not take it.
-    """
-    module = private_copy(module)
-    for part in module.modules():
-        if isinstance(part, nn.Sequential) and {"conv", "norm"} <= dict(part.named_children()).keys():
-            part.conv, part.norm = fuse_conv_bn_eval(part.conv, part.norm), nn.Identity()
-    return module.requires_grad_(False)
 
 
 def _scaled(maps: np.ndarray) -> np.ndarray:

@@ -5,13 +5,14 @@ Nothing draws from a global generator, so the same seed gives the same map on an
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from rtl_core.errors import BadInput
 from rtl_core.rng import torch_generator
@@ -55,7 +56,6 @@ def _attr() -> Any:
     """Captum takes a second to import, so it is imported where it is used."""
     import captum.attr
 
-    warnings.filterwarnings("ignore", "Setting (forward, )?backward hooks", UserWarning)  # on a copy: no news
     return captum.attr
 
 
@@ -162,6 +162,7 @@ def kernel_shap(ask: Request) -> torch.Tensor:
                 yield torch.zeros(1, count, dtype=torch.long).index_fill_(1, chosen, 1).to(device)
 
     method = Seeded(ask.module)
+    method.interpretable_model = _Regression()
     baseline = ask.baseline.expand_as(ask.x)
     found = [
         method.attribute(
@@ -175,6 +176,20 @@ def kernel_shap(ask: Request) -> torch.Tensor:
         for i in range(len(ask.x))
     ]
     return torch.cat(found) / _group_sizes(ask.groups)
+
+
+class _Regression:
+    """Least squares over the coalitions, as Captum's, which makes a layer of them and so draws weights for it."""
+
+    def fit(self, samples: DataLoader) -> None:
+        from sklearn.linear_model import LinearRegression
+
+        x, y, weight = (tensor.cpu().numpy() for tensor in samples.dataset.tensors)
+        self._coefficients = torch.from_numpy(np.atleast_2d(LinearRegression().fit(x, y, weight).coef_))
+
+    def representation(self) -> torch.Tensor:
+        """(1, groups)."""
+        return self._coefficients
 
 
 def _group_sizes(groups: torch.Tensor) -> torch.Tensor:

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from rtl_core.audit.attribution.aggregate import FAITHFULNESS, audit, folded
+from rtl_core.audit.attribution.aggregate import FAITHFULNESS, audit
 from rtl_core.audit.attribution.baselines import baseline_of
 from rtl_core.audit.attribution.compute import Request
-from rtl_core.audit.attribution.explain import Maps, Question, explain, outputs_of
+from rtl_core.audit.attribution.explain import Maps, Question, explain
 from rtl_core.audit.attribution.faithful import STEPS, area, curves
 from rtl_core.audit.attribution.methods import METHODS, Method, settings_of
 from rtl_core.audit.attribution.parameters import Parameters
@@ -117,12 +117,6 @@ def test_threads_do_not_change_the_figures(trained_net):
         assert np.array_equal(one.tickets[k].faithfulness.value, three.tickets[k].faithfulness.value)
         assert np.array_equal(one.tickets[k].evidence, three.tickets[k].evidence)
     assert np.array_equal(one.agreement.low, three.agreement.low, equal_nan=True)
-
-
-def test_folded_norms_change_outputs_by_rounding_only(trained_net):
-    module, x = trained_net.module("a"), trained_net.dataset.inputs(trained_net.dataset.rows("test"))
-    np.testing.assert_allclose(outputs_of(folded(module), x), outputs_of(module, x), atol=1e-4)
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded(module).modules())
 
 
 def test_an_audit_can_be_stopped(trained_net):

@@ -1,0 +1,93 @@
+"""Visitors without a browser: they open pages of a real server over its own protocol, as many at once as you like."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 300.0  # seconds for a page that is computed for the first time on a busy machine
+_WORDS = {"heading": "body", "markdown": "body", "alert": "body", "exception": "message"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a visitor saw of a page when it had come to rest.
+
+    texts   titles, paragraphs and boxes in the order of the page
+    errors  exceptions that it showed
+    """
+
+    texts: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+@contextmanager
+def server(runs: Path) -> Iterator[int]:
+    """The port of a fresh server that keeps its runs there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
+    environment = {**os.environ, "RTL_RUNS": str(runs)}
+    with open(runs / "server.txt", "wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def look(port: int, page: str, query: str) -> Seen:
+    """Opens a page of the server in a session of its own, and waits until it has been drawn."""
+    message = BackMsg()
+    message.rerun_script.query_string, message.rerun_script.page_name = query, "" if page == "overview" else page
+    until, drawn = time.monotonic() + PATIENCE, {}
+    with _connected(port, until) as stream:
+        stream.send(message.SerializeToString())
+        while True:
+            forward = ForwardMsg.FromString(stream.recv(timeout=until - time.monotonic()))
+            kind = forward.WhichOneof("type")
+            if kind == "new_session":
+                drawn.clear()
+            elif kind == "delta" and forward.delta.WhichOneof("type") == "new_element":
+                drawn[tuple(forward.metadata.delta_path)] = forward.delta.new_element
+            elif kind == "delta":
+                drawn.pop(tuple(forward.metadata.delta_path), None)
+            elif kind == "script_finished" and forward.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                break
+    found = [drawn[path] for path in sorted(drawn)]
+    texts = [(e.WhichOneof("type"), e) for e in found if e.WhichOneof("type") in _WORDS]
+    said = tuple(getattr(getattr(e, kind), _WORDS[kind]) for kind, e in texts)
+    return Seen(said, tuple(e.exception.message for kind, e in texts if kind == "exception"))
+
+
+def at_once(port: int, visits: list[tuple[str, str]]) -> list[Seen]:
+    """What visitors saw who all came at the same time, each to one (page, query)."""
+    with ThreadPoolExecutor(len(visits)) as visitors:
+        return list(visitors.map(lambda visit: look(port, *visit), visits))
+
+
+def _connected(port: int, until: float):
+    """A connection; a server that does not answer yet is asked again."""
+    while True:
+        try:
+            return connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None)
+        except (OSError, WebSocketException):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
