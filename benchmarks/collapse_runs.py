@@ -19,8 +19,9 @@ from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, parse
 from rtl_core.events import MemoryJournal, silent
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.extract import Extraction
-from rtl_core.learning.methods import Experiment, ticket_rounds, ticket_set, warm_start
+from rtl_core.learning.methods import ticket_rounds, ticket_set, warm_start
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.start import Start
 from rtl_core.learning.watched import extract_watched
@@ -167,10 +168,7 @@ def _listener(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Callable[[
     before: list[np.ndarray] = []
 
     def listen(part: Any) -> dict[str, Any]:
-        config = lab.config
-        part = recalibrate(
-            lab.network, part, lab.subsets[k], lab.layout, lab.inputs, config.sharing.recalibrate_batches, config.seed
-        )
+        part = recalibrate(lab, part, lab.subsets[k])
         logits = audit.own_answers(lab.network, part, lab.layout, asked, k)
         figures = audit.ticket_figures(asked, k, logits)
         probability = softmax(logits, axis=1) if logits.shape[1] > 1 else np.hstack([p := expit(logits), 1 - p])

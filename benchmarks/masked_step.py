@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rtl_core.config import ModelSettings, OptimiserSettings, SharingSettings
+from rtl_core.config import Config, ModelSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.joint import Stage, train_jointly
+from rtl_core.events import MemoryJournal, Stage, silent
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.start import cold_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
@@ -41,17 +42,17 @@ def run(model: str = "convnet") -> dict[str, Any]:
     dataset, partition = _data()
     network = build(ModelSettings(name=model), dataset.input_shape, 10, 0)
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
-    start = cold_start(network, SharingSettings(), K, "cpu")
+    config = Config()
+    start = cold_start(network, config.sharing, K, "cpu")
     subsets = ticket_subsets(dataset, partition, "multiclass")
     masks = np.random.default_rng(1).random((K, layout.n)) < 0.1
-    stage = Stage("joint", "rtl", STEPS, 1e-3, 0, "bench")
+    stage = Stage("joint", "rtl", STEPS, 1e-3, 0)
 
     def seconds(with_masks: bool) -> float:
         parts = start.parts(partition.names, masks if with_masks else None)
         began = time.perf_counter()
-        train_jointly(
-            network, parts, subsets, layout, dataset.inputs, stage, OptimiserSettings(), silent, MemoryJournal()
-        )
+        experiment = Experiment(config, network, layout, subsets, dataset.inputs, silent, MemoryJournal())
+        train_jointly(experiment, parts, subsets, stage)
         return time.perf_counter() - began
 
     seconds(True), seconds(False)

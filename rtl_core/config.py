@@ -11,23 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rtl_core import names
 from rtl_core.errors import BadInput
 
 Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
-Method = Literal[
-    "random",
-    "permuted",
-    "reinitialised",
-    "imp_single",
-    "imp_single_ovr",
-    "imp_single_union",
-    "imp_multi",
-    "dense",
-    "random_same_total",
-    "dense_same_total",
-    "imp_multi_full_budget",
-]
-CONTROLS: tuple[str, ...] = Method.__args__
+CONTROLS: tuple[str, ...] = tuple(names.CONTROLS)
+Method = Literal[CONTROLS]
+RECALIBRATE_BATCHES = 12  # on which norm statistics are re-estimated, unless a setting says otherwise
 
 
 class _Settings(BaseModel):
@@ -198,7 +188,7 @@ class SharingSettings(_Settings):
     norm_statistics: Literal["shared", "ticket"] = Field("ticket", title="Norm statistics")
     norm_affine: Literal["shared", "ticket"] = Field("shared", title="Norm scale and shift")
     recalibrate_batches: int = Field(
-        12,
+        RECALIBRATE_BATCHES,
         ge=0,
         le=10_000,
         title="Recalibration batches",

@@ -21,6 +21,38 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stretch of training, and its place in the whole run.
+
+    steps   batches per ticket
+    ticket  whose extraction it belongs to; round: of the extraction, and how many weights its mask keeps
+    """
+
+    phase: str
+    method: str
+    steps: int
+    learning_rate: float
+    seed: int
+    ticket: str | None = None
+    round: int | None = None
+    kept: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique in the run: what a journal keeps the state under, in interrupted runs on disk too."""
+        place = (value for value in (self.ticket, self.round, self.kept) if value is not None)
+        return "/".join([*dict.fromkeys((self.method, self.phase)), *map(str, place)])  # "backbone" is both, said once
+
+
+class Diverged(ArithmeticError):
+    """Raised by a loop whose loss is infinite or no number: nothing that it could train on is left."""
+
+    def __init__(self, stage: Stage, step: int, loss: float):
+        super().__init__(f"the loss of '{stage.method}' became {loss} in step {step} of {stage.phase}")
+        self.stage = stage
+
+
+@dataclass(frozen=True)
 class Event:
     """One thing that happened: a step, a pruning round, a measurement."""
 
@@ -43,14 +75,14 @@ def silent(event: Event) -> None:
 class Journal(Protocol):
     """Where a loop leaves its state so that it can be stopped at any step and resumed bit for bit.
 
-    A stage is a piece of training with a unique name; `state` is everything needed to go on from
-    step `step` (randomness is a function of the step, so no generator state is among it).
+    `state` is everything needed to go on from step `step` of a stage (randomness is a function of the step, so no
+    generator state is among it).
     """
 
-    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+    def recall(self, stage: Stage) -> tuple[int, Tensors] | None:
         """The last (step, state) kept for `stage`, or None where it has not begun."""
 
-    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+    def mark(self, stage: Stage, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         """Called after every step. May keep `state()`; always does when `last`. May raise Stopped."""
 
 
@@ -60,9 +92,9 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._stages: dict[str, tuple[int, Tensors]] = {}
 
-    def recall(self, stage: str) -> tuple[int, Tensors] | None:
-        return self._stages.get(stage)
+    def recall(self, stage: Stage) -> tuple[int, Tensors] | None:
+        return self._stages.get(stage.key)
 
-    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+    def mark(self, stage: Stage, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         if last:
-            self._stages[stage] = (step, {name: t.detach().clone() for name, t in state().items()})
+            self._stages[stage.key] = (step, {name: t.detach().clone() for name, t in state().items()})

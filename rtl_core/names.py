@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-# method -> (title, what it is)
-METHODS = {
-    "rtl": ("RTL tickets", "the tickets of this run"),
+# control -> (title, what it is); in the order in which a run trains and lists them
+CONTROLS = {
     "random": ("Random masks", "masks drawn at random with each ticket's own layer densities"),
     "permuted": ("Tickets swapped between subsets", "the same tickets, each given to another subset"),
     "reinitialised": ("Tickets over fresh weights", "the same tickets over another draw of initial weights"),
     "imp_single": ("One mask, a ticket's density", "one mask for all subsets, as dense as one ticket"),
+    "imp_single_ovr": ("One mask, one-vs-rest outputs", "one mask trained like the tickets, one output per subset"),
+    "imp_single_union": ("One mask, same stored weights", "one mask that stores as many weights as all tickets do"),
+    "imp_multi": ("Separate networks", "a network of its own for every subset"),
+    "dense": ("Dense network, no mask", "all weights kept"),
+    "random_same_total": ("Random masks, RTL's total steps", "random masks that train for RTL's total steps"),
+    "dense_same_total": ("Dense network, RTL's total steps", "all weights kept, for RTL's total steps"),
+    "imp_multi_full_budget": ("Separate networks, full budget", "a network for every subset, with all steps each"),
+}
+METHODS = {
+    "rtl": ("RTL tickets", "the tickets of this run"),
+    **CONTROLS,
     "imp_single_odds": (
         "One mask, answers at the odds",
         "the same mask, saying yes where a class is likelier than usual",
     ),
-    "imp_single_ovr": ("One mask, one-vs-rest outputs", "one mask trained like the tickets, one output per subset"),
-    "imp_single_union": ("One mask, same stored weights", "one mask that stores as many weights as all tickets do"),
-    "imp_multi": ("Separate networks", "a network of its own for every subset"),
-    "imp_multi_full_budget": ("Separate networks, full budget", "a network for every subset, with all steps each"),
-    "dense": ("Dense network, no mask", "all weights kept"),
-    "random_same_total": ("Random masks, RTL's total steps", "random masks that train for RTL's total steps"),
-    "dense_same_total": ("Dense network, RTL's total steps", "all weights kept, for RTL's total steps"),
 }
 ROUTERS = {
     "oracle": "Oracle (told the subset)",

@@ -73,8 +73,7 @@ def _way(folder: str, changed: int, _run: Run) -> Way:
         if rung.kind == "lighter":
             break
         part = rounds.train(_run.tickets.masks(rung)[0], rung.index)
-        batches = config.sharing.recalibrate_batches
-        part = recalibrate(lab.network, part, lab.subsets[0], lab.layout, lab.inputs, batches, config.seed)
+        part = recalibrate(lab, part, lab.subsets[0])
         modules.append(as_module(lab.network, part, lab.layout))
     whole, own = setting.dataset, setting.partition.assignment == 0
     dataset = replace(whole, split=np.where((whole.split != "test") | own, whole.split, "other"))

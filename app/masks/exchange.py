@@ -105,9 +105,7 @@ def _figure(found: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
             hovertemplate="%{customdata}<br>%{x:+.1f} points, " + name + "<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": tone.text, "width": 1.2})
-    figure.update_xaxes(
-        title=f"change of {a}'s {tasks.title(found.metric.iloc[0])}, percentage points", zeroline=False
-    )
+    figure.update_xaxes(title=f"change of {a}'s {tasks.title(found.metric.iloc[0])}, percentage points", zeroline=False)
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
         ticktext=labels,

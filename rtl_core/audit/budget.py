@@ -48,9 +48,7 @@ def cost_curve(
     return [at_budget(asked, choice, offered, servings, kind, bound) for bound in bounds]
 
 
-def _credit_at(
-    asked: EvaluationSet, ticket: np.ndarray, rung: np.ndarray, servings: Sequence[Serving]
-) -> np.ndarray:
+def _credit_at(asked: EvaluationSet, ticket: np.ndarray, rung: np.ndarray, servings: Sequence[Serving]) -> np.ndarray:
     """(n,) what the answers of the chosen tickets at the chosen rungs are worth."""
     task, places, credit = asked.task, [], []
     for r, tickets in enumerate(servings):

@@ -23,7 +23,7 @@ from scipy import stats
 from rtl_core.audit.evaluate import evaluation_set, headline, own_answers, paired_change
 from rtl_core.data.dataset import Split
 from rtl_core.errors import BadInput
-from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.norms import NormBatches, with_statistics
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.rng import numpy_generator
@@ -63,13 +63,13 @@ def exchange(
     if not among.any():
         raise BadInput(f"the {split} split has no rows for ticket '{a}'; choose a split that has some")
     ticket, subset = trained.parts[k], ticket_subsets(dataset, trained.partition, task)[k]
+    batches = NormBatches(subset, trained.batches, seed)  # the very rows that the ticket's own statistics came from
     network, truth, units = trained.network, asked.truth(k, among), asked.units[among]
 
     def answers(mask: np.ndarray) -> np.ndarray:
         part = ticket
-        if not np.array_equal(mask, ticket.mask):  # norm statistics from the very rows that the ticket's own came from
-            masked = replace(ticket, mask=mask)
-            part = recalibrate(network, masked, subset, layout, dataset.inputs, trained.batches, seed)
+        if not np.array_equal(mask, ticket.mask):
+            part = with_statistics(network, replace(ticket, mask=mask), layout, dataset.inputs, batches)
         return own_answers(network, part, layout, asked, k)
 
     def value_of(given: np.ndarray) -> tuple[float, float, float]:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rtl_core.config import Config
+from rtl_core.config import RECALIBRATE_BATCHES, Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.events import Journal, Report
-from rtl_core.learning.joint import Stage, train_jointly
-from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.joint import train_jointly
+from rtl_core.learning.norms import NormBatches, with_statistics
 from rtl_core.learning.parts import as_module
 from rtl_core.learning.start import cold_start
 from rtl_core.learning.subsets import Subset
@@ -30,10 +31,11 @@ def backbone_features(
     everything = Subset(
         "backbone", (dataset.rows("train"),), lambda rows: torch.from_numpy(dataset.y[rows]), functional.cross_entropy
     )
+    experiment = Experiment(config, network, layout, (everything,), dataset.inputs, report, journal)
     part = cold_start(network, config.sharing, 1, config.device).part(0, "backbone", None)
-    stage = Stage("backbone", "backbone", STEPS, config.extract.learning_rate, config.seed, "backbone")
-    train_jointly(network, [part], [everything], layout, dataset.inputs, stage, config.optimiser, report, journal)
-    part = recalibrate(network, part, everything, layout, dataset.inputs, 12, config.seed)
+    train_jointly(experiment, [part], [everything], experiment.stage("backbone", "backbone", STEPS))
+    batches = NormBatches(everything, RECALIBRATE_BATCHES, config.seed)
+    part = with_statistics(network, part, layout, dataset.inputs, batches)
     module = as_module(network, part, layout).to(config.device)
 
     @torch.no_grad()

@@ -5,6 +5,8 @@ own subset (`permuted`), that it belongs to these initial weights (`reinitialise
 (`imp_single`, and `imp_single_union` with the same stored weights), that they share weights (`imp_multi`),
 that they are sparse (`dense`), and would the extraction's steps not have bought as much in plain training
 (`random_same_total`, `dense_same_total`)?
+
+A new control is an entry of `CONTROLS` here and its title in names.py.
 """
 
 from __future__ import annotations
@@ -15,21 +17,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtl_core.config import Config
+from rtl_core.learning import gated
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.methods import (
-    Experiment,
+    extract_multiclass,
     extract_single,
     extraction_steps,
-    learn_one,
+    learn_multiclass,
     learn_tickets,
+    random_masks,
     redrawn_start,
     ticket_steps,
     warm_steps_per_subset,
 )
 from rtl_core.learning.parts import Learned
 from rtl_core.learning.start import Start
-from rtl_core.rng import numpy_generator
 from rtl_core.tasks.catalogue import task_named
-from rtl_core.tickets.pruning import random_like
 from rtl_core.tickets.ticket_set import TicketSet
 
 
@@ -37,87 +40,85 @@ from rtl_core.tickets.ticket_set import TicketSet
 class Control:
     """How a control is trained, and whether it applies.
 
-    learn           (lab, theta_0, tickets, gradient steps of a ticket's extraction) -> what it has learned
+    learn           (experiment, theta_0, tickets, gradient steps of a ticket's extraction) -> what it has learned
     does_not_apply  (config, K) -> the reason, or None where it applies
+    extra_steps     (config, K, N) -> gradient steps per subset beside the joint steps, one-mask extractions apart
+    one_mask        its mask is extracted once for all subsets; what several extract from the same training they share
+    gated           (experiment, backbone, tickets) -> the same in gated mode; None: it trains the shared weights
     """
 
     learn: Callable[[Experiment, Start, TicketSet, int], Learned]
     does_not_apply: Callable[[Config, int], str | None] = lambda config, k: None
+    extra_steps: Callable[[Config, int, int], int] = lambda config, k, n: 0
+    one_mask: bool = False
+    gated: Callable[[Experiment, Start, gated.GatedTickets], Learned] | None = None
 
 
-def random_masks(lab: Experiment, tickets: TicketSet) -> np.ndarray:
-    """(K, N): for each ticket a random mask with its own count in every layer."""
-    seed = lab.config.seed
-    return np.stack(
-        [
-            random_like(mask, tickets.layout, numpy_generator(seed, "random masks", name))
-            for mask, name in zip(tickets.masks(), tickets.names, strict=True)
-        ]
-    )
+def _random(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+    masks = random_masks(experiment, tickets)
+    return learn_tickets(experiment, start, "random", masks, 0, experiment.config.joint.steps)
 
 
-def _random(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
-    return learn_tickets(lab, start, "random", random_masks(lab, tickets), 0, lab.config.joint.steps)
+def _random_same_total(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+    masks, steps = random_masks(experiment, tickets), extract + experiment.config.joint.steps
+    return learn_tickets(experiment, start, "random_same_total", masks, 0, steps)
 
 
-def _random_same_total(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
-    return learn_tickets(
-        lab, start, "random_same_total", random_masks(lab, tickets), 0, extract + lab.config.joint.steps
-    )
-
-
-def _permuted(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _permuted(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     """Every subset gets its neighbour's ticket: a cyclic shift leaves none in place."""
     masks = np.roll(tickets.masks(), -1, axis=0)
-    return learn_tickets(lab, start, "permuted", masks, extract, lab.config.joint.steps)
+    return learn_tickets(experiment, start, "permuted", masks, extract, experiment.config.joint.steps)
 
 
-def _reinitialised(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _reinitialised(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     """The lottery ticket hypothesis' own control (Frankle and Carbin, 2019): the masks without the weights they were
     found on."""
-    return learn_tickets(lab, redrawn_start(lab), "reinitialised", tickets.masks(), extract, lab.config.joint.steps)
+    redrawn, steps = redrawn_start(experiment), experiment.config.joint.steps
+    return learn_tickets(experiment, redrawn, "reinitialised", tickets.masks(), extract, steps)
 
 
-def _imp_single(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _imp_single(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     density = tickets.target.density
-    if lab.one is not None:
-        steps = extraction_steps(lab.config, lab.layout.n, density)
-        return learn_one(lab, start, extract_single(lab, start, density, True), steps)
-    return _one_mask(lab, start, "imp_single", density)
+    if experiment.one is None:
+        return _one_mask(experiment, start, "imp_single", density)
+    steps = extraction_steps(experiment.config, experiment.layout.n, density)
+    return learn_multiclass(experiment, start, extract_multiclass(experiment, start, density), steps)
 
 
-def _imp_single_ovr(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
-    return _one_mask(lab, start, "imp_single_ovr", tickets.target.density)
+def _imp_single_ovr(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+    return _one_mask(experiment, start, "imp_single_ovr", tickets.target.density)
 
 
-def _imp_single_union(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _imp_single_union(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     """One mask with as many weights as the tickets store together."""
-    return _one_mask(lab, start, "imp_single_union", float(tickets.masks().any(axis=0).mean()))
+    return _one_mask(experiment, start, "imp_single_union", float(tickets.masks().any(axis=0).mean()))
 
 
-def _one_mask(lab: Experiment, start: Start, method: str, density: float) -> Learned:
-    mask = extract_single(lab, start, density, tells_apart=False)
-    masks, steps = np.stack([mask] * len(lab.subsets)), extraction_steps(lab.config, lab.layout.n, density)
-    return learn_tickets(lab, start, method, masks, steps, lab.config.joint.steps)
+def _one_mask(experiment: Experiment, start: Start, method: str, density: float) -> Learned:
+    config = experiment.config
+    masks = np.stack([extract_single(experiment, start, density)] * len(experiment.subsets))
+    steps = extraction_steps(config, experiment.layout.n, density)
+    return learn_tickets(experiment, start, method, masks, steps, config.joint.steps)
 
 
-def _imp_multi(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _imp_multi(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     """K networks: each subset's own ticket (Algorithm 1 is the same) over weights that nobody shares."""
-    return learn_tickets(lab, start, "imp_multi", tickets.masks(), extract, lab.config.joint.steps)
+    return learn_tickets(experiment, start, "imp_multi", tickets.masks(), extract, experiment.config.joint.steps)
 
 
-def _imp_multi_full_budget(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+def _imp_multi_full_budget(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
     """As `imp_multi`, but each network takes as many joint steps as RTL's shared weights took in all."""
-    steps = lab.config.joint.steps * len(lab.subsets)
-    return learn_tickets(lab, start, "imp_multi_full_budget", tickets.masks(), extract, steps)
+    steps = experiment.config.joint.steps * len(experiment.subsets)
+    return learn_tickets(experiment, start, "imp_multi_full_budget", tickets.masks(), extract, steps)
 
 
-def _dense(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
-    return learn_tickets(lab, start, "dense", None, 0, lab.config.joint.steps)
+def _dense(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+    return learn_tickets(experiment, start, "dense", None, 0, experiment.config.joint.steps)
 
 
-def _dense_same_total(lab: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
-    return learn_tickets(lab, start, "dense_same_total", None, 0, extract + lab.config.joint.steps)
+def _dense_same_total(experiment: Experiment, start: Start, tickets: TicketSet, extract: int) -> Learned:
+    steps = extract + experiment.config.joint.steps
+    return learn_tickets(experiment, start, "dense_same_total", None, 0, steps)
 
 
 def _only_one_vs_rest(config: Config, k: int) -> str | None:
@@ -130,54 +131,55 @@ def _more_than_one(config: Config, k: int) -> str | None:
     return None if k > 1 else "there is one subset, so there is nothing to compare the tickets among"
 
 
+def _an_extraction(config: Config, k: int, n: int) -> int:
+    return ticket_steps(config, n)
+
+
+def _a_warm_start(config: Config, k: int, n: int) -> int:
+    return warm_steps_per_subset(config, k)
+
+
+def _all_subsets_joint_steps(config: Config, k: int, n: int) -> int:
+    return config.joint.steps * (k - 1)
+
+
 CONTROLS: dict[str, Control] = {
-    "random": Control(_random),
-    "permuted": Control(_permuted, _more_than_one),
-    "reinitialised": Control(_reinitialised),
-    "imp_single": Control(_imp_single, _more_than_one),
-    "imp_single_ovr": Control(_imp_single_ovr, _only_one_vs_rest),
-    "imp_single_union": Control(_imp_single_union, _more_than_one),
+    "random": Control(_random, gated=gated.random),
+    "permuted": Control(_permuted, _more_than_one, gated=gated.permuted),
+    "reinitialised": Control(_reinitialised, extra_steps=_a_warm_start),
+    "imp_single": Control(_imp_single, _more_than_one, one_mask=True, gated=gated.imp_single),
+    "imp_single_ovr": Control(_imp_single_ovr, _only_one_vs_rest, one_mask=True),
+    "imp_single_union": Control(_imp_single_union, _more_than_one, one_mask=True, gated=gated.imp_single_union),
     "imp_multi": Control(_imp_multi, _more_than_one),
-    "imp_multi_full_budget": Control(_imp_multi_full_budget, _more_than_one),
-    "dense": Control(_dense),
-    "random_same_total": Control(_random_same_total),
-    "dense_same_total": Control(_dense_same_total),
+    "imp_multi_full_budget": Control(_imp_multi_full_budget, _more_than_one, _all_subsets_joint_steps),
+    "dense": Control(_dense, gated=gated.dense),
+    "random_same_total": Control(_random_same_total, extra_steps=_an_extraction),
+    "dense_same_total": Control(_dense_same_total, extra_steps=_an_extraction),
 }
-
-
-GATED = ("random", "permuted", "imp_single", "imp_single_union", "dense")  # those that gated.py has as well
 
 
 def does_not_apply(method: str, config: Config, k: int) -> str | None:
     """Why a control says nothing about these tickets; None where it applies."""
-    if config.mode == "gated" and method not in GATED:
+    if config.mode == "gated" and CONTROLS[method].gated is None:
         return "it trains the shared weights, which are frozen in gated mode"
     return CONTROLS[method].does_not_apply(config, k)
 
 
 def gradient_steps(config: Config, k: int, n: int) -> int:
     """All gradient steps of a run: its length before it starts."""
-    if config.mode == "gated":
-        singles = sum(method in ("imp_single", "imp_single_union") for method in config.controls)
-        return k * (round(config.gated.backbone_steps / k) + (1 + singles) * config.gated.steps)
-    extract, joint = ticket_steps(config, n), config.joint.steps
-    cost = {
-        "random_same_total": extract + joint,
-        "dense_same_total": extract + joint,
-        "imp_multi_full_budget": joint * k,
-    }
     chosen = [name for name in config.controls if does_not_apply(name, config, k) is None]
-    singles = _single_extractions(config, chosen)
-    warm = warm_steps_per_subset(config, k)
-    cost["reinitialised"] = warm + joint
-    single = singles * extraction_steps(config, n)
-    return k * (warm + extract + joint + single + sum(cost.get(name, joint) for name in chosen))
+    if config.mode == "gated":
+        trained = 1 + sum(CONTROLS[name].one_mask for name in chosen)
+        return k * (round(config.gated.backbone_steps / k) + trained * config.gated.steps)
+    controls = sum(config.joint.steps + CONTROLS[name].extra_steps(config, k, n) for name in chosen)
+    singles = _single_extractions(config, chosen) * extraction_steps(config, n)
+    return k * (warm_steps_per_subset(config, k) + ticket_steps(config, n) + config.joint.steps + singles + controls)
 
 
 def _single_extractions(config: Config, chosen: list[str]) -> int:
     """How many one-mask extractions the chosen controls need: masks cut from the same training count once."""
-    in_turn = [name for name in ("imp_single", "imp_single_ovr", "imp_single_union") if name in chosen]
-    if task_named(config.task).readings and "imp_single" in in_turn:
+    in_turn = [name for name in chosen if CONTROLS[name].one_mask]
+    if task_named(config.task).readings and "imp_single" in in_turn:  # one multi-class network, for itself
         in_turn.remove("imp_single")
         return 1 + bool(in_turn)
     return int(bool(in_turn))

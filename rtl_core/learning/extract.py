@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import islice
 
 import numpy as np
 
-from rtl_core.config import ExtractSettings, OptimiserSettings
+from rtl_core.config import ExtractSettings
 from rtl_core.errors import BadInput
-from rtl_core.events import Event, Journal, Report
-from rtl_core.learning.joint import Inputs, Stage, train_jointly
+from rtl_core.events import Event, Stage
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.parts import Part
 from rtl_core.learning.subsets import Subset
-from rtl_core.models.network import Network
-from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count, prune
-from rtl_core.tickets.ticket_set import KEPT, Rung
+from rtl_core.tickets.ticket_set import KEPT, Rung, around, numbered
 
 MAX_RUNGS = 255  # `pruned_at` is one byte
 
@@ -40,22 +39,20 @@ def ladder(
     one_shot cuts every rung from the same trained weights; fraction and count train before every cut
     down to the target (the paper). Lighter rungs go on ranking the last weights in any case.
     """
-    below = [(d, "lighter") for d in sorted(set(lighter), reverse=True) if d < density]
-    last = [(density, "target"), *below]
     if settings.schedule == "one_shot":
-        groups = [[*((d, "denser") for d in sorted(set(denser), reverse=True) if d > density), *last]]
+        groups = [around(density, denser, lighter)]
     else:
         stops = steps_down(settings, n, kept_count(density, n))
-        groups = [*([(kept / n, "denser")] for kept in stops), last]
-        groups[0].insert(0, (1.0, "denser"))  # what the first round's training reached before any cut
-    if sum(map(len, groups)) > MAX_RUNGS:
+        groups = [*([(kept / n, "denser")] for kept in stops), around(density, (), lighter)]
+        groups[0] = [(1.0, "denser"), *groups[0]]  # what the first round's training reached before any cut
+    every = numbered(place for group in groups for place in group)
+    if len(every) > MAX_RUNGS:
         raise BadInput(
-            f"this schedule has {sum(map(len, groups))} rungs and at most {MAX_RUNGS} can be kept; "
+            f"this schedule has {len(every)} rungs and at most {MAX_RUNGS} can be kept; "
             "remove more weights per round (extract.fraction or extract.count)"
         )
-    index = count(1)
-    rounds = tuple(tuple(Rung(next(index), d, kind) for d, kind in group) for group in groups)
-    return Ladder(tuple(rung for group in rounds for rung in group), rounds)
+    left = iter(every)
+    return Ladder(every, tuple(tuple(islice(left, len(group))) for group in groups))
 
 
 def steps_down(settings: ExtractSettings, kept: int, target: int) -> list[int]:
@@ -94,55 +91,53 @@ class Rounds:
             weights) for a single mask that serves all
     """
 
-    network: Network
+    experiment: Experiment
     rewind: Callable[[np.ndarray], Sequence[Part]]
     subsets: Sequence[Subset]
-    layout: Layout
-    inputs: Inputs
-    settings: ExtractSettings
-    optimiser: OptimiserSettings
     stage: Stage
-    report: Report
-    journal: Journal
+
+    @property
+    def n(self) -> int:
+        """How many weights there are to prune."""
+        return self.experiment.layout.n
 
     def train(self, mask: np.ndarray, round_: int) -> Part:
         """Rewind W to theta_0, train T steps inside the mask; the first part as it then is."""
         parts = self.rewind(mask)
-        here = replace(self.stage, name=f"{self.stage.name}/{round_}/{int(mask.sum())}", round=round_)
-        train_jointly(
-            self.network, parts, self.subsets, self.layout, self.inputs, here, self.optimiser, self.report, self.journal
-        )
+        train_jointly(self.experiment, parts, self.subsets, replace(self.stage, round=round_, kept=int(mask.sum())))
         return parts[0]
 
     def cut(self, part: Part, mask: np.ndarray, density: float) -> np.ndarray:
         """The mask of a density within `mask`: the lowest scores among the trained weights go."""
-        weights, keep = self.layout.flatten(part.shared).cpu().numpy(), kept_count(density, self.layout.n)
-        return prune(weights, mask, keep, self.settings.score, self.layout, self.settings.layer_floor)
+        layout, settings = self.experiment.layout, self.experiment.config.extract
+        weights = layout.flatten(part.shared).cpu().numpy()
+        return prune(weights, mask, kept_count(density, layout.n), settings.score, layout, settings.layer_floor)
 
     def tell(self, round_: int, found: dict[str, float]) -> None:
         """Reports a measurement made at the end of a round."""
         steps = self.stage.steps * len(self.subsets)
-        self.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, found))
+        self.experiment.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, found))
 
 
-def extract(rounds: Rounds, rungs: Ladder, measure: Measure | None = None) -> Extraction:
+def extract(rounds: Rounds, schedule: Ladder, measure: Measure | None = None) -> Extraction:
     """Algorithm 1 of the paper.
 
     Line by line: m <- 1; repeat: rewind W to theta_0; train T steps with m; prune the lowest scores among
     the weights still kept; until the target density. Deviations: the score and the schedule are settings;
     ranking goes on below the target for the lighter rungs, without more training.
     """
-    mask = np.ones(rounds.layout.n, dtype=bool)  # m <- 1
-    pruned_at = np.full(rounds.layout.n, KEPT, dtype=np.uint8)
+    mask = np.ones(rounds.n, dtype=bool)  # m <- 1
+    pruned_at = np.full(rounds.n, KEPT, dtype=np.uint8)
     records = []
-    for round_, cuts in enumerate(rungs.rounds, start=1):
+    for round_, cuts in enumerate(schedule.rounds, start=1):
         trained = rounds.train(mask, round_)
-        for rung in cuts:
-            smaller = rounds.cut(trained, mask, rung.density)
-            pruned_at[mask & ~smaller] = rung.index
+        for level in cuts:
+            smaller = rounds.cut(trained, mask, level.density)
+            pruned_at[mask & ~smaller] = level.index
             mask = smaller
-            if measure is not None and rung.kind != "lighter":
-                found = {"density": rung.density, **measure(replace(trained, mask=mask))}
-                records.append({"rung": rung.index, "measure": "extraction", **found})
-                rounds.tell(round_, found)
-    return Extraction(pruned_at, rungs.rungs, tuple(records), trained, rounds.stage.steps * len(rungs.rounds))
+            if measure is not None and level.kind != "lighter":
+                figures = {"density": level.density, **measure(replace(trained, mask=mask))}
+                records.append({"rung": level.index, "measure": "extraction", **figures})
+                rounds.tell(round_, figures)
+    steps = rounds.stage.steps * len(schedule.rounds)
+    return Extraction(pruned_at, schedule.rungs, tuple(records), trained, steps)

@@ -10,21 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.events import Tensors
-from rtl_core.learning.methods import Experiment, with_own_norms
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.methods import with_own_norms
 from rtl_core.learning.parts import Part
-from rtl_core.learning.scores import binarise, first_scores, train_scores
+from rtl_core.learning.scores import binarise, pruned_at_levels, train_scores
 from rtl_core.learning.start import mean_of
 from rtl_core.learning.subsets import Subset, ticket_subsets
 from rtl_core.models.network import Network
 from rtl_core.tasks.task import Task
-from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count
-from rtl_core.tickets.ticket_set import Rung, nested
+from rtl_core.tickets.ticket_set import Rung
 
 
 @dataclass(frozen=True)
@@ -54,41 +53,18 @@ def mean_buffers(parts: Sequence[Part]) -> Tensors:
     return {tensor: mean_of([part.buffers[tensor] for part in parts]) for tensor in parts[0].buffers}
 
 
-def grow_ticket(lab: Experiment, part: Part, rungs: Sequence[Rung], density: float) -> Grown:
+def grow_ticket(experiment: Experiment, part: Part, levels: Sequence[Rung], density: float) -> Grown:
     """Trains the mask scores and private tensors of `part` on the settings' device; then estimates its norm statistics.
 
-    part     is trained in place where it lies on that device; the new ticket lies where `part` does
-    lab      its one subset is the new ticket's; its network's weights are not read
-    rungs    of the tickets that are there already: the same ranking of scores is cut at each of their densities
-    density  share of the N weights that the ticket keeps while it is trained
+    experiment  its one subset is the new ticket's; its network's weights are not read
+    part        is trained in place where it lies on that device; the new ticket lies where `part` does
+    levels      of the tickets that are there already: the same ranking of scores is cut at each of their densities
+    density     share of the N weights that the ticket keeps while it is trained
     """
-    config, layout, here = lab.config, lab.layout, part.on(lab.config.device)
-    weights = layout.flatten(part.shared).cpu().numpy()
-    scores = [torch.from_numpy(first_scores(weights, layout, config.extract.score, 1)[0]).to(here.device)]
-    masks = train_scores(
-        lab.network,
-        (here,),
-        scores,
-        lab.subsets,
-        layout,
-        lab.inputs,
-        None,
-        kept_count(density, layout.n),
-        config.extract.layer_floor,
-        config.gated,
-        lab.stage("scores", "rtl", config.gated.steps, ticket=part.subset),
-        lab.report,
-        lab.journal,
-    )
-    (calibrated,) = with_own_norms(lab, lab.network, (replace(here, mask=masks[0]),), lab.subsets, "rtl")
+    config, layout, here = experiment.config, experiment.layout, part.on(experiment.config.device)
+    stage, floor = experiment.stage("scores", "rtl", config.gated.steps, ticket=part.subset), config.extract.layer_floor
+    scores = train_scores(experiment, (here,), experiment.subsets, None, density, stage)
+    mask = binarise(scores, kept_count(density, layout.n), layout, floor)[0]
+    (calibrated,) = with_own_norms(experiment, (replace(here, mask=mask),), "rtl")
     back = replace(calibrated.on(part.device), shared=part.shared)
-    return Grown(back, cut_at(scores[0].cpu().numpy(), rungs, layout, config.extract.layer_floor))
-
-
-def cut_at(scores: np.ndarray, rungs: Sequence[Rung], layout: Layout, layer_floor: int) -> np.ndarray:
-    """`pruned_at` uint8 (N,) of one ticket's scores (N,): the best so many of each rung are kept, hence nested."""
-
-    def kept(rung: Rung) -> np.ndarray:
-        return binarise(scores[None], kept_count(rung.density, layout.n), layout, layer_floor)[0]
-
-    return nested(rungs, layout.n, kept)
+    return Grown(back, pruned_at_levels(scores, levels, layout, floor)[0])

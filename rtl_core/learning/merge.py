@@ -9,7 +9,7 @@ import numpy as np
 
 from rtl_core.errors import BadInput
 from rtl_core.learning.grow import against_rest, first_part
-from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.norms import NormBatches, with_statistics
 from rtl_core.learning.parts import Part
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.tickets.ticket_set import TicketSet, nested
@@ -41,10 +41,8 @@ def merge(trained: TrainedTickets, chosen: Sequence[int], how: str) -> Merged:
     own = {tensor: start.private[tensor] for tensor in parts[0].private}
     part = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
     subset, _ = against_rest(dataset, merged_assignment(trained, chosen), name, trained.task)
-    recalibrated = recalibrate(
-        trained.network, part, subset, tickets.layout, dataset.inputs, trained.batches, trained.seed
-    )
-    return Merged(recalibrated, pruned_at)
+    batches = NormBatches(subset, trained.batches, trained.seed)
+    return Merged(with_statistics(trained.network, part, tickets.layout, dataset.inputs, batches), pruned_at)
 
 
 def merged_assignment(trained: TrainedTickets, chosen: Sequence[int]) -> np.ndarray:

@@ -6,13 +6,15 @@ them; without this step the ranking of methods is noise (docs/results/defaults.m
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Experiment, Inputs
 from rtl_core.learning.parts import Part, materialise
 from rtl_core.learning.subsets import Subset
 from rtl_core.models.copies import structure
@@ -22,14 +24,33 @@ from rtl_core.tickets.layout import Layout
 BATCH = 64  # statistics of larger batches differ little, and small ones fit the processor's cache
 
 
+@dataclass(frozen=True)
+class NormBatches:
+    """The training batches that a subset's norm statistics are estimated on: the same for every ticket of it."""
+
+    subset: Subset
+    count: int
+    seed: int
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Row indices of one batch after another."""
+        batch_at = self.subset.batches(BATCH, self.seed, "recalibrate")
+        return (batch_at(step) for step in range(self.count))
+
+
+def recalibrate(experiment: Experiment, part: Part, subset: Subset) -> Part:
+    """The part with norm statistics of its own, of as many training batches of its subset as the settings say."""
+    config = experiment.config
+    batches = NormBatches(subset, config.sharing.recalibrate_batches, config.seed)
+    return with_statistics(experiment.network, part, experiment.layout, experiment.inputs, batches)
+
+
 @torch.no_grad()
-def recalibrate(
-    network: Network, part: Part, subset: Subset, layout: Layout, inputs: Inputs, batches: int, seed: int
-) -> Part:
-    """The part with norm statistics of its own: their mean over `batches` training batches of its subset."""
+def with_statistics(network: Network, part: Part, layout: Layout, inputs: Inputs, batches: NormBatches) -> Part:
+    """The part with norm statistics of its own: their mean over the batches. The very part where there are none."""
     module = structure(network.module).train()
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not norms or batches == 0:
+    if not norms or batches.count == 0:
         return part
     part = replace(part, buffers={name: buffer.clone() for name, buffer in part.buffers.items()})
     tensors = materialise(part, layout)
@@ -38,7 +59,6 @@ def recalibrate(
             buffer.zero_()  # the cumulative average below starts from nothing
     for norm in norms:
         norm.momentum = None  # cumulative average over the batches
-    batch_at = subset.batches(BATCH, seed, "recalibrate")
-    for step in range(batches):
-        functional_call(module, tensors, (inputs(batch_at(step)).to(part.device),))
+    for rows in batches:
+        functional_call(module, tensors, (inputs(rows).to(part.device),))
     return part

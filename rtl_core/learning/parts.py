@@ -39,6 +39,17 @@ class Part:
         """Where its tensors lie."""
         return next(iter(self.shared.values())).device
 
+    def mask_tensors(self, layout: Layout) -> Tensors:
+        """Prunable name -> bool tensor of its shape, where the part lies; none for a dense network."""
+        if self.mask is None:
+            return {}
+        return {name: mask.to(self.device) for name, mask in layout.unflatten(torch.from_numpy(self.mask)).items()}
+
+    def tensors(self, masks: Tensors) -> Tensors:
+        """Name -> tensor for everything the module computes with, those that `masks` names multiplied by theirs."""
+        whole = {**self.shared, **self.private, **self.buffers}
+        return {**whole, **{name: whole[name] * mask for name, mask in masks.items()}}
+
     def on(self, device: str | torch.device) -> Part:
         """The same on a device, in dicts of its own: tensors that lie there already are these very ones."""
         moved = (
@@ -68,11 +79,7 @@ class Learned:
 
 def materialise(part: Part, layout: Layout) -> Tensors:
     """Name -> tensor for everything the module needs, masked weights multiplied out."""
-    tensors = {**part.shared, **part.private, **part.buffers}
-    if part.mask is not None:
-        for name, mask in layout.unflatten(torch.from_numpy(part.mask)).items():
-            tensors[name] = tensors[name] * mask.to(part.device)
-    return {name: tensor.detach() for name, tensor in tensors.items()}
+    return {name: tensor.detach() for name, tensor in part.tensors(part.mask_tensors(layout)).items()}
 
 
 def as_module(network: Network, part: Part, layout: Layout) -> nn.Module:

@@ -9,6 +9,7 @@ uses W * m_k, the backward pass treats m_k as the score itself (straight-through
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,14 +19,15 @@ from torch.nn import functional
 
 from rtl_core.config import GatedSettings
 from rtl_core.errors import BadInput
-from rtl_core.events import Event, Journal, Report, Tensors
-from rtl_core.learning.joint import Inputs, Stage, restore, state
+from rtl_core.events import Stage, Tensors
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.loop import parameters, take_steps
 from rtl_core.learning.parts import Part
 from rtl_core.learning.subsets import Subset
 from rtl_core.models.copies import structure
-from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.pruning import SCORES
+from rtl_core.tickets.pruning import SCORES, kept_count
+from rtl_core.tickets.ticket_set import Rung, nested
 
 SOFTNESS = 0.05  # width of the soft step that stands for a weight being kept, in units of score
 
@@ -40,11 +42,13 @@ class Gate(Protocol):
         ...
 
 
-def first_scores(weights: np.ndarray, layout: Layout, score: str, k: int) -> np.ndarray:
-    """float32 (K, N) in [0, 1]: the warm start, equal for all tickets: the rank of each weight in magnitude pruning
-    of the dense network, 1 for the last to go."""
+def first_scores(experiment: Experiment, parts: Sequence[Part]) -> np.ndarray:
+    """float32 (K, N) in [0, 1]: the warm start, equal for all tickets: the rank of each weight in pruning the dense
+    network, 1 for the last to go."""
+    layout, score = experiment.layout, experiment.config.extract.score
+    weights = layout.flatten(parts[0].shared).cpu().numpy()
     ranks = np.argsort(np.argsort(SCORES[score](weights, np.ones(layout.n, bool), layout), kind="stable"))
-    return np.tile((ranks / max(1, layout.n - 1)).astype(np.float32), (k, 1))
+    return np.tile((ranks / max(1, layout.n - 1)).astype(np.float32), (len(parts), 1))
 
 
 def binarise(scores: np.ndarray, budget: int, layout: Layout, layer_floor: int = 0) -> np.ndarray:
@@ -75,9 +79,18 @@ def binarise(scores: np.ndarray, budget: int, layout: Layout, layer_floor: int =
     return kept.reshape(k, n)
 
 
-def straight_through(weight: torch.Tensor, mask: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
-    """weight * mask in value; its gradient reaches the score as if the mask were the score: d/ds = weight * g."""
-    return weight * (mask + (score - score.detach()))  # the bracket is exactly 0
+def pruned_at_levels(scores: np.ndarray, levels: Sequence[Rung], layout: Layout, layer_floor: int) -> np.ndarray:
+    """`pruned_at` uint8 (K, N) of scores (K, N): of each level's budget for all tickets the highest, hence nested."""
+
+    def kept(level: Rung) -> np.ndarray:
+        return binarise(scores, kept_count(level.density, scores.size), layout, layer_floor)
+
+    return nested(levels, scores.shape, kept)
+
+
+def straight_through(mask: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
+    """The mask in value; a gradient that reaches it goes on to the score as if the mask were the score."""
+    return mask + (score - score.detach())  # the bracket is exactly 0
 
 
 def mixture_loss(own: torch.Tensor, beside: torch.Tensor, gate: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -104,128 +117,141 @@ def imbalance(gate: torch.Tensor) -> torch.Tensor:
     return gate.shape[1] * (shares**2).sum()
 
 
-def train_scores(
-    network: Network,
-    parts: Sequence[Part],
-    scores: Sequence[torch.Tensor],
-    subsets: Sequence[Subset],
-    layout: Layout,
-    inputs: Inputs,
-    gate: Gate | None,
-    budget: int,
-    layer_floor: int,
-    settings: GatedSettings,
-    stage: Stage,
-    report: Report,
-    journal: Journal,
-) -> np.ndarray:
-    """Trains scores (K tensors (N,)), private tensors and the gate in place; returns the final masks, bool (K, N).
+@dataclass(frozen=True)
+class Scored:
+    """Tickets whose scores are being trained, each tensor (N,).
 
     parts   over frozen shared weights; their masks are not read
-    gate    None: the subset alone decides, as for one mask or for a ticket that is added later
+    masks   1 for what is kept, as last binarised; cut: the lowest score that was kept then
+    """
+
+    parts: Sequence[Part]
+    scores: list[torch.Tensor]
+    masks: list[torch.Tensor]
+    cut: torch.Tensor
+    layout: Layout
+
+    @classmethod
+    def of(cls, parts: Sequence[Part], first: np.ndarray, layout: Layout) -> Scored:
+        """Before the first binarisation; first: float32 (K, N)."""
+        device = parts[0].device
+        scores = [torch.from_numpy(row).to(device) for row in first]
+        return cls(parts, scores, [torch.empty_like(s) for s in scores], torch.zeros((), device=device), layout)
+
+    def stacked(self) -> np.ndarray:
+        """float32 (K, N)."""
+        return torch.stack([score.detach() for score in self.scores]).cpu().numpy()
+
+    def binarise(self, budget: int, layer_floor: int) -> None:
+        """Masks <- the budget's highest scores."""
+        scores = self.stacked()
+        kept = binarise(scores, budget, self.layout, layer_floor)
+        for mask, row in zip(self.masks, kept, strict=True):
+            mask.copy_(torch.from_numpy(row))
+        self.cut.fill_(float(np.partition(scores.reshape(-1), -budget)[-budget]))
+
+    def tensors(self, k: int) -> Tensors:
+        """What the module computes with as ticket k: the mask in the forward pass, the score in the backward pass."""
+        return self.parts[k].tensors(self.layout.unflatten(straight_through(self.masks[k], self.scores[k])))
+
+    def trained(self, gate: Gate | None) -> list[Part]:
+        """All that training changes, as the loop takes it; a resumed run goes on with the masks of the moment."""
+        shared = gate.parameters if gate else {}
+        return [
+            Part(
+                part.subset,
+                None,
+                shared,
+                {**part.private, "scores": score},
+                {**part.buffers, "mask": mask, "cut": self.cut},
+            )
+            for part, score, mask in zip(self.parts, self.scores, self.masks, strict=True)
+        ]
+
+
+def train_scores(
+    experiment: Experiment,
+    parts: Sequence[Part],
+    subsets: Sequence[Subset],
+    gate: Gate | None,
+    density: float,
+    stage: Stage,
+) -> np.ndarray:
+    """Trains mask scores, and in place the parts' private tensors and the gate; returns the scores, float32 (K, N).
+
+    parts    over frozen shared weights; their masks are not read
+    gate     None: the subset alone decides, as for one mask or for a ticket that is added later
+    density  share of the K N weights that the tickets keep together
 
     Line by line: every `binarise_every` steps masks <- the budget's highest scores; for batch index m, for ticket k:
     draw ticket k's m-th batch; route it between ticket k and one other (each other one in turn); step on the loss.
-    Gradients reach the gate, and the scores and private tensors of ticket k alone.
+    Gradients reach the gate, and the scores and private tensors of ticket k alone. Raises Diverged.
     """
-    module = structure(network.module).train()
-    device = parts[0].device
-    masks, cut = [torch.empty_like(score) for score in scores], torch.zeros((), device=device)
-    learned = [
-        Part(
-            part.subset,
-            None,
-            gate.parameters if gate else {},
-            {**part.private, "scores": score},
-            {**part.buffers, "mask": mask, "cut": cut},  # a resumed run goes on with the masks of the moment
-        )
-        for part, score, mask in zip(parts, scores, masks, strict=True)
-    ]
-    updater = _updater(learned, settings, stage)
+    config, k, device = experiment.config, len(parts), parts[0].device
+    settings, module = config.gated, structure(experiment.network.module).train()
+    tickets = Scored.of(parts, first_scores(experiment, parts), experiment.layout)
+    budget, trained = kept_count(density, k * experiment.layout.n), tickets.trained(gate)
+    optimizer = _optimizer(trained, settings, stage)
     batches = [subset.batches(settings.batch_size, stage.seed, stage.phase) for subset in subsets]
-    k, updates = len(parts), stage.steps * len(parts)
-    for step in range(restore(journal.recall(stage.name), learned, updater), stage.steps):
-        if step % settings.binarise_every == 0:  # masks <- the budget's highest scores
-            _binarise_into(masks, cut, scores, budget, layout, layer_floor)
+
+    def loss_of(i: int, step: int) -> torch.Tensor:
+        rows = batches[i](step)
+        x, targets = experiment.inputs(rows).to(device), subsets[i].targets(rows).to(device)
+        own = functional_call(module, tickets.tensors(i), (x,))
+        if gate is None or k == 1:
+            return subsets[i].loss(own, targets)
+        other = (i + 1 + step % (k - 1)) % k
+        with torch.no_grad():
+            others = functional_call(module, tickets.tensors(other), (x,))
+        return routed_loss(tickets, (i, other), (own, others), gate.logits(rows).to(device), targets, settings)
+
+    def step_of_all(step: int) -> list[torch.Tensor]:  # for batch index m
+        if step % settings.binarise_every == 0:
+            tickets.binarise(budget, config.extract.layer_floor)
         losses = []
-        for i, (subset, batch) in enumerate(zip(subsets, batches, strict=True)):  # for ticket k
-            rows = batch(step)
-            x, targets = inputs(rows).to(device), subset.targets(rows).to(device)
-            own = functional_call(module, _ticket(parts[i], masks[i], scores[i], layout), (x,))
-            if gate is None or k == 1:
-                loss = subset.loss(own, targets)
-            else:
-                other = (i + 1 + step % (k - 1)) % k
-                with torch.no_grad():
-                    beside = functional_call(module, _ticket(parts[other], masks[other], scores[other], layout), (x,))
-                chosen = gate.logits(rows).to(device)
-                own_only = [score if j == i else score.detach() for j, score in enumerate(scores)]
-                loss = (
-                    mixture_loss(own, beside, chosen[:, [i, other]], targets)
-                    + settings.guide_weight
-                    * functional.cross_entropy(chosen, torch.full((len(rows),), i, device=device))
-                    + settings.density_weight * expected_density(chosen, own_only, cut)
-                    + settings.balance_weight * imbalance(chosen)
-                )
-            updater.zero_grad(set_to_none=True)  # a ticket that was not asked has no gradient and does not move
+        for i in range(k):  # for ticket k
+            loss = loss_of(i, step)
+            optimizer.zero_grad(set_to_none=True)  # a ticket that the batch is not for has no gradient and stays
             loss.backward()
-            updater.step()
+            optimizer.step()
             losses.append(loss.detach())
-        mean_loss = float(torch.stack(losses).mean())
-        if not np.isfinite(mean_loss):
-            raise BadInput(
-                f"the loss of '{stage.method}' became {mean_loss} in step {step + 1} of {stage.phase}: lower "
-                f"gated.learning_rate (it is {settings.learning_rate:g})"
-            )
-        done = (step + 1) * k
-        report(Event(stage.phase, stage.method, done, updates, stage.ticket, None, {"loss": mean_loss}))
-        journal.mark(stage.name, step + 1, step + 1 == stage.steps, lambda: state(learned, updater))
-    for tensor in _parameters(learned):
-        tensor.requires_grad_(False)
-        tensor.grad = None
-    return binarise(_stacked(scores), budget, layout, layer_floor)
+        return losses
+
+    take_steps(experiment, stage, trained, optimizer, step_of_all)
+    return tickets.stacked()
 
 
-def _ticket(part: Part, mask: torch.Tensor, score: torch.Tensor, layout: Layout) -> Tensors:
-    """What the module computes with: prunable weights through the mask, the score in the backward pass."""
-    kept, by_score = layout.unflatten(mask), layout.unflatten(score)
-    masked = {name: straight_through(part.shared[name], kept[name], by_score[name]) for name in layout.names}
-    return {**part.shared, **part.private, **part.buffers, **masked}
+def routed_loss(
+    tickets: Scored,
+    pair: tuple[int, int],
+    answers: tuple[torch.Tensor, torch.Tensor],
+    chosen: torch.Tensor,
+    targets: torch.Tensor,
+    settings: GatedSettings,
+) -> torch.Tensor:
+    """What a batch of ticket pair[0] costs, the gate choosing between it and ticket pair[1].
+
+    answers  (n, classes) logits of the two; chosen: (n, K) logits of the gate
+    """
+    own = pair[0]
+    own_only = [score if j == own else score.detach() for j, score in enumerate(tickets.scores)]
+    return (
+        mixture_loss(*answers, chosen[:, list(pair)], targets)
+        + settings.guide_weight * functional.cross_entropy(chosen, torch.full_like(targets, own))
+        + settings.density_weight * expected_density(chosen, own_only, tickets.cut)
+        + settings.balance_weight * imbalance(chosen)
+    )
 
 
-def _binarise_into(
-    masks: Sequence[torch.Tensor],
-    cut: torch.Tensor,
-    scores: Sequence[torch.Tensor],
-    budget: int,
-    layout: Layout,
-    layer_floor: int,
-) -> None:
-    """The masks of the moment, and the lowest score that is kept."""
-    stacked = _stacked(scores)
-    kept = binarise(stacked, budget, layout, layer_floor)
-    for mask, row in zip(masks, kept, strict=True):
-        mask.copy_(torch.from_numpy(row))
-    cut.fill_(float(np.partition(stacked.reshape(-1), -budget)[-budget]))
-
-
-def _stacked(scores: Sequence[torch.Tensor]) -> np.ndarray:
-    return torch.stack([score.detach() for score in scores]).cpu().numpy()
-
-
-def _parameters(learned: Sequence[Part]) -> list[torch.Tensor]:
-    return list({id(t): t for part in learned for t in (*part.shared.values(), *part.private.values())}.values())
-
-
-def _updater(learned: Sequence[Part], settings: GatedSettings, stage: Stage) -> torch.optim.Optimizer:
+def _optimizer(trained: Sequence[Part], settings: GatedSettings, stage: Stage) -> torch.optim.Optimizer:
     """Adam with a learning rate each for scores, the gate, and what tickets have to themselves."""
-    for tensor in _parameters(learned):
+    for tensor in parameters(trained):
         tensor.requires_grad_(True)
     groups = [
-        {"params": [part.private["scores"] for part in learned], "lr": settings.learning_rate},
-        {"params": list(learned[0].shared.values()), "lr": settings.gate_learning_rate},
+        {"params": [part.private["scores"] for part in trained], "lr": settings.learning_rate},
+        {"params": list(trained[0].shared.values()), "lr": settings.gate_learning_rate},
         {
-            "params": [t for part in learned for name, t in part.private.items() if name != "scores"],
+            "params": [t for part in trained for name, t in part.private.items() if name != "scores"],
             "lr": stage.learning_rate,
         },
     ]

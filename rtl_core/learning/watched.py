@@ -18,7 +18,7 @@ from rtl_core.events import Event, Report
 from rtl_core.learning.extract import MAX_RUNGS, Extraction, Measure, Rounds, steps_down
 from rtl_core.learning.parts import Part
 from rtl_core.tickets.pruning import kept_count
-from rtl_core.tickets.ticket_set import Rung, nested
+from rtl_core.tickets.ticket_set import nested, numbered
 
 SIGNAL = "confidence"  # what of a measurement the alarm hears
 
@@ -53,7 +53,7 @@ def extract_watched(
     Differs from `extract`: the target's own masks are trained and heard too (one round more), the lighter rungs rank
     what that round left, and after an alarm the target is the last safe density.
     """
-    n, policy, settings = tickets[0].layout.n, config.collapse, config.extract
+    n, policy, settings = tickets[0].n, config.collapse, config.extract
     target, relaxed, spent, rang = kept_count(config.density, n), 0, 0, False
     path = [_Rung(1.0, np.ones((len(tickets), n), bool))]
     stops = [*steps_down(settings, n, target), target]
@@ -129,9 +129,7 @@ def _tell(report: Report, policy: str, path: Sequence[_Rung], round_: int) -> No
 def _extractions(path: Sequence[_Rung], lighter: Sequence[_Rung], steps: int) -> list[Extraction]:
     kinds = ["denser"] * (len(path) - 1) + ["target"] + ["lighter"] * len(lighter)
     every = [*path, *lighter]
-    rungs = tuple(
-        Rung(index, each.density, kind) for index, (each, kind) in enumerate(zip(every, kinds, strict=True), start=1)
-    )
+    rungs = numbered((each.density, kind) for each, kind in zip(every, kinds, strict=True))
     at = dict(zip(rungs, every, strict=True))
     extractions = []
     for k in range(len(path[0].masks)):

@@ -17,7 +17,7 @@ from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Inputs
 from rtl_core.models.copies import structure
 from rtl_core.models.cost import forward_cost
 from rtl_core.models.network import Network

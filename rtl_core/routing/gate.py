@@ -9,7 +9,7 @@ import torch
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Inputs
 from rtl_core.rng import numpy_generator
 from rtl_core.routing.features import BATCH, Features
 

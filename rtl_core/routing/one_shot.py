@@ -16,7 +16,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 
 from rtl_core.events import Tensors
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Inputs
 from rtl_core.learning.parts import Part, materialise
 from rtl_core.models.copies import structure
 from rtl_core.models.network import Network

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Inputs
 from rtl_core.routing.batches import Serving
 from rtl_core.routing.features import Features
 from rtl_core.routing.gate import LinearGate

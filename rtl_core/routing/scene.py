@@ -10,7 +10,7 @@ import numpy as np
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.joint import Inputs
+from rtl_core.learning.experiment import Inputs
 from rtl_core.learning.parts import Part
 from rtl_core.models.network import Network
 from rtl_core.routing.batches import Serving, serving

@@ -19,7 +19,7 @@ from scipy.special import gammaln
 from rtl_core import expected_warnings
 from rtl_core.data import sources
 from rtl_core.errors import BadInput
-from rtl_core.events import MemoryJournal, Tensors, silent
+from rtl_core.events import MemoryJournal, Stage, Tensors, silent
 from rtl_core.learning.parts import Learned
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.benchmark import Cells, Study, cells_of, document
@@ -41,7 +41,7 @@ Tell = Callable[[dict[str, Any]], None]
 class AcrossDensities:
     """A journal for one density of a seed that recalls from `common` whatever no density changes.
 
-    Names of stages repeat between densities (`rtl/joint`), so everything else is kept in a journal of its own: a stage
+    Keys of stages repeat between densities (`rtl/joint`), so everything else is kept in a journal of its own: a stage
     wrongly recalled would be another density's training. With rounds the number of rounds depends on the density, and
     with it the length of `dense_same_total`; a one-shot extraction trains before its only cut.
     """
@@ -50,16 +50,15 @@ class AcrossDensities:
     one_shot: bool
     own: MemoryJournal = field(default_factory=MemoryJournal)
 
-    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+    def recall(self, stage: Stage) -> tuple[int, Tensors] | None:
         return self._of(stage).recall(stage)
 
-    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+    def mark(self, stage: Stage, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         self._of(stage).mark(stage, step, last, state)
 
-    def _of(self, stage: str) -> MemoryJournal:
-        method, phase, *_ = stage.split("/")
-        whole = phase == "warm_start" or method == "dense"
-        before_the_cut = self.one_shot and (phase == "extract" or method == "dense_same_total")
+    def _of(self, stage: Stage) -> MemoryJournal:
+        whole = stage.phase == "warm_start" or stage.method == "dense"
+        before_the_cut = self.one_shot and (stage.phase == "extract" or stage.method == "dense_same_total")
         return self.common if whole or before_the_cut else self.own
 
 

@@ -73,7 +73,7 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     ticket is for other weights or for a subset that the run does not have, and where the run's data have changed.
     """
     from rtl_core.audit import evaluate as audit
-    from rtl_core.learning.norms import recalibrate
+    from rtl_core.learning.norms import NormBatches, with_statistics
     from rtl_core.learning.subsets import ticket_subsets
     from rtl_core.runs.open_run import open_run
 
@@ -88,15 +88,8 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     setting = open_run(run)
     part = replace(learned.parts[k], mask=from_file(ticket).mask)
     subset = ticket_subsets(setting.dataset, setting.partition, setting.task, config.reweigh)[k]
-    part = recalibrate(
-        setting.network,
-        part,
-        subset,
-        setting.layout,
-        setting.dataset.inputs,
-        config.sharing.recalibrate_batches,
-        config.seed,
-    )
+    batches = NormBatches(subset, config.sharing.recalibrate_batches, config.seed)
+    part = with_statistics(setting.network, part, setting.layout, setting.dataset.inputs, batches)
     asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "test")
     answers = audit.own_answers(setting.network, part, setting.layout, asked, k)
     about = {"name": ticket.name, "subset": ticket.subset, "licence": ticket.licence}

@@ -276,8 +276,7 @@ def _where(question: Question) -> dict[str, Any]:
         return audited.decided(replace(learned, parts=tuple(parts)), question.decisions)
 
     def settle(part: Part, k: int) -> Part:
-        batches, seed = setting.config.sharing.recalibrate_batches, setting.config.seed
-        return recalibrate(lab.network, part, lab.subsets[k], lab.layout, lab.inputs, batches, seed)
+        return recalibrate(lab, part, lab.subsets[k])
 
     return ablations(learned.parts, setting.layout, decide, settle, question.divided, question.ask["seed"])
 

@@ -19,12 +19,12 @@ from rtl_core.data.joined import joined
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.learning.grow import Grown, against_rest, first_part, grow_ticket
-from rtl_core.learning.methods import Experiment
+from rtl_core.learning.experiment import Experiment
 from rtl_core.runs import edits, open_run
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.edits import Tickets
 from rtl_core.runs.modes import lighter_tickets
-from rtl_core.runs.setting import Setting, device_here
+from rtl_core.runs.setting import Setting, device_here, refusing_divergence
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -168,7 +168,8 @@ def _train(
     journal = MemoryJournal()
     lab = Experiment(config, setting.network, setting.layout, (subset,), setting.inputs, report, journal)
     start = first_part(setting.network, before.rtl.parts, plan.name)
-    grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
+    with refusing_divergence(config):
+        grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
     alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)
     asked = audit.evaluation_set(dataset, two, setting.task, "val", audit.RUNG_ROWS)
     lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(grown.part,)), alone, asked)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtl_core.errors import BadInput
-from rtl_core.events import Stopped, Tensors
+from rtl_core.events import Stage, Stopped, Tensors
 from rtl_core.runs.store import stop_asked
 from rtl_core.runs.tensors import digest, read_tensors, write_tensors
 
@@ -35,37 +35,37 @@ class FileJournal:
         """Whether some of the training is done."""
         return any(self._folder.glob("*.safetensors"))
 
-    def recall(self, stage: str) -> tuple[int, Tensors] | None:
+    def recall(self, stage: Stage) -> tuple[int, Tensors] | None:
         """The last (step, state) of `stage`. None where there is none or its file is damaged: training is a
         function of the seed, so the stage is then simply done again, to the same bits."""
-        path = self._path(stage)
+        path = self._path(stage.key)
         if not path.exists():
             return None
         try:
             state, metadata = read_tensors(path)
-            if metadata.get("stage") != stage or metadata.get("digest") != digest(state):
+            if metadata.get("stage") != stage.key or metadata.get("digest") != digest(state):
                 raise BadInput("it was changed or belongs to another stage")
             return int(metadata["step"]), state
         except (BadInput, KeyError, ValueError) as error:
-            warnings.warn(f"resume file of '{stage}' is not usable, the stage starts again: {error}", stacklevel=2)
+            warnings.warn(f"resume file of '{stage.key}' is not usable, the stage starts again: {error}", stacklevel=2)
             return None
 
-    def mark(self, stage: str, step: int, last: bool, state: Callable[[], Tensors]) -> None:
+    def mark(self, stage: Stage, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         """Keep the state if it is time to; raises `Stopped` after keeping it when the run was asked to stop."""
-        stop = stop_asked(self._run)
+        stop, key = stop_asked(self._run), stage.key
         now = time.monotonic()
-        if last or stop or now - self._written.setdefault(stage, now) >= self._every:
+        if last or stop or now - self._written.setdefault(key, now) >= self._every:
             tensors = state()
             # Written before we return: the caller's next step changes these tensors in place.
-            write_tensors(self._path(stage), tensors, {"stage": stage, "step": str(step), "digest": digest(tensors)})
-            self._written[stage] = time.monotonic()
+            write_tensors(self._path(key), tensors, {"stage": key, "step": str(step), "digest": digest(tensors)})
+            self._written[key] = time.monotonic()
         if stop:
-            raise Stopped(f"stopped as asked, at step {step} of '{stage}'")
+            raise Stopped(f"stopped as asked, at step {step} of '{key}'")
 
     def clear(self) -> None:
         """Forget everything: the run is done and its checkpoint written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _path(self, stage: str) -> Path:
-        # Stage names hold subsets' names, which come from the data: hashed, they cannot be paths.
-        return self._folder / f"{hashlib.sha256(stage.encode()).hexdigest()[:24]}.safetensors"
+    def _path(self, key: str) -> Path:
+        # Keys hold subsets' names, which come from the data: hashed, they cannot be paths.
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.safetensors"

@@ -18,7 +18,7 @@ from rtl_core.events import MemoryJournal, Report, silent
 from rtl_core.learning.grow import against_rest
 from rtl_core.learning.merge import Merged, merged_assignment
 from rtl_core.learning.merge import merge as merge_tickets
-from rtl_core.learning.methods import Experiment
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.runs import edits, open_run
 from rtl_core.runs.checkpoint import Run, load_lighter

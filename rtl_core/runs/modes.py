@@ -13,8 +13,8 @@ from rtl_core.events import Tensors
 from rtl_core.learning import gated
 from rtl_core.learning.controls import CONTROLS, does_not_apply
 from rtl_core.learning.extract import Extraction, Measure
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.methods import (
-    Experiment,
     extract_ticket,
     learn_tickets,
     ticket_rounds,
@@ -31,7 +31,6 @@ from rtl_core.runs.setting import Setting
 from rtl_core.threads import pool
 from rtl_core.tickets.ticket_set import TicketSet
 
-ONE_MASK = ("imp_single", "imp_single_ovr", "imp_single_union")  # cut from the same training: run in turn
 
 T = TypeVar("T")
 
@@ -113,7 +112,7 @@ def by_scores(setting: Setting, lab: Experiment, asked: audit.EvaluationSet) -> 
     found = gated.learn_gated(lab, start, gate)
     gate = gate.on("cpu", setting.dataset.inputs)
     learned = _methods(
-        config, k, lambda: found.learned, lambda method: gated.GATED_CONTROLS[method](lab, start, found)
+        config, k, lambda: found.learned, lambda method: CONTROLS[method].gated(lab, start, found)
     )
     return Found(start, found.tickets, learned, [], gate, seen)
 
@@ -137,7 +136,8 @@ def _methods(
 ) -> dict[str, Learned]:
     """RTL and every control that was asked for and applies, in the config's order."""
     wanted = [method for method in config.controls if does_not_apply(method, config, k) is None]
-    groups = [[m for m in wanted if m in ONE_MASK], *([m] for m in wanted if m not in ONE_MASK)]
+    one_mask = [m for m in wanted if CONTROLS[m].one_mask]  # some are cut from the same training: in turn
+    groups = [one_mask, *([m] for m in wanted if m not in one_mask)]
     jobs = [lambda: [rtl()], *(lambda g=g: [control(m) for m in g] for g in groups if g)]
     done = {one.method: one for many in _side_by_side(config, jobs) for one in many}
     return {method: done[method] for method in ("rtl", *wanted)}
@@ -154,8 +154,7 @@ def measure(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Measure:
     """How well ticket k's weights of the moment do on validation rows when cut to a mask, and how sure they are."""
 
     def measured(part: Part) -> dict[str, Any]:
-        part = _recalibrated(lab, part, k)
-        return measured_on(lab, part, asked, k)
+        return measured_on(lab, recalibrate(lab, part, lab.subsets[k]), asked, k)
 
     return measured
 
@@ -170,11 +169,6 @@ def measured_on(lab: Experiment, part: Part, asked: audit.EvaluationSet, k: int)
     }
 
 
-def _recalibrated(lab: Experiment, part: Part, k: int) -> Part:
-    batches = lab.config.sharing.recalibrate_batches
-    return recalibrate(lab.network, part, lab.subsets[k], lab.layout, lab.inputs, batches, lab.config.seed)
-
-
 def lighter_tickets(
     lab: Experiment, rtl: Learned, tickets: TicketSet, asked: audit.EvaluationSet
 ) -> tuple[dict[tuple[int, int], Tensors], list[dict[str, Any]]]:
@@ -182,7 +176,7 @@ def lighter_tickets(
     buffers, records = {}, []
     for rung in (r for r in tickets.rungs if r.kind != "denser"):
         for k, (part, mask) in enumerate(zip(rtl.parts, tickets.masks(rung), strict=True)):
-            part = part if rung.kind == "target" else _recalibrated(lab, replace(part, mask=mask), k)
+            part = part if rung.kind == "target" else recalibrate(lab, replace(part, mask=mask), lab.subsets[k])
             found = measured_on(lab, part, asked, k)
             place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
             records.append({**place, "measure": "final", **found})

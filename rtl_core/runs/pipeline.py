@@ -23,9 +23,9 @@ from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
-from rtl_core.runs.modes import MODES, lighter_tickets
 from rtl_core.runs.gates import gate_tensors
-from rtl_core.runs.setting import Setting, experiment, prepare
+from rtl_core.runs.modes import MODES, lighter_tickets
+from rtl_core.runs.setting import Setting, experiment, prepare, refusing_divergence
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
@@ -55,7 +55,8 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     """A whole run: tickets and controls as the mode learns them, lighter tickets, a gate, evaluation."""
     config, began, lab = setting.config, time.monotonic(), experiment(setting, report, journal)
     asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
-    found = MODES[config.mode](setting, lab, asked)
+    with refusing_divergence(config):
+        found = MODES[config.mode](setting, lab, asked)
     lighter_buffers, lighter_records = lighter_tickets(lab, found.learned["rtl"], found.tickets, asked)
     report(Event("evaluate", "rtl"))
     info = {
@@ -194,7 +195,8 @@ def estimate(config: Config) -> dict[str, Any]:
     )
     trial_setting = replace(setting, config=trial)
     began = time.monotonic()
-    done = warm_start(experiment(trial_setting, silent, MemoryJournal())).steps * setting.partition.k
+    with refusing_divergence(config):
+        done = warm_start(experiment(trial_setting, silent, MemoryJournal())).steps * setting.partition.k
     per_step = (time.monotonic() - began) / done
     return {
         "n_prunable": cost.n_prunable,

@@ -42,6 +42,7 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
     `diagnose` with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
     from rtl_core.learning.methods import ticket_rounds
     from rtl_core.runs import modes
+    from rtl_core.runs.setting import refusing_divergence
 
     _check(run)
     retrained_files.place(run, root)  # before any work
@@ -57,7 +58,9 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
     for rung in tickets.rungs:
         masks = tickets.masks(rung)
         for k in range(tickets.k):
-            found = measures[k](rounds[k].train(masks[k], rung.index))
+            with refusing_divergence(config):
+                trained = rounds[k].train(masks[k], rung.index)
+            found = measures[k](trained)
             place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
             records.append({**place, "measure": "retrained", **found})
             done += 1
@@ -71,6 +74,7 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     `diagnose` with both beside each other, on validation rows. BadInput where the run cannot be trained again."""
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.methods import learn_tickets
+    from rtl_core.runs.setting import refusing_divergence
 
     _check(run)
     if not 0 < density <= 1:
@@ -83,7 +87,8 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     lab, start, asked = _again(run, run.config.model_copy(update={"controls": ()}), report)
     total = run.config.joint.steps * run.tickets.k
     report(Event("start", "rtl", steps=total))
-    after = learn_tickets(lab, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
+    with refusing_divergence(run.config):
+        after = learn_tickets(lab, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
     figures = []
     for learned in (load_learned(run)["rtl"], after):
         answers = audit.method_answers(lab.network, learned, lab.layout, asked)
@@ -111,7 +116,7 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
     from rtl_core.learning.methods import warm_start
     from rtl_core.runs import pipeline
     from rtl_core.runs.run_data import own_dataset
-    from rtl_core.runs.setting import experiment
+    from rtl_core.runs.setting import experiment, refusing_divergence
 
     journal = MemoryJournal()
     setting = pipeline.prepare(config, silent, journal, own_dataset(run))
@@ -126,7 +131,8 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
 
     lab = experiment(setting, told, journal)
     asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
-    return lab, warm_start(lab), asked
+    with refusing_divergence(config):
+        return lab, warm_start(lab), asked
 
 
 def _check(run: Run) -> None:

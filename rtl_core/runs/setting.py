@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +15,10 @@ from rtl_core.data import partitions, sources
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.events import Journal, Report
+from rtl_core.events import Diverged, Journal, Report
 from rtl_core.learning.backbone import backbone_features
-from rtl_core.learning.joint import Inputs
-from rtl_core.learning.methods import Experiment
+from rtl_core.learning.experiment import Inputs
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import build
 from rtl_core.models.network import Network
@@ -66,6 +68,17 @@ class Setting:
         return {"rows_left_out": left_out, "notes": notes}
 
 
+@contextmanager
+def refusing_divergence(config: Config) -> Iterator[None]:
+    """Inside, a training whose loss becomes infinite is bad input: the learning rate is a setting."""
+    try:
+        yield
+    except Diverged as error:
+        scores = error.stage.phase == "scores"
+        name, rate = ("gated.learning_rate", config.gated.learning_rate) if scores else (None, error.stage.learning_rate)
+        raise BadInput(f"{error}: lower {name or 'the learning rate'} (it is {rate:g})") from None
+
+
 def device_here(config: Config) -> str:
     """Where a run that is trained already computes: on its device, or on the processor of a machine without one."""
     return "cpu" if config.device == "cuda" and not torch.cuda.is_available() else config.device
@@ -81,7 +94,8 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
     features = None
     if config.partition.by in ("kmeans", "hdbscan") and config.partition.features == "backbone":
         backbone = build(config.model, dataset.input_shape, len(dataset.classes), config.seed)
-        features = backbone_features(backbone, dataset, config, report, journal)
+        with refusing_divergence(config):
+            features = backbone_features(backbone, dataset, config, report, journal)
     partition = partitions.split(dataset, config.partition, config.seed, features)
     network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
     one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if task.readings else None

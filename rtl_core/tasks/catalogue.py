@@ -23,9 +23,7 @@ def task_of(config: Config) -> Task:
     if config.partition.by == "none" and task.needs_rest:
         raise BadInput("partition.by none: one ticket for all rows has no rest to be told from; take multiclass")
     if config.mode == "gated" and not task.mixes:
-        raise BadInput(
-            "mode gated: the routed ticket alone answers, so it must tell all classes (task=multiclass)"
-        )
+        raise BadInput("mode gated: the routed ticket alone answers, so it must tell all classes (task=multiclass)")
     if config.collapse.policy != "off" and task.doubt is None:
         raise BadInput(
             f"collapse.policy: the alarm goes by how sure tickets are, and those of task '{task.name}' do not say"

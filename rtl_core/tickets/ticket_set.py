@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from rtl_core.tickets.layout import Layout
 
+Kind = Literal["denser", "target", "lighter"]
 KEPT = 0  # in `pruned_at`: no rung removed this weight
 
 
@@ -23,7 +24,7 @@ class Rung:
 
     index: int  # 1, 2, ... from the densest down
     density: float
-    kind: Literal["denser", "target", "lighter"]
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,21 @@ class TicketSet:
         return min(self.rungs, key=lambda rung: abs(rung.density - density))
 
 
-def nested(rungs: Sequence[Rung], n: int, kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
-    """`pruned_at` uint8 (n,) of masks that `kept` gives for each rung, bool (n,), each within the one before."""
-    pruned_at = np.full(n, KEPT, np.uint8)
+def numbered(places: Iterable[tuple[float, Kind]]) -> tuple[Rung, ...]:
+    """Levels from 1 on; places: (density, kind), densest first."""
+    return tuple(Rung(index, density, kind) for index, (density, kind) in enumerate(places, start=1))
+
+
+def around(target: float, denser: Iterable[float], lighter: Iterable[float]) -> list[tuple[float, Kind]]:
+    """(density, kind) of a target and of the densities listed that lie on their side of it, densest first."""
+    above = [(density, "denser") for density in sorted(set(denser), reverse=True) if density > target]
+    below = [(density, "lighter") for density in sorted(set(lighter), reverse=True) if density < target]
+    return [*above, (target, "target"), *below]
+
+
+def nested(rungs: Sequence[Rung], shape: int | tuple[int, ...], kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
+    """`pruned_at`, uint8, of masks that `kept` gives for each rung, bool of that shape, each within the one before."""
+    pruned_at = np.full(shape, KEPT, np.uint8)
     for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
         pruned_at[~kept(rung)] = rung.index
     return pruned_at

@@ -17,7 +17,7 @@ from rtl_core.audit.exchange import at_random, exchange, variants
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.norms import NormBatches, with_statistics
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.learning.trained_tickets import TrainedTickets
@@ -195,7 +195,7 @@ def normed(request) -> dict:
     for k, subset in enumerate(ticket_subsets(dataset, partition, TASKS[task])):
         affine = {"1.weight": torch.full((8,), 1.0 + k), "1.bias": torch.full((8,), 0.1 * k)}
         part = Part(subset.name, masks[k], shared, {**heads[k], **affine}, dict(module.named_buffers()))
-        parts.append(recalibrate(network, part, subset, layout, dataset.inputs, 4, 7))
+        parts.append(with_statistics(network, part, layout, dataset.inputs, NormBatches(subset, 4, 7)))
     module.eval()
     tickets = tickets_of(masks, layout)
     setting = {"network": network, "rtl": learned(parts), "tickets": tickets, "dataset": dataset}
@@ -208,7 +208,7 @@ def answers_of_b(normed: dict, mask: np.ndarray | None = None) -> np.ndarray:
     part, layout = normed["rtl"].parts[1], normed["tickets"].layout
     if mask is not None:
         subset = ticket_subsets(dataset, partition, TASKS[task])[1]
-        part = recalibrate(network, replace(part, mask=mask), subset, layout, dataset.inputs, 4, 7)
+        part = with_statistics(network, replace(part, mask=mask), layout, dataset.inputs, NormBatches(subset, 4, 7))
     return own_answers(network, part, layout, evaluation_set(dataset, partition, TASKS[task], "test"), 1)
 
 

@@ -11,7 +11,7 @@ from rtl_core.config import Config, parse
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.methods import Experiment
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import wrap
 from rtl_core.tasks.catalogue import TASKS

@@ -25,6 +25,7 @@ from rtl_core.learning.parts import Learned, Part, as_module
 from rtl_core.learning.start import merged
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import zero_gate
+from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.ticket_set import Rung
 from tests.second_device import second_device
 
@@ -87,7 +88,7 @@ def by_scores(lab, dataset, device):
     gate = zero_gate(features, dataset.inputs, 3).on(device, lab.inputs)
     start = gated.backbone(lab)
     found = gated.learn_gated(lab, start, gate)
-    return found, {name: control(lab, start, found) for name, control in gated.GATED_CONTROLS.items()}, gate
+    return found, {name: control.gated(lab, start, found) for name, control in CONTROLS.items() if control.gated}, gate
 
 
 def test_mask_scores_and_a_gate(make_lab, dataset, elsewhere):
@@ -113,7 +114,7 @@ def test_a_ticket_is_grown_there_and_comes_back(make_lab, dataset, elsewhere, ta
 
     def grown(lab, here):
         parts = learn_tickets(here, warm_start(here), "rtl", np.ones((3, lab.layout.n), bool), 0, 3).parts
-        subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", task)
+        subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", TASKS[task])
         rungs = (Rung(1, 0.8, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
         part = first_part(lab.network, parts, "new")
         return parts, grow_ticket(replace(lab, subsets=(subset,)), part, rungs, 0.5)
@@ -131,7 +132,7 @@ def test_what_is_measured_on_the_way_down(make_lab, dataset, elsewhere):
 
     def measured(lab):
         start, mask = warm_start(lab), np.ones(lab.layout.n, bool)
-        part = recalibrate(lab.network, start.part(0, "red", mask), lab.subsets[0], lab.layout, lab.inputs, 2, 0)
+        part = recalibrate(lab, start.part(0, "red", mask), lab.subsets[0])
         return part, as_module(lab.network, part, lab.layout)
 
     here, module = measured(make_lab())
@@ -152,7 +153,7 @@ class OnFile(MemoryJournal):
         def kept():
             return {name: tensor.detach().cpu() for name, tensor in state().items()}
 
-        stops = stage == self.stage and step == 2
+        stops = stage.key == self.stage and step == 2
         super().mark(stage, step, last or stops, kept)
         if stops:
             self.stage = None

@@ -53,9 +53,9 @@ def test_every_round_starts_from_theta_0_inside_the_mask_so_far(make_lab, monkey
     lab = make_lab(extract=settings("count"))
     start, began = warm_start(lab), []
 
-    def watched(network, parts, *arguments):
+    def watched(experiment, parts, *arguments):
         began.append((int(parts[0].mask.sum()), lab.layout.flatten(parts[0].shared)))
-        train_jointly(network, parts, *arguments)
+        train_jointly(experiment, parts, *arguments)
 
     monkeypatch.setattr("rtl_core.learning.extract.train_jointly", watched)
     extract_ticket(lab, start, 0, None)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rtl_core.learning import methods
-from rtl_core.learning.grow import against_rest, cut_at, first_part, grow_ticket
+from rtl_core.learning.grow import against_rest, first_part, grow_ticket
+from rtl_core.learning.scores import pruned_at_levels
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import kept_count
@@ -77,8 +78,8 @@ def test_what_is_shared_is_copied_and_what_is_private_begins_as_the_mean(make_la
 def test_scores_are_cut_on_paper():
     layout = Layout(("w",), ((4,),))
     rungs = (Rung(1, 0.75, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
-    found = cut_at(np.array([0.1, 0.9, 0.5, 0.7], np.float32), rungs, layout, 0)
-    assert found.tolist() == [1, 0, 2, 3]
+    found = pruned_at_levels(np.array([[0.1, 0.9, 0.5, 0.7]], np.float32), rungs, layout, 0)
+    assert found.tolist() == [[1, 0, 2, 3]]
 
 
 def test_one_vs_rest_batches_are_half_new_and_half_rest(dataset):

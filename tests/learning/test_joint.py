@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from rtl_core.config import OptimiserSettings
-from rtl_core.events import MemoryJournal, Stopped, silent
-from rtl_core.learning.joint import Stage, train_jointly
+from rtl_core.events import Diverged, MemoryJournal, Stage, Stopped
+from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.methods import learn_tickets, warm_start
 from rtl_core.learning.norms import recalibrate
 from rtl_core.learning.parts import materialise
 
 OPTIMISERS = ("sgd", "momentum", "adam")
-STAGE = Stage("joint", "rtl", 7, 0.05, 0, "joint")
+STAGE = Stage("joint", "rtl", 7, 0.05, 0)
 
 
 def masks_for(lab, seed=0):
@@ -24,8 +24,9 @@ def masks_for(lab, seed=0):
 
 def train(lab, parts, stage=STAGE, journal=None, optimiser="adam", decay=0.01):
     settings = OptimiserSettings(name=optimiser, batch_size=8, weight_decay=decay)
-    arguments = (lab.layout, lab.inputs, stage, settings, silent, journal or MemoryJournal())
-    train_jointly(lab.network, parts, lab.subsets[: len(parts)], *arguments)
+    config = lab.config.model_copy(update={"optimiser": settings})
+    experiment = replace(lab, config=config, journal=journal or MemoryJournal())
+    train_jointly(experiment, parts, lab.subsets[: len(parts)], stage)
 
 
 def bits(tensors):
@@ -115,13 +116,27 @@ def test_same_seed_same_bits_and_another_seed_other_bits(make_lab):
     assert not torch.equal(learned(0), learned(1))
 
 
+def test_a_loss_that_is_no_number_ends_the_training(make_lab):
+    lab = make_lab()
+    parts = warm_start(lab).parts(lab.names, masks_for(lab))
+    lost = replace(lab.subsets[1], loss=lambda logits, targets: logits.sum() * float("inf"))
+    lab = replace(lab, subsets=(lab.subsets[0], lost, lab.subsets[2]))
+    with pytest.raises(Diverged, match=r"the loss of 'rtl' became (nan|-?inf) in step 1 of joint"):
+        train(lab, parts)
+
+
+def with_batches(config, batches):
+    return config.model_copy(update={"sharing": config.sharing.model_copy(update={"recalibrate_batches": batches})})
+
+
 def test_recalibrated_statistics_are_the_mean_over_the_batches(make_lab, monkeypatch):
     monkeypatch.setattr("rtl_core.learning.norms.BATCH", 8)
     lab = make_lab()
     part = warm_start(lab).parts(lab.names, masks_for(lab))[0]
     found = {**part.shared, **part.private, **part.buffers, **lab.network.module.state_dict(prefix="module.")}
     old = bits(found)
-    new = recalibrate(lab.network, part, lab.subsets[0], lab.layout, lab.inputs, 3, 0)
+    lab = replace(lab, config=with_batches(lab.config, 3))
+    new = recalibrate(lab, part, lab.subsets[0])
     first = torch.nn.Linear(6, 4)
     tensors = materialise(part, lab.layout)
     first.load_state_dict({"weight": tensors["0.weight"], "bias": tensors["0.bias"]})
@@ -138,4 +153,4 @@ def test_recalibrated_statistics_are_the_mean_over_the_batches(make_lab, monkeyp
 def test_no_batches_leave_the_statistics_alone(make_lab):
     lab = make_lab()
     part = warm_start(lab).parts(lab.names, masks_for(lab))[0]
-    assert recalibrate(lab.network, part, lab.subsets[0], lab.layout, lab.inputs, 0, 0) is part
+    assert recalibrate(replace(lab, config=with_batches(lab.config, 0)), part, lab.subsets[0]) is part

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from rtl_core.config import GatedSettings
+from rtl_core.config import parse
 from rtl_core.errors import BadInput
-from rtl_core.events import MemoryJournal, Stopped, silent
+from rtl_core.events import Diverged, MemoryJournal, Stage, Stopped, silent
 from rtl_core.learning import scores as gated
-from rtl_core.learning.joint import Stage
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.methods import warm_start
 from rtl_core.learning.parts import Part
 from rtl_core.learning.subsets import Subset
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 
+FLAT = {"score": "global_magnitude", "layer_floor": 0}
 LAYOUT = Layout(("a", "b"), ((4,), (6,)))
 
 
@@ -48,17 +52,18 @@ def test_smaller_budgets_are_nested_in_larger_ones():
         assert not (gated.binarise(scores, small, LAYOUT) & ~gated.binarise(scores, large, LAYOUT)).any()
 
 
-def test_first_scores_rank_the_weights_by_magnitude():
-    weights = np.array([0.1, -3, 0.2, 1, 5, -0.3, 0.4, 2, -4, 0.05])
-    found = gated.first_scores(weights, LAYOUT, "global_magnitude", 2)
-    assert np.array_equal(found[0], found[1]) and found.min() == 0 and found.max() == 1
-    assert np.array_equal(np.argsort(found[0]), np.argsort(np.abs(weights)))
+def test_first_scores_rank_the_weights_by_magnitude(make_lab):
+    lab = make_lab(extract={"score": "global_magnitude"})
+    parts = warm_start(lab).parts(lab.names, masks=None)
+    found = gated.first_scores(lab, parts)
+    assert all(np.array_equal(found[0], row) for row in found) and found.min() == 0 and found.max() == 1
+    assert np.array_equal(np.argsort(found[0]), np.argsort(lab.layout.flatten(parts[0].shared).abs().numpy()))
 
 
 def test_straight_through_gives_the_masked_weight_and_a_gradient_to_every_score():
     weight, mask = torch.tensor([2.0, -3.0]), torch.tensor([1.0, 0.0])
     score = torch.tensor([0.3, 0.9], requires_grad=True)
-    out = gated.straight_through(weight, mask, score)
+    out = weight * gated.straight_through(mask, score)
     assert out.tolist() == [2.0, -0.0]
     (out * torch.tensor([5.0, 7.0])).sum().backward()
     assert score.grad.tolist() == [10.0, -21.0]  # weight * g, also where the mask is 0
@@ -111,33 +116,23 @@ def toy():
     def subset(name, rows):
         return Subset(name, (np.flatnonzero(rows.numpy()),), lambda r: y[r], functional.cross_entropy)
 
-    def run(steps=60, journal=None, settings=None, budget=4):
+    def run(steps=60, journal=None):
         shared = {"weight": module.weight.detach().clone()}
         parts = [Part(name, None, shared, {}, {}) for name in ("first", "second")]
-        scores = [torch.full((4,), 0.5) for _ in parts]
-        gate = TwoFeatureGate(x)
-        masks = gated.train_scores(
-            network,
-            parts,
-            scores,
-            (subset("first", first), subset("second", ~first)),
-            layout,
-            lambda rows: x[rows],
-            gate,
-            budget,
-            0,
-            settings or GatedSettings(learning_rate=0.05, binarise_every=5, batch_size=32),
-            Stage("scores", "rtl", steps, 1e-2, 0, "rtl/scores"),
-            silent,
-            journal or MemoryJournal(),
+        subsets, gate = (subset("first", first), subset("second", ~first)), TwoFeatureGate(x)
+        config = parse({"gated": {"learning_rate": 0.05, "binarise_every": 5, "batch_size": 32}, "extract": FLAT})
+        experiment = Experiment(
+            config, network, layout, subsets, lambda rows: x[rows], silent, journal or MemoryJournal()
         )
-        return masks, scores, gate, shared, x, first
+        scores = gated.train_scores(experiment, parts, subsets, gate, 0.5, Stage("scores", "rtl", steps, 1e-2, 0))
+        return scores, gate, shared, x, first
 
     return run
 
 
 def test_tickets_find_their_own_input_and_the_gate_finds_the_subset(toy):
-    masks, _, gate, shared, _, first = toy()
+    scores, gate, shared, _, first = toy()
+    masks = gated.binarise(scores, 4, Layout(("weight",), ((2, 2),)))
     assert masks.tolist() == [[True, False, True, False], [False, True, False, True]]
     assert shared["weight"].tolist() == [[-1.0, -1.0], [1.0, 1.0]]  # the shared weights never moved
     chosen = gate.logits(np.arange(400)).argmax(dim=1)
@@ -146,49 +141,49 @@ def test_tickets_find_their_own_input_and_the_gate_finds_the_subset(toy):
 
 
 def test_training_is_deterministic_and_resumes_bit_for_bit(toy):
-    _, whole, gate, *_ = toy(steps=23)
+    whole, gate, *_ = toy(steps=23)
 
     class StopsAt(MemoryJournal):
         def mark(self, stage, step, last, state):
             super().mark(stage, step, last, state)
             if step == 12:  # between two binarisations
-                self.kept = {stage: (step, {name: t.detach().clone() for name, t in state().items()})}
+                self.kept = {stage.key: (step, {name: t.detach().clone() for name, t in state().items()})}
                 raise Stopped("stopped here")
 
         def recall(self, stage):
-            return getattr(self, "kept", {}).get(stage)
+            return getattr(self, "kept", {}).get(stage.key)
 
     journal = StopsAt()
     with pytest.raises(Stopped):
         toy(steps=23, journal=journal)
     journal.mark = lambda *_: None
-    _, resumed, resumed_gate, *_ = toy(steps=23, journal=journal)
-    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+    resumed, resumed_gate, *_ = toy(steps=23, journal=journal)
+    assert np.array_equal(whole, resumed)
     assert torch.equal(gate.parameters["weight"], resumed_gate.parameters["weight"])
 
 
-def test_one_tickets_training_does_not_move_anothers_scores(toy):
-    *_, x, first = toy(steps=1)
-    module = nn.Linear(2, 2, bias=False)
-    network, layout = Network(module, ("weight",), (), (), 2, (2,), {"name": "custom"}), Layout(("weight",), ((2, 2),))
-    shared = {"weight": module.weight.detach().clone()}
-    targets = first.long()
-    learns = Subset("a", (np.arange(400),), lambda rows: targets[rows], functional.cross_entropy)
-    rests = Subset("b", (np.arange(400),), lambda rows: targets[rows], lambda logits, y: 0 * logits.sum())
-    scores = [torch.full((4,), 0.5), torch.full((4,), 0.5)]
-    gated.train_scores(
-        network,
-        [Part("a", None, shared, {}, {}), Part("b", None, shared, {}, {})],
-        scores,
-        (learns, rests),
-        layout,
-        lambda rows: x[rows],
-        None,
-        4,
-        0,
-        GatedSettings(),
-        Stage("scores", "rtl", 5, 1e-2, 0, "rtl/scores"),
-        silent,
-        MemoryJournal(),
-    )
-    assert (scores[0] != 0.5).all() and (scores[1] == 0.5).all()
+def test_one_tickets_training_does_not_move_anothers_scores(make_lab):
+    lab = make_lab(gated={"batch_size": 8})
+    parts = warm_start(lab).parts(lab.names, masks=None)
+    rests = replace(lab.subsets[1], loss=lambda logits, targets: 0 * logits.sum())
+    subsets, before = (lab.subsets[0], rests), gated.first_scores(lab, parts)
+    scores = gated.train_scores(lab, parts[:2], subsets, None, 0.5, Stage("scores", "rtl", 5, 1e-2, 0))
+    assert (scores[0] != before[0]).any() and np.array_equal(scores[1], before[1])
+
+
+def test_scores_that_diverge_end_the_training(make_lab):
+    lab = make_lab()
+    lost = replace(lab.subsets[0], loss=lambda logits, targets: logits.sum() * float("nan"))
+    parts = warm_start(lab).parts(lab.names, masks=None)[:1]
+    with pytest.raises(Diverged, match="the loss of 'rtl' became nan in step 1 of scores"):
+        gated.train_scores(lab, parts, (lost,), None, 0.5, Stage("scores", "rtl", 5, 1e-2, 0))
+
+
+def test_a_finished_stage_is_passed_and_reported(make_lab):
+    events = []
+    lab = make_lab(report=events.append)
+    parts, stage = warm_start(lab).parts(lab.names, masks=None), Stage("scores", "rtl", 3, 1e-2, 0)
+    first = gated.train_scores(lab, parts, lab.subsets, None, 0.5, stage)
+    events.clear()
+    assert np.array_equal(gated.train_scores(lab, parts, lab.subsets, None, 0.5, stage), first)
+    assert [(event.step, event.steps) for event in events] == [(9, 9)]

@@ -94,9 +94,9 @@ def test_masks_are_exact_nested_and_without_an_alarm_those_asked_for(make_lab):
 def test_every_round_is_trained_inside_its_own_masks_from_theta_0(make_lab, monkeypatch, policy):
     began = []
 
-    def spy(network, parts, *arguments):
+    def spy(experiment, parts, *arguments):
         began.append((parts[0].mask, {name: t.clone() for name, t in parts[0].shared.items()}))
-        train_jointly(network, parts, *arguments)
+        train_jointly(experiment, parts, *arguments)
 
     monkeypatch.setattr("rtl_core.learning.extract.train_jointly", spy)
     extractions, _, _, start = watched(make_lab, policy)

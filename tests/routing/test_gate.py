@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from rtl_core.config import GatedSettings
+from rtl_core.config import Config, GatedSettings
 from rtl_core.errors import BadInput
-from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.joint import Stage
-from rtl_core.learning.scores import first_scores, train_scores
+from rtl_core.events import MemoryJournal, Stage, silent
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.scores import train_scores
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import centroid_gate, fit_gate, gate_from, zero_gate
@@ -82,22 +82,9 @@ def test_a_subset_without_rows_is_refused(dataset, partition, features):
 def test_a_gate_is_trained_together_with_mask_scores(dataset, partition, features, make_tickets):
     network, parts, layout = make_tickets(2)
     gate = zero_gate(features, dataset.inputs, 3)
-    weights = layout.flatten(parts[0].shared).numpy()
-    scores = [torch.from_numpy(s) for s in first_scores(weights, layout, "global_magnitude", 3)]
-    train_scores(
-        network,
-        parts,
-        scores,
-        ticket_subsets(dataset, partition, MULTICLASS),
-        layout,
-        dataset.inputs,
-        gate,
-        3 * layout.n // 2,
-        1,
-        GatedSettings(batch_size=16, gate_learning_rate=0.05),
-        Stage("scores", "rtl", 30, 1e-2, 0, "rtl/scores"),
-        silent,
-        MemoryJournal(),
-    )
+    config = Config(gated=GatedSettings(batch_size=16, gate_learning_rate=0.05))
+    subsets = ticket_subsets(dataset, partition, MULTICLASS)
+    experiment = Experiment(config, network, layout, subsets, dataset.inputs, silent, MemoryJournal())
+    train_scores(experiment, parts, subsets, gate, 0.5, Stage("scores", "rtl", 30, 1e-2, 0))
     test = dataset.rows("test")
     assert (gate.probabilities(test).argmax(axis=1) == partition.assignment[test]).mean() > 0.9

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from rtl_core.errors import BadInput
-from rtl_core.events import MemoryJournal, silent
+from rtl_core.events import MemoryJournal, Stage, silent
 from rtl_core.learning.parts import Learned, Part
 from rtl_core.runs import benchmark, benchmark_jobs, benchmark_pages
 from rtl_core.runs.pipeline import prepare, train
@@ -87,20 +87,21 @@ def test_the_shared_journal_changes_no_bit(schedule):
 
 
 @pytest.mark.parametrize(
-    ("stage", "one_shot", "rounds"),
+    ("method", "phase", "place", "one_shot", "rounds"),
     [
-        ("rtl/warm_start", True, True),
-        ("reinitialised/warm_start", True, True),
-        ("dense/joint", True, True),
-        ("dense_same_total/joint", True, False),
-        ("rtl/extract/a/b/1/100", True, False),
-        ("imp_single/extract/1/100", True, False),
-        ("rtl/joint", False, False),
-        ("random_same_total/joint", False, False),
-        ("rtl/scores", False, False),
+        ("rtl", "warm_start", {}, True, True),
+        ("reinitialised", "warm_start", {}, True, True),
+        ("dense", "joint", {}, True, True),
+        ("dense_same_total", "joint", {}, True, False),
+        ("rtl", "extract", {"ticket": "a/b", "round": 1, "kept": 100}, True, False),
+        ("imp_single", "extract", {"round": 1, "kept": 100}, True, False),
+        ("rtl", "joint", {}, False, False),
+        ("random_same_total", "joint", {}, False, False),
+        ("rtl", "scores", {}, False, False),
     ],
 )
-def test_what_is_recalled_for_another_density(stage, one_shot, rounds):
+def test_what_is_recalled_for_another_density(method, phase, place, one_shot, rounds):
+    stage = Stage(phase, method, 3, 0.1, 0, **place)
     for expected, schedule in ((one_shot, True), (rounds, False)):
         common = MemoryJournal()
         benchmark_jobs.AcrossDensities(common, schedule).mark(stage, 3, True, dict)

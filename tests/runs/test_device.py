@@ -15,6 +15,7 @@ from rtl_core.events import MemoryJournal, silent
 from rtl_core.runs import modes, training
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.grow import grow
+from rtl_core.runs.open_run import open_run
 from rtl_core.runs.pipeline import prepare, train
 from rtl_core.runs.tensors import read_tensors
 from tests.second_device import second_device
@@ -108,6 +109,6 @@ def test_a_run_trained_on_cuda_is_evaluated_and_grown_without(tmp_path, monkeypa
     run = load_run(Path(training.train_new(config, tmp_path)["folder"]))
     there = replace(run, config=run.config.model_copy(update={"device": "cuda"}))
     spec = archive(tmp_path / "four.npz", CLASSES)
-    assert training.setting_on(there).inputs(np.arange(3)).shape == (3, 1, 8, 8)
+    assert open_run(there).inputs(np.arange(3)).shape == (3, 1, 8, 8)
     grown = load_run(Path(grow(there, spec, tmp_path)["folder"]))
     assert grown.tickets.names == CLASSES and grown.config.device == "cpu"

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from rtl_core.events import Stopped
+from rtl_core.events import Stage, Stopped
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import ask_stop, project_root
 
 TOY = Path(__file__).with_name("toy_training.py")
+
+
+def stage(name: str) -> Stage:
+    """A stage that is kept under `name`."""
+    return Stage(name, name, 10, 0.1, 0)
 
 
 def never(folder: Path) -> FileJournal:
@@ -43,8 +48,8 @@ def test_state_comes_back_with_type_value_and_memory_format(tmp_path):
         "buffers/0/norm.num_batches_tracked": torch.tensor(3),
         "kept": torch.tensor([True, False]),
     }
-    never(tmp_path).mark("rtl/extract/a b", 5, True, lambda: state)
-    step, loaded = never(tmp_path).recall("rtl/extract/a b")
+    never(tmp_path).mark(stage("rtl/extract/a b"), 5, True, lambda: state)
+    step, loaded = never(tmp_path).recall(stage("rtl/extract/a b"))
     assert step == 5 and loaded.keys() == state.keys()
     for name, tensor in state.items():
         assert loaded[name].dtype == tensor.dtype and torch.equal(loaded[name], tensor)
@@ -53,23 +58,23 @@ def test_state_comes_back_with_type_value_and_memory_format(tmp_path):
 
 def test_tensors_that_share_memory_are_kept(tmp_path):
     weights = torch.arange(6.0)
-    never(tmp_path).mark("s", 1, True, lambda: {"all": weights, "half": weights[:3]})
-    assert torch.equal(never(tmp_path).recall("s")[1]["half"], weights[:3])
+    never(tmp_path).mark(stage("s"), 1, True, lambda: {"all": weights, "half": weights[:3]})
+    assert torch.equal(never(tmp_path).recall(stage("s"))[1]["half"], weights[:3])
 
 
 def test_state_is_kept_as_it_was_at_the_mark(tmp_path):
     weights = torch.zeros(3)
     journal = never(tmp_path)
-    journal.mark("s", 1, True, lambda: {"weights": weights})
+    journal.mark(stage("s"), 1, True, lambda: {"weights": weights})
     weights.add_(1)
-    assert torch.equal(journal.recall("s")[1]["weights"], torch.zeros(3))
+    assert torch.equal(journal.recall(stage("s"))[1]["weights"], torch.zeros(3))
 
 
 def test_unfinished_stage_is_kept_only_when_it_is_time(tmp_path):
-    never(tmp_path).mark("s", 1, False, lambda: {"weights": torch.zeros(1)})
-    assert never(tmp_path).recall("s") is None
-    FileJournal(tmp_path, every_seconds=0).mark("s", 2, False, lambda: {"weights": torch.zeros(1)})
-    assert never(tmp_path).recall("s")[0] == 2
+    never(tmp_path).mark(stage("s"), 1, False, lambda: {"weights": torch.zeros(1)})
+    assert never(tmp_path).recall(stage("s")) is None
+    FileJournal(tmp_path, every_seconds=0).mark(stage("s"), 2, False, lambda: {"weights": torch.zeros(1)})
+    assert never(tmp_path).recall(stage("s"))[0] == 2
 
 
 def test_stages_side_by_side_are_each_kept_in_their_time(tmp_path, monkeypatch):
@@ -77,35 +82,35 @@ def test_stages_side_by_side_are_each_kept_in_their_time(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: now)
     journal = FileJournal(tmp_path, every_seconds=10)
     for now in range(12):
-        for stage in ("a", "b"):
-            journal.mark(stage, now, False, lambda: {"weights": torch.zeros(1)})
-    assert journal.recall("a")[0] == journal.recall("b")[0] == 10
+        for name in ("a", "b"):
+            journal.mark(stage(name), now, False, lambda: {"weights": torch.zeros(1)})
+    assert journal.recall(stage("a"))[0] == journal.recall(stage("b"))[0] == 10
 
 
 def test_stop_keeps_the_state_and_raises(tmp_path):
     ask_stop(tmp_path)
     with pytest.raises(Stopped, match="step 3"):
-        never(tmp_path).mark("s", 3, False, lambda: {"weights": torch.ones(1)})
-    assert never(tmp_path).recall("s")[0] == 3
+        never(tmp_path).mark(stage("s"), 3, False, lambda: {"weights": torch.ones(1)})
+    assert never(tmp_path).recall(stage("s"))[0] == 3
 
 
 def test_stages_with_any_name_stay_inside_the_folder(tmp_path):
     journal = never(tmp_path)
     names = ["../../escape", "rtl/extract/cat", "rtl/extract/dog", "x" * 500]
     for step, name in enumerate(names):
-        journal.mark(name, step, True, lambda: {"weights": torch.zeros(1)})
-    assert [journal.recall(name)[0] for name in names] == [0, 1, 2, 3]
+        journal.mark(stage(name), step, True, lambda: {"weights": torch.zeros(1)})
+    assert [journal.recall(stage(name))[0] for name in names] == [0, 1, 2, 3]
     assert {path.parent for path in tmp_path.rglob("*.safetensors")} == {tmp_path / "resume"}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "foreign", "another stage's"])
 def test_damaged_file_means_the_stage_starts_again(tmp_path, damage):
     journal = never(tmp_path)
-    journal.mark("s", 1, True, lambda: {"weights": torch.arange(100.0)})
+    journal.mark(stage("s"), 1, True, lambda: {"weights": torch.arange(100.0)})
     path = next((tmp_path / "resume").iterdir())
     content = path.read_bytes()
     if damage == "another stage's":
-        journal.mark("other", 1, True, lambda: {"weights": torch.arange(100.0)})
+        journal.mark(stage("other"), 1, True, lambda: {"weights": torch.arange(100.0)})
         content = next(p for p in (tmp_path / "resume").iterdir() if p != path).read_bytes()
     path.write_bytes(
         {
@@ -116,14 +121,14 @@ def test_damaged_file_means_the_stage_starts_again(tmp_path, damage):
         }[damage]
     )
     with pytest.warns(UserWarning, match="starts again"):
-        assert journal.recall("s") is None
+        assert journal.recall(stage("s")) is None
 
 
 def test_clear_forgets_everything(tmp_path):
     journal = never(tmp_path)
-    journal.mark("s", 1, True, lambda: {"weights": torch.zeros(1)})
+    journal.mark(stage("s"), 1, True, lambda: {"weights": torch.zeros(1)})
     journal.clear()
-    assert journal.recall("s") is None and not (tmp_path / "resume").exists()
+    assert journal.recall(stage("s")) is None and not (tmp_path / "resume").exists()
 
 
 def test_killed_run_goes_on_to_the_same_bits(tmp_path):
