@@ -10,24 +10,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 import zipfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock
-
 from rtl_core.data.archives import DAMAGED, opened_zip
 from rtl_core.data.class_folders import NAMES_FILE, Names, Place, is_picture, places, wrappers
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
+from rtl_core.files import make_once, remove
 
 MAX_FILES = 50_000
 MAX_BYTES = 2 * 10**9  # unpacked
 MAX_FILE_BYTES = 50 * 10**6
 _RULES = b"1"  # of what is kept of a file; with another number the same file is a new upload
-_DRAFT = ".draft-"
 _UTF8 = 0x800  # flag of an entry whose name says that it is UTF-8
 # First word of a stored folder's name -> kind of data, and its place in the folder.
 _PLACES = {"pictures": ("folder", "classes"), "csv": ("csv", "table.csv"), "npz": ("npz", "data.npz")}
@@ -44,10 +41,7 @@ def store(name: str, content: bytes, root: Path) -> str:
     digest.update(_RULES)
     folder = root / f"{kind}-{digest.hexdigest()[:16]}"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _alone(root):
-            if not folder.is_dir():
-                _write(content, folder)
+        make_once(folder, lambda draft: _fill(content, kind, draft))
     except OSError as error:
         raise BadInput(f"the upload cannot be kept in {root}: {error.strerror}") from None
     return spec_of(folder)
@@ -80,39 +74,19 @@ def delete(folder: Path, root: Path) -> None:
     """Removes a stored upload for good."""
     if folder not in stored(root):
         raise BadInput(f"there is no upload '{folder.name}'")
-    with _alone(root), suppress(FileNotFoundError):  # another session was faster
-        folder.rename(root / f"{_DRAFT}{folder.name}")
-        _sweep(root)
+    remove(folder)
 
 
 def _kind(folder: Path) -> str:
     return folder.name.partition("-")[0]
 
 
-def _alone(root: Path) -> FileLock:
-    """One session writes at a time: fifty visitors with one zip unpack it once, and no two disks full of it at once."""
-    return FileLock(root / ".lock")
-
-
-def _sweep(root: Path) -> None:
-    """Removes what is unfinished: only the session that is alone has a draft, so any other is left from a crash."""
-    for draft in root.glob(f"{_DRAFT}*"):
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write(content: bytes, folder: Path) -> None:
-    root, kind = folder.parent, _kind(folder)
-    _sweep(root)
-    draft = root / f"{_DRAFT}{folder.name}"
-    draft.mkdir()
-    try:
-        if kind == "pictures":
-            _unpack(content, draft / _PLACES[kind][1])
-        else:
-            (draft / _PLACES[kind][1]).write_bytes(content)
-        draft.rename(folder)
-    finally:
-        _sweep(root)
+def _fill(content: bytes, kind: str, folder: Path) -> None:
+    place = folder / _PLACES[kind][1]
+    if kind == "pictures":
+        _unpack(content, place)
+    else:
+        place.write_bytes(content)
 
 
 def _unpack(content: bytes, root: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rtl_core.runs.atomic import replacing
+from rtl_core.files import replacing
 
 Job = TypeVar("Job")
 Figures = dict[str, Any]

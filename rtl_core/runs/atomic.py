@@ -1,35 +1,17 @@
-"""Files that are always whole: a reader sees the old content or the new one, never half of either."""
+"""JSON files that are always whole, and checked when they are read."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rtl_core.errors import BadInput
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well.
-
-    Raises whatever the block raises, and then leaves `path` as it was.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
-        yield draft
-        with open(draft, "rb") as written:
-            os.fsync(written.fileno())  # else a power cut could leave the new name with no content
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+from rtl_core.files import replacing
 
 
 def write_json(path: Path, value: Any) -> None:

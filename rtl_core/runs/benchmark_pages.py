@@ -12,7 +12,7 @@ import pandas as pd
 
 from rtl_core.statistics.intervals import paired_t
 from rtl_core.audit.report.curves import Axis, Curve, curves, differences, file
-from rtl_core.runs.atomic import replacing
+from rtl_core.files import replacing
 from rtl_core.runs.benchmark import by_method
 
 STORED = ("rtl", "imp_multi", "imp_single_union", "dense")  # whose storage is laid beside what it buys

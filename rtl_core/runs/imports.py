@@ -14,8 +14,9 @@ import numpy as np
 
 from rtl_core import __version__
 from rtl_core.errors import BadInput
+from rtl_core.files import make_once
 from rtl_core.runs.checkpoint import save_checkpoint
-from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, slug
+from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.tickets.foreign import ForeignTicket, base_name, check_tickets, join, read_masks
 from rtl_core.tickets.foreign_masks import check_total
 from rtl_core.tickets.ticket_set import TicketSet
@@ -46,23 +47,20 @@ def import_masks(
     content = _content(joined)
     sources = [{"ticket": ticket, **source} for ticket, source in zip(joined.names, sources, strict=True)]
     folder = root / f"{slug(name) or 'masks'}-{content[:8]}"
-    reused = (folder / CHECKPOINT_FILE).is_file()
-    if not reused:
-        folder.mkdir(parents=True, exist_ok=True)
-        info = {
-            "kind": MASKS_ONLY,
-            "density": joined.target.density,
-            "sources": sources,
-            "left_out": left_out,
-            "warnings": _warnings(joined, kept),
-            "environment": {"rtl_lab": __version__},
-        }
-        save_checkpoint(folder, joined, {}, (), {}, info)
+    info = {
+        "kind": MASKS_ONLY,
+        "density": joined.target.density,
+        "sources": sources,
+        "left_out": left_out,
+        "warnings": _warnings(joined, kept),
+        "environment": {"rtl_lab": __version__},
+    }
+    made = make_once(folder, lambda draft: save_checkpoint(draft, joined, {}, (), {}, info), is_whole)
     return {
         "run": folder.name,
         "folder": str(folder),
         "seconds": time.monotonic() - began,
-        "reused": reused,
+        "reused": not made,
         "tickets": [
             {"name": ticket, "density": float(count / joined.n), "params": int(count)}
             for ticket, count in zip(joined.names, kept.sum(axis=1), strict=True)

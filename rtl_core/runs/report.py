@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from rtl_core import __version__
 from rtl_core.errors import BadInput
-from rtl_core.runs.atomic import read_json, replacing
+from rtl_core.files import replacing
+from rtl_core.runs.atomic import read_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, MAX_AUDIT_BYTES, audits_folder, project_runs
 

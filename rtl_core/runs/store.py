@@ -193,6 +193,11 @@ def audits_folder(folder: Path, root: Path) -> Path:
     return folder / AUDITS_FOLDER if own else root / AUDITS_FOLDER / folder.name
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a finished run: its checkpoint is written last."""
+    return (folder / CHECKPOINT_FILE).is_file()
+
+
 def disk_use(folder: Path) -> int:
     """Bytes of all files in a run's folder."""
     total = 0
@@ -260,7 +265,8 @@ def _is_run(folder: Path) -> bool:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    return sorted(folder for folder in root.iterdir() if _is_run(folder)) if root.is_dir() else []
+    folders = root.iterdir() if root.is_dir() else ()
+    return sorted(folder for folder in folders if not folder.name.startswith(".") and _is_run(folder))
 
 
 def _trained(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.runs.atomic import replacing
+from rtl_core.files import replacing
 
 _CHANNELS_LAST = "channels_last"  # metadata key: JSON list of the tensors in that format
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rtl_core.errors import BadInput
+from rtl_core.files import replacing
 from rtl_core.tickets import bits as packed
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import KEPT, Rung, TicketSet
@@ -128,10 +128,8 @@ def write_ticket(
     # One metadata key only: safetensors writes several in an order that changes from run to run.
     content = safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(description, allow_nan=False)})
     read_ticket(content)  # nothing is written that could not be read
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    with replacing(Path(path)) as draft:
+        draft.write_bytes(content)
 
 
 def read_ticket(source: str | Path | bytes) -> TicketFile:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,29 @@ def test_what_is_refused_leaves_no_run(files, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="together have 20 weights, at most 19"):
         import_masks(files, root)
     assert not root.exists()
+
+
+def test_sessions_that_import_the_same_masks_at_once_get_one_run_that_opens(files, tmp_path):
+    root = tmp_path / "runs"
+
+    def bring_in(_: int) -> tuple[bool, int]:
+        document = import_masks(files, root, "nets")
+        return document["reused"], load_run(Path(document["folder"])).tickets.k
+
+    with ThreadPoolExecutor(4) as sessions:
+        found = list(sessions.map(bring_in, range(12)))
+    assert [k for _, k in found] == [2] * 12
+    assert sum(not reused for reused, _ in found) == 1
+    assert [run.problem for run in store.list_runs(root)] == [""]
+
+
+def test_half_a_folder_of_a_crash_is_made_anew_and_no_draft_is_a_run(files, tmp_path):
+    root = tmp_path / "runs"
+    folder = Path(import_masks(files, root)["folder"])
+    (folder / "run.json").rename(root / "run.json")
+    (root / ".draft-x").mkdir()
+    (root / "run.json").rename(root / ".draft-x" / "run.json")
+    assert store.list_runs(root) == []
+    assert import_masks(files, root)["reused"] is False
+    assert load_run(folder).tickets.k == 2
+    assert [path.name for path in root.iterdir() if path.name.startswith(".draft")] == []

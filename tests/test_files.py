@@ -1,0 +1,59 @@
+"""Files and folders appear whole or not at all, whoever else makes them at the same time."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from rtl_core.files import make_once, remove, replacing
+
+
+def test_a_folder_is_made_once_and_seen_whole(tmp_path):
+    folder, made, looked = tmp_path / "made", [], threading.Event()
+
+    def fill(draft):
+        made.append(draft)
+        (draft / "first").write_text("1")
+        looked.wait(10)
+        (draft / "last").write_text("2")
+
+    with ThreadPoolExecutor(4) as several:
+        began = [several.submit(make_once, folder, fill) for _ in range(4)]
+        while not made or not (made[0] / "first").exists():
+            pass
+        assert not folder.exists()
+        looked.set()
+        assert sorted(one.result() for one in began) == [False, False, False, True]
+    assert len(made) == 1 and {file.name for file in folder.iterdir()} == {"first", "last"}
+
+
+def test_a_folder_that_cannot_be_filled_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        make_once(tmp_path / "made", lambda draft: (draft / "half").write_text(str(1 / 0)))
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_what_is_removed_can_be_made_again(tmp_path):
+    for number in range(2):
+        assert make_once(tmp_path / "made", lambda draft, number=number: (draft / str(number)).touch())
+        remove(tmp_path / "made")
+        remove(tmp_path / "made")
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_threads_that_write_one_file_never_show_half_of_it(tmp_path):
+    path, size = tmp_path / "file", 2_000_000
+
+    def write(number: int) -> None:
+        with replacing(path) as draft:
+            draft.write_bytes(bytes([number]) * size)
+
+    with ThreadPoolExecutor(3) as several:
+        writing = [several.submit(write, number % 250) for number in range(30)]
+        while not all(one.done() for one in writing):
+            if path.exists():
+                content = path.read_bytes()
+                assert content == content[:1] * size
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
