@@ -51,12 +51,12 @@ def stored(root: Path) -> list[Path]:
     """The uploads that are kept, newest first."""
     if not root.is_dir():
         return []
-    found = []
+    kept = []
     for folder in root.iterdir():
         with suppress(FileNotFoundError):  # deleted by another session just now
             if _kind(folder) in {*_PLACES, _EARLIER} and folder.is_dir():
-                found.append((folder.stat().st_mtime, folder))
-    return [folder for _, folder in sorted(found, reverse=True)]
+                kept.append((folder.stat().st_mtime, folder))
+    return [folder for _, folder in sorted(kept, reverse=True)]
 
 
 def usable(folder: Path) -> bool:
@@ -91,13 +91,17 @@ def _fill(content: bytes, kind: str, folder: Path) -> None:
 
 def _unpack(content: bytes, root: Path) -> None:
     """The pictures of a zip as class folders with numbers for names, and the table of what the classes are called."""
-    with opened_zip(io.BytesIO(content), "the zip") as archive:
-        entries, found, left_out = _pictures(archive)
-        labels = sorted({place.label for place in found})
+    try:
+        opened = opened_zip(io.BytesIO(content), "the zip")
+    except zipfile.BadZipFile:
+        raise BadInput("this file ends in .zip but is no zip archive, or a damaged one") from None
+    with opened as archive:
+        entries, in_class, left_out = _pictures(archive)
+        labels = sorted({place.label for place in in_class})
         folders = {label: f"class-{number:05d}" for number, label in enumerate(labels, 1)}
-        split = any(place.split != "train" for place in found)
+        split = any(place.split != "train" for place in in_class)
         allowed = left = most_unpacked(len(content), MAX_BYTES)
-        for number, place in enumerate(found):
+        for number, place in enumerate(in_class):
             data = _read_bounded(archive, entries[place.path], min(MAX_FILE_BYTES, left), allowed)
             left -= len(data)
             folder = root / (place.split if split else "") / folders[place.label]
@@ -117,10 +121,10 @@ def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], l
         raise BadInput(f"the zip holds {len(pictures):,} pictures; at most {MAX_FILES:,} are taken")
     outer = wrappers(pictures)
     entries = {path[outer:]: files[path] for path in pictures}
-    found, left_out = places([*entries, *(path for path in files if not is_picture(path))])
-    if not found:
+    in_class, left_out = places([*entries, *(path for path in files if not is_picture(path))])
+    if not in_class:
         raise BadInput("the zip holds pictures outside any folder; put them into one folder per class")
-    return entries, found, left_out
+    return entries, in_class, left_out
 
 
 def _names(entry: zipfile.ZipInfo) -> Names:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from app import words
 from app.attribution import paint
 from app.attribution.view import Chosen
 from app.choice import one_of
 from app.markdown import plain
-from rtl_core.data.pictures import cover_square
+from rtl_core.data.picture_files import read_picture
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from rtl_core.runs.attribution import Explained
 
 TEST, UPLOADED = "Test data", "Your own"
-MAX_PIXELS = 50_000_000  # of an upload
-MAX_BYTES = 20 * 2**20
+MAX_BYTES = 20 * 2**20  # of an upload
 _THUMBNAILS = 12
 
 
@@ -128,25 +127,11 @@ def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """uint8 (1, c, h, w) from the bytes of a PNG or JPEG; BadInput where it is none or too large."""
     if len(content) > MAX_BYTES:
         raise BadInput(f"the picture is larger than {MAX_BYTES // 2**20} MB; save it smaller")
-    channels, height, _ = shape
-    too_many = BadInput(f"the picture has more than {MAX_PIXELS // 10**6} million pixels; save it smaller")
-    try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise too_many
-            if opened.mode.startswith("I"):  # 16 bits a pixel, which converting would clip
-                opened = opened.point(lambda value: value / 256).convert("L")
-            upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    except Image.DecompressionBombError:
-        raise too_many from None
-    except BadInput:
-        raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        raise BadInput("this is no picture that can be read; a PNG or JPEG is wanted") from None
-    paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows white, as in most viewers
-    flat = Image.alpha_composite(paper, upright).convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(cover_square(flat, height), np.uint8)
-    return pixels[None, None] if channels == 1 else pixels.transpose(2, 0, 1)[None]
+    channels, side, _ = shape
+    pixels = read_picture(io.BytesIO(content), side, "the picture")
+    if channels == 1:
+        pixels = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"))[None]
+    return pixels[None]
 
 
 def _changed(dataset: Dataset, chosen: Chosen) -> Chosen:

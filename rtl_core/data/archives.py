@@ -31,19 +31,23 @@ DAMAGED = (
 def opened_zip(source: Path | BinaryIO, called: str) -> zipfile.ZipFile:
     """The archive, to be closed by the caller. `called`: its name in sentences.
 
-    BadInput: no zip archive, more entries than are taken, or entries packed in another than zip's usual way.
+    BadInput: more entries than are taken, or entries packed in another than zip's usual way. zipfile.BadZipFile, and no
+    other error, where it is no intact archive.
     """
     try:
         if isinstance(source, Path):
             with open(source, "rb") as file:
-                _check_directory(file, called)
+                start = _directory(file, called)
         else:
-            _check_directory(source, called)
+            start = _directory(source, called)
         archive = zipfile.ZipFile(source)
+        if archive.start_dir != start:  # another reader would see another archive in the same file
+            archive.close()
+            raise zipfile.BadZipFile
     except BadInput:
         raise
-    except DAMAGED:
-        raise BadInput(f"{called} is no intact zip archive; pack it again") from None
+    except DAMAGED as error:
+        raise zipfile.BadZipFile(str(error)) from None
     odd = [entry for entry in archive.infolist() if entry.compress_type not in _METHODS]
     if odd:
         archive.close()
@@ -51,12 +55,18 @@ def opened_zip(source: Path | BinaryIO, called: str) -> zipfile.ZipFile:
     return archive
 
 
-def _check_directory(file: BinaryIO, called: str) -> None:
-    """ZipFile reads the directory whole and makes an object of every entry, so its size is asked first: with zipfile's
-    own function, because a reader of ours might take another place for the archive's end."""
+def _directory(file: BinaryIO, called: str) -> int:
+    """Where the archive's directory begins, by its own account.
+
+    ZipFile reads the directory whole and makes an object of every entry, so its size is looked at first: with
+    zipfile's own function, because one of ours might take another place for the archive's end.
+    """
     end = zipfile._EndRecData(file)
-    size = end[zipfile._ECD_SIZE] if end else 0
+    if not end:
+        raise zipfile.BadZipFile
+    size = end[zipfile._ECD_SIZE]
     if size > MAX_DIRECTORY_BYTES:
         raise BadInput(
             f"{called} has a directory of {size:,} bytes, at most {MAX_DIRECTORY_BYTES:,} are read; pack fewer files"
         )
+    return end[zipfile._ECD_OFFSET]

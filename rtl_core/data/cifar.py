@@ -14,6 +14,7 @@ from rtl_core.errors import BadInput
 
 SIDE, PIXELS = 32, 3 * 32 * 32
 MAX_RECORDS = 50_000  # in one file: CIFAR-100's train.bin
+MAX_NAMES = 100_000  # characters in the file of the classes' names
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def _names(folder: Path, kind: _Kind) -> tuple[str, ...]:
     """The classes' names from the text file beside the records; numbers where there is none."""
     if not _there(folder, (kind.names,)):
         return tuple(map(str, range(kind.classes)))
-    names = tuple((folder / kind.names).read_text("utf-8", errors="replace").split())
+    with open(folder / kind.names, encoding="utf-8", errors="replace") as file:
+        names = tuple(file.read(MAX_NAMES).split())
     if len(set(names)) != kind.classes:
         raise BadInput(f"{kind.names} holds {len(set(names))} different names; wanted are {kind.classes}, one a line")
     return names

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from rtl_core.config import DataSettings
 from rtl_core.data.class_folders import Names, is_picture, name_table, places
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.pictures import check_memory, cover_square, picture_dataset
+from rtl_core.data.picture_files import read_picture
+from rtl_core.data.pictures import check_memory, picture_dataset
 from rtl_core.data.splits import complete_split, limited_rows
 from rtl_core.errors import BadInput
 
@@ -47,32 +45,6 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
         x = np.ascontiguousarray(x[:, :1])
     notes = tuple(f"{count} skipped: {reason}" for reason, count in sorted((left_out + not_read).items()))
     return picture_dataset(settings.spec, x, y[keep], tuple(map(str, classes)), split[keep], notes=notes)
-
-
-def read_picture(path: Path, side: int) -> np.ndarray:
-    """One picture as uint8 (3, side, side)."""
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as picture:
-            if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:  # Pillow refuses twice that
-                raise Image.DecompressionBombError
-            # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
-            picture.draft(None, (2 * side, 2 * side))
-            upright = ImageOps.exif_transpose(picture)
-            small = cover_square(_rgb_on_white(upright), side)
-    except Image.DecompressionBombError:
-        raise BadInput(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
-        raise BadInput(f"{path} cannot be read as a JPEG or PNG picture; repair it or take it out") from None
-    return np.asarray(small).transpose(2, 0, 1)
-
-
-def _rgb_on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits per pixel: keep the upper 8, which `convert` would clip
-        return Image.fromarray((np.asarray(picture, dtype=np.uint32) >> 8).astype(np.uint8)).convert("RGB")
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def _files(root: Path, left_out: Counter) -> Iterator[Names]:

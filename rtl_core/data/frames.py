@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,10 @@ OTHER = "other"
 MAX_CATEGORIES = 100  # of a column, one-hot; rarer ones share "other"
 MAX_NUMERIC_CLASSES = 100
 MAX_FEATURES = 10_000
+MAX_FEATURE_BYTES = 2 * 2**30
 SPLIT_COLUMN = "split"
+
+Fill = Callable[[np.ndarray], None]  # writes the features of a column, float32 (features, n)
 
 
 def table_dataset(
@@ -37,14 +40,17 @@ def table_dataset(
     are the groups unless dropped. `split_seed` fixes the split whatever the run's seed is.
     """
     _check_columns(frame, settings)
-    labelled = frame[frame[settings.target].notna()].reset_index(drop=True)
-    if len(labelled) < len(frame):
-        notes += (f"{len(frame) - len(labelled)} rows without a value in '{settings.target}' left out",)
+    known = frame[settings.target].notna()
+    if not known.all():
+        notes += (f"{int((~known).sum())} rows without a value in '{settings.target}' left out",)
+        frame = frame[known]
+    labelled = frame.reset_index(drop=True)
     y, classes = encode_target(labelled[settings.target])
     given = _given_split(labelled)
     split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
-    y, split, labelled = y[keep], split[keep], labelled.iloc[keep].reset_index(drop=True)
+    if len(keep) < len(labelled):
+        y, split, labelled = y[keep], split[keep], labelled.iloc[keep].reset_index(drop=True)
     check_rows(y, split, classes)
 
     not_features = {settings.target, *settings.drop} | ({SPLIT_COLUMN} if given is not None else set())
@@ -90,23 +96,35 @@ def encode_features(
     categories seen in train, "missing" being one of them; a category that train never saw is "other"
     if there is such a feature, and all zeros otherwise.
     """
-    blocks: list[pd.DataFrame] = []
+    names: list[str] = []
     sources: list[str] = []
+    fills: list[tuple[int, Fill]] = []
     notes: list[str] = []
     for name, column in frame.items():
         reason = _no_feature(column, train)
         if reason:
             notes.append(f"column '{name}' is not a feature: {reason}")
             continue
-        block = _numeric(column, train) if _is_number(column) else _one_hot(column, train)
-        blocks.append(block)
-        sources += [str(name)] * block.shape[1]
-        if len(sources) > MAX_FEATURES:
+        of_column, fill = _numeric(column, train) if _is_number(column) else _one_hot(column, train)
+        names += of_column
+        sources += [str(name)] * len(of_column)
+        fills.append((len(of_column), fill))
+        if len(names) > MAX_FEATURES:
             raise BadInput(f"the table makes more than {MAX_FEATURES:,} features; name columns to drop in data.drop")
-    if not blocks:
+    if not names:
         raise BadInput("the table has no column left to learn from: " + ("; ".join(notes) or "all are dropped"))
-    encoded = pd.concat(blocks, axis=1)
-    return encoded.to_numpy(np.float32), tuple(encoded.columns), tuple(sources), tuple(notes)
+    needed = len(frame) * len(names) * np.dtype(np.float32).itemsize
+    if needed > MAX_FEATURE_BYTES:
+        raise BadInput(
+            f"{len(frame):,} rows of {len(names):,} features need {needed / 2**30:.1f} GiB, more than "
+            f"{MAX_FEATURE_BYTES / 2**30:.0f}; set data.limit, or name columns to drop in data.drop"
+        )
+    encoded = np.empty((len(names), len(frame)), np.float32)
+    first = 0
+    for width, fill in fills:
+        fill(encoded[first : first + width])
+        first += width
+    return encoded.T, tuple(names), tuple(sources), tuple(notes)
 
 
 def attribute(column: pd.Series) -> pd.Series:
@@ -116,30 +134,38 @@ def attribute(column: pd.Series) -> pd.Series:
     return _texts(column)
 
 
-def _numeric(column: pd.Series, train: np.ndarray) -> pd.DataFrame:
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = ~np.isfinite(values)
-    values = np.where(missing, np.median(values[train & ~missing]), values)
-    # fsum is exact, so the same table gives the same features, and fingerprint, on every machine.
-    mean = math.fsum(values[train]) / train.sum()
-    std = math.sqrt(math.fsum((values[train] - mean) ** 2) / train.sum())
-    block = {str(column.name): ((values - mean) / std).astype(np.float32)}
-    if missing[train].any():
-        block[f"{column.name} is missing"] = missing.astype(np.float32)
-    return pd.DataFrame(block)
+def _numeric(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:
+    missing = ~np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    names = [str(column.name)] + ([f"{column.name} is missing"] if missing[train].any() else [])
+
+    def fill(out: np.ndarray) -> None:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        values = np.where(missing, np.median(values[train & ~missing]), values)
+        # fsum is exact, so the same table gives the same features, and fingerprint, on every machine.
+        mean = math.fsum(values[train]) / train.sum()
+        std = math.sqrt(math.fsum((values[train] - mean) ** 2) / train.sum())
+        out[0] = (values - mean) / std
+        out[1:] = missing
+
+    return names, fill
 
 
-def _one_hot(column: pd.Series, train: np.ndarray) -> pd.DataFrame:
+def _one_hot(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:
     texts = _texts(column)
     counts = texts[train].value_counts()
     categories = sorted(counts.index)
     if len(categories) > MAX_CATEGORIES:
         ranked = sorted(categories, key=lambda category: (-counts[category], category))
-        categories = [*sorted(ranked[:MAX_CATEGORIES]), OTHER]
+        categories = sorted(ranked[:MAX_CATEGORIES])
+        categories += [OTHER] if OTHER not in categories else []
         texts = texts.where(texts.isin(categories), OTHER)
-    return pd.DataFrame(
-        {f"{column.name}={category}": (texts == category).astype(np.float32) for category in categories}
-    )
+    codes = pd.Categorical(texts, categories=categories).codes  # one byte a row; -1: train never saw it
+
+    def fill(out: np.ndarray) -> None:
+        for code, feature in enumerate(out):
+            feature[:] = codes == code
+
+    return [f"{column.name}={category}" for category in categories], fill
 
 
 def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:

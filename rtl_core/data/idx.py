@@ -13,6 +13,7 @@ import numpy as np
 
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.limits import check_unpacked
 from rtl_core.data.pictures import from_arrays
 from rtl_core.errors import BadInput
 
@@ -63,8 +64,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
         with opener(path, "rb") as file:
             shape = _header(file, path, axes)
             size = math.prod(shape)
-            if size > MAX_BYTES:
-                raise BadInput(f"{path.name}: its header asks for {size:,} bytes, more than the {MAX_BYTES:,} allowed")
+            check_unpacked(size, path.stat().st_size, f"{path.name}: its header asks for", MAX_BYTES)
             content = file.read(size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise BadInput(f"{path.name} is a damaged gzip file; fetch it again") from None

@@ -16,13 +16,13 @@ def most_unpacked(size: int, most: int = MAX_BYTES) -> int:
     return min(most, max(SMALL_BYTES, RATIO * size))
 
 
-def check_unpacked(needed: int, size: int, called: str, most: int = MAX_BYTES) -> None:
-    """BadInput where a file of `size` bytes becomes `needed` ones and these are too many. `called`: its name."""
+def check_unpacked(needed: int, size: int, what: str, most: int = MAX_BYTES) -> None:
+    """BadInput where a file of `size` bytes becomes `needed` ones and these are too many; `what`: "a.npz needs"."""
     allowed = most_unpacked(size, most)
     if needed > allowed:
         raise BadInput(
-            f"{called} has {size:,} bytes and would take {needed:,} in memory; a file of its size may take "
-            f"{allowed:,}: use fewer rows or columns"
+            f"{what} {needed:,} bytes in memory, more than the {allowed:,} allowed for a file of {size:,} bytes; "
+            "use a part of it"
         )
 
 
@@ -32,4 +32,4 @@ def check_table(rows: int, columns: int, size: int, called: str) -> None:
         raise BadInput(f"{called} has {columns:,} columns; at most {MAX_COLUMNS:,} are read")
     if rows * columns > MAX_CELLS:
         raise BadInput(f"{called} has {rows * columns:,} cells; at most {MAX_CELLS:,} are read: use a part of its rows")
-    check_unpacked(8 * rows * columns, size, called)
+    check_unpacked(8 * rows * columns, size, f"{called} needs")

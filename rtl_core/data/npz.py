@@ -11,9 +11,11 @@ import pandas as pd
 from numpy.lib import format as npy
 
 from rtl_core.config import DataSettings
+from rtl_core.data.archives import opened_zip
 from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.frames import table_dataset
+from rtl_core.data.limits import check_table, check_unpacked
 from rtl_core.data.pictures import from_arrays
 from rtl_core.data.splits import PARTS
 from rtl_core.errors import BadInput
@@ -34,6 +36,7 @@ def load_npz(path: Path, settings: DataSettings, seed: int) -> Dataset:
     x, y, given = _joined(arrays)
     codes, classes = _labels(y, arrays.get("classes"))
     if x.ndim == 2:
+        check_table(*x.shape, path.stat().st_size, path.name)
         return _table(x, codes, classes, given, settings, seed)
     return from_arrays(as_pictures(x), codes, classes, given, settings, seed)
 
@@ -41,11 +44,10 @@ def load_npz(path: Path, settings: DataSettings, seed: int) -> Dataset:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an archive by name; headers are read first, so nothing large or pickled is ever opened."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path, "it") as archive:
             headers = {member.filename: _header(archive, member) for member in archive.infolist()}
             total = sum(math.prod(shape) * dtype.itemsize for shape, dtype in headers.values())
-            if total > MAX_BYTES:
-                raise BadInput(f"{path.name}: its arrays need {total:,} bytes, more than the {MAX_BYTES:,} allowed")
+            check_unpacked(total, path.stat().st_size, "its arrays need", MAX_BYTES)
             arrays = {}
             for name in headers:
                 with archive.open(name) as file:

@@ -14,6 +14,7 @@ from rtl_core.errors import BadInput
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256  # pixels; the bounds of DataSettings.image_size
 MAX_BYTES = 4 * 2**30  # of pictures in memory
+_AT_ONCE = 1_000
 
 
 def from_arrays(
@@ -81,13 +82,17 @@ def picture_dataset(
 def channel_statistics(x: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of uint8 pictures scaled to [0, 1].
 
-    Summed as integers, so that every machine gets the same bits. A channel without contrast gets
-    one grey level as its deviation instead of 0.
+    Summed as integers, so that every machine gets the same bits, over a few pictures at a time. A channel without
+    contrast gets one grey level as its deviation instead of 0.
     """
+    sums, squares = np.zeros((2, x.shape[1]), np.int64)
+    for first in range(0, len(x), _AT_ONCE):
+        some = x[first : first + _AT_ONCE]
+        sums += some.sum(axis=(0, 2, 3), dtype=np.int64)
+        squares += np.square(some, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
     pixels = x.size / x.shape[1]
-    mean = x.sum(axis=(0, 2, 3), dtype=np.int64) / pixels
-    mean_square = np.square(x, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64) / pixels
-    std = np.sqrt(np.maximum(mean_square - mean**2, 1.0))
+    mean = sums / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1.0))
     return tuple((mean / 255).tolist()), tuple((std / 255).tolist())
 
 

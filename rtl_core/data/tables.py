@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +15,12 @@ import pandas as pd
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.frames import table_dataset
+from rtl_core.data.limits import check_table, check_unpacked, most_unpacked
 from rtl_core.errors import BadInput
 
 MAX_FILE_BYTES = 500 * 2**20
-MAX_CELLS = 100_000_000
+MAX_TABLE_BYTES = 2 * 2**30  # in memory
+_HEAD = 1_000_000  # characters of a CSV file in which its header and first row should end
 
 
 def load_table(path: Path, settings: DataSettings, seed: int) -> Dataset:
@@ -55,31 +63,84 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline(1_000_000)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head, cut = file.read(_HEAD), bool(file.read(1))
+        header = head.partition("\n")[0]
         separator = max(",;\t", key=header.count)
+        check_table(_lines(path), _columns(head, cut, separator, path.name), path.stat().st_size, path.name)
         return pd.read_csv(
-            path, sep=separator, encoding="utf-8-sig", na_values=["?"], skipinitialspace=True, low_memory=False
+            path,
+            sep=separator,
+            encoding="utf-8-sig",
+            na_values=["?"],
+            skipinitialspace=True,
+            low_memory=False,
+            compression=None,  # not what the ending says: nothing unpacks here
         )
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not UTF-8 text; save it as CSV in UTF-8") from None
     except pd.errors.EmptyDataError:
         raise BadInput(f"{path.name} is empty; a header and rows are needed") from None
     except (pd.errors.ParserError, ValueError) as error:
+        if isinstance(error, BadInput):
+            raise
         raise BadInput(f"{path.name} is not a readable CSV file: {str(error).splitlines()[0]}") from None
+
+
+def _columns(head: str, cut: bool, separator: str, called: str) -> int:
+    """The columns that a CSV file makes: pandas asks its header and first row. `cut`: there is more than `head`."""
+    rows = csv.reader(io.StringIO(head, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        first = list(itertools.islice(rows, 3))
+    except csv.Error:  # a very long text
+        return head.count(separator) + 1
+    if cut and len(first) < 3:
+        raise BadInput(f"{called} does not end its header and first row within {_HEAD:,} characters; is it a table?")
+    return max((len(row) for row in first[:2]), default=0)
+
+
+def _lines(path: Path) -> int:
+    """How many lines a file has, whichever way they end; at least as many as rows."""
+    feeds = returns = 0
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            feeds, returns = feeds + block.count(b"\n"), returns + block.count(b"\r")
+    return max(feeds, returns) + 1
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    _check_parquet(path)
     try:
-        file = pq.ParquetFile(path)
-        if file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
-            raise BadInput(f"{path.name} has more than {MAX_CELLS:,} cells; use a part of its rows")
-        nested = [field.name for field in file.schema_arrow if pa.types.is_nested(field.type)]
-        if nested:
-            raise BadInput(f"{path.name}: column '{nested[0]}' holds lists or records; only plain values work")
-        return file.read().to_pandas()
-    except (pa.ArrowInvalid, OSError):
-        raise BadInput(f"{path.name} is not an intact Parquet file; write it again") from None
+        return pq.ParquetFile(path).read().to_pandas()
+    except (pa.ArrowException, OSError):
+        raise _damaged(path) from None
+
+
+def _check_parquet(path: Path) -> None:
+    """Another process reads it first, with bounded memory; see `measure_parquet`."""
+    size = path.stat().st_size
+    most = most_unpacked(size, MAX_TABLE_BYTES)
+    program = Path(__file__).with_name("measure_parquet.py")
+    command = [sys.executable, "-P", str(program), str(path.resolve()), str(most)]
+    try:
+        measured = json.loads(subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).stdout)
+    except ValueError:  # it crashed
+        raise _damaged(path) from None
+    if measured.get("problem") == "damaged":
+        raise _damaged(path)
+    if measured.get("problem") == "memory":
+        raise BadInput(
+            f"{path.name} needs more bytes in memory than the {most:,} allowed for a file of {size:,} bytes; "
+            "use a part of it"
+        )
+    check_table(measured["rows"], measured["columns"], size, path.name)
+    if measured["nested"]:
+        raise BadInput(f"{path.name}: column '{measured['nested'][0]}' holds lists or records; only plain values work")
+    check_unpacked(measured["bytes"], size, f"{path.name} needs", MAX_TABLE_BYTES)
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"{path.name} is not an intact Parquet file; write it again")

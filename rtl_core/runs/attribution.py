@@ -26,6 +26,7 @@ from rtl_core.audit.attribution.sanity import Sanity, sanity
 from rtl_core.audit.attribution.subject import Subject
 from rtl_core.audit.attribution.verdict import verdicts
 from rtl_core.data.partition import Partition
+from rtl_core.data.npz import read_arrays
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
 from rtl_core.files import replacing
@@ -34,7 +35,6 @@ from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.open_run import OpenRun, open_run
 from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
 
-MAX_ARRAY_BYTES = 256 * 2**20  # of the arrays beside an audit
 _PROBED = 16  # test rows that are asked whether a ticket says the same to everything
 _VERSIONS = ("torch", "captum", "numpy")
 
@@ -242,11 +242,6 @@ def load_arrays(file: Path) -> dict[str, np.ndarray]:
     """The arrays beside an audit's document; BadInput where they are missing or damaged."""
     path = file.with_suffix(".npz")
     try:
-        if path.stat().st_size > MAX_ARRAY_BYTES:
-            raise BadInput(f"{path.name} is larger than {MAX_ARRAY_BYTES // 2**20} MB; make the audit again")
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"{path.name} is missing or damaged; make the audit again") from None
+        return read_arrays(path)
+    except BadInput:
+        raise BadInput(f"{path.name} is missing or damaged, or too large; make the audit again") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtl_core.data.archives import opened_zip
 from rtl_core.data.npz import read_arrays
 from rtl_core.errors import BadInput
 from rtl_core.tickets import bits as packed
@@ -183,12 +184,12 @@ def _from_ticket_file(original: TicketFile, file: str) -> ForeignTicket:
 
 def _npz(path: Path, file: str) -> list[ForeignTicket]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened_zip(path, file) as archive:
             check_names(archive.namelist(), file)
         arrays = read_arrays(path)
     except BadInput as error:
         raise BadInput(str(error).replace(path.name, file)) from None
-    except (zipfile.BadZipFile, OSError):
+    except zipfile.BadZipFile:
         raise BadInput(f"{file} is not an intact npz archive; write it with numpy.savez_compressed") from None
     return _networks({name: lambda array=array: array for name, array in arrays.items()}, file, "npz")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rtl_core.errors import BadInput
+from rtl_core.tickets.foreign_pickles import check_pickles
 from rtl_core.tickets.ticket_file import METADATA_KEY, TicketFile, read_ticket
 
+MAX_HEADER_BYTES = 16 * 2**20
 _HOLDERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts put the state dict
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
@@ -27,7 +28,7 @@ def state_dict(path: Path, file: str) -> dict[str, Callable[[], np.ndarray]]:
 
     Loaded with `weights_only`: torch then builds tensors and plain containers and runs no code of the file's.
     """
-    _check_zip(path, file)
+    check_pickles(path, file)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -41,11 +42,17 @@ def state_dict(path: Path, file: str) -> dict[str, Callable[[], np.ndarray]]:
     found = held[0] if held else loaded
     if not isinstance(found, dict):
         raise BadInput(f"{file} holds a {type(found).__name__}; wanted is a state dict, names to tensors")
-    return {
-        name: partial(_as_array, tensor, name, file)
-        for name, tensor in found.items()
-        if isinstance(name, str) and isinstance(tensor, torch.Tensor)
-    }
+    tensors = {k: v for k, v in found.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    _check_stored(tensors.values(), path, file)
+    return {name: partial(_as_array, tensor, name, file) for name, tensor in tensors.items()}
+
+
+def _check_stored(tensors: Iterable[torch.Tensor], path: Path, file: str) -> None:
+    """The old format gives tensors their room before it reads their values, whether the file has these or not."""
+    plain = [t.untyped_storage() for t in tensors if t.layout == torch.strided and not t.is_nested and not t.is_meta]
+    needed = sum({storage.data_ptr(): storage.nbytes() for storage in plain}.values())
+    if needed > path.stat().st_size:
+        raise BadInput(f"{file} claims {needed:,} bytes of values, more than the file holds; save the network again")
 
 
 @contextmanager
@@ -71,6 +78,7 @@ def ticket_in(path: Path, file: str) -> TicketFile | None:
 
 @contextmanager
 def _safe_open(path: Path, file: str) -> Iterator[Any]:
+    _check_header(path, file)
     try:
         with safe_open(path, framework="pt") as opened:
             yield opened
@@ -80,15 +88,12 @@ def _safe_open(path: Path, file: str) -> Iterator[Any]:
         ) from None
 
 
-def _check_zip(path: Path, file: str) -> None:
-    """torch stores values as they are: a packed zip archive is another one renamed, or made to unpack without end."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stored = all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):  # torch's older format, or torch refuses it
-        return
-    if not stored:
-        raise BadInput(f"{file} is a packed zip archive, not a file of torch.save; save model.state_dict() again")
+def _check_header(path: Path, file: str) -> None:
+    """A header is read and kept whole, so its length is looked at first."""
+    with open(path, "rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+    if MAX_HEADER_BYTES < length < path.stat().st_size:
+        raise BadInput(f"{file} has a header of {length:,} bytes; at most {MAX_HEADER_BYTES:,} are read")
 
 
 def _as_array(tensor: torch.Tensor, name: str, file: str) -> np.ndarray:

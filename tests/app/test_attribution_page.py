@@ -17,6 +17,7 @@ from app.attribution import audited, findings, inputs, paint
 from rtl_core.audit.attribution.beside import SideBySide
 from rtl_core.audit.attribution.explain import Maps
 from rtl_core.audit.attribution.sanity import Sanity
+from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import Asked, Explained, explain_samples
@@ -96,7 +97,7 @@ def test_an_uploaded_picture_is_explained(runs_folder, unchecked):
     assert not app.exception and "mine.png" in tiles(app)[0] and "not known" in tiles(app)[0]
     assert any("nothing · much" in part.proto.body for part in app.get("html"))  # sizes have no sign
     app.file_uploader[0].set_value([("broken.png", b"nothing", "image/png")]).run()
-    assert "no picture that can be read" in app.error[0].value
+    assert "cannot be read as a JPEG or PNG picture" in app.error[0].value
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((90, 60, 3), 1), ((40, 40), 3), ((30, 64, 4), 3), ((8, 8), 1)])
@@ -121,8 +122,8 @@ def test_sixteen_bits_a_pixel_are_scaled_and_not_clipped():
 
 
 def test_too_large_uploads_are_refused(monkeypatch):
-    monkeypatch.setattr(inputs, "MAX_PIXELS", 100)
-    with pytest.raises(BadInput, match="million pixels"):
+    monkeypatch.setattr(picture_files, "MAX_PIXELS_WHOLE", 100)
+    with pytest.raises(BadInput, match="the picture has more than 100 pixels"):
         inputs.as_input(picture((11, 10)), (1, 8, 8))
     monkeypatch.setattr(inputs, "MAX_BYTES", 10)
     with pytest.raises(BadInput, match="larger than"):

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 
 from rtl_core.config import DataSettings
-from rtl_core.data.folders import read_picture
+from rtl_core.data import picture_files
+from rtl_core.data.picture_files import read_picture
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
 
@@ -103,7 +104,7 @@ def test_a_truncated_picture_is_named(picture_folder):
 
 
 def test_a_picture_of_too_many_pixels_is_refused(picture_folder, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_500)
+    monkeypatch.setattr(picture_files, "MAX_PIXELS_WHOLE", 1_500)
     with pytest.raises(BadInput, match="more than 1,500 pixels"):
         load_folder(picture_folder)
 
