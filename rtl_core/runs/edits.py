@@ -24,6 +24,7 @@ from rtl_core.data import partitions
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
+from rtl_core.files import make_once
 from rtl_core.learning.parts import Learned
 from rtl_core.models.catalogue import rebuild
 from rtl_core.routing.features import Features, fitted
@@ -35,7 +36,7 @@ from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, loa
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.setting import Setting
-from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, slug
+from rtl_core.runs.store import CONFIG_FILE, is_whole, slug
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -135,7 +136,7 @@ def new_folder(run: Run, root: Path, verb: str, *stated: Any) -> Path:
 
 def recorded(folder: Path, verb: str) -> dict[str, Any] | None:
     """The JSON document of a change that was made before; None where it was not."""
-    if not (folder / CHECKPOINT_FILE).is_file():
+    if not is_whole(folder):
         return None
     info = load_run(folder).info
     return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, **info[verb]}
@@ -172,9 +173,12 @@ def save(
         "evaluation": pipeline.evaluate(setting, state.tickets, {"rtl": state.rtl}, state.gate),
         verb: document,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / CONFIG_FILE, setting.config.model_dump(mode="json"))
     gate = {**load_gate(run), **state.gate.as_tensors()}  # what the gate sees of an input stays
     rows = kept_rows(setting.dataset, setting.partition)
-    save_checkpoint(folder, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, rows)
+
+    def fill(draft: Path) -> None:
+        write_json(draft / CONFIG_FILE, setting.config.model_dump(mode="json"))
+        save_checkpoint(draft, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, rows)
+
+    make_once(folder, fill, is_whole)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}
