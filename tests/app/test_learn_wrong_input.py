@@ -79,7 +79,7 @@ def test_a_picture_of_a_billion_pixels_is_refused_in_one_sentence():
     body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
     app = AppTest.from_function(uploading, default_timeout=60, args=(b"\x89PNG\r\n\x1a\n" + body,)).run()
     assert not app.exception
-    assert [error.value for error in app.error] == ["The picture has more than 50 million pixels; save it smaller."]
+    assert [error.value for error in app.error] == ["The picture has more than 64,000,000 pixels; make it smaller."]
 
 
 def uploading(content: bytes) -> None:
