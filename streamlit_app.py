@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app import cache, nav, session, shell
+from app import cache, nav, page_setup, session
 
 st.set_page_config(page_title="RTL Lab", page_icon=nav.ICON, layout="wide")
 cache.hide_expected_warnings()
-shell.entered()
+page_setup.entered()
 page = nav.navigation()
-shell.style()
+page_setup.style()
 session.run_picker()
 page.run()
 cache.freeze_startup_objects()

@@ -11,8 +11,8 @@ import streamlit as st
 
 from rtl_core import expected_warnings
 from rtl_core.config import DataSettings, PartitionSettings
-from rtl_core.tickets.overlap import Overlap, overlap
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.overlap.overlap import Overlap, overlap
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
@@ -61,21 +61,21 @@ def _load_run(folder: str, changed: int) -> Run:
     return load(Path(folder))
 
 
-def overlap_counts(run: Run, rung: Rung) -> Overlap:
-    """What all pairs of a run's tickets share at a rung; the masks are read for it once."""
-    return _overlap_counts(str(run.folder), changed(run.folder), rung.index, run.tickets)
+def overlap_counts(run: Run, level: Level) -> Overlap:
+    """What all pairs of a run's tickets share at a level; the masks are read for it once."""
+    return _overlap_counts(str(run.folder), changed(run.folder), level.index, run.tickets)
 
 
 @st.cache_resource(max_entries=24, show_spinner="Counting what the tickets share")
-def _overlap_counts(folder: str, changed: int, rung: int, _tickets: TicketSet) -> Overlap:
-    return overlap(_tickets, _tickets.rungs[rung - 1])
+def _overlap_counts(folder: str, changed: int, level: int, _tickets: TicketSet) -> Overlap:
+    return overlap(_tickets, _tickets.levels[level - 1])
 
 
 def opened(run: Run) -> OpenRun:
     """A run at work over its own data, checked to be those that it was trained on. Raises BadInput."""
-    found = _opened(str(run.folder), changed(run.folder), run)
+    partition = _opened(str(run.folder), changed(run.folder), run)
     compute_as(run)
-    return found
+    return partition
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the networks and the run's data")
@@ -99,5 +99,5 @@ def partition_sizes(data: DataSettings, partition: PartitionSettings, seed: int)
     from rtl_core.data.partitions import sizes, split
 
     rows = dataset(data, seed)
-    found = split(rows, partition, seed)
-    return sizes(rows, found), found.silhouette
+    split_ = split(rows, partition, seed)
+    return sizes(rows, split_), split_.silhouette

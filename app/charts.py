@@ -26,15 +26,15 @@ def show(figure: go.Figure, key: str, **more: Any) -> Any:
     return st.plotly_chart(go.Figure(as_written(figure.to_dict())), config=more.pop("config", CONFIG), key=key, **more)
 
 
-def as_written(part: Any) -> Any:
+def as_written(subnetwork: Any) -> Any:
     """A piece of a figure with everything in its texts escaped that Plotly would take for HTML other than ours."""
-    if isinstance(part, str):
-        return _NOT_OURS.sub(lambda found: "&lt;" if found[0] == "<" else "&amp;", part)
-    if isinstance(part, dict):
-        return {name: inner if name == "template" else as_written(inner) for name, inner in part.items()}
-    if isinstance(part, np.ndarray) and part.dtype.kind in "OU":
-        part = part.tolist()
-    return [as_written(inner) for inner in part] if isinstance(part, list | tuple) else part
+    if isinstance(subnetwork, str):
+        return _NOT_OURS.sub(lambda result: "&lt;" if result[0] == "<" else "&amp;", subnetwork)
+    if isinstance(subnetwork, dict):
+        return {name: inner if name == "template" else as_written(inner) for name, inner in subnetwork.items()}
+    if isinstance(subnetwork, np.ndarray) and subnetwork.dtype.kind in "OU":
+        subnetwork = subnetwork.tolist()
+    return [as_written(inner) for inner in subnetwork] if isinstance(subnetwork, list | tuple) else subnetwork
 
 
 def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Figure:
@@ -45,12 +45,12 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
     value = scale * rows[metric]
     figure = go.Figure()
     for mine, colour, symbol in ((False, tone.muted, "circle"), (True, colours.TICKETS[0], "diamond")):
-        part, x = rows[own == mine], value[own == mine]
-        if part.empty:
+        points_of, x = rows[own == mine], value[own == mine]
+        if points_of.empty:
             continue
         figure.add_scatter(
             x=x,
-            y=part.label,
+            y=points_of.label,
             mode="markers+text",
             text=[f"{v:.1f}" for v in x],
             textposition="top center",
@@ -59,13 +59,13 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": scale * part.high - x,
-                "arrayminus": x - scale * part.low,
+                "array": scale * points_of.high - x,
+                "arrayminus": x - scale * points_of.low,
                 "color": colour,
                 "thickness": 1.6,
                 "width": 5,
             },
-            customdata=np.stack([part.steps_extract.fillna(0), part.steps_joint.fillna(0)], axis=1),
+            customdata=np.stack([points_of.steps_extract.fillna(0), points_of.steps_joint.fillna(0)], axis=1),
             hovertemplate=f"%{{y}}<br>%{{x:.1f}} {unit}<br>steps: %{{customdata[0]:,.0f}} to extract, "
             "%{customdata[1]:,.0f} joint<extra></extra>",
         )
@@ -81,14 +81,14 @@ def curves(points: pd.DataFrame, x: str, y: str, titles: tuple[str, str], names:
     palette = dict(zip(names, colours.of_tickets(len(names)), strict=True))
     figure = go.Figure()
     for name in names:
-        part = points[points.ticket == name]
-        if part.empty:
+        own = points[points.ticket == name]
+        if own.empty:
             continue
         figure.add_scatter(
-            x=part[x],
-            y=part[y],
+            x=own[x],
+            y=own[y],
             name=name,
-            mode="lines+markers" if len(part) < 30 else "lines",
+            mode="lines+markers" if len(own) < 30 else "lines",
             line={"color": palette[name], "width": 1.8},
             marker={"size": 6},
         )

@@ -12,7 +12,7 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app import words
+from app import terms
 from rtl_core.config import Config
 from rtl_core.tasks.catalogue import TASKS
 
@@ -48,9 +48,9 @@ def _locate(path: str, draft: Draft) -> tuple[Draft, str, FieldInfo]:
     *outer, name = path.split(".")
     model: type[BaseModel] = Config
     group = draft
-    for part in outer:
-        model = model.model_fields[part].annotation
-        group = group[part]
+    for piece in outer:
+        model = model.model_fields[piece].annotation
+        group = group[piece]
     return group, name, model.model_fields[name]
 
 
@@ -89,12 +89,12 @@ def _several(kind: Any, value: list[Any], common: dict[str, Any]) -> list[Any]:
     if get_origin(kind) is Literal:
         return st.multiselect(options=list(get_args(kind)), default=list(value), format_func=_choice, **common)
     text = st.text_input(value=", ".join(f"{v:g}" if kind is float else v for v in value), **common)
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [_float_or_text(part) for part in parts] if kind is float else parts
+    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
+    return [_float_or_text(subnetwork) for subnetwork in pieces] if kind is float else pieces
 
 
 def _choice(value: str) -> str:
-    return words.CHOICES.get(value, value)
+    return terms.CHOICES.get(value, value)
 
 
 def _float_or_text(text: str) -> float | str:
@@ -108,8 +108,8 @@ def _unwrap(annotation: Any, metadata: list[Any]) -> tuple[Any, bool, list[Any]]
     """(the plain type, whether None is allowed, the bounds) of `Annotated[int, ...] | None` and the like."""
     if get_origin(annotation) in (types.UnionType, Union):
         inner = next(arg for arg in get_args(annotation) if arg is not type(None))
-        kind, _, found = _unwrap(inner, metadata)
-        return kind, True, found
+        kind, _, bounds = _unwrap(inner, metadata)
+        return kind, True, bounds
     if get_origin(annotation) is Annotated:
         kind, *extra = get_args(annotation)
         return kind, False, metadata + [m for e in extra for m in (e.metadata if isinstance(e, FieldInfo) else [e])]

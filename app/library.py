@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cache, colours, nav, panels, session, tasks, words
+from app import cache, colours, nav, panels, session, tasks, terms
 from app.markdown import plain
 from app.masks import findings, pair
 from rtl_core.errors import BadInput
@@ -80,12 +80,12 @@ def _imported() -> None:
     if document is None:
         return
     verb = "was imported before" if document["reused"] else "is ready"
-    what = f"{len(document['tickets'])} tickets over {words.count(document['n_prunable'])} weights"
+    what = f"{len(document['tickets'])} tickets over {terms.count(document['n_prunable'])} weights"
     st.success(plain(f"“{document['run']}” {verb}: {what}."))
     st.page_link(nav.MASKS, label="See what they share", icon=":material/grid_on:")
     tickets = pd.DataFrame(document["tickets"])
     st.dataframe(
-        tickets.assign(density=[words.density(d) for d in tickets.density]).rename(columns={"params": "weights kept"}),
+        tickets.assign(density=[terms.density(d) for d in tickets.density]).rename(columns={"params": "weights kept"}),
         hide_index=True,
     )
     if document["left_out"]:
@@ -106,7 +106,7 @@ def take_out() -> None:
             st.subheader(plain(title), anchor=False)
             st.caption(plain(what[0].upper() + what[1:] + "."))
             file = _exported(str(run.folder), cache.changed(run.folder), name, kind)
-            label = f"Download {words.size(len(file[1]))}"
+            label = f"Download {terms.size(len(file[1]))}"
             st.download_button(plain(label), file[1], file[0], on_click="ignore", key=f"download-{kind}")
     st.caption("The format of the portable mask is written down in docs/ticket-file.md. The same by command line:")
     command = ["python", "-m", "rtl_core", "export", run.name, "--ticket", name, "--format", "ticket,safetensors"]
@@ -133,31 +133,31 @@ def load() -> None:
     if file is None:
         return
     try:
-        found = _applied(str(run.folder), cache.changed(run.folder), file.getvalue())
+        applied = _applied(str(run.folder), cache.changed(run.folder), file.getvalue())
     except BadInput as error:
         st.error(plain(f"Not loaded: {error}"))
         return
     metric = panels.metric_of(run)
-    reached, own = (tasks.value(metric, figure_value(row, metric)) for row in (found, found["own"]))
+    reached, own = (tasks.value(metric, figure_value(row, metric)) for row in (applied, applied["own"]))
     st.success(
         plain(
-            f"“{found['name']}” fits: {tasks.title(metric)} {reached} on “{found['subset']}” "
-            f"({tasks.interval(metric, found['ci'][metric])}, n = {words.count(found['n'])}). This run's own ticket "
-            f"reaches {own}."
+            f"“{applied['name']}” fits: {tasks.title_of(metric)} {reached} on “{applied['subset']}” "
+            f"({tasks.interval(metric, applied['ci'][metric])}, n = {terms.count(applied['n'])}). This run's own "
+            f"ticket reaches {own}."
         )
     )
     st.caption(
         plain(
-            f"It keeps {words.density(found['density'])} of the weights. Licence: {found['licence']}. Measured with "
-            "this run's head and with norm statistics re-estimated on the subset's training rows."
+            f"It keeps {terms.density(applied['density'])} of the weights. Licence: {applied['licence']}. Measured "
+            "with this run's head and with norm statistics re-estimated on the subset's training rows."
         )
     )
 
 
 @st.cache_data(max_entries=8, show_spinner="Measuring the ticket")
 def _applied(folder: str, changed: int, content: bytes) -> dict[str, Any]:
+    from rtl_core.interchange.ticket_file import read_ticket
     from rtl_core.runs.exports import apply_ticket
-    from rtl_core.tickets.ticket_file import read_ticket
 
     return apply_ticket(cache.load_run(Path(folder)), read_ticket(content))
 
@@ -176,10 +176,10 @@ def compare() -> None:
             return
         from rtl_core.runs.exports import diff
 
-        found = diff(a, b)
+        difference = diff(a, b)
     except BadInput as error:
         panels.refuse(f"They cannot be compared: {error}")
-    _difference(found)
+    _difference(difference)
 
 
 def _one_ticket(run: Run, letter: str, first: int) -> OneTicket | None:
@@ -198,27 +198,31 @@ def _one_ticket(run: Run, letter: str, first: int) -> OneTicket | None:
 
 
 def _uploaded_ticket(letter: str) -> OneTicket | None:
+    from rtl_core.interchange.ticket_file import read_ticket
     from rtl_core.runs.exports import from_file
-    from rtl_core.tickets.ticket_file import read_ticket
 
     file = st.file_uploader(plain(f"Ticket file {letter}"), type=["safetensors"], key=f"file-{letter}")
     if file is None:
         return None
-    found = read_ticket(file.getvalue())
-    st.caption(plain(f"“{found.name}”, made on {found.data.get('spec', 'unnamed data')}; licence: {found.licence}"))
-    return from_file(found)
+    ticket = read_ticket(file.getvalue())
+    st.caption(plain(f"“{ticket.name}”, made on {ticket.data.get('spec', 'unnamed data')}; licence: {ticket.licence}"))
+    return from_file(ticket)
 
 
-def _difference(found: dict[str, Any]) -> None:
-    a, b = (found["a"], found["b"]) if found["a"] != found["b"] else (f"{found['a']} (A)", f"{found['b']} (B)")
+def _difference(difference: dict[str, Any]) -> None:
+    a, b = (
+        (difference["a"], difference["b"])
+        if difference["a"] != difference["b"]
+        else (f"{difference['a']} (A)", f"{difference['b']} (B)")
+    )
     sentence = {
         True: "Both are for the same shared weights.",
         False: "They are for different weights: what they share are places, not values.",
         None: "At least one says nothing about the weights it is for: what they share are places.",
-    }[found["same_theta"]]
-    layers = pd.DataFrame(found["layers"]).rename(columns={"name": "layer"})
+    }[difference["same_theta"]]
+    layers = pd.DataFrame(difference["layers"]).rename(columns={"name": "layer"})
     panels.chart(
-        findings.pair_title(a, b, pd.Series({**found, "excess": found["excess"] or np.nan}, dtype=object)),
+        findings.pair_title(a, b, pd.Series({**difference, "excess": difference["excess"] or np.nan}, dtype=object)),
         pair.bars(layers, (a, b), (colours.TICKETS[0], colours.TICKETS[1]), colours.tone()),
         layers,
         f"{sentence} A bar is all that either ticket keeps in a layer; its middle is what both keep.",

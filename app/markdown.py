@@ -33,5 +33,5 @@ def plain(text: object) -> str:
     line = " ".join(str(text).split())
     for pattern, apart in _APART:
         line = pattern.sub(apart, line)
-    line = _SIGNS.sub(lambda found: "".join(f"\\{sign}" for sign in found[0]), line)
+    line = _SIGNS.sub(lambda result: "".join(f"\\{sign}" for sign in result[0]), line)
     return _NUMBERED.sub(r"\1\\", line)

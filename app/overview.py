@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import findings, nav, tasks, words
+from app import headlines, nav, tasks, terms
 from app.markdown import plain
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
@@ -27,13 +27,13 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
     for k, (name, subset) in enumerate(zip(run.tickets.names, run.tickets.subsets, strict=True)):
         entry = evaluated.get(name, {})
         n = entry.get("n") or ((entry.get("n_pos") or 0) + (entry.get("n_neg") or 0)) or None
-        empty = [findings.short(layer) for layer, d in zip(run.tickets.layout.names, layers[k], strict=True) if d == 0]
+        empty = [headlines.short(layer) for layer, d in zip(run.tickets.layout.names, layers[k], strict=True) if d == 0]
         rows.append(
             {
                 "name": name,
                 "subset": subset,
                 "density": densities[k],
-                "label": tasks.title(metric),
+                "label": tasks.title_of(metric),
                 "value": figure_value(entry, metric),
                 "ci": (entry.get("ci") or {}).get(metric),
                 "n": n,
@@ -47,7 +47,7 @@ def of_masks(run: Run) -> None:
     """What there is to say of a run that has masks only."""
     layers = len(run.tickets.layout.names)
     st.title(
-        plain(f"{run.tickets.k} imported masks over {words.count(run.tickets.n)} weights in {layers} tensors"),
+        plain(f"{run.tickets.k} imported masks over {terms.count(run.tickets.n)} weights in {layers} tensors"),
         anchor=False,
     )
     for sentence in run.info["warnings"]:
@@ -63,7 +63,7 @@ def of_masks(run: Run) -> None:
         pd.DataFrame(
             {
                 "ticket": run.tickets.names,
-                "keeps": [words.density(density) for density in run.tickets.densities()],
+                "keeps": [terms.density(density) for density in run.tickets.densities()],
                 "from file": [source["file"] for source in run.info["sources"]],
                 "format": [source["format"] for source in run.info["sources"]],
             }
@@ -81,18 +81,18 @@ def tiles_help(run: Run, metric: str) -> str:
         if task_named(run.config.task).choice_answers
         else "its subset's test rows"
     )
-    return f"A tile is a ticket: {tasks.title(metric)} on {where}, with its 95 % interval."
+    return f"A tile is a ticket: {tasks.title_of(metric)} on {where}, with its 95 % interval."
 
 
 def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[str]:
-    found = []
+    sentences = []
     if empty:
-        found.append(f"dead layer: nothing kept in {words.listed(empty)}")
+        sentences.append(f"dead layer: nothing kept in {terms.listed(empty)}")
     if entry.get("constant"):
-        found.append("dead ticket: the same answer for every input")
+        sentences.append("dead ticket: the same answer for every input")
     if n is not None and n < SMALL:
-        found.append(f"only {n} test rows")
-    return found
+        sentences.append(f"only {n} test rows")
+    return sentences
 
 
 def steps_table(methods: pd.DataFrame, metric: str) -> None:
@@ -100,8 +100,8 @@ def steps_table(methods: pd.DataFrame, metric: str) -> None:
     table = pd.DataFrame(
         {
             "method": methods.label,
-            "what it is": methods.method.map(words.METHOD_NOTES),
-            tasks.title(metric): [tasks.value(metric, v) for v in methods[metric]],
+            "what it is": methods.method.map(terms.METHOD_NOTES),
+            tasks.title_of(metric): [tasks.value(metric, v) for v in methods[metric]],
             "95 % interval": [tasks.interval(metric, ends) for ends in methods[["low", "high"]].values.tolist()],
             "steps to extract": methods.steps_extract,
             "steps joint": methods.steps_joint,
@@ -119,7 +119,7 @@ def steps_table(methods: pd.DataFrame, metric: str) -> None:
 def limits(methods: pd.DataFrame, metric: str) -> None:
     """What does not hold, as plainly as what does."""
     st.subheader("What does not hold in this run", anchor=False)
-    sentences = findings.does_not_hold(methods, metric)
+    sentences = headlines.does_not_hold(methods, metric)
     if sentences:
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
     else:
@@ -135,7 +135,7 @@ def skipped(evaluation: dict[str, Any]) -> None:
         st.write("None of the controls that were asked for was left out.")
     for entry in left_out:
         reason = entry.get("reason") or "does not apply to this task"
-        st.markdown(f"- **{plain(words.METHODS.get(entry['method'], entry['method']))}**: {plain(reason)}")
+        st.markdown(f"- **{plain(terms.METHODS.get(entry['method'], entry['method']))}**: {plain(reason)}")
 
 
 def routers_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
@@ -145,16 +145,16 @@ def routers_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
 
 def _router(entry: dict[str, Any], metric: str) -> dict[str, str]:
     shown = [metric] if "figures" in entry else ["accuracy", "balanced_accuracy"]
-    figures = {tasks.title(name): tasks.value(name, figure_value(entry, name)) for name in shown}
-    first = tasks.title(shown[0])
+    figures = {tasks.title_of(name): tasks.value(name, figure_value(entry, name)) for name in shown}
+    first = tasks.title_of(shown[0])
     return {
-        "router": words.ROUTERS.get(entry["router"], entry["router"]),
+        "router": terms.ROUTERS.get(entry["router"], entry["router"]),
         "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
         first: figures.pop(first),
         "95 % interval": tasks.interval(shown[0], (entry.get("ci") or {}).get(shown[0])),
         **figures,
-        "agrees with the oracle": words.percent(entry.get("agreement_with_oracle")),
-        "its share of the FLOPs": words.percent(entry.get("flops_share")),
+        "agrees with the oracle": terms.percent(entry.get("agreement_with_oracle")),
+        "its share of the FLOPs": terms.percent(entry.get("flops_share")),
     }
 
 
@@ -193,7 +193,7 @@ def made_of(run: Run) -> None:
                     "Python": place.get("python"),
                     "Threads": place.get("threads"),
                     "Processor": place.get("processor"),
-                    "Training took": words.duration(place["seconds"]) if place.get("seconds") else None,
+                    "Training took": terms.duration(place["seconds"]) if place.get("seconds") else None,
                 }
             )
             st.download_button(
@@ -207,7 +207,7 @@ def made_of(run: Run) -> None:
 
 def _rows(data: dict[str, Any]) -> str | None:
     counts = [data.get(key) for key in ("n_train", "n_val", "n_test")]
-    return None if None in counts else " / ".join(words.count(n) for n in counts)
+    return None if None in counts else " / ".join(terms.count(n) for n in counts)
 
 
 def _facts(facts: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import cache, charts, colours, findings, nav, session, tasks, words
+from app import cache, charts, colours, headlines, nav, session, tasks, terms
 from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import RunSummary
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def require_run() -> Run:
     """The chosen run, its header drawn; where there is none, or it has no result yet, says so and stops the page."""
-    asked = st.session_state.pop("run_asked_in_vain", None)
-    if asked:
-        st.warning(plain(f"There is no run “{asked}” on this machine; another one is shown. Choose in the sidebar."))
+    missing = st.session_state.pop("run_not_there", None)
+    if missing:
+        st.warning(plain(f"There is no run “{missing}” on this machine; another one is shown. Choose in the sidebar."))
     summary = session.current()
     if summary is None:
         no_run()
@@ -49,7 +49,7 @@ def no_run() -> None:
 
 
 def unfinished(summary: RunSummary) -> None:
-    word, mark = words.STATES[summary.state]
+    word, mark = terms.STATES[summary.state]
     st.title(plain(f"{summary.title} has no result yet"))
     st.write(plain(f"{mark} It is {word}. Its tickets can be looked at when training is done."))
     st.page_link(
@@ -69,11 +69,11 @@ def refuse(sentence: str) -> None:
 
 def header(run: Run, summary: RunSummary) -> None:
     """Slim line on top of every page: run, state, data, density, and one chip per ticket."""
-    word, mark = words.STATES[summary.state]
+    word, mark = terms.STATES[summary.state]
     facts = [
         *_made_of(run),
-        f"density {words.density(run.tickets.target.density)}",
-        f"{words.count(run.tickets.n)} prunable weights",
+        f"density {terms.density(run.tickets.target.density)}",
+        f"{terms.count(run.tickets.n)} prunable weights",
     ]
     line = "".join(f'<span class="fact">{escape(fact)}</span>' for fact in facts)
     name = escape(summary.title)
@@ -86,7 +86,7 @@ def _made_of(run: Run) -> tuple[str, ...]:
     """What the run's tickets are for, in a word or two."""
     if run.masks_only:
         return ("imported masks",)
-    data = words.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0]
+    data = terms.BUNDLED.get(run.config.data.spec, (run.config.data.spec,))[0]
     return data, task_named(run.config.task).title
 
 
@@ -111,11 +111,11 @@ def tiles(frame: pd.DataFrame, metric: str, chosen: int | None) -> None:
 
 
 def _tile(row: Any, metric: str, colour: str, chosen: bool) -> str:
-    n = f"n = {words.count(row.n)}" if row.n is not None and row.n == row.n else ""
+    n = f"n = {terms.count(row.n)}" if row.n is not None and row.n == row.n else ""
     warnings = "".join(f'<div class="warn">⚠ {escape(sentence)}</div>' for sentence in row.warnings)
     subset = "" if row.subset in ("", row.name) else f"{escape(row.subset)}<br>"
     interval = tasks.interval(metric, row.ci)
-    small = f"{escape(row.label)}<br>{interval} · {n}<br>{subset}keeps {words.density(row.density)}"
+    small = f"{escape(row.label)}<br>{interval} · {n}<br>{subset}keeps {terms.density(row.density)}"
     return (
         f'<div class="lab-tile{" chosen" if chosen else ""}" style="--ticket: {colour}">'
         f'<div class="title">{escape(row.name)}</div><div class="value">{tasks.value(metric, row.value)}</div>'
@@ -153,8 +153,8 @@ def download(numbers: pd.DataFrame, name: str) -> None:
 
 def term(word: str) -> str:
     """A glossary entry, for `help=`."""
-    return words.GLOSSARY[word]
+    return terms.GLOSSARY[word]
 
 
 def metric_of(run: Run) -> str:
-    return findings.main_metric(run.config.task)
+    return headlines.main_metric(run.config.task)

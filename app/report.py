@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import cache, session, words
+from app import cache, session, terms
 from app.markdown import plain
 from rtl_core.errors import BadInput
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def of_run(run: Run, groups: Sequence[str], reference: Sequence[str], method: str, router: str) -> None:
     """The button for a run, with the audit that the page shows."""
-    asked = {"groups": tuple(groups), "reference": tuple(reference), "method": method, "router": router}
-    _offer((str(run.folder), cache.changed(run.folder), *asked.values()), run.name, lambda: _of_run(run, asked))
+    request = {"groups": tuple(groups), "reference": tuple(reference), "method": method, "router": router}
+    _offer((str(run.folder), cache.changed(run.folder), *request.values()), run.name, lambda: _of_run(run, request))
 
 
 def of_table(name: str, content: bytes, digest: str, mapping: dict[str, Any], reference: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ def _offer(key: tuple[Any, ...], name: str, make: Any) -> None:
             st.session_state["report_key"] = key
         content = st.session_state["report"]
         st.download_button(
-            f"Download the report ({words.size(len(content))})",
+            f"Download the report ({terms.size(len(content))})",
             content,
             f"{name}-report.html",
             mime="text/html",
@@ -58,19 +58,21 @@ def _offer(key: tuple[Any, ...], name: str, make: Any) -> None:
         )
 
 
-def _of_run(run: Run, asked: dict[str, Any]) -> bytes:
+def _of_run(run: Run, request: dict[str, Any]) -> bytes:
     from rtl_core.audit.report.page import page
-    from rtl_core.runs.report import Asked, run_document
+    from rtl_core.runs.report import ReportRequest, run_document
 
-    return page(run_document(run, Asked(**asked), session.runs_root())).encode()
+    return page(run_document(run, ReportRequest(**request), session.runs_root())).encode()
 
 
 def _of_table(name: str, content: bytes, mapping: dict[str, Any], reference: tuple[str, ...]) -> bytes:
     from rtl_core.audit.report.page import page
-    from rtl_core.runs.report import Asked, table_document
+    from rtl_core.runs.report import ReportRequest, table_document
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"table{Path(name).suffix.lower()}"
         path.write_bytes(content)
         roles = {role: value for role, value in mapping.items() if role != "groups"}
-        return page(table_document(path, roles, Asked(groups=tuple(mapping["groups"]), reference=reference))).encode()
+        return page(
+            table_document(path, roles, ReportRequest(groups=tuple(mapping["groups"]), reference=reference))
+        ).encode()

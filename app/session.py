@@ -43,9 +43,9 @@ def entries() -> dict[str, RunSummary]:
 def run_picker() -> None:
     """The select box in the sidebar, bound to `?run=`. A name in the address that is no run is said, not dropped."""
     runs = entries()
-    asked = st.query_params.get("run")
-    if asked and asked not in runs:
-        st.session_state["run_asked_in_vain"] = asked
+    wanted = st.query_params.get("run")
+    if wanted and wanted not in runs:
+        st.session_state["run_not_there"] = wanted
     if not runs:
         return
     if _NEXT in st.session_state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app import words
+from app import terms
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import Figure
 
@@ -15,7 +15,7 @@ def figure(metric: str) -> Figure:
     return known[metric]
 
 
-def title(metric: str) -> str:
+def title_of(metric: str) -> str:
     return figure(metric).title
 
 
@@ -35,16 +35,16 @@ def unit(metric: str) -> str:
 
 def value(metric: str, number: float | None) -> str:
     if _is_share(metric) or number is None or number != number:
-        return words.percent(number)
+        return terms.percent(number)
     return f"{number:.2f} {unit(metric)}"
 
 
 def interval(metric: str, low_high: Sequence[float | None] | None) -> str:
     if _is_share(metric) or not low_high or None in low_high:
-        return words.interval(low_high)
+        return terms.interval(low_high)
     return f"{low_high[0]:.2f} to {low_high[1]:.2f} {unit(metric)}"
 
 
 def difference(metric: str, number: float) -> str:
     """Signed; of shares in percentage points."""
-    return words.points(number) if _is_share(metric) else f"{number:+.2f} {unit(metric)}".replace("-", "−")
+    return terms.points(number) if _is_share(metric) else f"{number:+.2f} {unit(metric)}".replace("-", "−")

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from app import cache, estimates, forms, live, nav, session, uploads, words
+from app import cache, forms, nav, run_progress, session, terms, training_cost, uploads
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
 from rtl_core.errors import BadInput
@@ -87,10 +87,10 @@ def _presets() -> None:
 def _data(draft: forms.Draft, version: int) -> None:
     st.subheader("1 · Data", anchor=False)
     kept = {uploads.spec_of(folder): folder for folder in uploads.stored(upload_root()) if uploads.usable(folder)}
-    specs = [*words.BUNDLED, *kept]
+    specs = [*terms.BUNDLED, *kept]
     if draft["data"]["spec"] not in specs:
         specs.append(draft["data"]["spec"])
-    labels = {spec: f"{title}: {what}" for spec, (title, what) in words.BUNDLED.items()}
+    labels = {spec: f"{title}: {what}" for spec, (title, what) in terms.BUNDLED.items()}
     labels |= {spec: f"Your upload {folder.name}" for spec, folder in kept.items()}
     draft["data"]["spec"] = st.selectbox(
         "Data", specs, specs.index(draft["data"]["spec"]), key=f"spec-{version}", format_func=lambda s: labels.get(s, s)
@@ -176,7 +176,7 @@ def _summary(draft: forms.Draft) -> None:
     try:
         config = parse(draft)
         _sizes(config)
-        cost = estimates.estimate(config.model_dump_json())
+        cost = training_cost.estimate(config.model_dump_json())
     except BadInput as error:
         st.error(plain(f"This cannot start: {error}"))
         return
@@ -193,17 +193,17 @@ def _sizes(config: Config) -> None:
         return
     sizes, silhouette = cache.partition_sizes(config.data, config.partition, config.seed)
     st.dataframe(sizes, hide_index=True)
-    beside = "" if silhouette is None else f" Silhouette {silhouette:.2f} (1: well apart, 0: touching)."
-    st.caption(plain(f"{len(sizes)} subsets, one ticket each; rows per subset.{beside}"))
+    silhouette_note = "" if silhouette is None else f" Silhouette {silhouette:.2f} (1: well apart, 0: touching)."
+    st.caption(plain(f"{len(sizes)} subsets, one ticket each; rows per subset.{silhouette_note}"))
 
 
 def _cost_tiles(cost: dict[str, Any]) -> str:
     facts = (
-        ("prunable weights", words.count(cost["n_prunable"])),
-        ("parameters", words.count(cost["params_total"])),
+        ("prunable weights", terms.count(cost["n_prunable"])),
+        ("parameters", terms.count(cost["params_total"])),
         ("MFLOPs per input", f"{cost['flops_executed'] / 1e6:.3g}"),
-        ("training steps", words.count(cost["steps"])),
-        ("estimated time", words.duration(cost["seconds"])),
+        ("training steps", terms.count(cost["steps"])),
+        ("estimated time", terms.duration(cost["seconds"])),
     )
     tiles = (f'<div><div class="value">{value}</div><div class="small">{name}</div></div>' for name, value in facts)
     return f'<div class="lab-facts">{"".join(tiles)}</div>'
@@ -228,7 +228,7 @@ def progress() -> None:
         st.info("The chosen run is a sample: it is finished. Start a run of your own to watch it here.")
         return
     st.subheader(plain(summary.title), anchor=False)
-    live.progress(summary.folder)
+    run_progress.progress(summary.folder)
     _controls(summary)
 
 
@@ -270,11 +270,11 @@ def _runs_table(runs: list[store.RunSummary]) -> pd.DataFrame:
         [
             {
                 "run": run.title,
-                "state": words.STATES[run.state][0],
+                "state": terms.STATES[run.state][0],
                 "data": run.data,
-                "density": "" if run.density is None else words.density(run.density),
+                "density": "" if run.density is None else terms.density(run.density),
                 "made": datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M"),
-                "on disk": words.size(run.bytes),
+                "on disk": terms.size(run.bytes),
                 "note": run.problem or run.note,
             }
             for run in runs
@@ -293,7 +293,7 @@ def _edit(runs: dict[str, store.RunSummary]) -> None:
     save, delete, _ = st.columns([1, 1, 3])
     save.button("Save", on_click=_save, args=(run,), width="stretch")
     with delete.popover("Delete", width="stretch"):
-        st.write(plain(f"Delete “{run.title}” and its {words.size(run.bytes)} for good?"))
+        st.write(plain(f"Delete “{run.title}” and its {terms.size(run.bytes)} for good?"))
         st.button("Delete for good", type="primary", on_click=_delete, args=(run,), disabled=run.state in ACTIVE)
     refused = st.session_state.pop("edit_refused", None)
     if refused:
@@ -320,5 +320,5 @@ def _stored_uploads() -> None:
     for folder in kept:
         name, button = st.columns([5, 1], vertical_alignment="center")
         earlier = "" if uploads.usable(folder) else " · kept by an earlier version; upload the zip again to train on it"
-        name.write(plain(f"{folder.name} · {words.size(store.disk_use(folder))}{earlier}"))
+        name.write(plain(f"{folder.name} · {terms.size(store.disk_use(folder))}{earlier}"))
         button.button("Delete", key=f"delete-{folder.name}", on_click=uploads.delete, args=(folder, upload_root()))

@@ -133,8 +133,8 @@ def _names(entry: zipfile.ZipInfo) -> Names:
     if not entry.flag_bits & _UTF8:
         with suppress(UnicodeError):  # many programs write UTF-8 and do not say so
             name = name.encode("cp437").decode("utf-8")
-    parts = name.replace("\\", "/").split("/")
-    return tuple(part for part in parts if part not in ("", ".", "..")) or ("",)
+    pieces = name.replace("\\", "/").split("/")
+    return tuple(subnetwork for subnetwork in pieces if subnetwork not in ("", ".", "..")) or ("",)
 
 
 def _read_bounded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, allowed: int) -> bytes:

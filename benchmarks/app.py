@@ -42,16 +42,16 @@ def run() -> dict[str, float]:
         server, address = _serve(runs)
         try:
             _open(page, address)
-            found = {"first page, s": time.perf_counter() - began}
+            seconds = {"first page, s": time.perf_counter() - began}
             for name, path in (("overview", ""), ("masks", "masks")):
                 times = _rerun_times(page, f"{address}/{path}?run={next(iter(samples()))}")
-                found[f"{name} rerun, median ms"] = statistics.median(times)
-                found[f"{name} rerun, worst ms"] = max(times)
+                seconds[f"{name} rerun, median ms"] = statistics.median(times)
+                seconds[f"{name} rerun, worst ms"] = max(times)
         finally:
             server.terminate()
             server.wait(timeout=20)
             browser.close()
-    return found
+    return seconds
 
 
 def _serve(runs: str) -> tuple[subprocess.Popen, str]:

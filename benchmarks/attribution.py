@@ -18,7 +18,7 @@ from benchmarks import pages
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.baselines import baseline_of
 from rtl_core.audit.attribution.methods import METHODS, settings_of
-from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.data import sources
 from rtl_core.models.catalogue import build
 from rtl_core.runs.checkpoint import load_learned, load_run
@@ -40,8 +40,8 @@ def run() -> dict[str, Any]:
     settings = settings_of(method, {"steps": STEPS, "max_steps": STEPS})
 
     def audited(workers: int) -> np.ndarray:
-        found = audit(subject, subject.tickets.names, rows, method, settings, faithfulness=False, workers=workers)
-        return np.stack([ticket.evidence for ticket in found.tickets])
+        result = audit(subject, subject.tickets.names, rows, method, settings, faithfulness=False, workers=workers)
+        return np.stack([ticket.evidence for ticket in result.tickets])
 
     ways: dict[str, Callable[[], np.ndarray]] = {
         "one call of Captum an image": lambda: _loop(subject, rows),
@@ -56,8 +56,8 @@ def run() -> dict[str, Any]:
             maps[way] = compute()
             seconds[way].append((time.perf_counter() - wall, time.process_time() - processor))
         reference = maps.pop("one call of Captum an image")
-        for found in maps.values():
-            np.testing.assert_allclose(found, reference, atol=1e-3 * np.abs(reference).max())
+        for audit_maps in maps.values():
+            np.testing.assert_allclose(audit_maps, reference, atol=1e-3 * np.abs(reference).max())
     wall = {way: median(pair[0] for pair in pairs) for way, pairs in seconds.items()}
     processor = {way: median(pair[1] for pair in pairs) for way, pairs in seconds.items()}
     return {"tickets": subject.tickets.k, "wall": wall, "processor": processor}
@@ -84,16 +84,16 @@ def _loop(subject: Subject, rows: np.ndarray) -> np.ndarray:
     return np.stack(means)
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     """The result as Markdown."""
-    wall, processor = found["wall"], found["processor"]
+    wall, processor = figures["wall"], figures["processor"]
     plain = next(iter(wall))
     rows = "\n".join(
         f"| {way} | {wall[way]:.1f} | {wall[plain] / wall[way]:.2f} | {processor[way]:.1f} "
         f"| {processor[plain] / processor[way]:.2f} |"
         for way in wall
     )
-    return f"""# Integrated gradients of {found["tickets"]} tickets x {IMAGES} images, {STEPS} steps
+    return f"""# Integrated gradients of {figures["tickets"]} tickets x {IMAGES} images, {STEPS} steps
 
 | way | seconds | times as fast | processor seconds | times less |
 |---|---|---|---|---|

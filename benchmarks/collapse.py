@@ -15,17 +15,17 @@ import numpy as np
 
 from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, TUNING_SEEDS, study
 from rtl_core.audit import collapse
-from rtl_core.runs.modes import RUNG_ROWS
+from rtl_core.audit.evaluate import LEVEL_ROWS
 from rtl_core.statistics.intervals import wilson
 
 Runs = dict[str, dict]
 Signal = Callable[[dict], list[float]]
 
-HEARD, OVERLAP = "confidence", "IoU, as a rise"  # what the alarm hears, and the method's sources
+SIGNAL_NAME, OVERLAP = "confidence", "IoU, as a rise"  # what the alarm hears, and the method's sources
 
 # What an alarm could listen to: each falls where tickets lose what they can.
 SIGNALS: dict[str, Signal] = {
-    HEARD: lambda rounds: rounds["confidence"],
+    SIGNAL_NAME: lambda rounds: rounds["confidence"],
     "log odds of confidence": lambda rounds: [float(np.log(c / (1 - c))) for c in rounds["confidence"]],
     "margin of the two likeliest": lambda rounds: rounds["margin"],
     "entropy, as a rise": lambda rounds: [-e for e in rounds["entropy"]],
@@ -44,8 +44,8 @@ def judged(runs: Runs, signal: str, threshold: float) -> dict[str, collapse.Judg
     }
 
 
-def right(found: dict[str, collapse.Judged]) -> int:
-    return sum(one.verdict in (collapse.IN_TIME, collapse.SILENT) for one in found.values())
+def right(verdicts: dict[str, collapse.Judged]) -> int:
+    return sum(one.verdict in (collapse.IN_TIME, collapse.SILENT) for one in verdicts.values())
 
 
 def calibrate(runs: Runs, signal: str) -> float:
@@ -59,20 +59,20 @@ def calibrate(runs: Runs, signal: str) -> float:
     return float((thresholds[longest[0]] + thresholds[longest[-1]]) / 2)
 
 
-def counts(found: dict[str, collapse.Judged]) -> str:
+def counts(result: dict[str, collapse.Judged]) -> str:
     """In time / too late / too early / missed of the collapsed runs; false alarms of the safe ones; median lead."""
-    verdicts = [one.verdict for one in found.values()]
+    verdicts = [one.verdict for one in result.values()]
     order = (collapse.IN_TIME, collapse.TOO_LATE, collapse.TOO_EARLY, collapse.MISSED)
-    leads = [one.lead for one in found.values() if one.lead is not None]
-    collapsed = sum(one.fall is not None for one in found.values())
+    leads = [one.lead for one in result.values() if one.lead is not None]
+    collapsed = sum(one.fall is not None for one in result.values())
     return (
         f"{' / '.join(str(verdicts.count(v)) for v in order)} of {collapsed} "
-        f"| {verdicts.count(collapse.FALSE_ALARM)} of {len(found) - collapsed} | {median(leads) if leads else '-'}"
+        f"| {verdicts.count(collapse.FALSE_ALARM)} of {len(result) - collapsed} | {median(leads) if leads else '-'}"
     )
 
 
-def count(found: list[collapse.Judged], verdict: str) -> int:
-    return sum(one.verdict == verdict for one in found)
+def count(verdicts: list[collapse.Judged], verdict: str) -> int:
+    return sum(one.verdict == verdict for one in verdicts)
 
 
 def share(count: int, n: int) -> str:
@@ -85,10 +85,10 @@ def share(count: int, n: int) -> str:
 
 def page(tuning: Runs, held_out: Runs) -> str:
     """The result as Markdown."""
-    threshold = calibrate(tuning, HEARD)
-    found = judged(held_out, HEARD, threshold)
-    fell = [one for one in found.values() if one.fall is not None]
-    safe = [one for one in found.values() if one.fall is None]
+    threshold = calibrate(tuning, SIGNAL_NAME)
+    each = judged(held_out, SIGNAL_NAME, threshold)
+    fell = [one for one in each.values() if one.fall is not None]
+    safe = [one for one in each.values() if one.fall is None]
     at_the_fall = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
     leads = [one.lead for one in fell if one.lead is not None]
     signals = []
@@ -99,13 +99,13 @@ def page(tuning: Runs, held_out: Runs) -> str:
         )
     cases = []
     for case in CASES:
-        own = {name: one for name, one in found.items() if name.startswith(f"{case} /")}
+        own = {name: one for name, one in each.items() if name.startswith(f"{case} /")}
         seen = "yes" if CASES[case].tuned else "no"
         cases.append(f"| {case} | {seen} | {counts(own)} |")
     return f"""# Which signal warns before tickets collapse
 
 `python -m benchmarks.collapse`. All tickets train a round, lose 30 % of their weights, rewind, train again; after every
-round they are asked {RUNG_ROWS:,} validation inputs each (fewer where a subset has fewer), without labels.
+round they are asked {LEVEL_ROWS:,} validation inputs each (fewer where a subset has fewer), without labels.
 
 Said before the runs were made: a run has *collapsed* in the first round whose mean accuracy (balanced, for one-vs-rest
 tickets) lies {collapse.FALL:.2f} or more below its best so far and whose next round does too. An alarm 1 to
@@ -116,10 +116,10 @@ that tuning never saw.
 
 ## The alarm: mean confidence, {threshold:.3f} below its best
 
-On {len(found)} held-out runs, {len(fell)} collapsed and {len(safe)} not (95 % intervals by Wilson, runs independent):
+On {len(each)} held-out runs, {len(fell)} collapsed and {len(safe)} not (95 % intervals by Wilson, runs independent):
 
-- recall, rang no later than the fall: {share(at_the_fall, len(fell))};
-- rang a round before it at least, and not too early: {share(count(fell, collapse.IN_TIME), len(fell))};
+- recall, alarm no later than the fall: {share(at_the_fall, len(fell))};
+- alarm a round before it at least, and not too early: {share(count(fell, collapse.IN_TIME), len(fell))};
 - false alarms, of the runs that did not collapse: {share(count(safe, collapse.FALSE_ALARM), len(safe))};
 - precision, alarms in runs that collapsed: {share(len(leads), len(leads) + count(safe, collapse.FALSE_ALARM))};
 - lead: median {median(leads) if leads else "-"} rounds, from {min(leads, default="-")} to {max(leads, default="-")}.
@@ -143,10 +143,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=("tuning", "held_out", "page"), help="all three unless given")
     parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
-    parts = {part: study(part, asked.workers) for part in ("tuning", "held_out") if asked.part in (None, part, "page")}
-    if len(parts) == 2:
-        text = page(**parts)
+    options = parser.parse_args()
+    pieces = {
+        runs: study(runs, options.workers) for runs in ("tuning", "held_out") if options.runs in (None, runs, "page")
+    }
+    if len(pieces) == 2:
+        text = page(**pieces)
         (RESULTS / "collapse.md").write_text(text)
         print(text)
 

@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from benchmarks.kept import hashed, kept
+from benchmarks.resumable import hashed, kept
 from rtl_core.audit import collapse
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, parse
 from rtl_core.events import MemoryJournal, silent
+from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.extract import Extraction
-from rtl_core.learning.methods import ticket_rounds, ticket_set, warm_start
-from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.start import Start
-from rtl_core.learning.watched import extract_watched
-from rtl_core.runs.setting import experiment, prepare
+from rtl_core.learning.extract_with_alarm import extract_watched
+from rtl_core.learning.method_steps import ticket_rounds, ticket_set, warm_start
+from rtl_core.learning.rewind_point import RewindPoint
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import similarity
+from rtl_core.runs.prepare import experiment, prepare
 from rtl_core.tasks.catalogue import task_named
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 from rtl_core.tickets.ticket_set import TicketSet
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
@@ -92,57 +92,57 @@ def config_of(case: Case, density: float, seed: int) -> Config:
     return parse({**case.settings, **settings, "collapse": {"policy": "warn"}})
 
 
-def jobs(part: str) -> dict[str, tuple[str, Config]]:
+def jobs(runs: str) -> dict[str, tuple[str, Config]]:
     """Name -> part and config of every run of a part."""
-    seeds = TUNING_SEEDS if part == "tuning" else HELD_OUT_SEEDS
-    found = {}
+    seeds = TUNING_SEEDS if runs == "tuning" else HELD_OUT_SEEDS
+    jobs_ = {}
     for seed in seeds:
         for name, case in CASES.items():
             for how, density in (("deep", case.deep), ("mild", case.mild)):
-                if part == "held_out" or case.tuned:
-                    found[f"{name} / {how} / seed {seed}"] = part, config_of(case, density, seed)
-    return found
+                if runs == "held_out" or case.tuned:
+                    jobs_[f"{name} / {how} / seed {seed}"] = runs, config_of(case, density, seed)
+    return jobs_
 
 
 @dataclass(frozen=True)
 class Descent:
     """Tickets that went down in step, and what was heard of them after every round.
 
-    lab     makes an experiment of one's own
+    new_experiment  makes an experiment of one's own
     start   the weights that every round starts from
-    asked   the validation rows that the tickets are asked
+    eval_set  the validation rows that the tickets are asked
     """
 
-    lab: Callable[[], Experiment]
-    start: Start
-    asked: audit.EvaluationSet
+    new_experiment: Callable[[], Experiment]
+    start: RewindPoint
+    eval_set: audit.EvaluationSet
     tickets: TicketSet
     extractions: list[Extraction]
 
-    def heard(self, key: str) -> list[float]:
+    def signal(self, key: str) -> list[float]:
         """Per round the mean over the tickets."""
-        rounds = range(len(self.tickets.rungs))
+        rounds = range(len(self.tickets.levels))
         return [float(np.mean([e.records[r][key] for e in self.extractions])) for r in rounds]
 
 
 def descend(config: Config) -> Descent:
     """The run's extraction, without stopping at an alarm."""
     setting = prepare(config, silent, MemoryJournal())
-    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
+    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.LEVEL_ROWS)
 
-    def lab() -> Experiment:
+    def new_experiment() -> Experiment:
         return experiment(setting, silent, MemoryJournal())  # its own: a journal would go on with what it knows
 
-    start, labs = warm_start(lab()), [lab() for _ in asked.names]
+    start, experiments = warm_start(new_experiment()), [new_experiment() for _ in eval_set.names]
     extractions = extract_watched(
-        [ticket_rounds(own, start, k) for k, own in enumerate(labs)],
-        [_listener(own, asked, k) for k, own in enumerate(labs)],
+        [ticket_rounds(own, start, k) for k, own in enumerate(experiments)],
+        [_listener(own, eval_set, k) for k, own in enumerate(experiments)],
         config,
         lambda values: False,
         lambda each: [job() for job in each],
         silent,
     )
-    return Descent(lab, start, asked, ticket_set(labs[0], extractions), extractions)
+    return Descent(new_experiment, start, eval_set, ticket_set(experiments[0], extractions), extractions)
 
 
 def metric_of(config: Config) -> str:
@@ -151,31 +151,31 @@ def metric_of(config: Config) -> str:
 
 def run(job: tuple[str, Config]) -> dict[str, Any]:
     """Per round, means over the tickets: signals, accuracies, overlap."""
-    part, config = job
+    runs, config = job
     descent = descend(config)
     tickets, records = descent.tickets, [e.records for e in descent.extractions]
-    rounds = {key: descent.heard(key) for key, value in records[0][0].items() if isinstance(value, float)}
+    rounds = {key: descent.signal(key) for key, value in records[0][0].items() if isinstance(value, float)}
     pairs = np.triu_indices(tickets.k, 1)
-    measures = [similarity(overlap(tickets, rung)) for rung in tickets.rungs]
+    measures = [similarity(overlap(tickets, level)) for level in tickets.levels]
     for name in ("iou", "excess"):
         rounds[name] = [_plain(np.mean(getattr(each, name)[pairs])) for each in measures]
-    rounds["own_confidence"] = [[own[r]["confidence"] for own in records] for r in range(len(tickets.rungs))]
-    return {"part": part, "metric": metric_of(config), "rounds": rounds}
+    rounds["own_confidence"] = [[own[r]["confidence"] for own in records] for r in range(len(tickets.levels))]
+    return {"part": runs, "metric": metric_of(config), "rounds": rounds}
 
 
-def _listener(lab: Experiment, asked: audit.EvaluationSet, k: int) -> Callable[[Any], dict[str, Any]]:
+def _listener(setup: Experiment, eval_set: audit.EvaluationSet, k: int) -> Callable[[Any], dict[str, Any]]:
     """Accuracy, and every signal that was tried, of a ticket just trained."""
     before: list[np.ndarray] = []
 
-    def listen(part: Any) -> dict[str, Any]:
-        part = recalibrate(lab, part, lab.subsets[k])
-        logits = audit.own_answers(lab.network, part, lab.layout, asked, k)
-        figures = audit.ticket_figures(asked, k, logits)
+    def listen(subnetwork: Any) -> dict[str, Any]:
+        subnetwork = recalibrate(setup, subnetwork, setup.subsets[k])
+        logits = audit.own_answers(setup.network, subnetwork, setup.layout, eval_set, k)
+        figures = audit.ticket_figures(eval_set, k, logits)
         probability = softmax(logits, axis=1) if logits.shape[1] > 1 else np.hstack([p := expit(logits), 1 - p])
         before.append(answer := probability.argmax(axis=1))
         top = np.sort(probability, axis=1)
         return {
-            "density": float(part.mask.mean()),
+            "density": float(subnetwork.mask.mean()),
             "accuracy": figures["accuracy"],
             "balanced_accuracy": figures["balanced_accuracy"],
             **collapse.signals(logits),
@@ -197,5 +197,5 @@ def digest(job: tuple[str, Config]) -> str:
     return hashed(job[1].model_dump_json(exclude={"collapse"}))
 
 
-def study(part: str, workers: int) -> dict[str, dict]:
-    return kept(RESULTS / "collapse.json", jobs(part), digest, run, workers)
+def study(runs: str, workers: int) -> dict[str, dict]:
+    return kept(RESULTS / "collapse.json", jobs(runs), digest, run, workers)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import mean
 
-from rtl_core.audit.evaluate import METRICS
 from rtl_core.config import parse, preset, with_setting
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.runs.pipeline import evaluate, prepare, train
+from rtl_core.tasks.classification import MULTICLASS
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "defaults.md"
 SEEDS = (0,)
@@ -37,7 +37,7 @@ def measure(preset_name: str, choice: tuple[str, ...], seed: int) -> dict[str, f
     setting = prepare(parse(values), silent, MemoryJournal())
     outcome = train(setting, silent, MemoryJournal())
     figures = evaluate(setting, outcome.tickets, {"rtl": outcome.learned[0]}, None, split="val")["methods"][0]
-    return {metric: figures[metric] for metric in METRICS}
+    return {metric: figures[metric] for metric in (figure.name for figure in MULTICLASS.figures)}
 
 
 def main() -> None:

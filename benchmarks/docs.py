@@ -10,13 +10,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from benchmarks import lead, regimes
-from benchmarks.collapse import HEARD, OVERLAP, calibrate, count, judged, share
-from benchmarks.lead import DENSITY, of, read, shown
+from benchmarks import equal_budget, lead_breakdown
+from benchmarks.collapse import OVERLAP, SIGNAL_NAME, calibrate, count, judged, share
+from benchmarks.lead_breakdown import DENSITY, of, read, shown
 from rtl_core.audit import collapse
 from rtl_core.config import CollapseSettings
-from rtl_core.runs.benchmark_pages import table
 from rtl_core.statistics.intervals import paired_t
+from rtl_core.studies.benchmark_report import table
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWING = "docs/results/lead.svg"
@@ -82,28 +82,28 @@ def _classes(name: str, pictures: str) -> str:
 
 def _alarm() -> str:
     """How the collapse alarm, and the rise of overlap, did on the held-out runs."""
-    parts: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
+    pieces: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
     for name, run in read("collapse").items():
-        parts[run["part"]][name] = run
-    held_out = parts["held_out"]
-    found = list(judged(held_out, HEARD, CollapseSettings().threshold).values())
-    risen = list(judged(held_out, OVERLAP, calibrate(parts["tuning"], OVERLAP)).values())
-    fell = [one for one in found if one.fall is not None]
-    rang = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
-    false = share(count(found, collapse.FALSE_ALARM), len(found) - len(fell))
+        pieces[run["part"]][name] = run
+    held_out = pieces["held_out"]
+    verdicts = list(judged(held_out, SIGNAL_NAME, CollapseSettings().threshold).values())
+    risen = list(judged(held_out, OVERLAP, calibrate(pieces["tuning"], OVERLAP)).values())
+    fell = [one for one in verdicts if one.fall is not None]
+    early = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
+    false = share(count(verdicts, collapse.FALSE_ALARM), len(verdicts) - len(fell))
     return (
-        "The alarm for collapsing tickets hears their confidence and no label. On runs that it was not set on it rang "
-        f"no later than accuracy fell in {share(rang, len(fell))}, a round before at least in "
-        f"{share(count(found, collapse.IN_TIME), len(fell))}, and falsely in {false} that did not collapse. A rise of "
-        f"the masks' overlap warns a round before in {share(count(risen, collapse.IN_TIME), len(fell))} "
+        "The alarm for collapsing tickets sees their confidence and no label. On runs that it was not set on it came "
+        f"no later than accuracy fell in {share(early, len(fell))}, a round before at least in "
+        f"{share(count(verdicts, collapse.IN_TIME), len(fell))}, and falsely in {false} that did not collapse. A rise "
+        f"of the masks' overlap warns a round before in {share(count(risen, collapse.IN_TIME), len(fell))} "
         "([collapse](docs/results/collapse.md))."
     )
 
 
 def _routers() -> str:
     runs = [run for name, run in read("routers").items() if name.startswith("five domains/paper/")]
-    gate, told = ([_router(run, name) for run in runs] for name in ("gate", "context"))
-    gap = [a["accuracy"] - b["accuracy"] for a, b in zip(gate, told, strict=True)]
+    gate, oracle = ([_router(run, name) for run in runs] for name in ("gate", "context"))
+    gap = [a["accuracy"] - b["accuracy"] for a, b in zip(gate, oracle, strict=True)]
     whole = sum(row["flops_share"] for row in gate) / len(gate)
     own = sum(row["macs_share"] for row in gate) / len(gate)
     return (
@@ -115,7 +115,7 @@ def _routers() -> str:
 
 
 def _merged() -> str:
-    runs = [read("regimes")[f"base / seed {seed}"]["methods"] for seed in regimes.FRESH_SEEDS]
+    runs = [read("regimes")[f"base / seed {seed}"]["methods"] for seed in equal_budget.FRESH_SEEDS]
     return _interval([each["merged"]["accuracy"] - each["random_same_total"]["accuracy"] for each in runs])
 
 
@@ -127,10 +127,10 @@ def confirmed_regimes() -> str:
     runs = read("regimes")
     head = " | ".join(f"{a} - {b}" for a, b in AT_EQUAL_TOTAL_STEPS)
     rows = [f"| regime | what differs | {head} |", "|---|---|---|---|---|"]
-    for regime in regimes.promising(runs):
-        own = [runs[f"{regime} / seed {seed}"]["methods"] for seed in regimes.FRESH_SEEDS]
+    for regime in equal_budget.promising(runs):
+        own = [runs[f"{regime} / seed {seed}"]["methods"] for seed in equal_budget.FRESH_SEEDS]
         gaps = [_interval([each[a]["accuracy"] - each[b]["accuracy"] for each in own]) for a, b in AT_EQUAL_TOTAL_STEPS]
-        rows.append(f"| {regime} | {regimes.REGIMES[regime][0]} | {' | '.join(gaps)} |")
+        rows.append(f"| {regime} | {equal_budget.REGIMES[regime][0]} | {' | '.join(gaps)} |")
     return "\n".join(rows)
 
 
@@ -198,7 +198,7 @@ def _interval(differences: list[float]) -> str:
 # page -> block -> what stands in it
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"results": results, "findings": findings},
-    "docs/learned-masks.md": {"lead": lead.table, "regimes": confirmed_regimes},
+    "docs/learned-masks.md": {"lead": lead_breakdown.table, "regimes": confirmed_regimes},
     "docs/teaching/luck.md": {"surprise": surprise, "storage": storage, "swapped": swapped},
     "docs/teaching/many.md": {"swapped": swapped},
 }
@@ -215,7 +215,7 @@ def filled(text: str, blocks: dict[str, Callable[[], str]]) -> str:
 
 
 def main() -> None:
-    (ROOT / DRAWING).write_text(lead.drawing(), "utf-8")
+    (ROOT / DRAWING).write_text(lead_breakdown.drawing(), "utf-8")
     for name, blocks in PAGES.items():
         page = ROOT / name
         page.write_text(filled(page.read_text("utf-8"), blocks), "utf-8")

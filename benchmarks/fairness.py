@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import pages
-from rtl_core.audit.fairness.document import fairness
+from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.rng import numpy_generator
 
@@ -80,18 +80,18 @@ def _decisions() -> pd.DataFrame:
     )
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     """The result as Markdown."""
     return f"""# A fairness audit of {ROWS:,} rows, {GROUPS} groups, {TICKETS} tickets, {len(METRICS)} metrics
 
 | method | resamples | seconds |
 |---|---|---|
-| `rtl_core.audit.fairness` | {PERMUTATIONS:,} permutations | {found["seconds"]:.3g} |
-| Fairlearn `MetricFrame(n_boot=...)` | {BOOTSTRAPS} bootstraps | {found["fairlearn_seconds"]:.3g} |
+| `rtl_core.audit.fairness` | {PERMUTATIONS:,} permutations | {figures["seconds"]:.3g} |
+| Fairlearn `MetricFrame(n_boot=...)` | {BOOTSTRAPS} bootstraps | {figures["fairlearn_seconds"]:.3g} |
 
-Fairlearn takes **{found["ratio"]:,.0f} times** as long for a resample: it resamples rows, while the audit draws the
+Fairlearn takes **{figures["ratio"]:,.0f} times** as long for a resample: it resamples rows, while the audit draws the
 counts of groups from their hypergeometric distribution, and needs no draws for pairs of groups. The resamples serve
-different ends (intervals there, {found["tests"]} tests here); the audit's time includes its own intervals. Both give
+different ends (intervals there, {figures["tests"]} tests here); the audit's time includes its own intervals. Both give
 the same values.
 One process: best of {REPEATS}, Fairlearn once. Remade by `python -m benchmarks.fairness`.
 """

@@ -12,10 +12,10 @@ from statistics import mean
 
 from rtl_core.config import parse, preset, with_setting
 from rtl_core.events import MemoryJournal, silent
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import layer_profile
+from rtl_core.runs.gates import remade_gate
 from rtl_core.runs.pipeline import evaluate, prepare, train
-from rtl_core.runs.routing import remade_gate
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import layer_profile
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 SEEDS = (1, 2)
@@ -41,11 +41,11 @@ def measure(choice: tuple[str, ...], seed: int) -> dict[str, float]:
     outcome = train(setting, silent, MemoryJournal())
     features = outcome.info["gate"]["features"]
     gate = remade_gate(outcome.gate, features, outcome.tickets.k, setting.dataset, setting.network)
-    found = evaluate(setting, outcome.tickets, {"rtl": outcome.learned[0]}, gate, split="val")
-    routers = {row["router"]: row for row in found["routers"]}
+    evaluation = evaluate(setting, outcome.tickets, {"rtl": outcome.learned[0]}, gate, split="val")
+    routers = {row["router"]: row for row in evaluation["routers"]}
     profile = layer_profile(overlap(outcome.tickets))
     return {
-        "accuracy": found["methods"][0]["accuracy"],
+        "accuracy": evaluation["methods"][0]["accuracy"],
         "gate": routers["gate"]["accuracy"],
         "agreement": routers["gate"]["agreement_with_oracle"],
         "iou": float(profile.iou_mean.mean()),

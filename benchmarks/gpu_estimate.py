@@ -21,10 +21,10 @@ from rtl_core.config import Config, merged, parse, preset
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.events import MemoryJournal, Stage, silent
-from rtl_core.learning.controls import gradient_steps
+from rtl_core.learning.baselines import gradient_steps
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.start import cold_start
+from rtl_core.learning.rewind_point import cold_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
 from rtl_core.models.cost import forward_cost
@@ -74,13 +74,13 @@ def kernels_of_a_step(network: Network, config: Config) -> int:
     masks = rng.random((TICKETS, layout.n)) < 0.5
 
     def operations(steps: int) -> int:
-        parts = cold_start(network, config.sharing, TICKETS, "cpu").parts(data.classes, masks)
+        subnetworks = cold_start(network, config.sharing, TICKETS, "cpu").subnetworks(data.classes, masks)
         stage = Stage("joint", "rtl", steps, 1e-4, 0)
         settings = config.model_copy(update={"optimiser": config.optimiser.model_copy(update={"batch_size": 4})})
         inputs = data.inputs_on("cpu")
         experiment = Experiment(settings, network, layout, subsets, inputs, silent, MemoryJournal())
         with profile(activities=[ProfilerActivity.CPU]) as seen:
-            train_jointly(experiment, parts, subsets, stage)
+            train_jointly(experiment, subnetworks, subsets, stage)
         leaves = [event for event in seen.events() if event.name.startswith("aten::") and not event.cpu_children]
         return sum(event.name.removeprefix("aten::") not in NO_KERNEL for event in leaves)
 

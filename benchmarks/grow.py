@@ -5,7 +5,7 @@ python -m benchmarks.grow [--out docs/results/grow.md] [--runs FOLDER]
 classes  one-vs-rest runs on nine classes of `bundled:fashion`, the tenth grown from all of it, beside the ticket of
          that class in the sample `fashion10`, which was trained on all ten
 domains  the sample `domains`, and a sixth domain that it has not seen: the same pictures at a quarter of the contrast
-lots     how alike tickets are whose subsets differ in nothing: the level at which `audit.redundancy` warns
+lots     how similar tickets are whose subsets differ in nothing: the level at which `audit.redundancy` warns
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from rtl_core.audit.redundancy import changes
 from rtl_core.config import DataSettings
 from rtl_core.data import bundled, domains, partitions, sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.splits import PARTS
+from rtl_core.data.splits import SPLITS
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.models.catalogue import rebuild
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import similarity
 from rtl_core.rng import numpy_generator
 from rtl_core.runs import pipeline
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.grow import grow
-from rtl_core.runs.setting import prepare
+from rtl_core.runs.prepare import prepare
 from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
 from rtl_core.tasks.classification import ONE_VS_REST
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 
 GROWN_LATER = ("Coat", "Sandal")  # the fifth and the sixth of ten: one hard class, one easy
 STEPS = (200, 400)
@@ -48,7 +48,7 @@ def class_rows(root: Path) -> list[dict[str, Any]]:
     """For each class and number of steps: the grown ticket, the sample's, and the difference on the same test rows."""
     sample, rows = load_run(samples()["fashion10"]), []
     dataset = sources.load(sample.config.data, sample.config.seed)
-    asked = evaluation_set(dataset, partitions.split(dataset, sample.config.partition, 0), ONE_VS_REST, "test")
+    eval_set = evaluation_set(dataset, partitions.split(dataset, sample.config.partition, 0), ONE_VS_REST, "test")
     for name in GROWN_LATER:
         values = {
             **settings.preset("classes"),
@@ -57,11 +57,11 @@ def class_rows(root: Path) -> list[dict[str, Any]]:
         }
         old = load_run(Path(train_new(settings.parse(values), root)["folder"]))
         k = dataset.classes.index(name)
-        from_the_start = _answers(sample, k, asked)
+        from_the_start = _answers(sample, k, eval_set)
         for steps in STEPS:
             made = grow(old, "bundled:fashion", root, changes=[f"gated.steps={steps}"])
             run = load_run(Path(made["folder"]))
-            (compared,) = changes((k,), [from_the_start], _answers(run, -1, asked), asked, seed=0)
+            (compared,) = changes((k,), [from_the_start], _answers(run, -1, eval_set), eval_set, seed=0)
             measured = next(r for r in run.info["rungs"] if r["ticket"] == run.tickets.k - 1 and r["kind"] == "target")
             val = {"value": measured["balanced_accuracy"], "ci": {"value": measured["ci"]["balanced_accuracy"]}}
             rows.append({"class": name, "steps": steps, "val": val, "compared": compared, "made": made})
@@ -72,18 +72,20 @@ def _without(name: str, dataset: Dataset, root: Path) -> Path:
     """The data without one class, as an archive."""
     path, k = root / f"fashion-without-{name.lower()}.npz", dataset.classes.index(name)
     arrays = {"classes": np.array([c for c in dataset.classes if c != name])}
-    for part in PARTS:
-        rows = np.flatnonzero((dataset.split == part) & (dataset.y != k))
-        arrays |= {f"x_{part}": dataset.x[rows], f"y_{part}": dataset.y[rows] - (dataset.y[rows] > k)}
+    for split in SPLITS:
+        rows = np.flatnonzero((dataset.split == split) & (dataset.y != k))
+        arrays |= {f"x_{split}": dataset.x[rows], f"y_{split}": dataset.y[rows] - (dataset.y[rows] > k)}
     np.savez_compressed(path, **arrays)
     return path
 
 
-def _answers(run: Run, k: int, asked: EvaluationSet) -> np.ndarray:
+def _answers(run: Run, k: int, eval_set: EvaluationSet) -> np.ndarray:
     """(n, 1): the logits by which ticket k takes a row for its own; pictures are standardised as the run's were."""
-    trained, part = run.info["data"], load_learned(run)["rtl"].parts[k]
-    dataset = replace(asked.dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
-    return answers_of(rebuild(run.info["model"]), part, run.tickets.layout, replace(asked, dataset=dataset), 0)[0]
+    trained, subnetwork = run.info["data"], load_learned(run)["rtl"].subnetworks[k]
+    dataset = replace(eval_set.dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+    return answers_of(
+        rebuild(run.info["model"]), subnetwork, run.tickets.layout, replace(eval_set, dataset=dataset), 0
+    )[0]
 
 
 def domain_document(root: Path) -> dict[str, Any]:

@@ -49,18 +49,18 @@ def run() -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any]) -> str:
+def table(speed: dict[str, Any]) -> str:
     """The result as Markdown."""
-    return f"""# IoU of {found["masks"]} masks of {found["weights"]:,} weights, all pairs
+    return f"""# IoU of {speed["masks"]} masks of {speed["weights"]:,} weights, all pairs
 
 | method | seconds | GB/s |
 |---|---|---|
-| packed bits (`rtl_core.tickets.bits`) | {found["packed_seconds"]:.3g} | {found["packed_gb_per_second"]:.3g} |
-| packing the masks before | {found["pack_seconds"]:.3g} | |
-| scikit-learn `pairwise_distances(metric="jaccard")` | {found["sklearn_seconds"]:.3g} | |
-| copying memory, for comparison | | {found["copy_gb_per_second"]:.3g} |
+| packed bits (`rtl_core.tickets.bits`) | {speed["packed_seconds"]:.3g} | {speed["packed_gb_per_second"]:.3g} |
+| packing the masks before | {speed["pack_seconds"]:.3g} | |
+| scikit-learn `pairwise_distances(metric="jaccard")` | {speed["sklearn_seconds"]:.3g} | |
+| copying memory, for comparison | | {speed["copy_gb_per_second"]:.3g} |
 
-Packed bits are **{found["ratio"]:.0f} times** as fast as scikit-learn, {found["ratio_with_packing"]:.0f} times with the
+Packed bits are **{speed["ratio"]:.0f} times** as fast as scikit-learn, {speed["ratio_with_packing"]:.0f} times with the
 packing counted, and give the same numbers. GB/s count the packed bytes of both masks of every pair; for the copy,
 bytes read plus bytes written. All in one process: best of {REPEATS}, scikit-learn once.
 Remade by `python -m benchmarks.iou`.

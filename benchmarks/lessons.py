@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from app.learn.lesson import lessons
+from app.lessons.lesson import lessons
 from benchmarks.pages import show
 from rtl_core.runs.store import project_root
 
@@ -45,7 +45,7 @@ def _play(slug: str) -> float:
     """Seconds that the test of a lesson takes, without the start of the server."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        test = f"tests/browser/test_learn_{slug}.py"
+        test = f"tests/browser/test_lesson_{slug}.py"
         command = [sys.executable, "-m", "pytest", "-q", "-m", "browser", test, f"--junitxml={report}"]
         environment = {**os.environ, "RTL_BROWSER": "required"}
         done = subprocess.run(command, cwd=project_root(), env=environment, capture_output=True, text=True)

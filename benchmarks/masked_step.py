@@ -16,7 +16,7 @@ from rtl_core.data.partition import Partition
 from rtl_core.events import MemoryJournal, Stage, silent
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.start import cold_start
+from rtl_core.learning.rewind_point import cold_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
 from rtl_core.tickets.layout import Layout
@@ -49,10 +49,10 @@ def run(model: str = "convnet") -> dict[str, Any]:
     stage = Stage("joint", "rtl", STEPS, 1e-3, 0)
 
     def seconds(with_masks: bool) -> float:
-        parts = start.parts(partition.names, masks if with_masks else None)
+        subnetworks = start.subnetworks(partition.names, masks if with_masks else None)
         began = time.perf_counter()
         experiment = Experiment(config, network, layout, subsets, dataset.inputs, silent, MemoryJournal())
-        train_jointly(experiment, parts, subsets, stage)
+        train_jointly(experiment, subnetworks, subsets, stage)
         return time.perf_counter() - began
 
     seconds(True), seconds(False)

@@ -18,14 +18,14 @@ import numpy as np
 from benchmarks import pages
 from rtl_core.config import ModelSettings
 from rtl_core.models.catalogue import build
+from rtl_core.overlap.chance_level import chance_interval
+from rtl_core.overlap.overlap import Overlap, overlap
+from rtl_core.overlap.similarity import against_chance, layer_profile, similarity
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets import bits
-from rtl_core.tickets.chance import chance_interval
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.overlap import Overlap, overlap
 from rtl_core.tickets.pruning import kept_count, prune
-from rtl_core.tickets.similarity import against_chance, layer_profile, similarity
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 TICKETS, DENSITY, SCORES = 10, 0.1, ("global_magnitude", "lamp")
 LARGE = 150_000  # weights of a layer from which on no single pair should be far from chance
@@ -40,9 +40,9 @@ def run() -> dict[str, Any]:
     return {**packed, "scores": by_score, "peak_gb": _peak_gb(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
 
 
-def table(found: dict[str, Any]) -> str:
+def table(figures: dict[str, Any]) -> str:
     """The result as Markdown."""
-    scores = found["scores"]
+    scores = figures["scores"]
     one = scores[SCORES[0]]
     steps = [_row(f"`{step}`", [f"{s['seconds'][step]:.3f}" for s in scores.values()]) for step in one["seconds"]]
     together = _row("together", [f"{sum(s['seconds'].values()):.3f}" for s in scores.values()])
@@ -68,13 +68,13 @@ In layers of {LARGE:,} weights or more:
 
 Excess is not defined where no ticket keeps a weight: at this density global magnitude empties the widest layers.
 
-All pairs of {MASKS} packed masks of {WEIGHTS:,} weights ({found["packed_mb"]:,.0f} MB, `rtl_core.tickets.bits`):
-{found["packed_seconds"]:.2f} s, {found["packed_gb_per_second"]:.3g} GB/s, where copying memory reaches
-{found["copy_gb_per_second"]:.3g} GB/s. GB/s count the packed bytes of both masks of every pair; for the copy, bytes
-read plus bytes written. The process's peak memory was {found["packed_peak_gb"]:.2f} GB after that and
-{found["peak_gb"]:.2f} GB in all, pruning included.
+All pairs of {MASKS} packed masks of {WEIGHTS:,} weights ({figures["packed_mb"]:,.0f} MB, `rtl_core.tickets.bits`):
+{figures["packed_seconds"]:.2f} s, {figures["packed_gb_per_second"]:.3g} GB/s, where copying memory reaches
+{figures["copy_gb_per_second"]:.3g} GB/s. GB/s count the packed bytes of both masks of every pair; for the copy, bytes
+read plus bytes written. The process's peak memory was {figures["packed_peak_gb"]:.2f} GB after that and
+{figures["peak_gb"]:.2f} GB in all, pruning included.
 
-Best of {REPEATS} in one process, on {found["cores"]} cores; the machine's load was {found["load"]:.1f} at the end,
+Best of {REPEATS} in one process, on {figures["cores"]} cores; the machine's load was {figures["load"]:.1f} at the end,
 where 1 is this process alone. Remade by `python -m benchmarks.masks`.
 """
 
@@ -134,7 +134,7 @@ def _tickets(score: str) -> TicketSet:
         mask = prune(theta, np.ones(layout.n, dtype=bool), kept_count(DENSITY, layout.n), score, layout)
         pruned_at.append((~mask).astype(np.uint8))
     names = tuple(f"ticket {k}" for k in range(TICKETS))
-    return TicketSet(names, names, layout, np.stack(pruned_at), (Rung(1, DENSITY, "target"),))
+    return TicketSet(names, names, layout, np.stack(pruned_at), (Level(1, DENSITY, "target"),))
 
 
 def _excess_of_large_layers(counts: Overlap) -> np.ndarray:

@@ -44,12 +44,12 @@ def measure(study: str, mode: str, seed: int) -> dict[str, Any]:
         values = with_setting(values, assignment)
     began = time.monotonic()
     outcome = train(prepare(parse(values), silent, MemoryJournal()), silent, MemoryJournal())
-    found = outcome.info["evaluation"]
+    evaluation = outcome.info["evaluation"]
     keep = ("router", "uses_label", "accuracy", "agreement_with_oracle", "flops_share", "macs_share", "ece", "n")
     return {
         "seconds": time.monotonic() - began,
-        "routers": [{key: row.get(key) for key in keep} for row in found["routers"]],
-        "methods": {row["method"]: row["accuracy"] for row in found["methods"] if row["applies"]},
+        "routers": [{key: row.get(key) for key in keep} for row in evaluation["routers"]],
+        "methods": {row["method"]: row["accuracy"] for row in evaluation["methods"] if row["applies"]},
     }
 
 
@@ -77,16 +77,16 @@ def _rows(runs: list[dict]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     by_name = [{row["router"]: row for row in run["routers"]} for run in runs]
-    told = next(name for name in by_name[0] if name in GIVEN)
+    oracle = next(name for name in by_name[0] if name in GIVEN)
     for name in by_name[0]:
-        rows = [found[name] for found in by_name]
+        rows = [run_[name] for run_ in by_name]
         values = [row["accuracy"] for row in rows]
         if None in values:
             lines.append(f"| {name} | yes | - | - | - | 1.000 | 0.00 % | 0.00 % |")
             continue
         gap = "-"
-        if by_name[0][told]["accuracy"] is not None and name != told:
-            gap = _difference(values, [found[told]["accuracy"] for found in by_name])
+        if by_name[0][oracle]["accuracy"] is not None and name != oracle:
+            gap = _difference(values, [run_[oracle]["accuracy"] for run_ in by_name])
         own = sum(row["agreement_with_oracle"] for row in rows) / len(rows)
         shares = [100 * sum(row[key] for row in rows) / len(rows) for key in ("flops_share", "macs_share")]
         lines.append(
@@ -100,11 +100,13 @@ def _rows(runs: list[dict]) -> list[str]:
             "",
             f"One mask of a ticket's density, trained in the same way: {sum(one) / len(one):.3f}, mean of subsets.",
         ]
-        if by_name[0][told]["uses_label"]:  # these subsets have equal sizes, so a mean over rows is a mean over subsets
-            gate = [found["gate"]["accuracy"] for found in by_name]
+        if by_name[0][oracle][
+            "uses_label"
+        ]:  # these subsets have equal sizes, so a mean over rows is a mean over subsets
+            gate = [run_["gate"]["accuracy"] for run_ in by_name]
             lines.append(f"The gate's tickets less one mask: {_difference(gate, one)}.")
         lines.append(f"The subset's own ticket less one mask: {_difference(own, one)}.")
-        if told == "oracle":
+        if oracle == "oracle":
             lines.append(
                 "The last figure is an upper bound: where subsets are classes, the label gives the answer away."
             )

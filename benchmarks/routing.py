@@ -16,23 +16,23 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rtl_core.audit.budget import cost_curve
+from rtl_core.audit.accuracy_cost import cost_curve
 from rtl_core.audit.evaluate import evaluation_set, served_answers
-from rtl_core.audit.routing import Routed, TicketCosts, router_row
+from rtl_core.audit.router_metrics import Routed, TicketCosts, router_row
 from rtl_core.config import ModelSettings
 from rtl_core.data import partitions, sources
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.models.catalogue import build, rebuild
 from rtl_core.models.copies import quick
 from rtl_core.models.cost import forward_cost
 from rtl_core.rng import numpy_generator
-from rtl_core.routing.batches import Serving, serving
 from rtl_core.routing.budget import options
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import zero_gate
 from rtl_core.routing.hierarchy import centroid_tree
+from rtl_core.routing.router_inputs import scene_of
 from rtl_core.routing.routers import make_router, router_names
-from rtl_core.routing.scene import scene_of
+from rtl_core.routing.serving import Serving, serving
 from rtl_core.runs.checkpoint import Run, load_learned, load_lighter, load_run
 from rtl_core.runs.store import samples
 from rtl_core.tasks.catalogue import task_named
@@ -59,17 +59,17 @@ def mixed_batches(name: str) -> dict[str, Any]:
     draw = numpy_generator(0, "benchmark", "routing", name)
     shared = {n: p.detach() for n, p in network.module.named_parameters()}
     buffers = dict(network.module.named_buffers())
-    parts = [Part(str(k), draw.random(layout.n) < DENSITY, shared, {}, buffers) for k in range(TICKETS)]
-    tickets = serving(network, parts, layout)
+    subnetworks = [Subnetwork(str(k), draw.random(layout.n) < DENSITY, shared, {}, buffers) for k in range(TICKETS)]
+    tickets = serving(network, subnetworks, layout)
     x = torch.from_numpy(draw.standard_normal((BATCH, *SHAPE), np.float32)).to(memory_format=torch.channels_last)
     ticket = draw.integers(TICKETS, size=BATCH)
     dense = network.module.eval().to(memory_format=torch.channels_last)
-    alike = Serving((quick(dense),), OUTPUTS)
+    single = Serving((quick(dense),), OUTPUTS)
     features = fitted("grid", lambda at: x[at], np.arange(BATCH), SHAPE)
     gate = zero_gate(features, lambda at: x[at], TICKETS)
     jobs = {
         "dense": lambda: _dense(dense, x),
-        "dense_alike": lambda: alike.routed(lambda at: x[at], np.zeros(BATCH, np.int64)),
+        "dense_alike": lambda: single.routed(lambda at: x[at], np.zeros(BATCH, np.int64)),
         "routed": lambda: tickets.routed(lambda at: x[at], ticket),
         "gate": lambda: gate.probabilities(np.arange(BATCH)),
     }
@@ -97,7 +97,7 @@ def hierarchies() -> list[dict[str, Any]]:
     draw = numpy_generator(0, "benchmark", "hierarchy")
     x = torch.from_numpy(draw.standard_normal((BATCH, *SHAPE), np.float32))
     features = fitted("grid", lambda rows: x[rows], np.arange(BATCH), SHAPE)
-    jobs, found = {"features": lambda: features(x)}, []
+    jobs, trees = {"features": lambda: features(x)}, []
     for k in SIZES:
         centroids = draw.standard_normal((k, features.dims)).astype(np.float32)
         noise = draw.standard_normal((BATCH, features.dims)).astype(np.float32)
@@ -107,7 +107,7 @@ def hierarchies() -> list[dict[str, Any]]:
         jobs[f"flat/{k}"] = lambda s=seen, w=weight, b=bias: torch.softmax(functional.linear(s, w, b), dim=1).max(dim=1)
         jobs[f"tree/{k}"] = lambda s=seen, t=tree: t.descend(s)
         ticket, _, decisions = tree.descend(seen)
-        found.append(
+        trees.append(
             {
                 "k": k,
                 "decisions": decisions,
@@ -118,10 +118,10 @@ def hierarchies() -> list[dict[str, Any]]:
             }
         )
     seconds = _in_turn(jobs, 5 * REPEATS)
-    for row in found:
+    for row in trees:
         for job, key in (("features", "features"), ("flat", f"flat/{row['k']}"), ("tree", f"tree/{row['k']}")):
             row[f"{job}_us"] = float(seconds[key].min() / BATCH * 1e6)  # others' work on the machine only adds
-    return found
+    return trees
 
 
 def sample_routers(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -130,35 +130,38 @@ def sample_routers(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     dataset = sources.load(run.config.data, run.config.seed)
     partition = partitions.split(dataset, run.config.partition, run.config.seed)
     network, layout, task = rebuild(run.info["model"]), run.tickets.layout, task_named(run.config.task)
-    parts = load_learned(run)["rtl"].parts
+    subnetworks = load_learned(run)["rtl"].subnetworks
     features = fitted("grid", dataset.inputs, dataset.rows("train"), dataset.input_shape)
-    scene = scene_of(dataset, partition, task, network, parts, layout, features)
-    asked = evaluation_set(dataset, partition, task, "test")
-    answers = served_answers(scene.serving, asked)
+    scene = scene_of(dataset, partition, task, network, subnetworks, layout, features)
+    eval_set = evaluation_set(dataset, partition, task, "test")
+    answers = served_answers(scene.serving, eval_set)
     scene = replace(scene, doubts=lambda rows: answers.doubt)
     cost = forward_cost(network)
     costs = TicketCosts.of(run.tickets, cost)
     rows = []
     for router in (make_router(name, scene) for name in router_names(scene.given_by, task)):
-        choice = router.choose(asked.rows)
-        rows.append(router_row(Routed(asked, router, choice, answers, costs)))
+        choice = router.choose(eval_set.rows)
+        rows.append(router_row(Routed(eval_set, router, choice, answers, costs)))
         if router.name == "gate":
             offered = options(run.tickets, cost, _measured(run))
-            rungs = [_at_rung(run, parts, rung) for rung in offered.rungs]
-            curve = cost_curve(asked, choice, offered, [serving(network, p, layout) for p in rungs], "macs", points=6)
+            levels = [_at_level(run, subnetworks, level) for level in offered.levels]
+            curve = cost_curve(
+                eval_set, choice, offered, [serving(network, p, layout) for p in levels], "macs", points=6
+            )
     return rows, curve
 
 
 def _measured(run: Run) -> dict[tuple[int, int], float]:
-    """Validation figures of the target and the lighter rungs, on the final weights."""
+    """Validation figures of the target and the lighter levels, on the final weights."""
     final = (record for record in run.info["rungs"] if record["measure"] == "final")
     return {(record["ticket"], record["rung"]): record["balanced_accuracy"] for record in final}
 
 
-def _at_rung(run: Run, parts: tuple[Part, ...], rung: Any) -> list[Part]:
-    lighter, masks = load_lighter(run), run.tickets.masks(rung)
+def _at_level(run: Run, subnetworks: tuple[Subnetwork, ...], level: Any) -> list[Subnetwork]:
+    lighter, masks = load_lighter(run), run.tickets.masks(level)
     return [
-        replace(part, mask=masks[k], buffers=lighter.get((rung.index, k), part.buffers)) for k, part in enumerate(parts)
+        replace(subnetwork, mask=masks[k], buffers=lighter.get((level.index, k), subnetwork.buffers))
+        for k, subnetwork in enumerate(subnetworks)
     ]
 
 
@@ -174,7 +177,7 @@ def _in_turn(jobs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, n
     return {name: np.array(times) for name, times in seconds.items()}
 
 
-def table(batches: list[dict], trees: list[dict], found: dict[str, tuple[list[dict], list[dict]]]) -> str:
+def table(batches: list[dict], trees: list[dict], figures: dict[str, tuple[list[dict], list[dict]]]) -> str:
     """The results as Markdown."""
     size = "x".join(map(str, SHAPE))
     return "\n".join(
@@ -225,7 +228,7 @@ Best of {5 * REPEATS} rounds. Centroids at random: the hardest case for a tree, 
 Features not counted, the largest takes {_times(trees, "tree_us"):.1f} times the time of the smallest by the tree and
 {_times(trees, "flat_us"):.1f} times by the flat gate. A ticket adds {trees[0]["gate_bytes"]:,} bytes to either.
 """,
-            *(_sample(name, *of_one) for name, of_one in found.items()),
+            *(_sample(name, *of_one) for name, of_one in figures.items()),
             "Remade by `python -m benchmarks.routing`.\n",
         ]
     )

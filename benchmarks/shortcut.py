@@ -16,7 +16,7 @@ from rtl_core.audit.attribution.explain import outputs_of
 from rtl_core.config import Config, DataSettings, parse, preset
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.runs.attribution import Asked, Explained, audit_many
+from rtl_core.runs.attribution import Explained, MapRequest, audit_many
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.training import train_new
 
@@ -67,13 +67,13 @@ def config(file: Path) -> Config:
 def audited(folder: str) -> list[dict[str, Any]]:
     explained = Explained.of(load_run(Path(folder)))
     rows = explained.rows(MARKED)
-    found = []
+    audits = []
     for method in METHODS:
-        document, _ = audit_many(explained, [MARKED], rows, Asked(method), {"class": MARKED})
+        document, _ = audit_many(explained, [MARKED], rows, MapRequest(method), {"class": MARKED})
         (ticket,) = document["tickets"]
         shares = np.array(ticket["regions"])
         place = document["regions"].index(REGION)
-        found.append(
+        audits.append(
             {
                 "method": method,
                 "n": document["n"],
@@ -83,7 +83,7 @@ def audited(folder: str) -> list[dict[str, Any]]:
                 "fooled": fooled(explained),
             }
         )
-    return found
+    return audits
 
 
 def fooled(explained: Explained) -> tuple[float, float]:

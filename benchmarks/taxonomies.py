@@ -14,8 +14,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from rtl_core.overlap.taxonomy import read_taxonomy
 from rtl_core.runs.store import project_root
-from rtl_core.tickets.taxonomy import read_taxonomy
 
 SOURCE = "WordNet 3.0, https://wordnet.princeton.edu; hypernyms of the nouns; remade by python -m benchmarks.taxonomies"
 LICENCE = "WordNet 3.0 Copyright 2006 by Princeton University. All rights reserved. The terms are in LICENCE.txt."
@@ -104,8 +104,8 @@ class Nouns:
     def paths(self, synset: str) -> list[Way]:
         """All ways down to a synset, the shortest first."""
         above = self.hypernyms[synset]
-        found = [(*path, synset) for parent in above for path in self.paths(parent)] if above else [(synset,)]
-        return sorted(found, key=len)
+        paths_ = [(*path, synset) for parent in above for path in self.paths(parent)] if above else [(synset,)]
+        return sorted(paths_, key=len)
 
     def edges_up(self, synset: str) -> dict[str, int]:
         """Every ancestor, and the synset itself, with the fewest edges up to it."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
 from app import panels, session  # noqa: E402
-from app.attribution import alike, checks, columns, controls, findings, inputs, many, tiles, view  # noqa: E402
+from app.attribution import checks, controls, dataset_audit, findings, inputs, map_correlation, tabular, tiles, view  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
 run = panels.require_run()
 if run.masks_only:
-    many.of_masks()
+    dataset_audit.of_masks()
 try:
     explained = view.explained(run)
 except BadInput as error:
@@ -28,12 +28,16 @@ ticket = None if pressed is None else run.tickets.names[pressed]
 chosen = inputs.choose(explained, ticket)
 looked = controls.choose(explained, chosen, ticket)
 try:
-    found = looked.beside
+    comparison = looked.side_by_side
 except BadInput as error:
     panels.refuse(f"{error}.")
 one_vs_rest = explained.subject.has_one_output
 headline.title(
-    plain(findings.headline(found, looked.classes_said(), len(looked.tickets), one_vs_rest, looked.asked.target)),
+    plain(
+        findings.headline(
+            comparison, looked.answered_classes(), len(looked.tickets), one_vs_rest, looked.request.target
+        )
+    ),
     anchor=False,
 )
 
@@ -45,18 +49,18 @@ made = checks.make(looked)
 with place.container():
     tiles.draw(looked, made)
 if not looked.pictures:
-    columns.draw(looked)
+    tabular.draw(looked)
 
 st.space("small")
 details = {
     "Is a map to be trusted?": lambda: checks.draw(looked, made),
-    "How alike the maps are": lambda: alike.draw(looked),
-    "Over many inputs": lambda: many.draw(looked),
+    "How alike the maps are": lambda: map_correlation.draw(looked),
+    "Over many inputs": lambda: dataset_audit.draw(looked),
 }
 if not looked.pictures:
     details |= {
-        "One ticket, column by column": lambda: columns.waterfall(looked),
-        "What a column does": lambda: columns.dependence(looked),
+        "One ticket, column by column": lambda: tabular.waterfall(looked),
+        "What a column does": lambda: tabular.dependence(looked),
     }
 detail = one_of(
     "Details",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
@@ -36,6 +36,6 @@ detail = one_of(
     label_visibility="collapsed",
 )
 details[detail](looked)
-if looked.could_be_heard:
+if looked.could_be_watched:
     with offer:  # long work comes last, so that the rest of the page is there meanwhile
         measure.probe(looked)

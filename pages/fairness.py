@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
 from app import panels, report  # noqa: E402
-from app.fairness import beside, cells, choices, findings, gaps, of_run, own_table, sizes, thresholds, tickets, where  # noqa: E402
+from app.fairness import (  # noqa: E402
+    by_density_and_method,
+    cells,
+    controls,
+    findings,
+    gaps,
+    routing_gap,
+    run_predictions,
+    sizes,
+    thresholds,
+    uploaded_predictions,
+    weight_ablation,
+)
 from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
-run = panels.require_run() if choices.source() == choices.SOURCES[0] else None
+run = panels.require_run() if controls.source() == controls.SOURCES[0] else None
 headline = st.empty()
 row = st.container(key="fairness-controls", horizontal=True, vertical_alignment="bottom")
-subject, columns = of_run.subject(run, row) if run else own_table.subject()
+subject, columns = run_predictions.subject(run, row) if run else uploaded_predictions.subject()
 with row if run else st.container(horizontal=True, vertical_alignment="bottom"):
-    audit = choices.audit(subject, columns)
+    audit = controls.audit(subject, columns)
 headline.title(plain(findings.headline(audit)), anchor=False)
 
 sizes.draw(audit)
@@ -30,15 +42,15 @@ metric = gaps.draw(audit)
 
 st.space("small")
 details = {
-    "Where it lives": where.draw,
-    "Sent to the right ticket?": tickets.routing,
-    "Inside or between tickets": tickets.parts,
-    "In lighter tickets": beside.density,
-    "Beside other methods": beside.methods,
+    "Where it lives": weight_ablation.draw,
+    "Sent to the right ticket?": routing_gap.routing,
+    "Inside or between tickets": routing_gap.decomposed,
+    "In lighter tickets": by_density_and_method.density,
+    "Beside other methods": by_density_and_method.methods,
     "What if": thresholds.draw,
 }
 if run is None:
-    details = {"Inside or between tickets": tickets.parts}
+    details = {"Inside or between tickets": routing_gap.decomposed}
 detail = one_of(
     "Details",
     details,
@@ -54,6 +66,6 @@ except BadInput as error:
 
 st.space("small")
 if run:
-    report.of_run(run, audit.columns, audit.references, *of_run.how(subject))
+    report.of_run(run, audit.columns, audit.references, *run_predictions.how(subject))
 else:
-    own_table.offer_report(subject, audit.references)
+    uploaded_predictions.offer_report(subject, audit.references)

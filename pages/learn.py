@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app import shell
+from app import page_setup
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
-from app.learn import frame  # noqa: E402
-from app.learn.lesson import lessons  # noqa: E402
+from app.lessons import frame  # noqa: E402
+from app.lessons.lesson import lessons  # noqa: E402
 
 frame.draw(lessons())

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
 from app.markdown import plain  # noqa: E402
-from app.masks import controls, findings, layers, matrix, meaning, ownership, pair, replay, tree  # noqa: E402
+from app.masks import controls, dendrogram, findings, layers, matrix, ownership, pair, replay, semantic_alignment  # noqa: E402
 from app.masks.view import View  # noqa: E402
 
 run = panels.require_run()
 headline = st.empty()
 
 with st.container(key="mask-controls", horizontal=True, vertical_alignment="bottom"):
-    rung = controls.density(run.tickets)
+    level = controls.density(run.tickets)
     chosen_layers, where = controls.where(run.tickets)
     if run.tickets.k > 1:
         measure = controls.measure()
         by_similarity = controls.by_similarity()
-view = View(run, rung, chosen_layers, where)
+view = View(run, level, chosen_layers, where)
 replay.looked_at(view)
 headline.title(plain(findings.headline(view.profile, run.tickets.k)), anchor=False)
 
 if run.tickets.k > 1:
-    whole, numbers, pictures = pair.places(run.tickets.k <= matrix.BESIDE)
+    whole, numbers, pictures = pair.places(run.tickets.k <= matrix.SIDE_BY_SIDE_UP_TO)
     with numbers:
-        chosen = pair.choice(run.tickets.names, pair.most_alike(view))
+        chosen = pair.choice(run.tickets.names, pair.most_similar(view))
         pair.summary(view, *chosen)
     with pictures:
         pair.pictures(view, *chosen)
@@ -42,9 +42,9 @@ details = {
     "Layer by layer": layers.draw,
     "The pair": lambda view: pair.draw(view, *chosen),
     "Who owns the weights": ownership.draw,
-    "Tree and map": tree.draw,
+    "Tree and map": dendrogram.draw,
     "Density by density": replay.draw,
-    "Meaning": meaning.draw,
+    "Meaning": semantic_alignment.draw,
 }
 if run.tickets.k == 1:
     details = {name: details[name] for name in ("Layer by layer", "Density by density")}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app import shell
+from app import page_setup
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
-from app import charts, colours, findings, nav, overview, panels, session, tasks  # noqa: E402
+from app import charts, colours, headlines, nav, overview, panels, session, tasks  # noqa: E402
 from app.markdown import plain  # noqa: E402
 
 run = panels.require_run()
@@ -18,9 +18,9 @@ if run.masks_only:
     st.stop()
 metric = panels.metric_of(run)
 evaluation = run.info.get("evaluation") or {"tickets": [], "methods": [], "routers": []}
-methods = findings.methods_frame(evaluation, metric)
+methods = headlines.methods_frame(evaluation, metric)
 
-st.title(plain(findings.overview(methods, metric, run.tickets.k, run.tickets.target.density)), anchor=False)
+st.title(plain(headlines.overview(methods, metric, run.tickets.k, run.tickets.target.density)), anchor=False)
 for sentence in run.info.get("warnings") or []:
     st.warning(plain(sentence))
 
@@ -35,8 +35,8 @@ panels.reading(
 if not methods.empty:
     st.space("small")
     panels.chart(
-        findings.methods_title(methods, metric),
-        charts.whiskers(methods, metric, tasks.title(metric), colours.tone()),
+        headlines.methods_title(methods, metric),
+        charts.whiskers(methods, metric, tasks.title_of(metric), colours.tone()),
         methods.drop(columns="method"),
         "A dot is a method's mean over all subsets, its whisker the 95 % interval over test data of this one training; "
         "it does not cover other seeds.",

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from app.routing import (  # noqa: E402
-    alike,
-    astray,
     budget,
     calibration,
-    compared,
     controls,
+    feature_map,
     findings,
     groups,
     matrix,
+    misrouted,
     own_picture,
+    redundancy,
+    router_table,
     samples,
-    space,
     view,
 )
 from rtl_core.errors import BadInput  # noqa: E402
@@ -56,8 +56,8 @@ if looked.document["uses_label"]:
 st.caption(plain(findings.facts(looked)))
 
 with st.container(key="routing-whole"):
-    whole, behind = st.columns([3, 2], gap="large")
-with behind:
+    whole, samples_place = st.columns([3, 2], gap="large")
+with samples_place:
     chosen = samples.choice(looked, by_class)
     samples.draw(looked, by_class, *chosen)
 with whole:
@@ -65,13 +65,13 @@ with whole:
 
 st.space("small")
 details = {
-    "Sent astray": astray.draw,
-    "Routers compared": compared.draw,
+    "Sent astray": misrouted.draw,
+    "Routers compared": router_table.draw,
     "Budget": budget.draw,
-    "Map of inputs": space.draw,
+    "Map of inputs": feature_map.draw,
     "Sure and right": calibration.draw,
     "By group": groups.draw,
-    "Could tickets be merged?": alike.draw,
+    "Could tickets be merged?": redundancy.draw,
 }
 if looked.pictures:
     details["Your own picture"] = own_picture.draw

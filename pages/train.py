@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app import shell
-from app.choice import one_of
+from app import page_setup
+from app.segmented import one_of
 
-shell.ensure_entry()
+page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rtl_core import names
+from rtl_core import display_names
 from rtl_core.errors import BadInput
 
 Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
-CONTROLS: tuple[str, ...] = tuple(names.CONTROLS)
+CONTROLS: tuple[str, ...] = tuple(display_names.CONTROLS)
 Method = Literal[CONTROLS]
 RECALIBRATE_BATCHES = 12  # on which norm statistics are re-estimated, unless a setting says otherwise
 
@@ -161,7 +161,7 @@ class JointSettings(_Settings):
 class CollapseSettings(_Settings):
     """What happens when tickets lose what they can on the way down: docs/collapse.md.
 
-    Only rounds with rewinding are watched: a one-shot extraction trains nothing between its rungs.
+    Only rounds with rewinding are watched: a one-shot extraction trains nothing between its levels.
     """
 
     policy: Literal["off", "warn", "stop", "relax"] = Field(
@@ -297,9 +297,9 @@ class Config(_Settings):
     collapse: CollapseSettings = CollapseSettings()
 
     @model_validator(mode="after")
-    def _rungs_are_densities(self) -> "Config":
-        for name, rungs in (("denser", self.denser), ("lighter", self.lighter)):
-            if any(not 0 < d <= 1 for d in rungs):
+    def _levels_are_densities(self) -> "Config":
+        for name, densities in (("denser", self.denser), ("lighter", self.lighter)):
+            if any(not 0 < d <= 1 for d in densities):
                 raise ValueError(f"{name}: densities lie in (0, 1]")
         return self
 
@@ -322,19 +322,19 @@ def parse(values: dict[str, Any]) -> Config:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "function-after") or "settings"
+    where = ".".join(str(piece) for piece in first["loc"] if piece != "function-after") or "settings"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_fields_beside(first["loc"])))
+        known = ", ".join(sorted(_sibling_fields(first["loc"])))
         return f"unknown setting '{where}'; known here: {known}"
     given = first.get("input")
     shown = "" if isinstance(given, (dict, list, tuple)) else f" (got {given!r})"
     return f"setting '{where}': {first['msg'][0].lower()}{first['msg'][1:]}{shown}"
 
 
-def _fields_beside(loc: tuple) -> list[str]:
+def _sibling_fields(loc: tuple) -> list[str]:
     model: Any = Config
-    for part in loc[:-1]:
-        model = model.model_fields[part].annotation
+    for piece in loc[:-1]:
+        model = model.model_fields[piece].annotation
     return list(model.model_fields)
 
 
@@ -360,10 +360,10 @@ def with_setting(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     changed = json.loads(json.dumps(values))
     group = changed
     *path, last = key.split(".")
-    for part in path:
-        group = group.setdefault(part, {})
+    for piece in path:
+        group = group.setdefault(piece, {})
         if not isinstance(group, dict):
-            raise BadInput(f"--set {key}: '{part}' is a value, not a group of settings")
+            raise BadInput(f"--set {key}: '{piece}' is a value, not a group of settings")
     group[last] = value
     return changed
 

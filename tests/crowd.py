@@ -77,26 +77,26 @@ def process_state() -> dict[str, Any]:
     }
 
 
-def values(found: Any, place: str = "") -> dict[str, Any]:
+def values(result: Any, place: str = "") -> dict[str, Any]:
     """Everything that an answer holds, each by its place in it, but not how long it took."""
-    if torch.is_tensor(found):
-        return {place: found.detach().numpy()}
-    if isinstance(found, pd.DataFrame):
-        return values(found.to_dict("list"), place)
-    if is_dataclass(found) and not isinstance(found, type):
-        return values({field.name: getattr(found, field.name) for field in fields(found)}, place)
-    if isinstance(found, Mapping):
-        inner = ((key, value) for key, value in found.items() if key not in TIMES)
-    elif isinstance(found, list | tuple):
-        inner = enumerate(found)
+    if torch.is_tensor(result):
+        return {place: result.detach().numpy()}
+    if isinstance(result, pd.DataFrame):
+        return values(result.to_dict("list"), place)
+    if is_dataclass(result) and not isinstance(result, type):
+        return values({field.name: getattr(result, field.name) for field in fields(result)}, place)
+    if isinstance(result, Mapping):
+        inner = ((key, value) for key, value in result.items() if key not in TIMES)
+    elif isinstance(result, list | tuple):
+        inner = enumerate(result)
     else:
-        return {place: found}
+        return {place: result}
     return {where: one for key, value in inner for where, one in values(value, f"{place}/{key}").items()}
 
 
-def _paired(found: dict[str, Any], alone: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    for key in found.keys() | alone.keys():
-        yield key, (found.get(key, "missing"), alone.get(key, "missing"))
+def _paired(rows: dict[str, Any], alone: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    for key in rows.keys() | alone.keys():
+        yield key, (rows.get(key, "missing"), alone.get(key, "missing"))
 
 
 def _same(one: Any, other: Any) -> bool:

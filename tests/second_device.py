@@ -55,11 +55,11 @@ def _run(operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if known and operation not in MOVES:
         _refuse_mixed(operation, args)
     inner_args, inner_kwargs = tree_map_only(Elsewhere, lambda tensor: tensor.here, (args, kwargs))
-    found = operation(*inner_args, **inner_kwargs)
+    result = operation(*inner_args, **inner_kwargs)
     if not there:
-        return args[0] if operation is COPY else found
-    found = tree_map_only(torch.Tensor, Elsewhere, found)
-    return return_and_correct_aliasing(operation, args, kwargs, found) if known else found
+        return args[0] if operation is COPY else result
+    result = tree_map_only(torch.Tensor, Elsewhere, result)
+    return return_and_correct_aliasing(operation, args, kwargs, result) if known else result
 
 
 def _is_there(device: Any) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from rtl_core.tasks.catalogue import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "config errors events expected_warnings files names rng threads"
+GROUND = "config errors events expected_warnings files display_names rng threads"
 CORE = (
     GROUND,
     "statistics",
@@ -18,10 +18,13 @@ CORE = (
     "models",
     "tasks",
     "tickets",
+    "overlap",
     "learning",
     "routing",
     "audit",
+    "interchange",
     "runs",
+    "studies",
     "cli __main__",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(CORE) for room in rooms.split()}
@@ -108,7 +111,7 @@ def test_nothing_asks_for_the_name_of_a_task(path):
     for node in ast.walk(tree):
         asks = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         asks += [node.slice] if isinstance(node, ast.Subscript) else []
-        inner = [each for part in asks for each in ast.walk(part) if isinstance(each, ast.Constant)]
+        inner = [each for piece in asks for each in ast.walk(piece) if isinstance(each, ast.Constant)]
         assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
 
 
@@ -124,10 +127,10 @@ def test_nothing_is_changed_under_the_feet_of_other_threads(path):
 
 def test_masks_and_records_are_read_without_torch():
     code = (
-        "import sys, rtl_core.cli, rtl_core.tickets.similarity, rtl_core.runs.store, rtl_core.runs.worker;"
+        "import sys, rtl_core.cli, rtl_core.overlap.similarity, rtl_core.runs.store, rtl_core.runs.worker;"
         "from rtl_core.runs.checkpoint import load_run; from rtl_core.runs.store import samples;"
         "[load_run(folder) for folder in samples().values()];"
         "print(sorted({'torch', 'umap', 'streamlit'} & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"

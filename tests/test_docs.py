@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import docs, lead
+from benchmarks import docs, lead_breakdown
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,7 +24,7 @@ def test_figures_are_those_of_the_results(page, block):
 
 
 def test_the_drawing_is_of_the_results():
-    assert (ROOT / docs.DRAWING).read_text("utf-8") == lead.drawing()
+    assert (ROOT / docs.DRAWING).read_text("utf-8") == lead_breakdown.drawing()
 
 
 def test_no_figure_stands_in_the_readme_outside_its_blocks():

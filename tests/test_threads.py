@@ -16,39 +16,39 @@ import pandas as pd
 import pytest
 import torch
 
+from rtl_core.audit.accuracy_cost import cost_curve
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.explain import explain
 from rtl_core.audit.attribution.methods import METHODS, method_named, settings_of
-from rtl_core.audit.attribution.tables import partial_dependence
-from rtl_core.audit.budget import cost_curve
+from rtl_core.audit.attribution.partial_dependence import partial_dependence
 from rtl_core.audit.evaluate import evaluation_set, method_answers, served_answers
-from rtl_core.audit.exchange import exchange
+from rtl_core.audit.mask_exchange import exchange
 from rtl_core.audit.redundancy import redundancy
-from rtl_core.audit.routing import route_document
+from rtl_core.audit.router_metrics import route_document
 from rtl_core.config import parse
 from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.methods import warm_start
-from rtl_core.learning.norms import recalibrate
+from rtl_core.learning.batchnorm_recalibration import recalibrate
+from rtl_core.learning.method_steps import warm_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
 from rtl_core.models.cost import forward_cost
-from rtl_core.routing.batches import serving
+from rtl_core.overlap.chance_level import chance_interval
+from rtl_core.overlap.clustering import mask_map
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import similarity
 from rtl_core.routing.gate import fit_gate
+from rtl_core.routing.serving import serving
 from rtl_core.runs import fairness
-from rtl_core.runs.attribution import Asked, Explained, check
+from rtl_core.runs.attribution import Explained, ReportRequest, check
 from rtl_core.runs.checkpoint import Run, load_run
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.fairness import EXTRAS, Audited
 from rtl_core.runs.open_run import OpenRun, open_run
+from rtl_core.runs.prepare import experiment, prepare
 from rtl_core.runs.routing import Routing
-from rtl_core.runs.setting import experiment, prepare
 from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
 from rtl_core.threads import pool, use_threads
-from rtl_core.tickets.chance import chance_interval
-from rtl_core.tickets.order import mask_map
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 from tests.crowd import crowd
 
 Job = Callable[[], Any]
@@ -117,19 +117,21 @@ def jobs_of(run: Run, root: Path) -> dict[str, Job]:
 
 def _over_networks(opened: OpenRun) -> dict[str, Job]:
     trained, layout, dataset = opened.trained_tickets, opened.layout, opened.dataset
-    network, part, (a, b) = trained.network, trained.parts[0], opened.run.tickets.names[:2]
+    network, subnetwork, (a, b) = trained.network, trained.subnetworks[0], opened.run.tickets.names[:2]
     subset = ticket_subsets(dataset, opened.partition, opened.task)[0]
     setting = prepare(opened.config, silent, MemoryJournal())
     shapes = dataset.input_shape, network.output_shape
 
     def fold() -> Any:
-        pieces = serving(network, trained.parts, layout).each(lambda at: dataset.inputs(at), np.arange(40) % 2)
+        pieces = serving(network, trained.subnetworks, layout).each(lambda at: dataset.inputs(at), np.arange(40) % 2)
         return {f"{at[0]}": outputs for at, outputs in pieces}
 
     return {
         "fold": fold,
         "train": lambda: warm_start(experiment(setting, silent, MemoryJournal())).shared,
-        "recalibrate": lambda: recalibrate(network, part, subset, layout, dataset.inputs, 2, trained.seed).buffers,
+        "recalibrate": lambda: (
+            recalibrate(network, subnetwork, subset, layout, dataset.inputs, 2, trained.seed).buffers
+        ),
         "cost": lambda: forward_cost(network),
         "build": lambda: build(opened.config.model, *shapes, trained.seed).module.state_dict(),
         "merge": lambda: redundancy(trained, pairs=1),
@@ -142,9 +144,9 @@ def _over_routing(routing: Routing) -> dict[str, Job]:
     fitted = (scene.features, scene.inputs, scene.assignment, scene.train, scene.val, scene.k)
     return {
         **{f"route by {name}": partial(_routed, routing, name) for name in routing.routers},
-        "answers": lambda: served_answers(scene.serving, routing.asked),
+        "answers": lambda: served_answers(scene.serving, routing.eval_set),
         "gate": lambda: fit_gate(*fitted).parameters,
-        "budget": lambda: cost_curve(routing.asked, routed.choice, routing.offered, routing.servings, "macs", 3),
+        "budget": lambda: cost_curve(routing.eval_set, routed.choice, routing.offered, routing.servings, "macs", 3),
         "reopen": lambda: Routing.of(routing.opened).answers,
     }
 
@@ -159,11 +161,11 @@ def _over_maps(explained: Explained) -> dict[str, Job]:
     x = dataset.inputs(rows)
 
     def maps_by(name: str) -> Any:
-        question = explained.question(Asked(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
+        question = explained.question(ReportRequest(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
         return explain(subject.module(ticket), x, question)
 
     def checked() -> Any:
-        question = explained.question(Asked("saliency"), x[:1])
+        question = explained.question(ReportRequest("saliency"), x[:1])
         return check(subject, ticket, x[:1], explain(subject.module(ticket), x[:1], question), question)
 
     def of_all() -> Any:
@@ -171,20 +173,20 @@ def _over_maps(explained: Explained) -> dict[str, Job]:
         return audit(subject, explained.run.tickets.names, rows, method, settings_of(method, {"steps": 8}))
 
     fitting = [name for name, m in METHODS.items() if not m.unfit(subject.module(ticket), dataset.input_shape)]
-    found = {f"maps by {name}": partial(maps_by, name) for name in fitting}
+    entries = {f"maps by {name}": partial(maps_by, name) for name in fitting}
     if dataset.kind == "table":
         module, column = subject.module(ticket), dataset.sources[0]
-        found["dependence"] = lambda: partial_dependence(module, dataset, explained.rows(), column)
-    return {**found, "check": checked, "maps of all": of_all}
+        entries["dependence"] = lambda: partial_dependence(module, dataset, explained.rows(), column)
+    return {**entries, "check": checked, "maps of all": of_all}
 
 
 def _over_groups(audited: Audited) -> dict[str, Job]:
     opened, learned = audited.opened, audited.method("rtl")
     rows = evaluation_set(opened.dataset, opened.partition, opened.task, "test")
-    found: dict[str, Job] = {"decide": lambda: method_answers(opened.network, learned, opened.layout, rows)}
+    entries: dict[str, Job] = {"decide": lambda: method_answers(opened.network, learned, opened.layout, rows)}
     if "sex" in opened.dataset.attributes:
-        found["fairness"] = lambda: fairness.audit(audited, ["sex"], permutations=100, extras=tuple(EXTRAS))
-    return found
+        entries["fairness"] = lambda: fairness.audit(audited, ["sex"], permutations=100, extras=tuple(EXTRAS))
+    return entries
 
 
 def test_a_crowd_is_answered_as_one_visitor_is(pictures, people, root):
@@ -203,7 +205,7 @@ def test_a_crowd_over_the_samples(root):
 
 def test_every_thread_keeps_its_own_count():
     """The second thread sets its count after the first one has, and before it has computed anything."""
-    before, found, turn = torch.get_num_threads(), {}, Barrier(2)
+    before, result, turn = torch.get_num_threads(), {}, Barrier(2)
 
     def compute(count: int, order: int) -> None:
         if order:
@@ -215,7 +217,7 @@ def test_every_thread_keeps_its_own_count():
         torch.ones(64, 64) @ torch.ones(64, 64)
         with pool(2) as workers:
             inherited = list(workers.map(lambda _: torch.get_num_threads(), range(4)))
-        found[count] = {torch.get_num_threads(), *inherited}
+        result[count] = {torch.get_num_threads(), *inherited}
 
     threads = [Thread(target=compute, args=(count, order)) for order, count in enumerate((2, 1))]
     for thread in threads:
@@ -223,7 +225,7 @@ def test_every_thread_keeps_its_own_count():
     for thread in threads:
         thread.join()
     use_threads(before)
-    assert found == {1: {1}, 2: {2}}
+    assert result == {1: {1}, 2: {2}}
 
 
 _MAPS_AT_ONCE = """

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, session, words
+from app import colours, panels, session, terms
 from app.attribution import findings, tiles
 from app.attribution.view import View
 from app.charts import calm
@@ -21,7 +21,7 @@ from rtl_core.errors import BadInput
 if TYPE_CHECKING:
     from rtl_core.runs.attribution import Checked
 
-UNASKED = 30.0  # seconds up to which checks are made without being asked for
+WITHOUT_ASKING = 30.0  # seconds up to which checks are made without being asked for
 
 
 def make(view: View) -> dict[str, Checked]:
@@ -29,18 +29,18 @@ def make(view: View) -> dict[str, Checked]:
     if were_made(view):
         return {ticket: view.checked(ticket) for ticket in view.tickets}
     seconds = view.seconds_to_check
-    if seconds > UNASKED and st.session_state.get("checks_asked") != view.key:
+    if seconds > WITHOUT_ASKING and st.session_state.get("checks_requested") != view.key:
         st.button(
-            f"Check whether the maps deserve trust: about {words.duration(seconds)}",
+            f"Check whether the maps deserve trust: about {terms.duration(seconds)}",
             key="check-maps",
-            on_click=lambda: st.session_state.update(checks_asked=view.key),
+            on_click=lambda: st.session_state.update(checks_requested=view.key),
         )
         return {}
     place, made = st.empty(), {}
     with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, "Checking the maps")
-        if seconds > UNASKED:
-            st.button("Stop", key="stop-checks", on_click=lambda: st.session_state.pop("checks_asked", None))
+        if seconds > WITHOUT_ASKING:
+            st.button("Stop", key="stop-checks", on_click=lambda: st.session_state.pop("checks_requested", None))
     for i, ticket in enumerate(view.tickets):
         bar.progress(i / len(view.tickets), plain(f"Checking the map of {ticket}"))
         made[ticket] = view.checked(ticket)
@@ -90,15 +90,15 @@ def _keep(view: View) -> None:
     st.button(
         "Keep these maps with the run",
         key="keep-maps",
-        on_click=lambda: st.session_state.update(keep_asked=view.key),
+        on_click=lambda: st.session_state.update(keep_requested=view.key),
         help="Their checks are written into its audits; of your own runs the report counts them.",
     )
-    if st.session_state.pop("keep_asked", None) != view.key:
+    if st.session_state.pop("keep_requested", None) != view.key:
         return
     folder = audits_folder(view.run.folder, session.runs_root())
     try:
         for ticket in view.tickets:
-            file = save_audit(folder, *explain_samples(view.explained, ticket, [view.chosen.sample], view.asked))
+            file = save_audit(folder, *explain_samples(view.explained, ticket, [view.chosen.sample], view.request))
     except BadInput as error:
         st.warning(plain(f"{error}."))
     else:
@@ -185,7 +185,7 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
 
 def areas_frame(view: View, checks: Mapping[str, Checked]) -> pd.DataFrame:
     """The areas under the curves of deletion and insertion, and the curve of shuffled weights; one row a ticket."""
-    from rtl_core.audit.attribution.faithful import area
+    from rtl_core.audit.attribution.deletion_insertion import area
 
     names = ("deletion", "random_deletion", "insertion", "random_insertion")
     rows = [

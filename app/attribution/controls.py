@@ -21,7 +21,7 @@ _PREDICTED = "what each ticket says"
 
 def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
     """The view that the widgets describe. `pressed`: the ticket whose chip is pressed."""
-    from rtl_core.runs.attribution import Asked
+    from rtl_core.runs.attribution import MapRequest
 
     names = explained.run.tickets.names
     compared = pressed or chosen.subset or names[0]
@@ -51,8 +51,8 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
             if unfit:
                 st.markdown("**Methods that cannot be used here**")
                 st.markdown("\n".join(f"- {plain(title)}: {plain(reason)}" for title, reason in unfit.items()))
-    asked = Asked(method.name, baseline, target, int(seed), parameters)
-    return View(explained, chosen, asked, tickets, compared, sign, opacity, shared)
+    request = MapRequest(method.name, baseline, target, int(seed), parameters)
+    return View(explained, chosen, request, tickets, compared, sign, opacity, shared)
 
 
 def _methods(explained: Explained) -> tuple[list[Method], dict[str, str]]:

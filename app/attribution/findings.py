@@ -8,61 +8,63 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app import words
+from app import terms
 
 if TYPE_CHECKING:
-    from rtl_core.audit.attribution.beside import SideBySide
+    from rtl_core.audit.attribution.compare_tickets import SideBySide
 
 _LITTLE, _MUCH = 0.3, 0.7  # rank correlation
 YES = 0.5  # probability from which a one-vs-rest ticket claims an input
 
 
-def headline(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, asked: str | None) -> str:
-    """What the k tickets answer, and how alike the reasons are that their maps give."""
-    answers = _answers(found, said, k, one_vs_rest, asked)
-    alike, random = agreement(found, k)
+def headline(comparison: SideBySide, class_names: Sequence[str], k: int, one_vs_rest: bool, target: str | None) -> str:
+    """What the k tickets answer, and how similar the reasons are that their maps give."""
+    answers = _answers(comparison, class_names, k, one_vs_rest, target)
+    similar, random = agreement(comparison, k)
     if k == 1:
-        return answers if np.isnan(random) else f"{answers}; under a random mask its map is {_alike(random)}"
-    if np.isnan(alike):
+        return answers if np.isnan(random) else f"{answers}; under a random mask its map is {_similarity_words(random)}"
+    if np.isnan(similar):
         return f"{answers}; their maps are the same everywhere and tell nothing"
-    apart = not one_vs_rest and asked is None and len(set(said[:k])) > 1
+    apart = not one_vs_rest and target is None and len(set(class_names[:k])) > 1
     return (
-        f"{answers}; their maps, each of its own answer, are {_alike(alike)}"
+        f"{answers}; their maps, each of its own answer, are {_similarity_words(similar)}"
         if apart
-        else (f"{answers}; their maps are {_alike(alike)}")
+        else (f"{answers}; their maps are {_similarity_words(similar)}")
     )
 
 
-def _answers(found: SideBySide, said: Sequence[str], k: int, one_vs_rest: bool, asked: str | None) -> str:
-    if asked is not None:
-        low, high = (words.percent(float(end), 0) for end in (found.confidence[:k].min(), found.confidence[:k].max()))
-        return f"The tickets give “{asked}” {low} to {high}"
+def _answers(comparison: SideBySide, answers: Sequence[str], k: int, one_vs_rest: bool, target: str | None) -> str:
+    if target is not None:
+        low, high = (
+            terms.percent(float(end), 0) for end in (comparison.confidence[:k].min(), comparison.confidence[:k].max())
+        )
+        return f"The tickets give “{target}” {low} to {high}"
     if one_vs_rest:
-        sure = [i for i in np.argsort(-found.confidence[:k]) if found.confidence[i] > YES]
+        sure = [i for i in np.argsort(-comparison.confidence[:k]) if comparison.confidence[i] > YES]
         if not sure:
             return f"None of {k} tickets claims this input"
         claim = "claims" if len(sure) == 1 else "claim"
-        return f"{words.listed([said[i] for i in sure[:3]])} {claim} this input, {len(sure)} of {k} tickets"
-    (label, count), *_ = Counter(said[:k]).most_common(1)
+        return f"{terms.listed([answers[i] for i in sure[:3]])} {claim} this input, {len(sure)} of {k} tickets"
+    (label, count), *_ = Counter(answers[:k]).most_common(1)
     every = {True: f"All {k} tickets say", False: f"{count} of {k} tickets say"}[count == k]
     return f"{every} “{label}”" if k > 1 else f"The ticket says “{label}”"
 
 
-def agreement(found: SideBySide, k: int) -> tuple[float, float]:
+def agreement(comparison: SideBySide, k: int) -> tuple[float, float]:
     """Mean rank correlation of the maps of two tickets, and that of the tickets' maps with the random mask's."""
     i, j = np.triu_indices(k, 1)
-    return _mean(found.correlation[i, j]), _mean(found.correlation[:k, -1])
+    return _mean(comparison.correlation[i, j]), _mean(comparison.correlation[:k, -1])
 
 
-def matrix_title(found: SideBySide, k: int) -> str:
-    """How alike the tickets' maps are, beside how alike they are to a random mask's."""
-    alike, random = agreement(found, k)
+def matrix_title(comparison: SideBySide, k: int) -> str:
+    """How similar the tickets' maps are, beside how similar they are to a random mask's."""
+    similar, random = agreement(comparison, k)
     if np.isnan(random):
         return "The maps are the same everywhere: nothing can be compared"
-    if k == 1 or np.isnan(alike):
+    if k == 1 or np.isnan(similar):
         return f"With the map of a random mask of equal density: {_signed(random)} rank correlation"
     return (
-        f"Two tickets' maps correlate by {_signed(alike)} on average, a ticket's and a random mask's by "
+        f"Two tickets' maps correlate by {_signed(similar)} on average, a ticket's and a random mask's by "
         f"{_signed(random)}"
     )
 
@@ -73,12 +75,12 @@ def checks_title(verdicts: Mapping[str, str]) -> str:
     if counts["ok"] == len(verdicts):
         return "No check speaks against these maps" if len(verdicts) > 1 else "No check speaks against this map"
     called = {"do not trust": "not to be trusted", "doubtful": "doubtful"}
-    said = [
+    counted = [
         f"{counts[verdict]} {'is' if counts[verdict] == 1 else 'are'} {words_of}"
         for verdict, words_of in called.items()
         if counts[verdict]
     ]
-    return f"Of {len(verdicts)} maps, {words.listed(said)}"
+    return f"Of {len(verdicts)} maps, {terms.listed(counted)}"
 
 
 def curves_title(faster: int, k: int) -> str:
@@ -94,21 +96,21 @@ def faithful_title(frame: Any, n: int) -> str:
         return f"Taking away what the maps mark hurts every ticket more than random orders do (n = {n:,})"
     if beyond.empty:
         return f"Taking away what the maps mark hurts no ticket more than random orders do (n = {n:,})"
-    return f"The maps find what matters to {words.listed(list(beyond.ticket))}, not to the others (n = {n:,})"
+    return f"The maps find what matters to {terms.listed(list(beyond.ticket))}, not to the others (n = {n:,})"
 
 
 def regions_title(ticket: str, region: str, share: float, even: float) -> str:
-    lies = f"{words.percent(share, 0)} of its maps lie there, {words.percent(even, 0)} would be even"
+    lies = f"{terms.percent(share, 0)} of its maps lie there, {terms.percent(even, 0)} would be even"
     return f"{ticket} looks most at {region}: {lies}"
 
 
-def _alike(correlation: float) -> str:
-    how = "much alike" if correlation > _MUCH else "alike in part" if correlation > _LITTLE else "hardly alike"
+def _similarity_words(correlation: float) -> str:
+    how = "very similar" if correlation > _MUCH else "somewhat similar" if correlation > _LITTLE else "hardly similar"
     return f"{how} ({_signed(correlation)} rank correlation)"
 
 
 def _signed(correlation: float) -> str:
-    return words.signed(round(correlation, 2) + 0.0)  # no minus before a zero
+    return terms.signed(round(correlation, 2) + 0.0)  # no minus before a zero
 
 
 def _mean(values: np.ndarray) -> float:

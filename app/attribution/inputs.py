@@ -12,11 +12,11 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app import words
-from app.attribution import paint
+from app import terms
+from app.attribution import heatmaps
 from app.attribution.view import Chosen
-from app.choice import one_of
 from app.markdown import plain
+from app.segmented import one_of
 from rtl_core.data.picture_files import read_picture
 from rtl_core.errors import BadInput
 
@@ -49,7 +49,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
             key="sample",
             bind="query-params",
             width=130,
-            help=f"Its place among the {words.count(len(test))} test rows, as the command line counts them.",
+            help=f"Its place among the {terms.count(len(test))} test rows, as the command line counts them.",
         )
         row = int(test[sample])
         assigned = int(explained.partition.assignment[row])
@@ -74,8 +74,8 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
     shown = rows[page * _THUMBNAILS : (page + 1) * _THUMBNAILS]
     places = np.searchsorted(test, shown)
     rules = "".join(
-        f".st-key-thumb-{place} button {{ background: url({paint.address(paint.plain(dataset.x[row]))}) center/cover; "
-        "image-rendering: pixelated; }"
+        f".st-key-thumb-{place} button {{ background: url({heatmaps.address(heatmaps.plain(dataset.x[row]))}) "
+        "center/cover; image-rendering: pixelated; }"
         for place, row in zip(places, shown, strict=True)
     )
     st.html(

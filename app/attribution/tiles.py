@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import colours, words
-from app.attribution import paint
+from app import colours, terms
+from app.attribution import heatmaps
 from app.attribution.view import View
 from app.colours import Tone
 
@@ -36,14 +36,14 @@ def palette(view: View, tone: Tone) -> dict[str, str]:
 
 def draw(view: View, checks: Mapping[str, Checked]) -> None:
     """The tiles under one colour scale; tickets without an entry in `checks` are not checked yet."""
-    found, tone, fills = view.beside, colours.tone(), palette(view, colours.tone())
-    said = view.classes_said()
-    pictures = _maps(view, tone) if view.pictures else dict.fromkeys(found.names, "")
+    comparison, tone, fills = view.side_by_side, colours.tone(), palette(view, colours.tone())
+    answered = view.answered_classes()
+    pictures = _maps(view, tone) if view.pictures else dict.fromkeys(comparison.names, "")
     tiles = [_input_tile(view)] if view.pictures else []
-    for i, name in enumerate(found.names):
-        answer = f"{said[i]} {words.percent(float(found.confidence[i])).replace(' ', _NO_BREAK)}"
+    for i, name in enumerate(comparison.names):
+        answer = f"{answered[i]} {terms.percent(float(comparison.confidence[i])).replace(' ', _NO_BREAK)}"
         control = name in _CONTROLS
-        notes = [f"output {found.maps.output[i]:+.2f}", view.against]
+        notes = [f"output {comparison.maps.output[i]:+.2f}", view.against]
         if control:
             notes.append(f"beside {view.compared}")
         elif view.dead(name):
@@ -59,26 +59,26 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
 
 def _maps(view: View, tone: Tone) -> dict[str, str]:
     """Network -> the <img> of its map."""
-    found = view.beside
-    planes = paint.planes(found.maps.attributions, view.signed)
-    limits = paint.limits(planes, view.shared)
+    comparison = view.side_by_side
+    planes = heatmaps.planes(comparison.maps.attributions, view.signed)
+    limits = heatmaps.limits(planes, view.shared)
     drawn = {}
-    for name, plane, limit in zip(found.names, planes, limits, strict=True):
+    for name, plane, limit in zip(comparison.names, planes, limits, strict=True):
         if view.opacity is None:
-            pixels = paint.alone(plane, limit, view.signed, tone)
+            pixels = heatmaps.alone(plane, limit, view.signed, tone)
         else:
-            pixels = paint.over(view.chosen.x[0], plane, limit, view.signed, view.opacity, tone)
+            pixels = heatmaps.over(view.chosen.x[0], plane, limit, view.signed, view.opacity, tone)
         drawn[name] = img(pixels, f"Map of {called(name)} for {view.chosen.called}")
     return drawn
 
 
 def img(pixels: np.ndarray, alt: str) -> str:
-    return f'<img src="{paint.address(pixels)}" alt="{escape(alt)}">'
+    return f'<img src="{heatmaps.address(pixels)}" alt="{escape(alt)}">'
 
 
 def _input_tile(view: View) -> str:
     truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
-    picture = img(paint.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
+    picture = img(heatmaps.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
     return tile("rgba(128,138,148,.6)", "the input", picture, truth, [view.chosen.called], "")
 
 
@@ -99,14 +99,15 @@ def _verdict(checked: Checked | None) -> str:
 
 def _scale(view: View, tone: Tone) -> None:
     """The colour scale with its ends in numbers, or that every map has its own."""
-    planes = paint.planes(view.beside.maps.attributions, view.signed)
-    limit = paint.limits(planes, True)[0]
+    planes = heatmaps.planes(view.side_by_side.maps.attributions, view.signed)
+    limit = heatmaps.limits(planes, True)[0]
     ends = (f"−{limit:.2g}", f"+{limit:.2g}") if view.signed else ("0", f"{limit:.2g}")
     if not view.shared:
         ends = ("−", "+") if view.signed else ("0", "most")
     reading = "against the answer · for the answer" if view.signed else "nothing · much"
     same = "the same scale on every map" if view.shared else "every map on a scale of its own: compare shapes only"
     st.html(
-        f'<div class="lab-key"><span>{ends[0]} <i class="ramp" style="background: {paint.gradient(view.signed, tone)}">'
+        f'<div class="lab-key"><span>{ends[0]} '
+        f'<i class="ramp" style="background: {heatmaps.gradient(view.signed, tone)}">'
         f"</i> {ends[1]} and beyond</span><span>{reading}</span><span>{same}</span></div>"
     )

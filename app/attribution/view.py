@@ -14,11 +14,11 @@ from app import cache
 if TYPE_CHECKING:
     import torch
 
-    from rtl_core.audit.attribution.beside import SideBySide
+    from rtl_core.audit.attribution.compare_tickets import SideBySide
+    from rtl_core.audit.attribution.deletion_insertion import Curves
     from rtl_core.audit.attribution.explain import Question
-    from rtl_core.audit.attribution.faithful import Curves
     from rtl_core.data.dataset import Dataset
-    from rtl_core.runs.attribution import Asked, Checked, Explained
+    from rtl_core.runs.attribution import Checked, Explained, MapRequest
     from rtl_core.runs.checkpoint import Run
 
 MAPS_A_CHECK = 14  # computed for one map's checks: other masks, shuffled weights, shaken inputs
@@ -60,7 +60,7 @@ class View:
 
     explained: Explained
     chosen: Chosen
-    asked: Asked
+    request: MapRequest
     tickets: tuple[str, ...]
     compared: str
     sign: bool
@@ -82,7 +82,7 @@ class View:
     @property
     def key(self) -> Key:
         folder = self.run.folder
-        return str(folder), cache.changed(folder), self.chosen.key, self.asked, self.tickets, self.compared
+        return str(folder), cache.changed(folder), self.chosen.key, self.request, self.tickets, self.compared
 
     @property
     def x(self) -> torch.Tensor:
@@ -94,13 +94,13 @@ class View:
         return _question(self.key[:4], self)
 
     @property
-    def beside(self) -> SideBySide:
-        return _beside(self.key, self)
+    def side_by_side(self) -> SideBySide:
+        return _side_by_side(self.key, self)
 
     @property
     def signed(self) -> bool:
         """Whether for and against have different colours; a method that gives sizes only knows no against."""
-        return self.sign and bool((self.beside.maps.attributions < 0).any())
+        return self.sign and bool((self.side_by_side.maps.attributions < 0).any())
 
     @property
     def seconds_to_check(self) -> float:
@@ -118,12 +118,12 @@ class View:
         """What deleting and inserting the input in the order of the ticket's map does."""
         return _curves(self.key, ticket, self)
 
-    def classes_said(self) -> list[str]:
+    def answered_classes(self) -> list[str]:
         """What each map explains: a class, or the ticket's own subset where its one output says yes."""
-        found = self.beside
+        comparison = self.side_by_side
         if self.explained.subject.has_one_output:
-            return [self.subset_of(name) for name in found.names]
-        return [self.dataset.classes[target] for target in found.maps.target]
+            return [self.subset_of(name) for name in comparison.names]
+        return [self.dataset.classes[target] for target in comparison.maps.target]
 
     def subset_of(self, name: str) -> str:
         """The subset of a map's ticket; dense control and random mask stand for the one they are compared with."""
@@ -133,15 +133,15 @@ class View:
     @property
     def against(self) -> str:
         """What the maps compare the input with, as is printed on every one."""
-        texts = {"baseline": f"against {self.asked.baseline}", "zeros": "against zeros", "nothing": "no baseline"}
+        texts = {"baseline": f"against {self.request.baseline}", "zeros": "against zeros", "nothing": "no baseline"}
         return texts[self.question.method.against]
 
 
 def explained(run: Run) -> Explained:
     """The run with its data and weights. Raises BadInput."""
-    found = _explained(str(run.folder), cache.changed(run.folder), run)
+    result = _explained(str(run.folder), cache.changed(run.folder), run)
     cache.compute_as(run)
-    return found
+    return result
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")
@@ -153,16 +153,16 @@ def _explained(folder: str, changed: int, _run: Run) -> Explained:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _question(key: Key, _view: View) -> Question:
-    return _view.explained.question(_view.asked, _view.x)
+    return _view.explained.question(_view.request, _view.x)
 
 
 @st.cache_resource(max_entries=64, show_spinner="Computing the maps")
-def _beside(key: Key, _view: View) -> SideBySide:
-    from rtl_core.audit.attribution.beside import side_by_side
-    from rtl_core.audit.attribution.document import output_of
+def _side_by_side(key: Key, _view: View) -> SideBySide:
+    from rtl_core.audit.attribution.attribute import output_of
+    from rtl_core.audit.attribution.compare_tickets import side_by_side
 
     subject, x, question = _view.explained.subject, _view.x, _view.question
-    target = output_of(subject, _view.asked.target)
+    target = output_of(subject, _view.request.target)
     return side_by_side(subject, _view.tickets, _view.compared, x, question, target)
 
 
@@ -195,18 +195,18 @@ def _checked(key: Key, ticket: str, _view: View) -> Checked:
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _curves(key: Key, ticket: str, _view: View) -> Curves:
-    from rtl_core.audit.attribution.faithful import curves
-    from rtl_core.audit.attribution.regions import smallest_parts
+    from rtl_core.audit.attribution.deletion_insertion import curves
+    from rtl_core.audit.attribution.regions import smallest_regions
     from rtl_core.rng import numpy_generator
 
-    draws = numpy_generator(_view.asked.seed, "deletion", 0)
-    module, parts = _view.explained.subject.module(ticket), smallest_parts(_view.dataset)
-    return curves(module, _view.x, maps_of(_view, ticket), _view.question, parts, draws)
+    draws = numpy_generator(_view.request.seed, "deletion", 0)
+    module, regions = _view.explained.subject.module(ticket), smallest_regions(_view.dataset)
+    return curves(module, _view.x, maps_of(_view, ticket), _view.question, regions, draws)
 
 
 def maps_of(view: View, name: str) -> Any:
     """The `Maps` of one of the networks side by side."""
-    found = view.beside
-    i = found.names.index(name)
+    comparison = view.side_by_side
+    i = comparison.names.index(name)
     fields = ("attributions", "target", "output", "baseline_output", "steps")
-    return type(found.maps)(**{field: getattr(found.maps, field)[i : i + 1] for field in fields})
+    return type(comparison.maps)(**{field: getattr(comparison.maps, field)[i : i + 1] for field in fields})

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, tasks, words
+from app import colours, panels, tasks, terms
 from app.charts import calm
 from app.colours import Tone
 from app.diagnosis import findings, measure
@@ -20,7 +20,7 @@ def draw(view: View) -> None:
     document = view.document
     st.markdown(plain(document["advice"]))
     for event in document["policy_events"]:
-        st.caption(plain(_told(event)))
+        st.caption(plain(_event_sentence(event)))
     relaxed, safe = document["relaxed"], document["last_safe_density"]
     if relaxed:
         _relaxed(view, relaxed)
@@ -42,10 +42,10 @@ def _from_a_shell(view: View, option: str) -> None:
     )
 
 
-def _told(event: dict[str, Any]) -> str:
+def _event_sentence(event: dict[str, Any]) -> str:
     """An alarm as the run noted it while it trained."""
     return (
-        f"While it trained, in round {event['round']} at {words.density(event['density'])} density: confidence lay "
+        f"While it trained, in round {event['round']} at {terms.density(event['density'])} density: confidence lay "
         f"{100 * event['drop']:.1f} points below its best, most in {event['falls_most']}; "
         f"{findings.POLICIES[event['policy']]}."
     )
@@ -57,22 +57,22 @@ def _relaxed(view: View, relaxed: dict[str, Any]) -> None:
         findings.relaxed_title(relaxed),
         figure(rows, relaxed["metric"], colours.tone()),
         rows,
-        f"On validation inputs, n = {words.count(relaxed['n'])}, with 95 % intervals. Filled: all tickets trained "
+        f"On validation inputs, n = {terms.count(relaxed['n'])}, with 95 % intervals. Filled: all tickets trained "
         "together; hollow: each ticket alone, as the alarm heard it. Going back keeps more weights, and took "
-        f"{words.count(relaxed['steps'])} steps ({words.duration(relaxed['seconds'])}).",
+        f"{terms.count(relaxed['steps'])} steps ({terms.duration(relaxed['seconds'])}).",
         "relaxed",
     )
 
 
 def compared(view: View, relaxed: dict[str, Any]) -> pd.DataFrame:
-    """The run's own tickets, those of the denser rung trained together, and the same masks each trained alone."""
-    own, back = words.density(view.run.tickets.target.density), words.density(relaxed["density"])
+    """The run's own tickets, those of the denser level trained together, and the same masks each trained alone."""
+    own, back = terms.density(view.run.tickets.target.density), terms.density(relaxed["density"])
     rows = [
         {"place": f"{own}, as it is", "value": relaxed["before"], "ci": relaxed["ci"]["before"], "alone": False},
         {"place": f"{back}, trained together", "value": relaxed["after"], "ci": relaxed["ci"]["after"], "alone": False},
     ]
-    heard = view.rounds[(view.rounds.measure == "retrained") & (view.rounds.density == relaxed["density"])]
-    for row in heard.itertuples():
+    retrained = view.rounds[(view.rounds.measure == "retrained") & (view.rounds.density == relaxed["density"])]
+    for row in retrained.itertuples():
         value = getattr(row, relaxed["metric"])
         rows.append({"place": f"{back}, each alone", "value": value, "ci": [row.low, row.high], "alone": True})
     frame = pd.DataFrame(rows)
@@ -110,6 +110,6 @@ def figure(rows: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
         },
         hovertemplate=f"%{{y}}: %{{x:.1f}} {tasks.unit(metric)}<extra></extra>",
     )
-    drawn.update_xaxes(title=f"{tasks.title(metric)} on validation inputs, {tasks.unit(metric)}", zeroline=False)
+    drawn.update_xaxes(title=f"{tasks.title_of(metric)} on validation inputs, {tasks.unit(metric)}", zeroline=False)
     drawn.update_yaxes(range=[-0.5, len(rows) - 0.3], ticklabelstandoff=8)
     return calm(drawn, height=100 + 52 * len(rows))

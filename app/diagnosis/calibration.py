@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels, words
+from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
@@ -35,7 +35,7 @@ def draw(view: View) -> None:
     if runs.lead.notna().any():
         charts.show(figure(runs, colours.tone()), key="calibration-chart")
     panels.reading(
-        "A mark is one held-out run that collapsed: right of 0 the alarm rang before accuracy fell by 2 points, at 0 "
+        "A mark is one held-out run that collapsed: right of 0 the alarm came before accuracy fell by 2 points, at 0 "
         f"in the same round, left of it afterwards; at the alarm's threshold of this run, "
         f"{view.document['threshold']:g}. Intervals take runs as independent (Wilson, 95 %).",
         runs,
@@ -55,15 +55,15 @@ def judged(held_out: dict[str, dict], threshold: float) -> pd.DataFrame:
     """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict."""
     rows = []
     for name, run in held_out.items():
-        found = collapse.judge(run["rounds"]["confidence"], run["rounds"][run["metric"]], threshold)
+        verdicts = collapse.judge(run["rounds"]["confidence"], run["rounds"][run["metric"]], threshold)
         rows.append(
             {
                 "run": name,
                 "setting": name.partition(" / ")[0],
-                "alarm_round": None if found.alarm is None else found.alarm + 1,
-                "fall_round": None if found.fall is None else found.fall + 1,
-                "lead": found.lead,
-                "verdict": found.verdict,
+                "alarm_round": None if verdicts.alarm is None else verdicts.alarm + 1,
+                "fall_round": None if verdicts.fall is None else verdicts.fall + 1,
+                "lead": verdicts.lead,
+                "verdict": verdicts.verdict,
             }
         )
     return pd.DataFrame(rows).astype({"alarm_round": float, "fall_round": float, "lead": float})
@@ -75,44 +75,44 @@ def summary(runs: pd.DataFrame) -> dict[str, str]:
     sound = runs[runs.fall_round.isna()]
     leads = collapsed.lead.dropna()
     by_then = leads.between(0, collapse.EARLY_ROUNDS).sum()
-    found = {
+    rows = {
         "Rang no later than the fall": _share(by_then, len(collapsed), "collapsed"),
         "Warned in time": _share((collapsed.verdict == collapse.IN_TIME).sum(), len(collapsed), "collapsed"),
         "False alarms": _share((sound.verdict == collapse.FALSE_ALARM).sum(), len(sound), "did not collapse"),
     }
     if len(leads):
         middle, least, most = (f"{value:g}".replace("-", "−") for value in (leads.median(), leads.min(), leads.max()))
-        found["Lead"] = f"median {middle} rounds, from {least} to {most}"
-    return found
+        rows["Lead"] = f"median {middle} rounds, from {least} to {most}"
+    return rows
 
 
 def _share(count: int, n: int, what: str) -> str:
     if n == 0:
         return f"unknown, no run {what}"
     low, high = (float(end) for end in wilson(count, n))
-    return f"{count} of {n} runs that {what} ({words.interval([low, high], 0)})"
+    return f"{count} of {n} runs that {what} ({terms.interval([low, high], 0)})"
 
 
 def figure(runs: pd.DataFrame, tone: Tone) -> go.Figure:
     """A row a setting, a mark a run that collapsed, at its lead; runs of the same lead stand one above the other."""
-    heard = runs[runs.lead.notna()]
-    settings = list(dict.fromkeys(heard.setting))[::-1]
-    same = heard.groupby(["setting", "lead"])
-    heard = heard.assign(beside=0.22 * (same.cumcount() - (same.lead.transform("size") - 1) / 2))
+    early = runs[runs.lead.notna()]
+    settings = list(dict.fromkeys(early.setting))[::-1]
+    same = early.groupby(["setting", "lead"])
+    early = early.assign(offset=0.22 * (same.cumcount() - (same.lead.transform("size") - 1) / 2))
     drawn = go.Figure()
     for verdict, symbol, colour in (
         (collapse.IN_TIME, "circle", tone.diverging[-1]),
         (collapse.TOO_EARLY, "diamond", tone.text),
         (collapse.TOO_LATE, "x", colours.TICKETS[6]),
     ):
-        part = heard[heard.verdict == verdict]
+        own = early[early.verdict == verdict]
         drawn.add_scatter(
-            x=part.lead,
-            y=[settings.index(name) + aside for name, aside in zip(part.setting, part.beside, strict=True)],
+            x=own.lead,
+            y=[settings.index(name) + aside for name, aside in zip(own.setting, own.offset, strict=True)],
             name=verdict,
             mode="markers",
             marker={"size": 10, "symbol": symbol, "color": colour},
-            customdata=np.array(part.run),
+            customdata=np.array(own.run),
             hovertemplate="%{customdata}<br>lead %{x} rounds<extra></extra>",
         )
     drawn.add_vline(x=0, line={"color": tone.text, "width": 1.2})

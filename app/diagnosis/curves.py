@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, tasks, words
+from app import colours, panels, tasks, terms
 from app.charts import calm
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
-from app.findings import short
+from app.headlines import short
 
 ALL = "all layers"
 _ALARM = colours.TICKETS[6]  # red
@@ -63,7 +63,7 @@ def _how(view: View, chosen: str | None) -> str:
         return overlap[0].upper() + overlap[1:]
     measures, watched = set(view.rounds.measure), view.document["watched"]
     answers = (
-        f"mean {tasks.title(view.metric)} of the tickets on validation inputs, with the mean of their 95 % intervals"
+        f"mean {tasks.title_of(view.metric)} of the tickets on validation inputs, with the mean of their 95 % intervals"
     )
     marks = {
         "extraction": "hollow: right after the cut, on extraction weights",
@@ -140,18 +140,18 @@ def _overlap(drawn: go.Figure, curve: pd.DataFrame, tone: Tone) -> None:
 
 
 def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
-    """The run's metric with its interval, and confidence where the rungs were retrained; in per cent."""
-    metric, unit, rounds = tasks.title(view.metric), tasks.unit(view.metric), view.rounds
+    """The run's metric with its interval, and confidence where the levels were retrained; in per cent."""
+    metric, unit, rounds = tasks.title_of(view.metric), tasks.unit(view.metric), view.rounds
     scale = tasks.scale(view.metric)
     drawn_as = {name: scale * rounds[name] for name in (view.metric, "low", "high")}
     points = rounds.assign(**drawn_as, confidence=100 * rounds.confidence)
     for measure, (dash, symbol) in _LINES.items():
-        part = points[(points.measure == measure) & points[view.metric].notna()]
-        if part.empty:
+        own = points[(points.measure == measure) & points[view.metric].notna()]
+        if own.empty:
             continue
         drawn.add_scatter(
-            x=100 * part.density,
-            y=part[view.metric],
+            x=100 * own.density,
+            y=own[view.metric],
             name=metric,
             mode="lines+markers",
             line={"color": tone.text, "dash": dash, "width": 1.6},
@@ -159,8 +159,8 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": part.high - part[view.metric],
-                "arrayminus": part[view.metric] - part.low,
+                "array": own.high - own[view.metric],
+                "arrayminus": own[view.metric] - own.low,
                 "color": tone.muted,
                 "thickness": 1.1,
                 "width": 3,
@@ -169,10 +169,10 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
             row=row,
             col=1,
         )
-    heard = points[points.measure == "retrained"]
+    retrained = points[points.measure == "retrained"]
     drawn.add_scatter(
-        x=100 * heard.density,
-        y=heard.confidence,
+        x=100 * retrained.density,
+        y=retrained.confidence,
         name="confidence",
         mode="lines+markers",
         line={"color": tone.diverging[0], "width": 2.4},
@@ -181,11 +181,11 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
         row=row,
         col=1,
     )
-    ends = pd.concat([points[["low", "high"]].stack(), heard.confidence])
+    ends = pd.concat([points[["low", "high"]].stack(), retrained.confidence])
     room = 0.06 * (ends.max() - ends.min()) or 1.0
     limits = (float(ends.min() - room), float(ends.max() + room))
     drawn.update_yaxes(title=f"mean of the tickets, {unit}", range=limits, zeroline=False, row=row, col=1)
-    named = [(metric, points, view.metric, tone.text), ("confidence", heard, "confidence", tone.diverging[0])]
+    named = [(metric, points, view.metric, tone.text), ("confidence", retrained, "confidence", tone.diverging[0])]
     _names(drawn, named, limits, row, tone)
 
 
@@ -223,9 +223,9 @@ def _marks(drawn: go.Figure, view: View, tone: Tone) -> None:
     alarm, safe = view.document["alarm"], view.document["last_safe_density"]
     marks = []
     if safe is not None:
-        marks.append((safe, f"last safe: {words.density(safe)}", tone.muted, "right" if alarm else "center"))
+        marks.append((safe, f"last safe: {terms.density(safe)}", tone.muted, "right" if alarm else "center"))
     if alarm:
-        marks.append((alarm["density"], f"<b>alarm: {words.density(alarm['density'])}</b>", _ALARM, "left"))
+        marks.append((alarm["density"], f"<b>alarm: {terms.density(alarm['density'])}</b>", _ALARM, "left"))
     for density, text, colour, anchor in marks:
         drawn.add_vline(x=100 * density, line={"color": colour, "width": 1.6, "dash": "dash"})
         drawn.add_annotation(

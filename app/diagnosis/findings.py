@@ -1,12 +1,12 @@
-"""What the way down says, in sentences: the page's headline and the titles of its charts."""
+"""The findings of the Diagnosis page in sentences: its headline and the titles of its charts."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from app import tasks, words
+from app import tasks, terms
 from app.diagnosis.view import View
-from app.findings import short
+from app.headlines import short
 from rtl_core.audit import collapse
 
 CONFIDENCE = (
@@ -21,7 +21,7 @@ SIGNALS = {
     "empty layer": "empty layer",
 }
 POLICIES = {
-    "off": "nobody listened while it trained",
+    "off": "collapse was not watched for during training",
     "warn": "it was told to go on after an alarm",
     "stop": "it was told to keep the last safe masks after an alarm",
     "relax": "it was told to go back after an alarm, and on with smaller cuts",
@@ -34,15 +34,15 @@ def headline(view: View) -> str:
     if view.run.masks_only:
         return "Masks alone ring no alarm: there is no network that could be sure or unsure"
     if view.gated:
-        return "These masks never went down rung by rung: there is no way down to look at"
+        return "These masks were not pruned level by level: there are no rounds to look at"
     if not document["watched"]:
-        return "This run was cut in one go: nothing was retrained between the rungs, so no alarm can be given yet"
-    safe = words.density(document["last_safe_density"])
+        return "This run was cut in one go: nothing was retrained between the levels, so no alarm can be given yet"
+    safe = terms.density(document["last_safe_density"])
     if document["alarm"]:
-        return f"The alarm rings at {words.density(document['alarm']['density'])} density; the last safe one is {safe}"
+        return f"The alarm comes at {terms.density(document['alarm']['density'])} density; the last safe one is {safe}"
     if document["policy_events"]:
-        rang = words.density(document["policy_events"][-1]["density"])
-        return f"The alarm rang at {rang} density while it trained; it went back, to tickets that are safe at {safe}"
+        density = terms.density(document["policy_events"][-1]["density"])
+        return f"The alarm came at {density} density while it trained; it went back, to tickets that are safe at {safe}"
     return f"No alarm down to {safe} density"
 
 
@@ -52,8 +52,8 @@ def facts(view: View) -> str:
     if view.run.masks_only:
         return "What these masks share at every density can be looked at; confidence and accuracy need a network."
     if view.gated:
-        return "Their scores were learned over frozen weights, at one density; lighter rungs are nested in the result."
-    of = "" if document["n"] is None else f" · n = {words.count(document['n'])} validation inputs a ticket"
+        return "Their scores were learned over frozen weights, at one density; lighter levels are nested in the result."
+    of = "" if document["n"] is None else f" · n = {terms.count(document['n'])} validation inputs a ticket"
     limit = f"The alarm rings {100 * document['threshold']:.3g} points of confidence below the best so far{of}"
     return f"{limit} · {POLICIES[document['policy']]}"
 
@@ -63,12 +63,12 @@ def curves_title(view: View, layer: str | None) -> str:
     if not view.document["watched"]:
         return overlap_title(view, layer) if view.pairs else "What was measured at each density"
     alarm, fall, lead = (view.document[key] for key in ("alarm", "fall", "lead"))
-    metric = tasks.title(view.metric)
+    metric = tasks.title_of(view.metric)
     if alarm is None:
         if fall:
-            return f"{metric.capitalize()} falls at {words.density(fall['density'])} without an alarm: it was missed"
+            return f"{metric.capitalize()} falls at {terms.density(fall['density'])} without an alarm: it was missed"
         return f"Confidence stays within {100 * view.rounds['drop'].max():.1f} points of its best"
-    fallen = f"At {words.density(alarm['density'])} confidence lies {100 * alarm['drop']:.1f} points below its best"
+    fallen = f"At {terms.density(alarm['density'])} confidence lies {100 * alarm['drop']:.1f} points below its best"
     if fall is None:
         return f"{fallen}; {metric} has not fallen yet"
     if lead == 0:
@@ -84,8 +84,8 @@ def overlap_title(view: View, layer: str | None) -> str:
         return f"Nothing is left to compare{where}"
     last = defined.iloc[-1]
     return (
-        f"At {words.density(last.density)} density tickets share {words.percent(last.iou_mean, 0)}{where}, "
-        f"where chance gives {words.percent(last.chance_mean, 0)}"
+        f"At {terms.density(last.density)} density tickets share {terms.percent(last.iou_mean, 0)}{where}, "
+        f"where chance gives {terms.percent(last.chance_mean, 0)}"
     )
 
 
@@ -107,12 +107,12 @@ def kept_title(layers: pd.DataFrame) -> str:
     """Which layers run empty, and which keep most at the lightest density."""
     last = layers[layers["round"] == layers["round"].max()]
     most = last.loc[last.density_mean.idxmax()]
-    kept = f"{short(most.layer)} still keeps {words.percent(most.density_mean, 0)}"
-    at = f"at {words.density(most.density)} density"
+    kept = f"{short(most.layer)} still keeps {terms.percent(most.density_mean, 0)}"
+    at = f"at {terms.density(most.density)} density"
     empty = [short(name) for name in last.layer[last.empty_tickets > 0]]
     if not empty:
         return f"No layer runs empty; {at} {kept}"
-    named = words.listed(empty) if len(empty) <= 3 else f"{len(empty)} of {len(last)} layers"
+    named = terms.listed(empty) if len(empty) <= 3 else f"{len(empty)} of {len(last)} layers"
     return f"Some tickets keep nothing in {named} {at}, where {kept}"
 
 
@@ -123,11 +123,11 @@ def excess_title(layers: pd.DataFrame) -> str:
         return "Every layer is full or empty: nothing can be held against chance"
     last = defined[defined["round"] == defined["round"].max()]
     most, least = last.loc[last.excess_mean.idxmax()], last.loc[last.excess_mean.idxmin()]
-    first = f"At {words.density(most.density)} density tickets agree most in {short(most.layer)}"
-    best = f"{first} ({words.signed(most.excess_mean)})"
+    first = f"At {terms.density(most.density)} density tickets agree most in {short(most.layer)}"
+    best = f"{first} ({terms.signed(most.excess_mean)})"
     if len(last) == 1:
         return best
-    return f"{best}, least in {short(least.layer)} ({words.signed(least.excess_mean)})"
+    return f"{best}, least in {short(least.layer)} ({terms.signed(least.excess_mean)})"
 
 
 def relaxed_title(relaxed: dict) -> str:
@@ -137,7 +137,7 @@ def relaxed_title(relaxed: dict) -> str:
     apart = low_after > high or high_after < low
     doubt = "" if apart else "; the intervals overlap"
     return (
-        f"Going back to {words.density(relaxed['density'])} changes {tasks.title(metric)} by "
+        f"Going back to {terms.density(relaxed['density'])} changes {tasks.title_of(metric)} by "
         f"{tasks.difference(metric, change)}{doubt}"
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import panels, words
+from app import panels, terms
 from app.diagnosis import findings
 from app.diagnosis.view import View
-from app.findings import short
+from app.headlines import short
 from app.markdown import plain
 
 _ARROWS = {"up": "↑ up", "down": "↓ down"}
@@ -38,7 +38,7 @@ def table(flags: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "": ["⚠ alarm" if alarm else "sign" for alarm in flags.alarm],
-            "density": [words.density(density) for density in flags.density],
+            "density": [terms.density(density) for density in flags.density],
             "round": flags["round"],
             "signal": [findings.SIGNALS[signal] for signal in flags.signal],
             "direction": [_ARROWS[direction] for direction in flags.direction],

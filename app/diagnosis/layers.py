@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import colours, panels, words
+from app import colours, panels, terms
 from app.charts import calm
-from app.choice import one_of
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
-from app.findings import short
+from app.headlines import short
+from app.segmented import one_of
 
 _WRITTEN = 14  # densities up to which every field bears its number
 
@@ -58,7 +58,7 @@ def figure(layers: pd.DataFrame, shown: _Shown, tone: Tone) -> go.Figure:
     drawn = go.Figure()
     drawn.add_heatmap(
         z=values.to_numpy(),
-        x=[words.density(density) for density in densities],
+        x=[terms.density(density) for density in densities],
         y=[short(name) for name in names],
         zmin=low,
         zmax=high,

@@ -1,4 +1,4 @@
-"""Long measurements that the page offers: retraining every rung, and training the last safe masks together."""
+"""Long measurements that the page offers: retraining every level, and training the last safe masks together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import cache, session, words
+from app import cache, session, terms
 from app.diagnosis.view import View
 from app.markdown import plain
 from rtl_core.errors import BadInput
@@ -19,57 +19,57 @@ if TYPE_CHECKING:
 
 
 def probe(view: View) -> None:
-    """The button that retrains the rungs, with its cost; once pressed, the work itself."""
+    """The button that retrains the levels, with its cost; once pressed, the work itself."""
     _offer(
         view,
         "probe",
-        "Retrain every rung and listen",
+        "Retrain every level and watch for the alarm",
         "Every rung's masks are trained from theta_0, each ticket alone, and asked on validation inputs. The run "
         "itself stays as it is; what was heard is kept in its audits.",
-        lambda told: retrain.probe(view.run, session.runs_root(), told),
+        lambda on_event: retrain.probe(view.run, session.runs_root(), on_event),
     )
 
 
 def relax(view: View, density: float) -> None:
-    """The button that trains the masks of a denser rung together, with its cost; once pressed, the work itself."""
+    """The button that trains the masks of a denser level together, with its cost; once pressed, the work itself."""
     _offer(
         view,
         "relax",
-        f"Train the masks of {words.density(density)} density together",
+        f"Train the masks of {terms.density(density)} density together",
         "They are rewound to theta_0 and trained jointly for as many steps as the run's own tickets were. The run "
         "itself stays as it is; the figures are kept in its audits.",
-        lambda told: retrain.relax(view.run, density, session.runs_root(), told),
+        lambda on_event: retrain.relax(view.run, density, session.runs_root(), on_event),
     )
 
 
 def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report], Any]) -> None:
     """A button with its cost; once pressed the work, under a bar that Stop or any click interrupts."""
-    asked, mine, place = f"{name}_asked", (str(view.run.folder), cache.changed(view.run.folder)), st.empty()
-    if st.session_state.get(asked) != mine:
+    key, mine, place = f"{name}_requested", (str(view.run.folder), cache.changed(view.run.folder)), st.empty()
+    if st.session_state.get(key) != mine:
         cost = _cost(*mine, name, view.run)
         place.button(
-            plain(f"{label}: about {words.duration(max(cost['seconds'], 1))}"),
+            plain(f"{label}: about {terms.duration(max(cost['seconds'], 1))}"),
             key=name,
             type="primary",
-            on_click=lambda: st.session_state.update({asked: mine}),
-            help=plain(f"{about} {words.count(cost['steps'])} gradient steps."),
+            on_click=lambda: st.session_state.update({key: mine}),
+            help=plain(f"{about} {terms.count(cost['steps'])} gradient steps."),
         )
         return
     with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, "Getting ready: the common start is trained again")
-        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(asked, None))
+        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(key, None))
     try:
-        work(lambda event: _told(bar, name, event))
+        work(lambda event: _show_progress(bar, name, event))
     except BadInput as error:
-        st.session_state.pop(asked)
+        st.session_state.pop(key)
         place.warning(plain(f"{error}."))
         return
-    st.session_state.pop(asked)
+    st.session_state.pop(key)
     st.rerun()  # the page once more, with what was found
 
 
-def _told(bar: Any, name: str, event: Event) -> None:
-    """Counts masks while rungs are retrained, steps while tickets train together; a redrawn bar lets Stop through."""
+def _show_progress(bar: Any, name: str, event: Event) -> None:
+    """Counts masks while levels are retrained, steps while tickets train together; a redrawn bar lets Stop through."""
     if name == "probe" and event.phase == "probe":
         bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} masks retrained"))
     elif name == "relax" and event.phase == "joint" and event.steps:

@@ -37,7 +37,7 @@ class View:
 
     @property
     def measured(self) -> bool:
-        """Whether any rung has an accuracy."""
+        """Whether any level has an accuracy."""
         return bool(self.rounds[self.metric].notna().any())
 
     @property
@@ -45,13 +45,13 @@ class View:
         return self.run.config is not None and self.run.config.mode == "gated"
 
     @property
-    def could_be_heard(self) -> bool:
-        """Whether retraining the rungs would give what an alarm needs."""
+    def could_be_watched(self) -> bool:
+        """Whether retraining the levels would give what an alarm needs."""
         return not (self.run.masks_only or self.gated or self.document["watched"])
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
-        """One row a rung, densest first; low and high: of the run's metric. NaN where nothing was measured."""
+        """One row a level, densest first; low and high: of the run's metric. NaN where nothing was measured."""
         frame = pd.DataFrame(self.document["rounds"])
         frame["low"], frame["high"] = zip(*[ci[self.metric] for ci in frame.pop("ci")], strict=True)
         words_of = ["kind", "measure"]
@@ -59,7 +59,7 @@ class View:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row a rung and layer, densest first, layers from input to output."""
+        """One row a level and layer, densest first, layers from input to output."""
         frame = pd.DataFrame(self.document["layers"])
         return frame[["layer"]].join(frame.drop(columns="layer").astype(float))[[*frame.columns]]
 

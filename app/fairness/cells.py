@@ -42,7 +42,7 @@ def draw(audit: Audit) -> None:
     )
     picked = chosen["selection"]["cells"]
     if picked:
-        _behind(audit, table, metrics, *picked[0])
+        _decisions_of_figure(audit, table, metrics, *picked[0])
 
 
 def _shown(audit: Audit) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def _columns(audit: Audit, metrics: list[str]) -> dict[str, Any]:
     return config
 
 
-def _behind(audit: Audit, table: pd.DataFrame, metrics: list[str], row: int, column: str) -> None:
+def _decisions_of_figure(audit: Audit, table: pd.DataFrame, metrics: list[str], row: int, column: str) -> None:
     """The decisions that the clicked figure counts; a click on a size or a name: all decisions of the place."""
     if row >= len(table):
         return  # the table has become shorter since the click

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app import words
+from app import terms
 from app.fairness.view import Audit, in_points
 
 LEVEL = 0.05  # of the adjusted p under which a gap is called beyond chance
@@ -22,7 +22,7 @@ def headline(audit: Audit) -> str:
         seen = tested.min_detectable.min()
         if seen != seen:
             return "No gap is beyond chance"
-        return f"No gap is beyond chance; the smallest these data could have shown is {words.points(seen).lstrip('+')}"
+        return f"No gap is beyond chance; the smallest these data could have shown is {terms.points(seen).lstrip('+')}"
     return gap(audit, beyond.loc[beyond.gap.abs().idxmax()])
 
 
@@ -72,15 +72,15 @@ def sizes_title(sizes: pd.DataFrame, excluded: int) -> str:
     """sizes: one row per group with a column `all`; excluded: groups in a ticket that have too few rows."""
     smallest, largest = sizes.loc[sizes["all"].idxmin()], sizes.loc[sizes["all"].idxmax()]
     if smallest["all"] == largest["all"]:
-        title = f"{words.count(largest['all'])} decisions in every group"
+        title = f"{terms.count(largest['all'])} decisions in every group"
     else:
         title = (
-            f"From {words.count(smallest['all'])} ({smallest.group}) to {words.count(largest['all'])} "
+            f"From {terms.count(smallest['all'])} ({smallest.group}) to {terms.count(largest['all'])} "
             f"({largest.group}) decisions a group"
         )
     if excluded:
         places = "place has" if excluded == 1 else "places have"
-        return f"{title}; {words.count(excluded)} {places} too few for any figure"
+        return f"{title}; {terms.count(excluded)} {places} too few for any figure"
     return title
 
 
@@ -88,11 +88,11 @@ def table_title(cells: pd.DataFrame) -> str:
     """cells: the figures that are shown."""
     small, refused = ((cells.status == status).sum() for status in ("small", "refused"))
     if small == refused == 0:
-        return f"All {words.count(len(cells))} figures rest on 30 decisions or more"
-    parts = [
-        f"{words.count(n)} {what}" for n, what in ((small, "too small to rank"), (refused, "without a value")) if n
+        return f"All {terms.count(len(cells))} figures rest on 30 decisions or more"
+    pieces = [
+        f"{terms.count(n)} {what}" for n, what in ((small, "too small to rank"), (refused, "without a value")) if n
     ]
-    return f"{words.count(len(cells))} figures, {words.listed(parts)}"
+    return f"{terms.count(len(cells))} figures, {terms.listed(pieces)}"
 
 
 def gaps_title(gaps: pd.DataFrame, name: str) -> str:
@@ -104,14 +104,14 @@ def gaps_title(gaps: pd.DataFrame, name: str) -> str:
     if len(gaps) == 1:
         return f"{name}: the gap is {'' if beyond else 'not '}beyond chance"
     few = len(gaps) - len(tested)
-    beside = f"; {few} not tested" if few else ""
-    return f"{name}: {beyond or 'none'} of {len(tested)} gaps {'is' if beyond < 2 else 'are'} beyond chance{beside}"
+    untested = f"; {few} not tested" if few else ""
+    return f"{name}: {beyond or 'none'} of {len(tested)} gaps {'is' if beyond < 2 else 'are'} beyond chance{untested}"
 
 
 def with_interval(value: float, low: float | None, high: float | None) -> str:
     """A difference of shares in points, with its interval."""
     ends = "no interval" if pd.isna(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{words.points(value)} ({ends})".replace("-", "−")
+    return f"{terms.points(value)} ({ends})".replace("-", "−")
 
 
 def routing_title(records: pd.DataFrame) -> str:
@@ -124,17 +124,17 @@ def routing_title(records: pd.DataFrame) -> str:
     by = "" if pd.isna(most.ticket) else f" by “{most.ticket}”"
     return (
         f"{len(worse)} of {len(ranked)} groups would be served better by another ticket, most of all {most.group}{by}: "
-        f"{words.points(most.lead_over_best)}"
+        f"{terms.points(most.lead_over_best)}"
     )
 
 
-def parts_title(records: pd.DataFrame, name: str) -> str:
+def decomposition_title(records: pd.DataFrame, name: str) -> str:
     """records: gap, within, between of every group in one metric."""
     ranked = records[records.status == "ok"] if (records.status == "ok").any() else records
     most = ranked.loc[ranked.gap.abs().idxmax()]
     return (
-        f"{most.group}, {lower(name)}: of {words.points(most.gap)}, {words.points(most.within)} arise inside tickets "
-        f"and {words.points(most['between'])} from who is sent where"
+        f"{most.group}, {lower(name)}: of {terms.points(most.gap)}, {terms.points(most.within)} arise inside tickets "
+        f"and {terms.points(most['between'])} from who is sent where"
     )
 
 
@@ -156,18 +156,18 @@ def where_title(records: pd.DataFrame, group: str, name: str, kinds: dict[str, s
     most = max(carries, key=lambda row: abs(getattr(row, field)))
     # The column is called `class`, which a named tuple cannot call so.
     kind = kinds[records.loc[most.Index, "class"]]
-    moved = words.points(getattr(most, field))
+    moved = terms.points(getattr(most, field))
     return f"Without the weights {kind}, {what} moves {moved} beyond what random weights do ({lower(name)})"
 
 
 def density_title(records: pd.DataFrame, group: str, name: str) -> str:
     """records: of one group, from the tickets' own density to the lightest."""
     first, last = records.iloc[0], records.iloc[-1]
-    between = f"from {words.density(first.density)} to {words.density(last.density)} density"
+    between = f"from {terms.density(first.density)} to {terms.density(last.density)} density"
     if "gap_after" not in records or pd.isna(last.gap_after):
-        return f"{group}, {lower(name)}: {words.percent(first.after)} to {words.percent(last.after)} {between}"
+        return f"{group}, {lower(name)}: {terms.percent(first.after)} to {terms.percent(last.after)} {between}"
     ends = last.ci.get("gap_change") or [None, None]
-    moved = f"the gap of {group} goes from {words.points(first.gap_after)} to {words.points(last.gap_after)} {between}"
+    moved = f"the gap of {group} goes from {terms.points(first.gap_after)} to {terms.points(last.gap_after)} {between}"
     if beyond_zero(ends) == 0:
         return f"{name}: {moved}, which chance alone could do"
     return f"{name}: {moved}"
@@ -194,7 +194,7 @@ def thresholds_title(shown: pd.DataFrame, accuracy: pd.DataFrame, name: str) -> 
     cost = (accuracy.n * (accuracy.after - accuracy.before)).sum() / rows
     return (
         f"{name}: the largest gap would go from {100 * before:.1f} to {100 * after:.1f} points, the share "
-        f"decided rightly by {words.points(cost)}"
+        f"decided rightly by {terms.points(cost)}"
     )
 
 
@@ -202,6 +202,6 @@ def tradeoff_title(curve: pd.DataFrame) -> str:
     """curve: size, accuracy by tolerance."""
     least, most = curve.loc[curve["size"].idxmin()], curve.loc[curve.accuracy.idxmax()]
     return (
-        f"A gap of {100 * least['size']:.1f} points leaves {words.percent(least.accuracy)} right, one of "
-        f"{100 * most['size']:.1f} points {words.percent(most.accuracy)}"
+        f"A gap of {100 * least['size']:.1f} points leaves {terms.percent(least.accuracy)} right, one of "
+        f"{100 * most['size']:.1f} points {terms.percent(most.accuracy)}"
     )

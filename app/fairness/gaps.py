@@ -8,12 +8,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels, words
+from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.fairness import findings
-from app.fairness.axis import Series, intervals
+from app.fairness.interval_chart import Series, intervals
 from app.fairness.view import Audit, called, in_points
-from app.findings import p_value
+from app.headlines import p_value
 from app.markdown import plain
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 
@@ -58,7 +58,7 @@ def _metric(audit: Audit) -> str:
     return st.selectbox(
         "Gap in",
         measured,
-        format_func=lambda metric: words.FAIRNESS[metric][0].format(yes="yes"),  # links outlive another name for it
+        format_func=lambda metric: terms.FAIRNESS[metric][0].format(yes="yes"),  # links outlive another name for it
         key="metric",
         bind="query-params",
         width=280,
@@ -94,7 +94,7 @@ def _figure(audit: Audit, gaps: pd.DataFrame, tone: Tone) -> go.Figure:
         for ticket in audit.strata
     ]
     unit = "percentage points" if scale == 100 else "difference"
-    references = words.listed(list(gaps.reference.unique()))
+    references = terms.listed(list(gaps.reference.unique()))
     return intervals(series, f"group less reference ({references}), {unit}", tone)
 
 
@@ -138,13 +138,13 @@ def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
     record = {name: None if pd.isna(value) else value for name, value in row.items()}
     st.markdown(plain(gap_sentence(record, audit.document)))
     largest_gaps = [
-        found
-        for found in audit.document["max_gaps"]
-        if found["metric"] == metric
-        and called(found["ticket"]) in {called(t) for t in audit.strata}
-        and found.get("class") == audit.of_class
+        largest
+        for largest in audit.document["max_gaps"]
+        if largest["metric"] == metric
+        and called(largest["ticket"]) in {called(t) for t in audit.strata}
+        and largest.get("class") == audit.of_class
     ]
     with st.expander("The largest gap between any two groups"):
-        for found in largest_gaps:
-            st.markdown(f"- {plain(max_gap_sentence(found, audit.document))}")
+        for max_gap in largest_gaps:
+            st.markdown(f"- {plain(max_gap_sentence(max_gap, audit.document))}")
     st.caption("The sentences say what differs between groups, not why.")

@@ -12,9 +12,9 @@ from app.fairness.findings import with_interval
 
 
 def in_points(
-    records: pd.DataFrame, field: str, text: bool = True, beside: Callable[[Any], str] = lambda row: ""
+    records: pd.DataFrame, field: str, text: bool = True, note: Callable[[Any], str] = lambda row: ""
 ) -> pd.DataFrame:
-    """What `axis.Series` takes of a difference of shares, in percentage points; `beside` adds to what hovering says."""
+    """What `axis.Series` takes of a difference of shares, in percentage points; `note` adds to what hovering says."""
     ends = 100 * np.array([ci[field] for ci in records.ci], float).reshape(-1, 2)
     values = records[field].astype(float)
     return pd.DataFrame(
@@ -26,7 +26,7 @@ def in_points(
             "hollow": records.status != "ok",
             "text": [f"{100 * value:+.1f}".replace("-", "−") if text else "" for value in values],
             "hover": [
-                f"{row.group}<br>{with_interval(getattr(row, field), *row.ci[field])}; n = {row.n:,}{beside(row)}"
+                f"{row.group}<br>{with_interval(getattr(row, field), *row.ci[field])}; n = {row.n:,}{note(row)}"
                 for row in records.itertuples()
             ],
             "key": records.index,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import words
+from app import terms
 from app.fairness.view import Audit, called
 from app.markdown import plain
 
@@ -14,16 +14,16 @@ MOST = 50  # shown at once
 
 
 def draw(audit: Audit, group: str, ticket: str | None, metric: str) -> None:
-    rows = audit.rows_behind(group, ticket, metric)
+    rows = audit.rows_of_figure(group, ticket, metric)
     predictions = audit.predictions
     right = predictions.y_true[rows] == predictions.y_pred[rows]
     name, meaning = audit.term(metric)
     first = f"first {MOST} of " if len(rows) > MOST else ""
     by = "" if len(predictions.tickets) == 1 else f", {called(ticket)}"
     with st.container(border=True, key="samples"):
-        heading = f"{name}, {group}{by}: {first}{words.count(len(rows))} decisions that it counts"
+        heading = f"{name}, {group}{by}: {first}{terms.count(len(rows))} decisions that it counts"
         st.markdown(f"**{plain(heading)}**")
-        st.caption(plain(f"{meaning} {words.count(int(right.sum()))} of them were decided rightly."))
+        st.caption(plain(f"{meaning} {terms.count(int(right.sum()))} of them were decided rightly."))
         if len(rows) == 0:
             return
         table = frame(audit, rows[:MOST])
@@ -55,5 +55,5 @@ def _pictures(audit: Audit, rows: np.ndarray, table: pd.DataFrame) -> None:
     dataset, places = audit.subject.pictures
     with st.container(horizontal=True, gap="small"):
         for picture, row in zip(dataset.x[places[rows]], table.itertuples(), strict=True):
-            said = row.decided if row.right else f"{row.decided}, true: {row.true}"
-            st.image(picture.transpose(1, 2, 0).squeeze(), caption=plain(said), width=76)
+            caption = row.decided if row.right else f"{row.decided}, true: {row.true}"
+            st.image(picture.transpose(1, 2, 0).squeeze(), caption=plain(caption), width=76)

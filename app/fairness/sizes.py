@@ -9,7 +9,7 @@ from app import panels
 from app.fairness import findings
 from app.fairness.view import Audit, called
 from app.markdown import plain
-from rtl_core.audit.fairness.cells import RANKED, SHOWN
+from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 
 
 def draw(audit: Audit) -> None:

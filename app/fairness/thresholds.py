@@ -10,8 +10,8 @@ import streamlit as st
 
 from app import charts, colours, panels
 from app.colours import Tone
-from app.fairness import findings, of_run
-from app.fairness.axis import Series, intervals
+from app.fairness import findings, run_predictions
+from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat, in_points
 from app.fairness.view import Audit
 from app.markdown import plain
@@ -32,9 +32,9 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     if not audit.predictions.binary:
         raise BadInput("Thresholds are for yes and no; these decisions choose among more classes.")
     by, aim, fixed = _choices(audit)
-    found = of_run.what_if(run, audit, by, aim, fixed)
+    outcome = run_predictions.what_if(run, audit, by, aim, fixed)
     # With several columns: the groups that get a threshold, or else the first column.
-    shown = next((one for one in found if one["columns"] == [by]), found[0])
+    shown = next((one for one in outcome if one["columns"] == [by]), outcome[0])
     rate = audit.rate(metric) if aim == "fixed" else aim
     changes = pd.DataFrame(shown["changes"])
     _changed(audit, changes, rate)
@@ -88,12 +88,12 @@ def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:
     )
 
 
-def _chosen(found: dict[str, Any]) -> None:
+def _chosen(outcome: dict[str, Any]) -> None:
     """The thresholds, and on how many rows each was chosen."""
-    table = pd.DataFrame(found["thresholds"])
+    table = pd.DataFrame(outcome["thresholds"])
     st.markdown("**The thresholds**")
     st.dataframe(
-        table.rename(columns={"stratum": found["by"], "n": "chosen on", "reason": "why there is none"}),
+        table.rename(columns={"stratum": outcome["by"], "n": "chosen on", "reason": "why there is none"}),
         hide_index=True,
         placeholder="–",
         column_config={"threshold": st.column_config.NumberColumn(format="%.3f")},

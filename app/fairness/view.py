@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import words
-from rtl_core.audit.fairness.cells import SCORES, SHARES
-from rtl_core.audit.fairness.document import fairness
+from app import terms
+from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.group_metrics import SCORES, SHARES
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
 
@@ -96,14 +96,14 @@ class Audit:
 
     def term(self, metric: str) -> tuple[str, str]:
         """(what a metric is called, what it counts), with the positive outcome by its name."""
-        name, meaning = words.FAIRNESS[metric]
+        name, meaning = terms.FAIRNESS[metric]
         return name.format(yes=self.yes), meaning.format(yes=self.yes)
 
     @property
     def divided(self) -> list[Grouping]:
         return groupings(self.predictions.groups, self.columns)
 
-    def rows_behind(self, group: str, ticket: str | None, metric: str) -> np.ndarray:
+    def rows_of_figure(self, group: str, ticket: str | None, metric: str) -> np.ndarray:
         """The decisions that a figure counts: indices into the predictions."""
         grouping = next(g for g in self.divided if group in g.names)
         among = grouping.code == grouping.names.index(group)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import panels, words
-from app.choice import one_of
-from app.findings import short
+from app import panels, terms
+from app.headlines import short
 from app.markdown import plain
-from rtl_core.tickets.overlap import depth_groups
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from app.segmented import one_of
+from rtl_core.overlap.overlap import depth_groups
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 WHOLE = "whole network"
 _ORDERS = ("as trained", "by similarity")
@@ -58,16 +58,19 @@ MEASURES = (
 )
 
 
-def density(tickets: TicketSet) -> Rung:
-    """The density to look at, over the rungs that the masks are known at, and a button that steps through them."""
-    by_label = {words.density(rung.density): rung for rung in sorted(tickets.rungs, key=lambda rung: -rung.density)}
+def density(tickets: TicketSet) -> Level:
+    """The density to look at, over the levels that the masks are known at, and a button that steps through them."""
+    by_label = {
+        terms.density(one_level.density): one_level
+        for one_level in sorted(tickets.levels, key=lambda level: -level.density)
+    }
     if len(by_label) == 1:
         return tickets.target
     labels, state = list(by_label), st.session_state
     following = state.pop("next_rung", None)
     if following in labels:  # a widget's value can be set only before the widget is drawn
         state["rung"] = following
-    resting = (words.density(tickets.target.density), labels[-1])
+    resting = (terms.density(tickets.target.density), labels[-1])
     playing = state.get("playing", False)
     st.button(
         "❚❚ Pause" if playing else "▶ Play",
@@ -83,7 +86,8 @@ def density(tickets: TicketSet) -> Rung:
         format_func=plain,
         key="rung",
         bind="query-params",
-        help=panels.term("density") + " Denser rungs replay how the masks came about; lighter ones are nested in them.",
+        help=panels.term("density")
+        + " Denser levels replay how the masks came about; lighter ones are nested in them.",
     )
     if playing:
         _step(labels, label)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from app import words
-from app.findings import p_value, short
+from app import terms
+from app.headlines import p_value, short
 from app.masks.view import Compared
-from rtl_core.tickets.alignment import Alignment
-from rtl_core.tickets.chance import PermutationTest
-from rtl_core.tickets.order import Tree
+from rtl_core.overlap.chance_level import PermutationTest
+from rtl_core.overlap.clustering import Tree
+from rtl_core.overlap.semantic_alignment import Alignment
 
 LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
 NOTHING = 0.02  # an excess that is called none
@@ -46,17 +46,17 @@ def matrix_title(compared: Compared, where: str) -> str:
     above, below, pairs = beyond_chance(compared)
     if pairs == 0:
         return f"Every mask is full or empty{where}: overlap says nothing"
-    beside = f", {words.count(below)} less" if below else ""
-    return f"{words.count(above)} of {words.count(pairs)} pairs share more than chance{where}{beside}"
+    less = f", {terms.count(below)} less" if below else ""
+    return f"{terms.count(above)} of {terms.count(pairs)} pairs share more than chance{where}{less}"
 
 
 def dead_tickets(names: list[str], where: str) -> str:
-    named = words.listed(names[:5]) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+    named = terms.listed(names[:5]) if len(names) <= 5 else f"{', '.join(names[:5])} and {len(names) - 5} more"
     return f"Dead: {named} {'keeps' if len(names) == 1 else 'keep'} nothing{where}."
 
 
 def pair_title(a: str, b: str, total: pd.Series) -> str:
-    return f"{a} and {b} share {words.count(total.shared)} weights, {excess(total.excess)}"
+    return f"{a} and {b} share {terms.count(total.shared)} weights, {excess(total.excess)}"
 
 
 def pair_sentence(test: PermutationTest, adjusted: float, pairs: int) -> str:
@@ -64,10 +64,10 @@ def pair_sentence(test: PermutationTest, adjusted: float, pairs: int) -> str:
     if test.p != test.p:
         return "Both masks are full or empty here, so that shuffling them changes nothing: there is nothing to test."
     alone = p_value(test.p, 1 / (1 + test.permutations))
-    among = f" ({p_value(adjusted)} after Holm over {words.count(pairs)} pairs)" if pairs > 1 else ""
+    among = f" ({p_value(adjusted)} after Holm over {terms.count(pairs)} pairs)" if pairs > 1 else ""
     return (
-        f"Shuffled masks with the same counts per layer share {words.count(test.low)} to {words.count(test.high)} "
-        f"weights (95 % of {words.count(test.permutations)} shuffles): {alone}{among}."
+        f"Shuffled masks with the same counts per layer share {terms.count(test.low)} to {terms.count(test.high)} "
+        f"weights (95 % of {terms.count(test.permutations)} shuffles): {alone}{among}."
     )
 
 
@@ -78,9 +78,9 @@ def layers_title(profile: pd.DataFrame) -> str:
         return "How much of each layer the tickets keep"
     least = defined.head(min(3, len(defined) - 1))
     if least.excess_mean.abs().max() < NOTHING:
-        return f"Tickets share no more than chance in {words.listed([short(name) for name in least.layer])}"
-    named = [f"{short(row.layer)} ({words.signed(row.excess_mean)})" for row in least.itertuples()]
-    return f"Tickets differ most in {words.listed(named)}, where 0 is chance"
+        return f"Tickets share no more than chance in {terms.listed([short(name) for name in least.layer])}"
+    named = [f"{short(row.layer)} ({terms.signed(row.excess_mean)})" for row in least.itertuples()]
+    return f"Tickets differ most in {terms.listed(named)}, where 0 is chance"
 
 
 def shallow_and_deep(profile: pd.DataFrame) -> str:
@@ -95,9 +95,9 @@ def shallow_and_deep(profile: pd.DataFrame) -> str:
     )
 
 
-def exchange_title(found: pd.DataFrame, a: str) -> str:
+def exchange_title(exchanged: pd.DataFrame, a: str) -> str:
     """What ticket a loses with its private weights, beside as many random ones."""
-    own, removed = (found[found.variant == variant].iloc[0] for variant in ("own", "removed"))
+    own, removed = (exchanged[exchanged.variant == variant].iloc[0] for variant in ("own", "removed"))
     private, at_random = _change(removed.difference), _change(removed.control_mean - own.value)
     return f"Without the weights that only it keeps, {a} {private}; without as many random ones it {at_random}"
 
@@ -105,14 +105,14 @@ def exchange_title(found: pd.DataFrame, a: str) -> str:
 def exchange_sentence(row: pd.Series, own: float) -> str:
     """One variant against its random control: does it matter which weights these are?"""
     low, high = row.control_low - own, row.control_high - own
-    measured = f"{words.points(row.difference)} ({_span(row.diff_low, row.diff_high)})"
-    decided = f"{words.percent(row.decisions_changed, 0)} of {words.count(row.n)} decisions change"
-    beside = f"as many random weights: {words.points(row.control_mean - own)}"
+    measured = f"{terms.points(row.difference)} ({_span(row.diff_low, row.diff_high)})"
+    decided = f"{terms.percent(row.decisions_changed, 0)} of {terms.count(row.n)} decisions change"
+    random = f"as many random weights: {terms.points(row.control_mean - own)}"
     if low != low:
-        return f"{measured}, {decided}; {beside}."
+        return f"{measured}, {decided}; {random}."
     same = low <= row.difference <= high
     verdict = "which weights they are makes no visible difference" if same else "which weights they are matters"
-    return f"{measured}, {decided}; {beside} ({_span(low, high)}): {verdict}."
+    return f"{measured}, {decided}; {random} ({_span(low, high)}): {verdict}."
 
 
 def ownership_title(counts: pd.DataFrame, k: int, where: str) -> str:
@@ -120,8 +120,8 @@ def ownership_title(counts: pd.DataFrame, k: int, where: str) -> str:
     nobody = counts.loc[counts.owners == 0, "weights"].sum() / total
     everybody = counts.loc[counts.owners == k, ["weights", "expected"]].sum()
     return (
-        f"{words.percent(nobody, 0)} of the weights serve no ticket{where}; {words.count(everybody.weights)} serve "
-        f"all {k} (chance: {words.count(everybody.expected)})"
+        f"{terms.percent(nobody, 0)} of the weights serve no ticket{where}; {terms.count(everybody.weights)} serve "
+        f"all {k} (chance: {terms.count(everybody.expected)})"
     )
 
 
@@ -130,8 +130,8 @@ def tree_title(tree: Tree, where: str) -> str:
     k = len(tree.names)
     a, b = (tree.names[int(ticket)] for ticket in sorted(tree.linkage[0, :2]))
     if tree.linkage[0, 2] > 1 - NOTHING:
-        return f"Even {a} and {b}, the most alike{where}, are within {100 * NOTHING:.0f} % of chance"
-    first = f"{a} and {b} are most alike{where}, {excess(1 - tree.linkage[0, 2])}"
+        return f"Even {a} and {b}, the most similar{where}, are within {100 * NOTHING:.0f} % of chance"
+    first = f"{a} and {b} are most similar{where}, {excess(1 - tree.linkage[0, 2])}"
     alone = [int(ticket) for ticket in tree.linkage[-1, :2] if ticket < k]
     return f"{first}; {tree.names[alone[0]]} stands apart from all others" if alone and k > 2 else first
 
@@ -141,7 +141,7 @@ def map_title(method: str, share: float) -> str:
         return "Which masks are near which, by UMAP"
     if share != share:
         return "All masks are the same"
-    return f"Two axes show {words.percent(share, 0)} of how the masks differ"
+    return f"Two axes show {terms.percent(share, 0)} of how the masks differ"
 
 
 def sets_title(sets: pd.DataFrame, k: int, where: str) -> str:
@@ -152,8 +152,8 @@ def sets_title(sets: pd.DataFrame, k: int, where: str) -> str:
     most = together.loc[(together.weights - together.expected).idxmax()]
     if most.weights <= most.expected:
         return f"No set of tickets owns more weights than chance{where}"
-    who = words.listed(list(most.tickets)) if most.owners <= 4 else f"{most.owners} tickets"
-    kept, expected = words.count(most.weights), words.count(most.expected)
+    who = terms.listed(list(most.tickets)) if most.owners <= 4 else f"{most.owners} tickets"
+    kept, expected = terms.count(most.weights), terms.count(most.expected)
     return f"Exactly {who} keep {kept} weights{where}, where chance gives {expected}"
 
 
@@ -163,26 +163,26 @@ def dead_title(dead: pd.DataFrame, where: str) -> str:
     if outputs == inputs == 0:
         return f"No dead filters{where}: every output and every input keeps a weight, in every ticket"
     return (
-        f"{words.count(outputs)} of {words.count(dead.outputs.sum())} outputs are dead{where} (chance: "
-        f"{words.count(dead.expected_outputs.sum())}), and {words.count(inputs)} of {words.count(dead.inputs.sum())} "
-        f"inputs (chance: {words.count(dead.expected_inputs.sum())})"
+        f"{terms.count(outputs)} of {terms.count(dead.outputs.sum())} outputs are dead{where} (chance: "
+        f"{terms.count(dead.expected_outputs.sum())}), and {terms.count(inputs)} of {terms.count(dead.inputs.sum())} "
+        f"inputs (chance: {terms.count(dead.expected_inputs.sum())})"
     )
 
 
 def missing_names(taxonomy: str, missing: list[str], k: int) -> str:
-    named = words.listed(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    named = terms.listed(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     if len(missing) == k:
         return f"None of the {k} names is in a taxonomy that is known here: {named}."
     return f"The nearest, {taxonomy}, lacks {len(missing)} of {k} names: {named}."
 
 
-def meaning_title(found: Alignment, where: str) -> str:
+def meaning_title(aligned: Alignment, where: str) -> str:
     """Whether related classes share more, by Mantel's one-sided test."""
-    if found.reason:
+    if aligned.reason:
         return f"Whether overlap follows meaning cannot be said{where}"
-    smallest = 1 / found.permutations if found.exact else 1 / (1 + found.permutations)
-    numbers = f"ρ = {words.signed(found.rho)}, {p_value(found.p, smallest)}, {words.count(found.pairs)} pairs"
-    if found.p < LEVEL:
+    smallest = 1 / aligned.permutations if aligned.exact else 1 / (1 + aligned.permutations)
+    numbers = f"ρ = {terms.signed(aligned.rho)}, {p_value(aligned.p, smallest)}, {terms.count(aligned.pairs)} pairs"
+    if aligned.p < LEVEL:
         return f"Tickets of related classes share more{where} ({numbers})"
     return f"Overlap does not visibly follow meaning{where} ({numbers})"
 
@@ -196,7 +196,7 @@ def strip_title(table: pd.DataFrame) -> str:
     significant = int((defined.p_holm < LEVEL).sum())
     return (
         f"Overlap follows meaning in {significant} of {len(defined)} cells, most in {short(most.layer)} at "
-        f"{words.density(most.density)} density (ρ = {words.signed(most.rho)})"
+        f"{terms.density(most.density)} density (ρ = {terms.signed(most.rho)})"
     )
 
 
@@ -210,7 +210,7 @@ def excess(value: float) -> str:
 
 
 def _span(low: float, high: float) -> str:
-    return f"{words.points(low)} to {words.points(high)}".replace(" points to", " to")
+    return f"{terms.points(low)} to {terms.points(high)}".replace(" points to", " to")
 
 
 def _change(difference: float) -> str:

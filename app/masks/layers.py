@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, words
+from app import colours, panels, terms
 from app.charts import calm
 from app.colours import Tone
-from app.findings import short
+from app.headlines import short
 from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
@@ -34,7 +34,7 @@ def draw(view: View) -> None:
     st.caption(plain(findings.shallow_and_deep(layers)))
     dead = [short(name) for name in layers.layer[layers.empty_tickets > 0]]
     if dead:
-        st.warning(plain(f"Dead layers: at this density at least one ticket keeps nothing in {words.listed(dead)}."))
+        st.warning(plain(f"Dead layers: at this density at least one ticket keeps nothing in {terms.listed(dead)}."))
 
 
 def _figure(layers: pd.DataFrame, tone: Tone) -> go.Figure:

@@ -12,64 +12,64 @@ import streamlit as st
 
 from app import charts, colours, panels
 from app.colours import Tone
-from app.findings import p_value
+from app.headlines import p_value
 from app.markdown import plain
-from app.masks import findings, tree
+from app.masks import dendrogram, findings
 from app.masks.controls import Measure
 from app.masks.view import Compared, View
-from rtl_core.tickets.similarity import Similarity
+from rtl_core.overlap.similarity import Similarity
 
 _LABELLED = 12  # tickets up to which cells show their numbers
 _SPACED = 40  # tickets up to which there is room for lines between cells
 _CLICKABLE = 100  # tickets up to which every cell is an object that can be clicked
 _NEAREST = 40  # tickets shown around A where there are more
-BESIDE = 24  # tickets up to which the pair fits beside the matrix
+SIDE_BY_SIDE_UP_TO = 24  # tickets up to which the pair fits beside the matrix
 
 
 def draw(view: View, measure: Measure, by_similarity: bool, chosen: tuple[int, int]) -> None:
     """The K x K matrix under its finding, with its table beside it. A click puts the pair into the select boxes."""
     compared = view.compared
     st.subheader(plain(findings.matrix_title(compared, view.where)), anchor=False)
-    dead = [name for name, kept in zip(view.names, compared.found.size, strict=True) if kept == 0]
+    dead = [name for name, kept in zip(view.names, compared.measures.size, strict=True) if kept == 0]
     if dead:
         st.warning(plain(findings.dead_tickets(dead, view.where)))
-    order = list(tree.leaves(view)) if by_similarity else list(range(view.tickets.k))
+    order = list(dendrogram.leaves(view)) if by_similarity else list(range(view.tickets.k))
     large = view.tickets.k > _CLICKABLE
-    listed = _around(list(tree.leaves(view)), chosen[0]) if large else order
+    listed = _around(list(dendrogram.leaves(view)), chosen[0]) if large else order
     as_matrix, as_table = st.tabs(["Matrix", "Table"])
     with as_matrix:
         if large:
-            _overview(compared.found, measure, order, chosen)
+            _overview(compared.measures, measure, order, chosen)
             st.caption(f"**{plain(view.names[chosen[0]])}** and the {len(listed) - 1} tickets nearest to it:")
         _cells(compared, measure, listed, chosen, _height(len(listed)))
     with as_table:
-        _table(compared.found, measure, listed)
-    part = f" Table and numbers: the {len(listed)} tickets nearest to A." if large else ""
-    panels.reading(f"Click a cell to see the pair. {measure.reading}{part}", pairs_frame(compared, listed), "overlap")
+        _table(compared.measures, measure, listed)
+    note = f" Table and numbers: the {len(listed)} tickets nearest to A." if large else ""
+    panels.reading(f"Click a cell to see the pair. {measure.reading}{note}", pairs_frame(compared, listed), "overlap")
 
 
 def pairs_frame(compared: Compared, tickets: list[int]) -> pd.DataFrame:
     """One row per pair among some tickets."""
-    found = compared.found
+    similarities = compared.measures
     first, second = np.triu_indices(len(tickets), 1)
     i, j = np.array(tickets)[first], np.array(tickets)[second]
-    names = np.array(found.names)
+    names = np.array(similarities.names)
     measures = ("iou", "chance", "excess", "coefficient", "hamming")
     return pd.DataFrame(
         {
             "a": names[i],
             "b": names[j],
-            **{name: getattr(found, name)[i, j] for name in measures},
-            "shared": found.intersection[i, j],
-            "kept_a": found.size[i],
-            "kept_b": found.size[j],
+            **{name: getattr(similarities, name)[i, j] for name in measures},
+            "shared": similarities.intersection[i, j],
+            "kept_a": similarities.size[i],
+            "kept_b": similarities.size[j],
             "p_holm": compared.p[i, j],
         }
     )
 
 
 def _height(k: int) -> int:
-    return 430 if k <= BESIDE else min(900, 110 + 15 * k)
+    return 430 if k <= SIDE_BY_SIDE_UP_TO else min(900, 110 + 15 * k)
 
 
 def _around(leaves: list[int], a: int) -> list[int]:
@@ -79,7 +79,7 @@ def _around(leaves: list[int], a: int) -> list[int]:
 
 
 def _cells(compared: Compared, measure: Measure, order: list[int], chosen: tuple[int, int], height: int) -> None:
-    names = [compared.found.names[k] for k in order]
+    names = [compared.measures.names[k] for k in order]
     st.echarts_chart(
         cells_spec(compared, measure, order, chosen, colours.tone()),
         key="matrix",
@@ -98,9 +98,9 @@ def _take_click(names: list[str]) -> None:
         st.session_state["a"], st.session_state["b"] = names[i], names[j]
 
 
-def _table(found: Similarity, measure: Measure, order: list[int]) -> None:
-    names = [found.names[k] for k in order]
-    values = getattr(found, measure.field)[np.ix_(order, order)]
+def _table(measures: Similarity, measure: Measure, order: list[int]) -> None:
+    names = [measures.names[k] for k in order]
+    values = getattr(measures, measure.field)[np.ix_(order, order)]
     st.dataframe(pd.DataFrame(values, index=names, columns=names).round(3), height=430)
 
 
@@ -111,9 +111,9 @@ def cells_spec(
 
     The position of a cell in the data is row * K + column, which is what a click reports.
     """
-    names = [compared.found.names[k] for k in order]
+    names = [compared.measures.names[k] for k in order]
     k = len(order)
-    scale, low, high = _scale(compared.found, measure, tone)
+    scale, low, high = _scale(compared.measures, measure, tone)
     axis = {
         "type": "category",
         "data": names,
@@ -123,7 +123,7 @@ def cells_spec(
         "axisLabel": {
             "color": tone.text,
             "interval": 0 if k <= _SPACED else "auto",
-            "fontSize": 12 if k <= BESIDE else 10,
+            "fontSize": 12 if k <= SIDE_BY_SIDE_UP_TO else 10,
             "width": 130,
             "overflow": "truncate",
         },
@@ -170,16 +170,16 @@ def cells_spec(
 
 def _data(compared: Compared, measure: Measure, order: list[int], fill: Callable[[float], str]) -> list[dict[str, Any]]:
     """The cells, row by row. Their names are unique: otherwise a whole row lights up under the mouse."""
-    found = compared.found
-    values = getattr(found, measure.field)
+    measures = compared.measures
+    values = getattr(measures, measure.field)
     labelled = len(order) <= _LABELLED
     cells = []
     for row, i in enumerate(order):
         for column, j in enumerate(order):
-            cell = {"name": f"{found.names[i]} ∩ {found.names[j]}", "value": [column, row, "-"]}
+            cell = {"name": f"{measures.names[i]} ∩ {measures.names[j]}", "value": [column, row, "-"]}
             if i != j and not np.isnan(values[i, j]):
-                hover = [_rounded(m[i, j]) for m in (found.iou, found.chance, found.excess)]
-                shared, p = int(found.intersection[i, j]), p_value(compared.p[i, j])
+                hover = [_rounded(m[i, j]) for m in (measures.iou, measures.chance, measures.excess)]
+                shared, p = int(measures.intersection[i, j]), p_value(compared.p[i, j])
                 cell["value"] = [column, row, _rounded(values[i, j], 2 if labelled else 3), *hover, shared, p]
                 if labelled:
                     cell["label"] = {"color": colours.readable_on(fill(values[i, j]))}
@@ -198,9 +198,9 @@ def _frame(places: list[int], tone: Tone) -> dict[str, Any]:
     }
 
 
-def _scale(found: Similarity, measure: Measure, tone: Tone) -> tuple[tuple[str, ...], float, float]:
+def _scale(measures: Similarity, measure: Measure, tone: Tone) -> tuple[tuple[str, ...], float, float]:
     """Colours and the values of their ends. One scale for the chosen layers, whatever part of the tickets is drawn."""
-    values = getattr(found, measure.field)
+    values = getattr(measures, measure.field)
     pairs = values[~np.eye(len(values), dtype=bool)]
     reach = float(np.nanmax(np.abs(pairs), initial=0.0)) if not np.isnan(pairs).all() else 0.0
     rounded = max(0.1, float(np.ceil(reach * 10) / 10))
@@ -209,11 +209,11 @@ def _scale(found: Similarity, measure: Measure, tone: Tone) -> tuple[tuple[str, 
     return tone.sequential, 0.0, rounded if measure.field == "hamming" else 1.0
 
 
-def _overview(found: Similarity, measure: Measure, order: list[int], chosen: tuple[int, int]) -> None:
+def _overview(measures: Similarity, measure: Measure, order: list[int], chosen: tuple[int, int]) -> None:
     """All pairs at once: too many cells to click."""
-    scale, low, high = _scale(found, measure, colours.tone())
-    names = [found.names[k] for k in order]
-    values = getattr(found, measure.field)[np.ix_(order, order)].astype(np.float32)
+    scale, low, high = _scale(measures, measure, colours.tone())
+    names = [measures.names[k] for k in order]
+    values = getattr(measures, measure.field)[np.ix_(order, order)].astype(np.float32)
     np.fill_diagonal(values, np.nan)
     figure = go.Figure(
         go.Heatmap(

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from app import colours, panels
 from app.charts import calm
 from app.colours import Tone
-from app.findings import short
+from app.headlines import short
 from app.markdown import plain
 from app.masks import findings
 from app.masks.view import View
@@ -168,21 +168,21 @@ def _dead(view: View) -> None:
         "Counted over all tickets and layers. A dead output keeps no weight and computes a constant; a dead input is "
         "never looked at. By chance: as many weights at random places of the layer."
     )
-    found = dead[(dead.dead_outputs > 0) | (dead.dead_inputs > 0)]
-    if not found.empty:
-        st.dataframe(_dead_table(found), hide_index=True, height=min(360, 38 + 35 * len(found)))
-        panels.download(found, "dead-filters")
+    dead_channels = dead[(dead.dead_outputs > 0) | (dead.dead_inputs > 0)]
+    if not dead_channels.empty:
+        st.dataframe(_dead_table(dead_channels), hide_index=True, height=min(360, 38 + 35 * len(dead_channels)))
+        panels.download(dead_channels, "dead-filters")
 
 
-def _dead_table(found: pd.DataFrame) -> pd.DataFrame:
+def _dead_table(dead_channels: pd.DataFrame) -> pd.DataFrame:
     def of(kind: str) -> list[str]:
-        columns = (found[f"dead_{kind}"], found[kind], found[f"expected_{kind}"])
+        columns = (dead_channels[f"dead_{kind}"], dead_channels[kind], dead_channels[f"expected_{kind}"])
         return [f"{dead} of {n} (chance: {by_chance:.1f})" for dead, n, by_chance in zip(*columns, strict=True)]
 
     return pd.DataFrame(
         {
-            "layer": [short(name) for name in found.layer],
-            "ticket": found.ticket,
+            "layer": [short(name) for name in dead_channels.layer],
+            "ticket": dead_channels.ticket,
             "dead outputs": of("outputs"),
             "dead inputs": of("inputs"),
         }

@@ -10,22 +10,22 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import bitmaps, charts, colours, panels, words
+from app import bitmaps, charts, colours, panels, terms
 from app.charts import calm
 from app.colours import Tone
-from app.findings import short
+from app.headlines import short
 from app.markdown import plain
 from app.masks import exchange, findings
 from app.masks.view import View
-from rtl_core.tickets.similarity import TOTAL, pair
+from rtl_core.overlap.similarity import TOTAL, pair
 
 _TELLABLE = 110  # distance of two colours in red, green and blue (0 to 255) from which dots of a few pixels differ
 _PICTURED = 2  # layers whose kernels are drawn while none is chosen
 
 
-def places(beside: bool) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+def places(side_by_side: bool) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator]:
     """Where the matrix, the pair's numbers and its pictures go: a large matrix takes the whole width."""
-    if beside:
+    if side_by_side:
         left, right = st.container(key="overlap").columns([6, 5], gap="large")
         return left, right, right
     whole = st.container()
@@ -33,10 +33,10 @@ def places(beside: bool) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator
     return whole, left, right
 
 
-def most_alike(view: View) -> tuple[int, int]:
+def most_similar(view: View) -> tuple[int, int]:
     """The pair that shares most beyond chance at the tickets' own density: where a reader looks first."""
     i, j = np.triu_indices(view.tickets.k, 1)
-    excess = np.nan_to_num(View(view.run, view.tickets.target, None, "").compared.found.excess[i, j], nan=-2.0)
+    excess = np.nan_to_num(View(view.run, view.tickets.target, None, "").compared.measures.excess[i, j], nan=-2.0)
     best = int(excess.argmax())
     return int(i[best]), int(j[best])
 
@@ -114,8 +114,10 @@ def bars_title(table: pd.DataFrame, a: str, b: str) -> str:
     if layers.empty:
         return f"{a} and {b} keep nothing here"
     most, least = layers.loc[layers.iou.idxmax()], layers.loc[layers.iou.idxmin()]
-    most_said = f"{words.percent(most.iou, 0)} of what {a} or {b} keeps in {short(most.layer)} is common to both"
-    return most_said if len(layers) == 1 else f"{most_said}, {words.percent(least.iou, 0)} in {short(least.layer)}"
+    most_sentence = f"{terms.percent(most.iou, 0)} of what {a} or {b} keeps in {short(most.layer)} is common to both"
+    return (
+        most_sentence if len(layers) == 1 else f"{most_sentence}, {terms.percent(least.iou, 0)} in {short(least.layer)}"
+    )
 
 
 def bars(layers: pd.DataFrame, names: tuple[str, str], fills: tuple[str, str], tone: Tone) -> go.Figure:
@@ -123,15 +125,15 @@ def bars(layers: pd.DataFrame, names: tuple[str, str], fills: tuple[str, str], t
     (a, b), (colour_a, colour_b) = names, fills
     union = (layers.shared + layers.only_a + layers.only_b).where(lambda n: n > 0)
     figure = go.Figure()
-    parts = ((f"only {a}", "only_a", colour_a), ("both", "shared", tone.text), (f"only {b}", "only_b", colour_b))
-    for name, column, fill in parts:
+    pieces = ((f"only {a}", "only_a", colour_a), ("both", "shared", tone.text), (f"only {b}", "only_b", colour_b))
+    for name, column, fill in pieces:
         figure.add_bar(
             y=[short(layer) for layer in layers.layer],
             x=100 * layers[column] / union,
             name=name,
             orientation="h",
             marker={"color": fill, "line": {"color": tone.surface, "width": 1}},
-            text=[words.count(n) for n in layers[column]],
+            text=[terms.count(n) for n in layers[column]],
             textposition="inside",
             insidetextanchor="middle",
             textfont={"color": colours.readable_on(fill)},
@@ -146,7 +148,7 @@ def bars(layers: pd.DataFrame, names: tuple[str, str], fills: tuple[str, str], t
 
 def _shares(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     def share(kept: pd.Series) -> list[str]:
-        return [words.percent(x, 0) for x in table.shared / kept.where(kept > 0)]
+        return [terms.percent(x, 0) for x in table.shared / kept.where(kept > 0)]
 
     return pd.DataFrame(
         {
@@ -158,7 +160,7 @@ def _shares(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
             f"shared, of {b}": share(table.shared + table.only_b),
             "IoU": table.iou.round(3),
             "chance": table.chance.round(3),
-            "excess": [words.signed(x) for x in table.excess],
+            "excess": [terms.signed(x) for x in table.excess],
         }
     )
 
@@ -171,13 +173,13 @@ def _kernels(view: View, i: int, j: int, layer: str, fills: tuple[str, str, str,
         return
     start = layout.slices()[layer].start
     drawn = (min(shape[0], bitmaps.SHOWN), *shape[1:])
-    masks = view.tickets.masks(view.rung, slice(start, start + int(np.prod(drawn))))
+    masks = view.tickets.masks(view.level, slice(start, start + int(np.prod(drawn))))
     codes = bitmaps.kernels(masks[i], masks[j], drawn)
     picture = bitmaps.picture(codes, fills, colours.tone().surface, width=520 if len(shape) == 4 else 330)
     st.image(picture)
-    part = "" if max(shape[:2]) <= bitmaps.SHOWN else f" The first {bitmaps.SHOWN} of each are shown."
+    note = "" if max(shape[:2]) <= bitmaps.SHOWN else f" The first {bitmaps.SHOWN} of each are shown."
     rows = f"a row one of {shape[1]} inputs" if shape[1] > 1 else "there is one input"
-    st.caption(plain(f"{short(layer)}: a column is one of {shape[0]} outputs, {rows}.{part}"))
+    st.caption(plain(f"{short(layer)}: a column is one of {shape[0]} outputs, {rows}.{note}"))
 
 
 def _key(fills: dict[str, str]) -> None:

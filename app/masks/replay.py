@@ -8,13 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, panels, tasks, words
+from app import colours, panels, tasks, terms
 from app.charts import calm
 from app.colours import Tone
 from app.markdown import plain
 from app.masks.view import View
 from rtl_core.tasks.task import figure_value
-from rtl_core.tickets.ticket_set import Rung
+from rtl_core.tickets.ticket_set import Level
 
 _KINDS = {"denser": "On the way down", "target": "The tickets", "lighter": "Nested in the tickets"}
 _MEASURED = {
@@ -26,23 +26,23 @@ _OWN_LINES = 20  # tickets up to which each has a line in its colour
 
 def looked_at(view: View) -> None:
     """What the masks of this density are, and the accuracy that was measured with them."""
-    kept = words.density(view.rung.density)
-    found = _records(view)
-    if found.empty:
+    kept = terms.density(view.level.density)
+    records = _records(view)
+    if records.empty:
         why = "the run has masks only" if view.run.config is None else "nothing was measured at this density"
-        st.caption(f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {plain(why)}")
+        st.caption(f"**{_KINDS[view.level.kind]}**, {plain(kept)} kept · {plain(why)}")
         return
-    measured = "extraction" if view.rung.kind == "denser" else "final"
-    here = found[(found.rung == view.rung.index) & (found.measure == measured)]
+    measured = "extraction" if view.level.kind == "denser" else "final"
+    here = records[(records["rung"] == view.level.index) & (records.measure == measured)]
     if here.empty:
-        st.caption(f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · no accuracy was measured at this density")
+        st.caption(f"**{_KINDS[view.level.kind]}**, {plain(kept)} kept · no accuracy was measured at this density")
         return
     metric = panels.metric_of(view.run)
-    value, n = here[metric], " to ".join(words.count(n) for n in sorted({here.n.min(), here.n.max()}))
+    value, n = here[metric], " to ".join(terms.count(n) for n in sorted({here.n.min(), here.n.max()}))
     spread = f" ({tasks.value(metric, value.min())} to {tasks.value(metric, value.max())})" if len(value) > 1 else ""
     of = f"mean of {len(value)} tickets" if len(value) > 1 else "one ticket"
     st.caption(
-        f"**{_KINDS[view.rung.kind]}**, {plain(kept)} kept · {tasks.title(metric)} "
+        f"**{_KINDS[view.level.kind]}**, {plain(kept)} kept · {tasks.title_of(metric)} "
         f"**{tasks.value(metric, value.mean())}**, {plain(of + spread)}, n = {plain(n)} validation rows each · "
         f"measured {_MEASURED[measured]}"
     )
@@ -66,7 +66,7 @@ def draw(view: View) -> None:
 
 
 def _records(view: View) -> pd.DataFrame:
-    """One row per rung and ticket, with the ticket's name; empty where nothing was measured."""
+    """One row per level and ticket, with the ticket's name; empty where nothing was measured."""
     kept, metric = view.run.info.get("rungs") or [], panels.metric_of(view.run) if view.run.config else "accuracy"
     records = pd.DataFrame([{**record, metric: figure_value(record, metric)} for record in kept])
     if not records.empty:
@@ -74,18 +74,18 @@ def _records(view: View) -> pd.DataFrame:
     return records
 
 
-def _title(records: pd.DataFrame, target: Rung, metric: str) -> str:
+def _title(records: pd.DataFrame, target: Level, metric: str) -> str:
     """How far below the target the tickets hold."""
     final = records[records.measure == "final"].groupby("density")[metric].mean()
     lighter = final[final.index < target.density - 1e-9]
     if lighter.empty:
         return "What was measured at each density"
     at_target = final[final.index >= target.density - 1e-9]
-    lightest = words.density(lighter.index.min())
+    lightest = terms.density(lighter.index.min())
     if at_target.empty:
         return f"At {lightest} density the tickets still reach {tasks.value(metric, lighter.iloc[0])}"
     loss = at_target.iloc[0] - lighter.iloc[0]
-    return f"From {words.density(target.density)} to {lightest} density the tickets lose {100 * loss:.1f} points"
+    return f"From {terms.density(target.density)} to {lightest} density the tickets lose {100 * loss:.1f} points"
 
 
 def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Figure:
@@ -97,9 +97,9 @@ def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Fi
     else:
         mean = records.groupby(["measure", "density"], as_index=False)[metric].agg(["mean", "min", "max"])
         lines = [(f"mean of {view.tickets.k} tickets", mean.rename(columns={"mean": metric}), colours.TICKETS[0])]
-    for name, part, colour in lines:
+    for name, rows, colour in lines:
         for measure, dash, symbol in (("extraction", "dot", "circle-open"), ("final", "solid", "circle")):
-            points = part[part.measure == measure].sort_values("density")
+            points = rows[rows.measure == measure].sort_values("density")
             if points.empty:
                 continue
             figure.add_scatter(
@@ -109,18 +109,18 @@ def _figure(records: pd.DataFrame, view: View, metric: str, tone: Tone) -> go.Fi
                 mode="lines+markers",
                 name=name,
                 legendgroup=name,
-                showlegend=measure == "final" or not (part.measure == "final").any(),
+                showlegend=measure == "final" or not (rows.measure == "final").any(),
                 line={"color": colour, "dash": dash, "width": 1.8},
                 marker={"size": 7, "symbol": symbol},
                 hovertemplate=f"%{{y:.1f}} {tasks.unit(metric)} at density %{{x:.3g}} %<br>measured: {measure}",
             )
-    looked_at = 100 * view.rung.density
+    looked_at = 100 * view.level.density
     figure.add_vrect(looked_at / 1.06, looked_at * 1.06, fillcolor=tone.muted, opacity=0.2, line_width=0)
     figure.add_vline(x=100 * view.tickets.target.density, line={"color": tone.muted, "dash": "dash", "width": 1})
     figure.update_xaxes(
         title="density, % of the weights kept (log scale)", type="log", tickvals=[1, 2, 5, 10, 20, 50, 100]
     )
-    figure.update_yaxes(title=f"{tasks.title(metric)}, {tasks.unit(metric)}")
+    figure.update_yaxes(title=f"{tasks.title_of(metric)}, {tasks.unit(metric)}")
     return calm(figure, height=380)
 
 

@@ -10,18 +10,18 @@ import pandas as pd
 import streamlit as st
 
 from app import cache
+from rtl_core.overlap import chance_level, clustering, ownership
+from rtl_core.overlap.chance_level import ChanceInterval, PermutationTest
+from rtl_core.overlap.clustering import Tree
+from rtl_core.overlap.overlap import Overlap
+from rtl_core.overlap.similarity import Similarity, layer_profile, similarity
 from rtl_core.statistics.multiple_tests import holm
-from rtl_core.tickets import chance, order, sharing
-from rtl_core.tickets.chance import ChanceInterval, PermutationTest
-from rtl_core.tickets.order import Tree
-from rtl_core.tickets.overlap import Overlap
-from rtl_core.tickets.similarity import Similarity, layer_profile, similarity
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
 
-Key = tuple[str, int, int, tuple[str, ...] | None]  # folder, its last change, rung, layers
+Key = tuple[str, int, int, tuple[str, ...] | None]  # folder, its last change, level, layers
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Compared:
     """All pairs of tickets: counts, measures, what chance would give, and p (K, K) after Holm over all pairs."""
 
     counts: Overlap
-    found: Similarity
+    measures: Similarity
     chance: ChanceInterval
     p: np.ndarray
 
@@ -43,7 +43,7 @@ class View:
     """
 
     run: Run
-    rung: Rung
+    level: Level
     layers: tuple[str, ...] | None
     where: str
 
@@ -65,12 +65,12 @@ class View:
 
     @property
     def key(self) -> Key:
-        return str(self.run.folder), cache.changed(self.run.folder), self.rung.index, self.layers
+        return str(self.run.folder), cache.changed(self.run.folder), self.level.index, self.layers
 
     @property
     def counts(self) -> Overlap:
         """Over the whole network, whatever layers are looked at."""
-        return cache.overlap_counts(self.run, self.rung)
+        return cache.overlap_counts(self.run, self.level)
 
     @property
     def compared(self) -> Compared:
@@ -91,8 +91,8 @@ class View:
 
     @property
     def dead_filters(self) -> pd.DataFrame:
-        found = _dead_filters((*self.key[:3], None), self)
-        return found[found.layer.isin(self.shown_layers)]
+        dead = _dead_filters((*self.key[:3], None), self)
+        return dead[dead.layer.isin(self.shown_layers)]
 
     @property
     def tree(self) -> Tree:
@@ -109,11 +109,11 @@ class View:
 @st.cache_resource(max_entries=16, show_spinner=False)  # of 1,000 tickets one takes 110 MB
 def _compared(key: Key, _view: View) -> Compared:
     counts = _view.counts.only(_view.layers)
-    found, by_chance = similarity(counts), chance.chance_interval(counts)
+    band, by_chance = similarity(counts), chance_level.chance_interval(counts)
     i, j = np.triu_indices(counts.k, 1)
     p = np.full((counts.k, counts.k), np.nan)
     p[i, j] = p[j, i] = holm(by_chance.p[i, j])
-    return Compared(counts, found, by_chance, p)
+    return Compared(counts, band, by_chance, p)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -123,29 +123,29 @@ def _profile(key: Key, _view: View) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=32, show_spinner="Counting who keeps each weight")
 def _ownership(key: Key, _view: View) -> pd.DataFrame:
-    return sharing.ownership(_view.tickets, _view.rung)
+    return ownership.ownership(_view.tickets, _view.level)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _test(key: Key, a: str, b: str, _view: View) -> PermutationTest:
-    return chance.permutation_test(_view.counts.only(_view.layers), a, b)
+    return chance_level.permutation_test(_view.counts.only(_view.layers), a, b)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Counting sets of tickets")
 def _intersections(key: Key, _view: View) -> pd.DataFrame:
-    return sharing.intersections(_view.tickets, _view.rung, _view.layers)
+    return ownership.intersections(_view.tickets, _view.level, _view.layers)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Looking for dead filters")
 def _dead_filters(key: Key, _view: View) -> pd.DataFrame:
-    return sharing.dead_filters(_view.tickets, _view.rung)
+    return ownership.dead_filters(_view.tickets, _view.level)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _tree(key: Key, _view: View) -> Tree:
-    return order.tree(_view.compared.found)
+    return clustering.tree(_view.compared.measures)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
 def _map(key: Key, method: str, _view: View) -> tuple[pd.DataFrame, float]:
-    return order.mask_map(_view.compared.found, method)
+    return clustering.mask_map(_view.compared.measures, method)

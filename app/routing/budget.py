@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import charts, colours, panels, words
+from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.markdown import plain
 from app.routing import findings
@@ -22,18 +22,18 @@ def draw(view: View) -> None:
         return
     curve = view.curve
     st.subheader(plain(findings.budget_title(view, curve)), anchor=False)
-    st.markdown(plain(findings.rungs_used(view)))
+    st.markdown(plain(findings.levels_used(view)))
     charts.show(figure(view, curve, _chosen(view), colours.tone()), key="budget-chart")
     panels.reading(
-        f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the rung "
+        f"Above: {_counted(view)} at each cost, with the 95 % interval; the diamond is your budget. Below: the level "
         "that inputs get there.",
         table(view, curve),
         "budget",
     )
-    flops = words.count(view.document["cost"]["flops_executed"])
+    flops = terms.count(view.document["cost"]["flops_executed"])
     st.caption(
         plain(
-            f"Costs are multiply-adds with weights that are kept, {words.count(view.full_cost)} an input at the "
+            f"Costs are multiply-adds with weights that are kept, {terms.count(view.full_cost)} an input at the "
             "tickets' own density, without the router's own. Dense kernels execute the same FLOPs at every budget "
             f"({flops} an input): this is no measured speed. The curve may end below 100 %: an upgrade that won no "
             "validation accuracy is not bought."
@@ -103,7 +103,7 @@ def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any], tone
         showlegend=False,
     )
     drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
-    for name, colour, shares in _rungs(view, curve, tone):
+    for name, colour, shares in _levels(view, curve, tone):
         drawn.add_scatter(
             x=x,
             y=shares,
@@ -124,22 +124,22 @@ def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any], tone
     return drawn.update_layout(margin={"b": 70})
 
 
-def _rungs(view: View, curve: list[dict[str, Any]], tone: Tone) -> list[tuple[str, str, list[float]]]:
-    """(name, colour, % of the inputs at each point) of every rung, densest first and darkest."""
-    rungs = view.routing.offered.rungs
-    found = []
-    for i, rung in enumerate(rungs):
-        colour = colours.on_scale(tone.sequential, 1 - i / max(1, len(rungs)))
-        own = " (own)" if rung.kind == "target" else ""
+def _levels(view: View, curve: list[dict[str, Any]], tone: Tone) -> list[tuple[str, str, list[float]]]:
+    """(name, colour, % of the inputs at each point) of every level, densest first and darkest."""
+    levels = view.routing.offered.levels
+    bands = []
+    for i, level in enumerate(levels):
+        colour = colours.on_scale(tone.sequential, 1 - i / max(1, len(levels)))
+        own = " (own)" if level.kind == "target" else ""
         shares = [100 * point["rungs"][i] / point["n"] for point in curve]
-        found.append((f"{words.density(rung.density)} density{own}", colour, shares))
-    return found
+        bands.append((f"{terms.density(level.density)} density{own}", colour, shares))
+    return bands
 
 
 def table(view: View, curve: list[dict[str, Any]]) -> pd.DataFrame:
     """One line per point of the curve, and the chosen one."""
     points = [*curve, *([view.point] if view.share is not None else [])]
-    rungs = [words.density(rung.density) for rung in view.routing.offered.rungs]
+    densities = [terms.density(level.density) for level in view.routing.offered.levels]
     return pd.DataFrame(
         [
             {
@@ -149,7 +149,7 @@ def table(view: View, curve: list[dict[str, Any]]) -> pd.DataFrame:
                 "low": point["ci"]["accuracy"][0],
                 "high": point["ci"]["accuracy"][1],
                 "n": point["n"],
-                **{f"at {name}": n for name, n in zip(rungs, point["rungs"], strict=True)},
+                **{f"at {name}": n for name, n in zip(densities, point["rungs"], strict=True)},
             }
             for point in points
         ]

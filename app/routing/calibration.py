@@ -1,4 +1,4 @@
-"""Whether a router is as often right about the ticket as it says."""
+"""Calibration of a router: how often the chosen ticket is right at each stated probability."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from app.routing.view import View
 
 
 def draw(view: View) -> None:
-    found = view.document["calibration"]
-    if found is None:
+    calibration = view.document["calibration"]
+    if calibration is None:
         st.info(
             plain(f"{findings.called(view.router)} gives no probability for its choice, so there is none to check.")
         )
         return
     panels.chart(
-        findings.calibration_title(view, found),
-        figure(found, colours.tone()),
-        table(found),
+        findings.calibration_title(view, calibration),
+        figure(calibration, colours.tone()),
+        table(calibration),
         "A dot is a tenth of the scale: of the inputs that the router is so sure of, the share that reaches its own "
         "ticket, with its 95 % interval. On the line it is as often right as it says. The error is positive even for a "
         "calibrated router, the more so the fewer the inputs.",
@@ -33,8 +33,8 @@ def draw(view: View) -> None:
     )
 
 
-def figure(found: dict[str, Any], tone: Tone) -> go.Figure:
-    bins = table(found)
+def figure(calibration: dict[str, Any], tone: Tone) -> go.Figure:
+    bins = table(calibration)
     drawn = go.Figure()
     drawn.add_scatter(
         x=[0, 100],
@@ -69,7 +69,7 @@ def figure(found: dict[str, Any], tone: Tone) -> go.Figure:
     return charts.calm(drawn, height=440)
 
 
-def table(found: dict[str, Any]) -> pd.DataFrame:
-    bins = pd.DataFrame(found["bins"])
+def table(calibration: dict[str, Any]) -> pd.DataFrame:
+    bins = pd.DataFrame(calibration["bins"])
     ends = pd.DataFrame(bins.ci.tolist(), columns=["low", "high"]).astype(float)
     return pd.concat([bins.drop(columns="ci"), ends], axis=1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import panels, words
-from app.choice import one_of
+from app import panels, terms
 from app.routing.view import View
+from app.segmented import one_of
 
 if TYPE_CHECKING:
     from rtl_core.runs.routing import Routing
@@ -23,7 +23,7 @@ def router(routing: Routing) -> str:
 
     labels = {}
     for name in routing.routers:
-        title = words.ROUTERS.get(name, name)
+        title = terms.ROUTERS.get(name, name)
         labels[_SLOW.format(title) if name in SLOW else title] = name
     if st.session_state.get("router") not in labels:
         st.session_state.pop("router", None)  # another run's, or another page's
@@ -61,8 +61,8 @@ def budget(view: View) -> View:
         "Low power",
         key="low",
         bind="query-params",
-        help="The budget that the lightest rung of every ticket costs: "
-        f"{words.percent(view.lightest_share, 0)} with this router.",
+        help="The budget that the lightest level of every ticket costs: "
+        f"{terms.percent(view.lightest_share, 0)} with this router.",
     )
     if low_power:
         return View(view.routing, view.router, view.lightest_share)
@@ -71,7 +71,7 @@ def budget(view: View) -> View:
 
 def by_class(view: View) -> bool:
     """Whether the matrix has a row per class; False: a row per subset. Nothing is asked where these are the same."""
-    if view.dataset.classes == view.asked.names:
+    if view.dataset.classes == view.eval_set.names:
         return True
     rows = one_of(
         "Rows",

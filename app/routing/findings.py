@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from app import words
-from app.routing.reason import Reason
+from app import terms
+from app.routing.choice_reason import Reason
 from app.routing.view import View
 
 _NAMES = {
@@ -35,37 +35,37 @@ def headline(view: View) -> str:
     who, own = called(view.router), document["agreement_with_oracle"]
     if view.share is not None:
         return _within(view)
-    if view.router == view.told.router:
-        return _told(view)
-    sent = f"{who} sends {words.percent(own)} of the {view.noun} to their own ticket"
+    if view.router == view.oracle.router:
+        return _oracle_headline(view)
+    sent = f"{who} sends {terms.percent(own)} of the {view.noun} to their own ticket"
     if view.one_vs_rest:
-        return f"{sent}; by chance it would be {words.percent(_by_chance(view))}"
-    difference = document["accuracy"] - view.told.document["accuracy"]
+        return f"{sent}; by chance it would be {terms.percent(_by_chance(view))}"
+    difference = document["accuracy"] - view.oracle.document["accuracy"]
     if round(100 * difference, 1) == 0:
-        return f"{sent} and answers as many rightly as if it were told the {_told_of(view)}"
+        return f"{sent} and answers as many rightly as if it were told the {_oracle_knows(view)}"
     change = f"{'loses' if difference < 0 else 'gains'} {_size(difference)}"
-    return f"{sent} and {change} against being told the {_told_of(view)}"
+    return f"{sent} and {change} against being told the {_oracle_knows(view)}"
 
 
-def _told_of(view: View) -> str:
+def _oracle_knows(view: View) -> str:
     """What the subsets were made from, as a router is told it."""
     made = view.run.info["partition"]
     return (made["column"] or "").replace("_", " ") or ("label" if made["by"] == "class" else "cluster")
 
 
-def _told(view: View) -> str:
-    document, who = view.document, f"{called(view.router)} is told the {_told_of(view)}"
+def _oracle_headline(view: View) -> str:
+    document, who = view.document, f"{called(view.router)} is told the {_oracle_knows(view)}"
     if document["accuracy"] is None:
         return f"{who}, which is the answer itself: nothing is shown by it"
-    return f"{who}: {words.percent(document['accuracy'])} right is what tickets reach when nothing is sent astray"
+    return f"{who}: {terms.percent(document['accuracy'])} right is what tickets reach when nothing is misrouted"
 
 
 def _within(view: View) -> str:
     point = view.point
     difference = point["accuracy"] - float(view.right_alone.mean())
-    cost = words.percent(point["cost"] / view.full_cost, 0)
+    cost = terms.percent(point["cost"] / view.full_cost, 0)
     return (
-        f"At {cost} of the tickets' own cost {words.percent(point['accuracy'])} of the {view.noun} are answered "
+        f"At {cost} of the tickets' own cost {terms.percent(point['accuracy'])} of the {view.noun} are answered "
         f"rightly, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
     )
 
@@ -77,7 +77,7 @@ def _size(difference: float) -> str:
 def _by_chance(view: View) -> float:
     """The share that reaches its own ticket when tickets are dealt out at random, as often as the router sends."""
     k = len(view.names)
-    sizes = np.bincount(view.asked.subset, minlength=k) / len(view.asked.subset)
+    sizes = np.bincount(view.eval_set.subset, minlength=k) / len(view.eval_set.subset)
     sent = np.bincount(view.ticket, minlength=k) / len(view.ticket)
     return float(sizes @ sent)
 
@@ -93,40 +93,44 @@ def uses_label(view: View) -> str:
 def facts(view: View) -> str:
     """The figures behind the headline, each with its interval and n."""
     document = view.document
-    parts = [_share("own ticket", document, "agreement_with_oracle")]
+    pieces = [_share("own ticket", document, "agreement_with_oracle")]
     if document["accuracy"] is not None:
-        parts.append(_share("answered rightly", document, "accuracy"))
+        pieces.append(_share("answered rightly", document, "accuracy"))
     if view.share is not None:
-        parts.append(_share("under the budget", view.point, "accuracy"))
-    return f"{'; '.join(parts)}; n = {words.count(document['n'])} test {view.noun}."
+        pieces.append(_share("under the budget", view.point, "accuracy"))
+    return f"{'; '.join(pieces)}; n = {terms.count(document['n'])} test {view.noun}."
 
 
 def _share(name: str, document: dict[str, Any], field: str) -> str:
-    return f"{name} {words.percent(document[field])} ({words.interval(document['ci'][field])})"
+    return f"{name} {terms.percent(document[field])} ({terms.interval(document['ci'][field])})"
 
 
 def matrix_title(view: View, by_class: bool) -> str:
-    """Which row is sent astray most often."""
+    """Which row is misrouted most often."""
     names, place = view.rows_of_matrix(by_class)
-    share = view.shares_astray(by_class)
+    share = view.misrouted_shares(by_class)
     worst = int(share.argmax())
     if share[worst] == 0:
         return "Everything reaches its own ticket"
     there = place == worst
-    sent = view.ticket[there & (view.ticket != view.asked.subset)]
+    sent = view.ticket[there & (view.ticket != view.eval_set.subset)]
     return (
-        f"{names[worst]} is sent astray most often: {words.percent(share[worst])} of {words.count(there.sum())}, most "
+        f"{names[worst]} is misrouted most often: {terms.percent(share[worst])} of {terms.count(there.sum())}, most "
         f"of them to {view.names[int(np.bincount(sent).argmax())]}"
     )
 
 
-def behind(view: View, positions: np.ndarray) -> str:
-    """positions: the inputs of a cell. How many go astray and, of multi-class tickets, are answered rightly."""
-    astray = int((view.ticket[positions] != view.asked.subset[positions]).sum())
-    sent = f"{words.count(astray)}, shown first, go to another ticket than their own" if astray else "None goes astray"
+def cell_sentence(view: View, positions: np.ndarray) -> str:
+    """positions: the inputs of a cell. How many are misrouted and, of multi-class tickets, are answered rightly."""
+    misrouted = int((view.ticket[positions] != view.eval_set.subset[positions]).sum())
+    sent = (
+        f"{terms.count(misrouted)}, shown first, go to another ticket than their own"
+        if misrouted
+        else "None is misrouted"
+    )
     if view.one_vs_rest or view.share is not None:
         return f"{sent}."
-    return f"{sent}; {words.count(int(view.right_alone[positions].sum()))} are answered rightly."
+    return f"{sent}; {terms.count(int(view.right_alone[positions].sum()))} are answered rightly."
 
 
 def routers_title(rows: pd.DataFrame) -> str:
@@ -138,8 +142,8 @@ def routers_title(rows: pd.DataFrame) -> str:
     value = best.accuracy if not pd.isna(best.accuracy) else best.agreement_with_oracle
     calls = best.calls_per_input
     extra = f"{calls or 'no':{'g' if calls else ''}} further forward pass{'es' if calls > 1 else ''}"
-    name = words.ROUTERS.get(best.router, best.router).lower()
-    return f"Best without being told: {name}, {words.percent(value)} right, {extra}"
+    name = terms.ROUTERS.get(best.router, best.router).lower()
+    return f"Best without being told: {name}, {terms.percent(value)} right, {extra}"
 
 
 def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
@@ -155,76 +159,76 @@ def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
     )
 
 
-def rungs_used(view: View) -> str:
-    """How many inputs get which rung, densest first."""
+def levels_used(view: View) -> str:
+    """How many inputs get which level, densest first."""
     n = len(view.ticket)
-    if view.rung is None:
-        return f"At the tickets' own density, {words.density(view.run.tickets.target.density)}: all {words.count(n)}."
-    counted = np.bincount(view.rung, minlength=len(view.routing.offered.rungs))
+    if view.level is None:
+        return f"At the tickets' own density, {terms.density(view.run.tickets.target.density)}: all {terms.count(n)}."
+    counted = np.bincount(view.level, minlength=len(view.routing.offered.levels))
     named = [
-        f"{words.count(some)} at {words.density(rung.density)}"
-        for some, rung in zip(counted, view.routing.offered.rungs, strict=True)
+        f"{terms.count(some)} at {terms.density(level.density)}"
+        for some, level in zip(counted, view.routing.offered.levels, strict=True)
         if some
     ]
-    return f"Under your budget, of {words.count(n)} {view.noun}: {words.listed(named)} density."
+    return f"Under your budget, of {terms.count(n)} {view.noun}: {terms.listed(named)} density."
 
 
-def calibration_title(view: View, found: dict[str, Any]) -> str:
-    off = np.array([b["confidence"] - b["agreement"] for b in found["bins"]])
-    n = np.array([b["n"] for b in found["bins"]])
+def calibration_title(view: View, calibration: dict[str, Any]) -> str:
+    off = np.array([b["confidence"] - b["agreement"] for b in calibration["bins"]])
+    n = np.array([b["n"] for b in calibration["bins"]])
     mean = float((off * n).sum() / n.sum())
     way = "sure" if abs(mean) < 0.01 else "surer" if mean > 0 else "less sure"
     than = "as it is right" if way == "sure" else "than it is right"
-    low, high = found["ci"]
+    low, high = calibration["ci"]
     return (
         f"{called(view.router)} is {'about as ' if way == 'sure' else ''}{way} {than}: calibration error "
-        f"{words.percent(found['ece'])} ({words.interval([low, high])})"
+        f"{terms.percent(calibration['ece'])} ({terms.interval([low, high])})"
     )
 
 
 def groups_title(groups: pd.DataFrame, overall: float) -> str:
-    """groups: one row per group, with `astray` and its interval. Those whose interval lies above the share of all."""
+    """groups: a row per group, with `misrouted` and its interval. Those whose interval lies above the share of all."""
     ranked = groups[groups.status == "ok"]
-    above = ranked[ranked.low > overall].sort_values("astray", ascending=False)
+    above = ranked[ranked.low > overall].sort_values("misrouted", ascending=False)
     if ranked.empty:
         return "No group is large enough to be compared"
     if above.empty:
-        return f"None of {len(ranked)} groups is seen to be sent astray more than all are ({words.percent(overall)})"
+        return f"None of {len(ranked)} groups is seen to be misrouted more than all are ({terms.percent(overall)})"
     most = above.iloc[0]
     others = f"; {len(above) - 1} more above all" if len(above) > 1 else ""
-    return f"{most.group} is sent astray most: {words.percent(most.astray)}, all {words.percent(overall)}{others}"
+    return f"{most.group} is misrouted most: {terms.percent(most.misrouted)}, all {terms.percent(overall)}{others}"
 
 
 def reason_sentence(view: View, reason: Reason, own: str | None) -> str:
     """Where the gate sends an input, by how much, and whether the nearest centroid agrees."""
     order = np.argsort(-reason.probability)
     first, second = view.names[order[0]], view.names[order[1]]
-    said = (
-        f"The gate sends it to {first} with {words.percent(reason.probability[order[0]])}; next is {second} with "
-        f"{words.percent(reason.probability[order[1]])}"
+    sentence = (
+        f"The gate sends it to {first} with {terms.percent(reason.probability[order[0]])}; next is {second} with "
+        f"{terms.percent(reason.probability[order[1]])}"
     )
     if own is not None and own not in (first, second):
-        said += f", its own {own} has {words.percent(reason.probability[view.names.index(own)])}"
+        sentence += f", its own {own} has {terms.percent(reason.probability[view.names.index(own)])}"
     nearest = view.names[int(reason.distance.argmin())]
     agrees = "also" if nearest == first else "not"
-    return f"{said}. The nearest centroid is {agrees} {first}{'' if nearest == first else f' but {nearest}'}."
+    return f"{sentence}. The nearest centroid is {agrees} {first}{'' if nearest == first else f' but {nearest}'}."
 
 
-def astray_title(view: View, positions: np.ndarray) -> str:
+def misrouted_title(view: View, positions: np.ndarray) -> str:
     """positions: of the inputs that another ticket than their own answers."""
     n = len(view.ticket)
     if len(positions) == 0:
-        return f"All {words.count(n)} {view.noun} reach their own ticket"
-    said = f"{words.count(len(positions))} of {words.count(n)} {view.noun} go to another ticket than their own"
+        return f"All {terms.count(n)} {view.noun} reach their own ticket"
+    sentence = f"{terms.count(len(positions))} of {terms.count(n)} {view.noun} go to another ticket than their own"
     if view.one_vs_rest or view.share is not None:
-        return said
+        return sentence
     right = float(view.right_alone[positions].mean())
-    return f"{said}; {words.percent(right, 0)} of them are answered rightly all the same"
+    return f"{sentence}; {terms.percent(right, 0)} of them are answered rightly all the same"
 
 
 def map_title(method: str, share: float) -> str:
     if method == "PCA":
-        return f"Inputs as the gate sees them: two axes show {words.percent(share, 0)} of the variance"
+        return f"Inputs as the gate sees them: two axes show {terms.percent(share, 0)} of the variance"
     return "Inputs as the gate sees them: neighbours lie together"
 
 
@@ -232,6 +236,6 @@ def redundancy_title(rows: pd.DataFrame) -> str:
     """rows: one per pair, way of merging and subset, with the pair's verdict."""
     could = rows[rows.verdict == "could be merged"].tickets.unique()
     if len(could):
-        return f"Could be merged: {words.listed(list(could))}"
+        return f"Could be merged: {terms.listed(list(could))}"
     costs = rows[rows.verdict == "costs accuracy"].tickets.nunique()
     return f"No pair is seen to be superfluous; merging costs accuracy in {costs} of {rows.tickets.nunique()}"

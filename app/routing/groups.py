@@ -1,12 +1,12 @@
-"""Which groups are sent to another ticket than their own more often than others."""
+"""Groups that are misrouted (sent to another ticket than their own) more often than others."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from app import colours, panels, words
-from app.fairness.axis import Series, intervals
+from app import colours, panels, terms
+from app.fairness.interval_chart import Series, intervals
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
@@ -28,7 +28,7 @@ def draw(view: View) -> None:
     column = st.selectbox("Groups by", columns, key="grouped", bind="query-params", width=220)
     groups = groups[groups.group.str.startswith(f"{column}=")].reset_index(drop=True)
     overall = 1 - view.document["agreement_with_oracle"]
-    shown = groups[groups.astray.notna()].sort_values("astray", ascending=False).reset_index(drop=True)
+    shown = groups[groups.misrouted.notna()].sort_values("misrouted", ascending=False).reset_index(drop=True)
     if shown.empty:
         st.info(plain(f"No group by {column} has 10 {view.noun}, so none has a figure."))
         return
@@ -40,15 +40,15 @@ def draw(view: View) -> None:
         findings.groups_title(shown, overall),
         intervals([series], f"sent to another ticket than their own, % of the {view.noun} of a group", tone),
         groups,
-        f"A dot is a group's share that is sent astray, its whisker the 95 % interval; over all it is "
-        f"{words.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in "
+        f"A dot is a group's share that is misrouted, its whisker the 95 % interval; over all it is "
+        f"{terms.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in "
         "right answers stands on the Fairness page.",
         "routing-groups",
     )
 
 
 def table(view: View) -> pd.DataFrame:
-    """One row per group: n, how many go to each ticket, the share sent astray with its interval, and status."""
+    """One row per group: n, how many go to each ticket, the share misrouted with its interval, and status."""
     rows = []
     for group in view.document["groups"]:
         low, high = group["ci"]
@@ -57,7 +57,7 @@ def table(view: View) -> pd.DataFrame:
             {
                 "group": group["group"],
                 "n": group["n"],
-                "astray": None if own is None else 1 - own,
+                "misrouted": None if own is None else 1 - own,
                 "low": None if high is None else 1 - high,
                 "high": None if low is None else 1 - low,
                 "status": group["status"],
@@ -71,13 +71,13 @@ def _points(groups: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "place": [group.partition("=")[2] for group in groups.group],
-            "value": 100 * groups.astray.astype(float),
+            "value": 100 * groups.misrouted.astype(float),
             "low": 100 * groups.low.astype(float),
             "high": 100 * groups.high.astype(float),
             "hollow": groups.status != "ok",
-            "text": [f"{100 * row.astray:.1f}, n = {row.n:,}" for row in groups.itertuples()],
+            "text": [f"{100 * row.misrouted:.1f}, n = {row.n:,}" for row in groups.itertuples()],
             "hover": [
-                f"{row.group}<br>{words.percent(row.astray)} sent astray ({words.interval([row.low, row.high])}); "
+                f"{row.group}<br>{terms.percent(row.misrouted)} misrouted ({terms.interval([row.low, row.high])}); "
                 f"n = {row.n:,}"
                 for row in groups.itertuples()
             ],

@@ -1,4 +1,4 @@
-"""Who goes to which ticket: rows x tickets as a heatmap or a flow to click, and as a table."""
+"""How many inputs go to which ticket: rows x tickets as a heatmap or a flow to click, and as a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 from app import colours, panels
 from app.colours import Tone
 from app.markdown import plain
-from app.routing import findings, flow, samples
+from app.routing import findings, samples, sankey
 from app.routing.view import View
 
 _LABELLED = 12  # tickets up to which cells show their numbers
@@ -34,7 +34,7 @@ def draw(view: View, by_class: bool, chosen: tuple[str, str]) -> None:
             alt="How many inputs of each row go to each ticket; the same numbers stand in the table view",
         )
     with as_flow:
-        flow.draw(names, view.names, counts, key)
+        sankey.draw(names, view.names, counts, key)
     with as_table:
         st.dataframe(
             pd.DataFrame(counts, columns=view.names).set_axis(list(names)),

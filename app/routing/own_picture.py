@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import words
+from app import terms
 from app.attribution.inputs import as_input
 from app.markdown import plain
-from app.routing import why
+from app.routing import choice_explained
 from app.routing.view import View
 from rtl_core.errors import BadInput
 
@@ -32,14 +32,14 @@ def draw(view: View) -> None:
     reason = view.reason_for(x)
     k = int(reason.probability.argmax())
     st.subheader(
-        plain(f"The gate sends your picture to {view.names[k]}: {words.percent(float(reason.probability[k]))}"),
+        plain(f"The gate sends your picture to {view.names[k]}: {terms.percent(float(reason.probability[k]))}"),
         anchor=False,
     )
-    beside, table = st.columns([1, 4], gap="medium")
-    with beside:
-        why.picture(x[0], f"{file.name[:40]}, as the network takes it")
+    picture, table = st.columns([1, 4], gap="medium")
+    with picture:
+        choice_explained.picture(x[0], f"{file.name[:40]}, as the network takes it")
     with table:
-        why.draw(view, reason, "own", sent=view.names[k])
+        choice_explained.draw(view, reason, "own", sent=view.names[k])
     low, high = view.usual_distance
     st.caption(
         "Nobody knows whether that is right: the gate spreads 100 % over the tickets whatever the picture shows. "

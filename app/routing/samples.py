@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import words
+from app import terms
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
@@ -27,16 +27,21 @@ def choose(key: str, row: str, ticket: str) -> None:
 
 
 def choice(view: View, by_class: bool) -> tuple[str, str]:
-    """(row of the matrix, ticket or ANY); at first the row that is sent astray most often."""
+    """(row of the matrix, ticket or ANY); at first the row that is misrouted most often."""
     names, _ = view.rows_of_matrix(by_class)
-    astray = view.shares_astray(by_class)
+    misrouted = view.misrouted_shares(by_class)
     key, tickets = row_key(by_class), (ANY, *view.names)
     for widget, options in ((key, names), ("to", tickets)):
         if st.session_state.get(widget) not in options:
             st.session_state.pop(widget, None)  # of another run
     with st.container(horizontal=True, vertical_alignment="bottom"):
         row = st.selectbox(
-            "Class" if by_class else "Own ticket", names, int(astray.argmax()), key=key, bind="query-params", width=170
+            "Class" if by_class else "Own ticket",
+            names,
+            int(misrouted.argmax()),
+            key=key,
+            bind="query-params",
+            width=170,
         )
         ticket = st.selectbox("Sent to", tickets, key="to", bind="query-params", width=170)
     return row, ticket
@@ -48,15 +53,15 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
     if ticket != ANY:
         among &= view.ticket == view.names.index(ticket)
     positions = np.flatnonzero(among)
-    astray = view.ticket[positions] != view.asked.subset[positions]
-    positions = positions[np.argsort(~astray, kind="stable")]
+    misrouted = view.ticket[positions] != view.eval_set.subset[positions]
+    positions = positions[np.argsort(~misrouted, kind="stable")]
     sent = "" if ticket == ANY else f" sent to {ticket}"
     first = f"first {MOST} of " if len(positions) > MOST else ""
-    st.markdown(f"**{plain(f'{row}{sent}: {first}{words.count(len(positions))} {view.noun}')}**")
+    st.markdown(f"**{plain(f'{row}{sent}: {first}{terms.count(len(positions))} {view.noun}')}**")
     if len(positions) == 0:
         st.caption("Nothing is there: no test input of this row goes to this ticket.")
         return
-    st.caption(plain(findings.behind(view, positions)))
+    st.caption(plain(findings.cell_sentence(view, positions)))
     show(view, positions[:MOST], "cell")
 
 
@@ -65,7 +70,7 @@ def show(view: View, positions: np.ndarray, name: str) -> None:
     if view.pictures:
         with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
             for position in positions:
-                picture = view.dataset.x[view.asked.rows[position]].transpose(1, 2, 0).squeeze()
+                picture = view.dataset.x[view.eval_set.rows[position]].transpose(1, 2, 0).squeeze()
                 st.image(picture, caption=plain(_caption(view, int(position))), width=_THUMBNAIL)
     else:
         st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")
@@ -73,27 +78,27 @@ def show(view: View, positions: np.ndarray, name: str) -> None:
 
 def _caption(view: View, position: int) -> str:
     ticket, confidence = view.names[view.ticket[position]], view.routed.choice.confidence[position]
-    return ticket if np.isnan(confidence) else f"{ticket} {words.percent(confidence, 0)}"
+    return ticket if np.isnan(confidence) else f"{ticket} {terms.percent(confidence, 0)}"
 
 
 def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
     """One line per input: where it goes, by what confidence, where it belongs, and what the data say about it."""
-    choice, asked = view.routed.choice, view.asked
-    rows, names = asked.rows[positions], np.array(view.names, object)
-    found = {
+    choice, eval_set = view.routed.choice, view.eval_set
+    rows, names = eval_set.rows[positions], np.array(view.names, object)
+    columns = {
         "row": np.searchsorted(view.dataset.rows("test"), rows),
         "sent to": names[view.ticket[positions]],
         "confidence, %": (100 * choice.confidence[positions]).round(1),
-        "own ticket": names[asked.subset[positions]],
-        view.dataset.target: np.array(view.dataset.classes, object)[asked.y[positions]],
+        "own ticket": names[eval_set.subset[positions]],
+        view.dataset.target: np.array(view.dataset.classes, object)[eval_set.y[positions]],
     }
-    if view.rung is not None:
-        densities = np.array([words.density(rung.density) for rung in view.routing.offered.rungs], object)
-        found["at density"] = densities[view.rung[positions]]
+    if view.level is not None:
+        densities = np.array([terms.density(level.density) for level in view.routing.offered.levels], object)
+        columns["at density"] = densities[view.level[positions]]
     elif not view.one_vs_rest:
         classes, answers = np.array(view.dataset.classes, object), view.routed.answers.kept.argmax(axis=2)
-        found["it says"] = classes[answers[view.ticket[positions], positions]]
-        found["own ticket says"] = classes[answers[asked.subset[positions], positions]]
+        columns["it says"] = classes[answers[view.ticket[positions], positions]]
+        columns["own ticket says"] = classes[answers[eval_set.subset[positions], positions]]
     described = view.dataset.attributes.iloc[rows].reset_index(drop=True)
-    own = pd.DataFrame(found)
+    own = pd.DataFrame(columns)
     return pd.concat([own, described.drop(columns=[name for name in described if name in own])], axis=1)

@@ -9,13 +9,13 @@ import numpy as np
 import streamlit as st
 
 from app import cache
-from app.routing.reason import Reason, reason
+from app.routing.choice_reason import Reason, reason
 from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from rtl_core.audit.evaluate import EvaluationSet
-    from rtl_core.audit.routing import Routed
+    from rtl_core.audit.router_metrics import Routed
     from rtl_core.data.dataset import Dataset
     from rtl_core.routing.budget import Assignment
     from rtl_core.runs.checkpoint import Run
@@ -50,8 +50,8 @@ class View:
         return self.routing.opened.dataset
 
     @property
-    def asked(self) -> EvaluationSet:
-        return self.routing.asked
+    def eval_set(self) -> EvaluationSet:
+        return self.routing.eval_set
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class View:
         return _document(self.key, self.routing)
 
     @property
-    def told(self) -> View:
+    def oracle(self) -> View:
         """The same run with the router that is told the subset."""
         return View(self.routing, "oracle" if self.routing.scene.given_by == "class" else "context")
 
@@ -98,7 +98,7 @@ class View:
     def has_lighter(self) -> bool:
         """Whether there are tickets below the target density to choose from."""
         try:
-            return len(self.routing.offered.rungs) > 1
+            return len(self.routing.offered.levels) > 1
         except BadInput:  # nothing was measured at or below it
             return False
 
@@ -109,7 +109,7 @@ class View:
 
     @property
     def lightest_share(self) -> float:
-        """The budget that the lightest rung of every chosen ticket costs."""
+        """The budget that the lightest level of every chosen ticket costs."""
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, -1].mean()) / self.full_cost
 
     @property
@@ -127,9 +127,9 @@ class View:
         return self.routed.choice.ticket if self.share is None else self._bought.ticket
 
     @property
-    def rung(self) -> np.ndarray | None:
-        """int64 (n,): index into the rungs that are offered; None where all stand at their own density."""
-        return None if self.share is None else self._bought.rung
+    def level(self) -> np.ndarray | None:
+        """int64 (n,): index into the levels that are offered; None where all stand at their own density."""
+        return None if self.share is None else self._bought.level
 
     @property
     def _bought(self) -> Assignment:
@@ -137,7 +137,7 @@ class View:
 
     def rows_of_matrix(self, by_class: bool) -> tuple[tuple[str, ...], np.ndarray]:
         """(names of the rows, (n,) which of them each input is in): classes, or the subsets' own tickets."""
-        return (self.dataset.classes, self.asked.y) if by_class else (self.names, self.asked.subset)
+        return (self.dataset.classes, self.eval_set.y) if by_class else (self.names, self.eval_set.subset)
 
     def counts(self, by_class: bool) -> np.ndarray:
         """int (rows of the matrix, K): inputs of each that go to each ticket."""
@@ -146,11 +146,11 @@ class View:
         np.add.at(counted, (place, self.ticket), 1)
         return counted
 
-    def shares_astray(self, by_class: bool) -> np.ndarray:
+    def misrouted_shares(self, by_class: bool) -> np.ndarray:
         """float (rows of the matrix,): the share that goes to another ticket than its own; 0 where nobody is asked."""
         names, place = self.rows_of_matrix(by_class)
-        astray = np.bincount(place, weights=self.ticket != self.asked.subset, minlength=len(names))
-        return astray / np.maximum(np.bincount(place, minlength=len(names)), 1)
+        misrouted = np.bincount(place, weights=self.ticket != self.eval_set.subset, minlength=len(names))
+        return misrouted / np.maximum(np.bincount(place, minlength=len(names)), 1)
 
     def compared(self) -> list[dict[str, Any]]:
         """A row of figures per router that is not slow: on file, or computed now where an older file lacks it. A slow
@@ -164,7 +164,7 @@ class View:
 
     def reason(self, position: int) -> Reason:
         """Why the input at that position among those asked goes where it goes."""
-        return reason(self.routing, self.dataset.inputs(self.asked.rows[[position]]))
+        return reason(self.routing, self.dataset.inputs(self.eval_set.rows[[position]]))
 
     def reason_for(self, x: np.ndarray) -> Reason:
         """The same for an input from elsewhere, (1, *shape) as the data hold their rows."""
@@ -178,9 +178,9 @@ class View:
 
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
-    found = _routing(str(run.folder), cache.changed(run.folder), run)
+    result = _routing(str(run.folder), cache.changed(run.folder), run)
     cache.compute_as(run)
-    return found
+    return result
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
@@ -199,7 +199,7 @@ def _routed(key: Key, _routing: Routing) -> Routed:
 
 @st.cache_resource(max_entries=32, show_spinner="Counting who goes where")
 def _document(key: Key, _routing: Routing) -> dict[str, Any]:
-    from rtl_core.audit.routing import route_document
+    from rtl_core.audit.router_metrics import route_document
 
     return route_document(_routed(key, _routing))
 
@@ -214,24 +214,24 @@ def _bought(key: Key, share: float, _view: View) -> Assignment:
 
 @st.cache_resource(max_entries=64, show_spinner="Asking the lighter tickets")
 def _point(key: Key, share: float, _view: View) -> dict[str, Any]:
-    from rtl_core.audit.budget import at_budget
+    from rtl_core.audit.accuracy_cost import at_budget
 
     routing = _view.routing
     bound = share * _view.full_cost
-    return at_budget(routing.asked, _view.routed.choice, routing.offered, routing.servings, "macs", bound)
+    return at_budget(routing.eval_set, _view.routed.choice, routing.offered, routing.servings, "macs", bound)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the lighter tickets, once for every point of the curve")
 def _curve(key: Key, _view: View) -> list[dict[str, Any]]:
-    from rtl_core.audit.budget import cost_curve
+    from rtl_core.audit.accuracy_cost import cost_curve
 
     routing = _view.routing
-    return cost_curve(routing.asked, _view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
+    return cost_curve(routing.eval_set, _view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _row(key: Key, _routing: Routing) -> dict[str, Any]:
-    from rtl_core.audit.routing import router_row
+    from rtl_core.audit.router_metrics import router_row
 
     return router_row(_routed(key, _routing))
 
@@ -249,9 +249,9 @@ def _compared(key: tuple[str, int], _routing: Routing) -> list[dict[str, Any]]:
 def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarray, np.ndarray, float]:
     from sklearn.decomposition import PCA
 
-    n, gate = len(_routing.asked.rows), _routing.scene.gate
+    n, gate = len(_routing.eval_set.rows), _routing.scene.gate
     positions = np.arange(n) if n <= MAP_ROWS else np.linspace(0, n - 1, MAP_ROWS).astype(int)
-    seen = gate.features.of_rows(gate.inputs, _routing.asked.rows[positions]).numpy()
+    seen = gate.features.of_rows(gate.inputs, _routing.eval_set.rows[positions]).numpy()
     if method == "UMAP":
         return positions, umap_places(seen, n_neighbors=_NEIGHBOURS, random_state=0), float("nan")
     model = PCA(2, svd_solver="covariance_eigh").fit(seen)
@@ -262,7 +262,7 @@ def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarr
 def _usual_distance(key: tuple[str, int], _routing: Routing) -> tuple[float, float]:
     import torch
 
-    scene, rows = _routing.scene, _routing.asked.rows
+    scene, rows = _routing.scene, _routing.eval_set.rows
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLED)).astype(int)]
     apart = torch.cdist(scene.features.of_rows(scene.inputs, some), scene.centroids.parameters["weight"])
     low, high = np.quantile(apart.amin(dim=1).numpy(), [0.05, 0.95])

@@ -1,4 +1,4 @@
-"""Do tickets still know what they did? Signals without labels, an alarm, and where the fall was.
+"""Collapse of tickets: signals without labels, an alarm, and the round in which accuracy fell.
 
 The alarm hears the tickets' mean confidence: retrained after every cut, they grow less sure of their answers before
 they err more. Overlap of the masks is computed and shown beside it; it changes too late to warn, or not at all
@@ -45,8 +45,8 @@ def warns(values: Sequence[float], threshold: float) -> bool:
 
 def first_alarm(values: Sequence[float], threshold: float) -> int | None:
     """The first round, from 0, in which the values warn; None where none does."""
-    rang = np.flatnonzero(drops(values) >= threshold)
-    return int(rang[0]) if rang.size else None
+    above = np.flatnonzero(drops(values) >= threshold)
+    return int(above[0]) if above.size else None
 
 
 def fall(accuracy: Sequence[float]) -> int | None:
@@ -109,12 +109,12 @@ def turns(values: Sequence[float | None]) -> list[Turn]:
         return []
     rounds, curve = np.array([i for i, _ in known]), np.array([v for _, v in known])
     least, steps = np.minimum.accumulate(curve), np.diff(curve)
-    found = []
+    turning = []
     risen = np.flatnonzero(curve >= least + RISE)
     if risen.size:
-        found.append(Turn(int(rounds[risen[0]]), "up", float(curve[risen[0]] - least[risen[0]])))
+        turning.append(Turn(int(rounds[risen[0]]), "up", float(curve[risen[0]] - least[risen[0]])))
     usual = np.median(np.abs(steps))
     dropped = np.flatnonzero(-steps >= max(DROP, 3 * usual))
     if dropped.size:
-        found.append(Turn(int(rounds[dropped[0] + 1]), "down", float(steps[dropped[0]])))
-    return found
+        turning.append(Turn(int(rounds[dropped[0] + 1]), "down", float(steps[dropped[0]])))
+    return turning

@@ -12,9 +12,9 @@ import torch
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.parts import Learned, Part, as_module
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.models.network import Network
-from rtl_core.routing.batches import Serving
+from rtl_core.routing.serving import Serving
 from rtl_core.statistics.estimates import json_interval, json_number
 from rtl_core.statistics.intervals import bootstrap_units
 from rtl_core.tasks.classification_metrics import FIGURES as OF_CLASSIFIERS
@@ -23,7 +23,7 @@ from rtl_core.tickets.layout import Layout
 
 BATCH = 128  # larger batches leave the processor's cache and are slower
 REPLICATES = 500
-RUNG_ROWS = 1000  # validation rows of a subset on which its ticket is measured at a rung
+LEVEL_ROWS = 1000  # validation rows of a subset on which its ticket is measured at a level
 
 Piece = tuple[np.ndarray, np.ndarray, torch.Tensor]  # rows, which of them are the ticket's own, its outputs
 
@@ -96,63 +96,74 @@ def _at_most(rows: np.ndarray, limit: int) -> np.ndarray:
 
 @torch.no_grad()
 def answers_of(
-    network: Network, part: Part, layout: Layout, asked: EvaluationSet, k: int, among: np.ndarray | slice = slice(None)
+    network: Network,
+    subnetwork: Subnetwork,
+    layout: Layout,
+    eval_set: EvaluationSet,
+    k: int,
+    among: np.ndarray | slice = slice(None),
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `BATCH`."""
-    device = next(iter(part.shared.values())).device
-    module, rows = as_module(network, part, layout).to(device), asked.rows[among]
+    device = next(iter(subnetwork.shared.values())).device
+    module, rows = as_module(network, subnetwork, layout).to(device), eval_set.rows[among]
 
-    own = asked.subset[among] == k
+    own = eval_set.subset[among] == k
 
     def pieces() -> Iterator[Piece]:
         for i in range(0, max(len(rows), 1), BATCH):  # one batch of no rows gives empty answers their shape
             batch = rows[i : i + BATCH]
-            yield batch, own[i : i + BATCH], module(asked.dataset.inputs(batch).to(device)).cpu()
+            yield batch, own[i : i + BATCH], module(eval_set.dataset.inputs(batch).to(device)).cpu()
 
-    return _kept(asked, pieces())
+    return _kept(eval_set, pieces())
 
 
-def served_answers(tickets: Serving, asked: EvaluationSet) -> Answers:
+def served_answers(tickets: Serving, eval_set: EvaluationSet) -> Answers:
     """Every ticket's answers to every row, by tickets that are ready to serve."""
 
     def of_ticket(k: int) -> tuple[np.ndarray, np.ndarray | None]:
-        pieces = tickets.each(lambda at: asked.dataset.inputs(asked.rows[at]), np.full(len(asked.rows), k))
-        return _kept(asked, ((asked.rows[at], asked.subset[at] == k, outputs) for at, outputs in pieces))
+        pieces = tickets.each(lambda at: eval_set.dataset.inputs(eval_set.rows[at]), np.full(len(eval_set.rows), k))
+        return _kept(eval_set, ((eval_set.rows[at], eval_set.subset[at] == k, outputs) for at, outputs in pieces))
 
-    return gathered(asked, [of_ticket(k) for k in range(tickets.k)])
+    return gathered(eval_set, [of_ticket(k) for k in range(tickets.k)])
 
 
-def _kept(asked: EvaluationSet, pieces: Iterable[Piece]) -> tuple[np.ndarray, np.ndarray | None]:
+def _kept(eval_set: EvaluationSet, pieces: Iterable[Piece]) -> tuple[np.ndarray, np.ndarray | None]:
     """(answers, doubt) of pieces (rows, own, outputs), in their order."""
-    task, kept, doubt = asked.task, [], []
+    task, kept, doubt = eval_set.task, [], []
     for rows, own, outputs in pieces:
-        kept.append(task.answer(outputs.numpy(), task.truth(asked.dataset, rows, own)))
+        kept.append(task.answer(outputs.numpy(), task.truth(eval_set.dataset, rows, own)))
         if task.doubt is not None:
             doubt.append(task.doubt.of(outputs).numpy())
     return np.concatenate(kept), np.concatenate(doubt) if doubt else None
 
 
-def own_answers(network: Network, part: Part, layout: Layout, asked: EvaluationSet, k: int) -> np.ndarray:
+def own_answers(
+    network: Network, subnetwork: Subnetwork, layout: Layout, eval_set: EvaluationSet, k: int
+) -> np.ndarray:
     """What ticket k is judged by: its answers to the rows that it answers for."""
-    return answers_of(network, part, layout, asked, k, asked.judged(k))[0]
+    return answers_of(network, subnetwork, layout, eval_set, k, eval_set.judged(k))[0]
 
 
-def answers_of_all(network: Network, parts: Sequence[Part], layout: Layout, asked: EvaluationSet) -> Answers:
+def answers_of_all(
+    network: Network, subnetworks: Sequence[Subnetwork], layout: Layout, eval_set: EvaluationSet
+) -> Answers:
     """Every ticket's answers to every row."""
-    return gathered(asked, [answers_of(network, part, layout, asked, k) for k, part in enumerate(parts)])
+    return gathered(
+        eval_set, [answers_of(network, subnetwork, layout, eval_set, k) for k, subnetwork in enumerate(subnetworks)]
+    )
 
 
-def gathered(asked: EvaluationSet, given: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> Answers:
+def gathered(eval_set: EvaluationSet, given: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> Answers:
     """From (answers, doubt) of each ticket to all rows."""
     kept, doubt = zip(*given, strict=True)
-    credit = np.stack([asked.task.credit(answers, asked.truth(k)) for k, answers in enumerate(kept)])
-    return Answers(np.stack(kept), credit, None if asked.task.doubt is None else np.stack(doubt))
+    credit = np.stack([eval_set.task.credit(answers, eval_set.truth(k)) for k, answers in enumerate(kept)])
+    return Answers(np.stack(kept), credit, None if eval_set.task.doubt is None else np.stack(doubt))
 
 
-def ticket_figures(asked: EvaluationSet, k: int, answers: np.ndarray) -> dict[str, Any]:
+def ticket_figures(eval_set: EvaluationSet, k: int, answers: np.ndarray) -> dict[str, Any]:
     """One ticket's figures with their intervals, of `own_answers`."""
-    among = asked.judged(k)
-    return figures(asked.task, answers, asked.truth(k, among), asked.units[among], asked.dataset.classes)
+    among = eval_set.judged(k)
+    return figures(eval_set.task, answers, eval_set.truth(k, among), eval_set.units[among], eval_set.dataset.classes)
 
 
 def figures(
@@ -176,11 +187,11 @@ def figures(
     }
 
 
-def own_credit(asked: EvaluationSet, k: int, answers: np.ndarray) -> float:
+def own_credit(eval_set: EvaluationSet, k: int, answers: np.ndarray) -> float:
     """What ticket k's `own_answers` to its own subset's rows are worth on average: what a budget buys."""
-    among = asked.judged(k)
-    credit = asked.task.credit(answers, asked.truth(k, among))
-    return float(credit[asked.subset[among] == k].mean())
+    among = eval_set.judged(k)
+    credit = eval_set.task.credit(answers, eval_set.truth(k, among))
+    return float(credit[eval_set.subset[among] == k].mean())
 
 
 def headline(
@@ -211,48 +222,52 @@ def paired_change(
     return float(low), float(high)
 
 
-def method_answers(network: Network, learned: Learned, layout: Layout, asked: EvaluationSet) -> list[np.ndarray]:
+def method_answers(
+    network: Network, learned: TrainedMethod, layout: Layout, eval_set: EvaluationSet
+) -> list[np.ndarray]:
     """Per subset what `ticket_figures` takes. One network that tells the subsets apart is read as the task says."""
     if learned.reads == "per_subset":
-        return [own_answers(network, part, layout, asked, k) for k, part in enumerate(learned.parts)]
-    return [answers for answers, _ in read_answers(network, learned, layout, asked)]
+        return [
+            own_answers(network, subnetwork, layout, eval_set, k) for k, subnetwork in enumerate(learned.subnetworks)
+        ]
+    return [answers for answers, _ in read_answers(network, learned, layout, eval_set)]
 
 
 def read_answers(
-    network: Network, learned: Learned, layout: Layout, asked: EvaluationSet
+    network: Network, learned: TrainedMethod, layout: Layout, eval_set: EvaluationSet
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Per subset (answers, doubt) to all rows of one network that tells the subsets apart, read as the task says."""
-    outputs = answers_of(network, learned.parts[0], layout, asked, 0)[0]
-    read = [asked.task.readings[learned.reads](outputs, k) for k in range(len(asked.names))]
-    return [(answers, asked.task.doubt.of(torch.from_numpy(answers)).numpy()) for answers in read]
+    outputs = answers_of(network, learned.subnetworks[0], layout, eval_set, 0)[0]
+    read = [eval_set.task.readings[learned.reads](outputs, k) for k in range(len(eval_set.names))]
+    return [(answers, eval_set.task.doubt.of(torch.from_numpy(answers)).numpy()) for answers in read]
 
 
-def method_figures(asked: EvaluationSet, answers: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
+def method_figures(eval_set: EvaluationSet, answers: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
     """Means over the subsets, with intervals that resample pictures (rows of one unit together).
 
     Figures that cannot be resampled get the mean of the tickets' intervals, which is exact where they err together and
     too wide otherwise.
     """
-    task = asked.task
-    each = [ticket_figures(asked, k, of_ticket) for k, of_ticket in enumerate(answers)]
+    task = eval_set.task
+    each = [ticket_figures(eval_set, k, of_ticket) for k, of_ticket in enumerate(answers)]
     means = {figure.name: _mean([figure_value(row, figure.name) for row in each]) for figure in task.figures}
     low, high = bootstrap_units(
-        over_subsets(asked, answers), asked.units, seed=seed, names=("methods",), replicates=REPLICATES
+        over_subsets(eval_set, answers), eval_set.units, seed=seed, names=("methods",), replicates=REPLICATES
     )
     ci = {figure.name: json_interval(low[i], high[i]) for i, figure in enumerate(task.resampled)}
     for figure in (figure for figure in task.figures if not figure.resampled):
         bounds = [row["ci"][figure.name] for row in each]
         ci[figure.name] = [_mean([b[0] for b in bounds]), _mean([b[1] for b in bounds])]
     own = means if task.estimates is not None else {**dict.fromkeys(OF_CLASSIFIERS), "figures": means}
-    return {**own, "n": len(asked.rows), "ci": ci}
+    return {**own, "n": len(eval_set.rows), "ci": ci}
 
 
-def over_subsets(asked: EvaluationSet, answers: Sequence[np.ndarray]) -> Statistic:
+def over_subsets(eval_set: EvaluationSet, answers: Sequence[np.ndarray]) -> Statistic:
     """The mean over the subsets of what `Task.measure` gives for each; an undefined one is left out."""
     each = [
-        (among, asked.task.measure(of_ticket, asked.truth(k, among)))
+        (among, eval_set.task.measure(of_ticket, eval_set.truth(k, among)))
         for k, of_ticket in enumerate(answers)
-        for among in (asked.judged(k),)
+        for among in (eval_set.judged(k),)
     ]
 
     def statistic(weights: np.ndarray) -> np.ndarray:

@@ -17,11 +17,11 @@ from rtl_core.audit.evaluate import EvaluationSet, answers_of, evaluation_set, h
 from rtl_core.data.dataset import Split
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.merge import merge
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import similarity
 from rtl_core.statistics.estimates import json_interval, json_number
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import similarity
 
 MARGIN = 0.01  # what a merge may cost: one point of the metric, less than figures of this size vary over seeds
 # Kaufman & Rousseeuw (1990, table 4): up to here a silhouette shows no substantial structure.
@@ -46,30 +46,34 @@ def redundancy(
     where it lies below in one, else "not shown". Each pair is judged by itself.
     `warnings`: sentences, where silhouette or overlap say that the partition means nothing.
     """
-    asked = evaluation_set(trained.dataset, trained.partition, trained.task, split, ROWS)
-    given = [answers_to_all(trained, part, asked) for part in trained.parts]
-    alike = similarity(overlap(trained.tickets))
-    every = sorted(combinations(range(trained.tickets.k), 2), key=lambda ab: -np.nan_to_num(alike.excess[ab], nan=-1.0))
+    eval_set = evaluation_set(trained.dataset, trained.partition, trained.task, split, ROWS)
+    given = [answers_to_all(trained, subnetwork, eval_set) for subnetwork in trained.subnetworks]
+    overlaps = similarity(overlap(trained.tickets))
+    every = sorted(
+        combinations(range(trained.tickets.k), 2), key=lambda ab: -np.nan_to_num(overlaps.excess[ab], nan=-1.0)
+    )
     chosen = every[:pairs]
     rows = []
     for done, (a, b) in enumerate(chosen, 1):
         for how in HOW:
-            merged = merge(trained, (a, b), how).part
-            found = changes((a, b), [given[a], given[b]], answers_to_all(trained, merged, asked), asked, trained.seed)
+            merged = merge(trained, (a, b), how).subnetwork
+            per_subset = changes(
+                (a, b), [given[a], given[b]], answers_to_all(trained, merged, eval_set), eval_set, trained.seed
+            )
             rows.append(
                 {
                     "a": trained.tickets.names[a],
                     "b": trained.tickets.names[b],
                     "how": how,
                     "params": int(merged.mask.sum()),
-                    "iou": json_number(alike.iou[a, b]),
-                    "excess": json_number(alike.excess[a, b]),
-                    "subsets": found,
-                    "verdict": verdict(found),
+                    "iou": json_number(overlaps.iou[a, b]),
+                    "excess": json_number(overlaps.excess[a, b]),
+                    "subsets": per_subset,
+                    "verdict": verdict(per_subset),
                 }
             )
         report(Event("merge", "pairs", done, len(chosen)))
-    defined = [alike.excess[ab] for ab in every if np.isfinite(alike.excess[ab])]
+    defined = [overlaps.excess[ab] for ab in every if np.isfinite(overlaps.excess[ab])]
     excess = float(np.mean(defined)) if defined else None
     return {
         "split": split,
@@ -84,27 +88,27 @@ def redundancy(
 
 def warnings(silhouette: float | None, excess: float | None) -> list[str]:
     """A sentence for each sign that the subsets do not differ; None where a figure is not defined."""
-    found = []
+    sentences = []
     if silhouette is not None and silhouette <= SILHOUETTE_FLOOR:
-        found.append(
+        sentences.append(
             f"The clusters' silhouette is {silhouette:.2f}, not above {SILHOUETTE_FLOOR}: the subsets are cut through "
             "rows that lie together, and tickets for them may mean nothing."
         )
     if excess is not None and excess >= EXCESS_CEILING:
-        found.append(
+        sentences.append(
             f"The tickets' mean excess overlap is {excess:.2f}, {EXCESS_CEILING} or more: as alike as those of random "
             "lots, so the subsets may not differ for the network."
         )
-    return found
+    return sentences
 
 
-def answers_to_all(trained: TrainedTickets, part: Part, asked: EvaluationSet) -> np.ndarray:
+def answers_to_all(trained: TrainedTickets, subnetwork: Subnetwork, eval_set: EvaluationSet) -> np.ndarray:
     """(n, ...) what is kept of a ticket's answers to every row."""
-    return answers_of(trained.network, part, trained.tickets.layout, asked, 0)[0]
+    return answers_of(trained.network, subnetwork, trained.tickets.layout, eval_set, 0)[0]
 
 
 def changes(
-    chosen: Sequence[int], before: Sequence[np.ndarray], after: np.ndarray, asked: EvaluationSet, seed: int
+    chosen: Sequence[int], before: Sequence[np.ndarray], after: np.ndarray, eval_set: EvaluationSet, seed: int
 ) -> list[dict[str, Any]]:
     """What one ticket in place of several does to each of their subsets, on the same rows: the task's headline figure.
 
@@ -113,21 +117,21 @@ def changes(
     `{subset, metric, n, before, after, change, ci}`. Rows of the other chosen subsets do not count: the new ticket is
     theirs as well.
     """
-    found = []
+    rows = []
     for k, own in zip(chosen, before, strict=True):
-        mine = asked.subset == k
-        counted = asked.judged(k) & (mine | ~np.isin(asked.subset, chosen))
-        change = _change(asked, k, counted, own[counted], after[counted], seed)
-        found.append({"subset": asked.names[k], "metric": asked.task.headline.name, **change})
-    return found
+        mine = eval_set.subset == k
+        counted = eval_set.judged(k) & (mine | ~np.isin(eval_set.subset, chosen))
+        change = _change(eval_set, k, counted, own[counted], after[counted], seed)
+        rows.append({"subset": eval_set.names[k], "metric": eval_set.task.headline.name, **change})
+    return rows
 
 
 def _change(
-    asked: EvaluationSet, k: int, counted: np.ndarray, own: np.ndarray, after: np.ndarray, seed: int
+    eval_set: EvaluationSet, k: int, counted: np.ndarray, own: np.ndarray, after: np.ndarray, seed: int
 ) -> dict[str, Any]:
     """The headline before and after with their intervals; the bootstrap of the change draws units with both answers."""
-    task, truth, units = asked.task, asked.truth(k, counted), asked.units[counted]
-    was, now = (headline(task, answers, truth, units, asked.dataset.classes) for answers in (own, after))
+    task, truth, units = eval_set.task, eval_set.truth(k, counted), eval_set.units[counted]
+    was, now = (headline(task, answers, truth, units, eval_set.dataset.classes) for answers in (own, after))
     low, high = paired_change(task, (own, after), truth, units, seed, "redundancy")
     return {
         "n": int(counted.sum()),

@@ -32,8 +32,8 @@ def main() -> None:
         raise SystemExit(130) from None
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")):  # a verb, an option or a value it does not know
-            said = error.format_message() if hasattr(error, "format_message") else str(error)
-            _fail(said or "no verb given; `python -m rtl_core --help` lists them")
+            message = error.format_message() if hasattr(error, "format_message") else str(error)
+            _fail(message or "no verb given; `python -m rtl_core --help` lists them")
         raise
 
 

@@ -47,10 +47,10 @@ def attribute(
         raise BadInput(f"--out wants an .npz file in a folder that exists, not {out}")
     root = runs_root(runs)
     opened = finished_run(store.find_run(run, root))
-    asked = attributions.Asked(method, baseline, target, seed, _settings(set_ or []))
+    request = attributions.MapRequest(method, baseline, target, seed, _settings(set_ or []))
     with progress() as report:
         explained = attributions.Explained.of(opened)
-        document, arrays = attributions.explain_samples(explained, ticket, _numbers(samples), asked, report)
+        document, arrays = attributions.explain_samples(explained, ticket, _numbers(samples), request, report)
     if save:
         file = attributions.save_audit(store.audits_folder(opened.folder, root), document, arrays)
         document["saved"] = str(file)
@@ -63,13 +63,13 @@ def attribute(
 
 def _numbers(text: str) -> list[int]:
     """0,3,10-12 -> the numbers, in the order given."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
+    numbers: list[int] = []
+    for piece in text.split(","):
+        first, _, last = piece.strip().partition("-")
         if not first.isdigit() or (last and not last.isdigit()):
             raise BadInput(f"--samples wants numbers such as 0,1,2 or 0-9, not '{text}'")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
 
 
 def _settings(given: list[str]) -> tuple[tuple[str, Any], ...]:
@@ -85,7 +85,7 @@ def _text(document: dict[str, Any]) -> Any:
     columns = ("index", "target", "output", "confidence", "weight_randomisation", "random_mask", "verdict", "reason")
     rows = [{**sample, **sample["sanity"]} for sample in document["samples"]]
     counts = Counter(row["verdict"] for row in rows)
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    about = f"{document['method']} of ticket {document['ticket']} against {document['baseline']}: {said}"
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    about = f"{document['method']} of ticket {document['ticket']} against {document['baseline']}: {verdicts}"
     written = [f"{document[key]} written" for key in ("out", "saved") if key in document]
     return Group(about, "", table(rows, columns), *written)

@@ -1,4 +1,4 @@
-"""Verbs that find out how good, and for whom."""
+"""Verbs that evaluate and audit a run."""
 
 from __future__ import annotations
 

@@ -32,10 +32,10 @@ def benchmark(
     as_json: AsJson = False,
 ) -> None:
     """RTL against its controls, over densities and seeds; goes on where it was interrupted."""
-    from rtl_core.runs import benchmark as benchmarks
-    from rtl_core.runs import benchmark_jobs, benchmark_pages
     from rtl_core.runs.atomic import plain
     from rtl_core.runs.store import project_root
+    from rtl_core.studies import benchmark as benchmarks
+    from rtl_core.studies import benchmark_jobs, benchmark_report
 
     chosen_seeds, chosen_densities = _numbers("--seeds", seeds, int), _numbers("--densities", densities, float)
     study = benchmarks.study(name, chosen_seeds, chosen_densities, data, set_ or ())
@@ -43,9 +43,9 @@ def benchmark(
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"--out {folder}: a folder is wanted, this is a file")
     at_a_time = min(workers or os.cpu_count() or 1, len(study.seeds))
-    found = benchmark_jobs.run(study, folder, at_a_time, _tell)
-    files = [folder / f"{name}.json", *benchmark_pages.write(found, folder)]
-    document = {**{key: found[key] for key in PRINTED}, "files": list(map(str, files))}
+    study_document = benchmark_jobs.run(study, folder, at_a_time, _tell)
+    files = [folder / f"{name}.json", *benchmark_report.write(study_document, folder)]
+    document = {**{key: study_document[key] for key in PRINTED}, "files": list(map(str, files))}
     say(plain(document), as_json, _text)
 
 
@@ -62,7 +62,7 @@ def _numbers(option: str, text: str | None, kind: Callable[[str], T]) -> list[T]
     if text is None:
         return None
     try:
-        return [kind(part) for part in listed(text)]
+        return [kind(piece) for piece in listed(text)]
     except ValueError:
         example = "21,22,23" if kind is int else ".75,.5,.1"
         raise BadInput(f"{option} wants numbers with commas, for example {example} (got {text!r})") from None

@@ -19,7 +19,7 @@ _COLUMNS = ("round", "density", "iou_mean", "chance_mean", "excess_mean", "confi
 def diagnose(
     run: RunName,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Retrain every rung first: for runs that were cut in one go")
+        bool, typer.Option("--probe", help="Retrain every level first: for runs that were cut in one go")
     ] = False,
     relax: Annotated[
         bool, typer.Option("--relax", help="Measure what going back to the last safe density gives")
@@ -42,7 +42,7 @@ def diagnose(
         if relax:
             back = density if density is not None else document["last_safe_density"]
             if back is None:
-                raise BadInput("no safe density is known: name one with --density, or retrain the rungs with --probe")
+                raise BadInput("no safe density is known: name one with --density, or retrain the levels with --probe")
             document = retrain.relax(opened, back, root, report)
     say(document, as_json, _text)
 

@@ -17,8 +17,8 @@ def fairness_text(document: dict[str, Any]) -> Any:
 
     head = f"{document['n']:,} rows of {document.get('run') or document['table']}"
     if "run" in document:
-        told = ", which reads what the subsets were made by" if document["uses_label"] else ""
-        head += f", decided by {document['method']}, router {document['router']}{told}"
+        reads = ", which reads what the subsets were made by" if document["uses_label"] else ""
+        head += f", decided by {document['method']}, router {document['router']}{reads}"
     return Group(head, "", *_sizes(document), "", *_rates(document), "", *_gaps(document), *_extras(document))
 
 
@@ -36,8 +36,8 @@ def _sizes(document: dict[str, Any]) -> list[Any]:
 def _rates(document: dict[str, Any]) -> list[Any]:
     """One line a ticket and group. With more than two classes, figures about all of them."""
     cells = [cell for cell in document["cells"] if cell.get("class") is None]
-    asked = tuple(dict.fromkeys(cell["metric"] for cell in cells))
-    shown = tuple(metric for metric in RATES if metric in asked) or asked[: len(RATES)]
+    metrics = tuple(dict.fromkeys(cell["metric"] for cell in cells))
+    shown = tuple(metric for metric in RATES if metric in metrics) or metrics[: len(RATES)]
     rows: dict[tuple, dict[str, Any]] = {}
     for cell in cells:
         if cell["metric"] in shown:
@@ -55,14 +55,16 @@ def _gaps(document: dict[str, Any]) -> list[str]:
     from rtl_core.audit.fairness.sentences import gap_sentence
 
     metrics = {gap["metric"] for gap in document["gaps"]}
-    said = metrics - {"fnr"} if "tpr" in metrics else metrics  # the same gap with the other sign
-    tested = [gap for gap in document["gaps"] if gap["p_holm"] is not None and gap["metric"] in said]
-    found = [gap for gap in tested if gap["p_holm"] < 1 - document["level"]]
-    found.sort(key=lambda gap: (gap["ticket"] is not None, -abs(gap["gap"])))
-    lines = [f"{len(found)} of {len(tested)} tested gaps are beyond chance, adjusted for {document['tests']} tests."]
-    lines += [f"- {gap_sentence(gap, document)}" for gap in found[:MOST]]
-    if len(found) > MOST:
-        lines.append(f"and {len(found) - MOST} more: --json lists all")
+    named = metrics - {"fnr"} if "tpr" in metrics else metrics  # the same gap with the other sign
+    tested = [gap for gap in document["gaps"] if gap["p_holm"] is not None and gap["metric"] in named]
+    beyond_chance = [gap for gap in tested if gap["p_holm"] < 1 - document["level"]]
+    beyond_chance.sort(key=lambda gap: (gap["ticket"] is not None, -abs(gap["gap"])))
+    lines = [
+        f"{len(beyond_chance)} of {len(tested)} tested gaps are beyond chance, adjusted for {document['tests']} tests."
+    ]
+    lines += [f"- {gap_sentence(gap, document)}" for gap in beyond_chance[:MOST]]
+    if len(beyond_chance) > MOST:
+        lines.append(f"and {len(beyond_chance) - MOST} more: --json lists all")
     return [*lines, *(f"note: {note}" for note in document["notes"])]
 
 
@@ -87,27 +89,27 @@ def _extras(document: dict[str, Any]) -> list[Any]:
             ("after", "change", "gap_after", "gap_change"),
         ),
     }
-    parts = []
+    pieces = []
     for name, (title, columns, figures) in shown.items():
-        found = document.get(name)
-        if found is None:
+        extra = document.get(name)
+        if extra is None:
             continue
-        parts += ["", title]
-        if isinstance(found, dict) and "reason" in found:
-            parts.append(found["reason"])
+        pieces += ["", title]
+        if isinstance(extra, dict) and "reason" in extra:
+            pieces.append(extra["reason"])
             continue
         rows = [
             {**row, "ticket": row.get("ticket") or ALL, **{figure: with_interval(row, figure) for figure in figures}}
-            for row in _records(name, found)
+            for row in _records(name, extra)
         ]
-        parts.append(table(rows, (*columns, *figures)))
-    return parts
+        pieces.append(table(rows, (*columns, *figures)))
+    return pieces
 
 
-def _records(name: str, found: Any) -> list[dict[str, Any]]:
+def _records(name: str, extra: Any) -> list[dict[str, Any]]:
     """The records of an extra that fit a terminal: of ablations those of all tickets together."""
     if name == "where":
-        return [change for change in found["changes"] if change["ticket"] is None]
+        return [change for change in extra["changes"] if change["ticket"] is None]
     if name == "methods":
-        return [{"method": row["method"], **change} for row in found for change in row["changes"]]
-    return found
+        return [{"method": row["method"], **change} for row in extra for change in row["changes"]]
+    return extra

@@ -66,7 +66,7 @@ def merge(
     from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
-    names = [part.strip() for part in tickets.split(",") if part.strip()]
+    names = [piece.strip() for piece in tickets.split(",") if piece.strip()]
     document = merging.merge(finished_run(store.find_run(run, root)), names, how, root)
     say(document, as_json, _merge_text)
 
@@ -124,7 +124,7 @@ def _redundancy_text(document: dict[str, Any]) -> Any:
     from rich.console import Group
 
     rows = [
-        {**row, **{f"on {side}": _change(found) for side, found in zip("ab", row["subsets"], strict=True)}}
+        {**row, **{f"on {side}": _change(changes) for side, changes in zip("ab", row["subsets"], strict=True)}}
         for row in document["pairs"]
     ]
     shown = table(rows, ("a", "b", "how", "params", "excess", "on a", "on b", "verdict"))
@@ -146,6 +146,6 @@ def _spans(row: dict[str, Any], metrics: tuple[str, ...]) -> dict[str, Any]:
     return {**row, **{metric: with_interval(row, metric) for metric in metrics}}
 
 
-def _change(found: dict[str, Any]) -> str:
-    low, high = found["ci"]["change"]
-    return f"{short(found['change'])} [{short(low)}, {short(high)}]"
+def _change(change: dict[str, Any]) -> str:
+    low, high = change["ci"]["change"]
+    return f"{short(change['change'])} [{short(low)}, {short(high)}]"

@@ -19,22 +19,22 @@ app = typer.Typer()
 def similarity(
     run: RunName,
     density: Annotated[
-        float | None, typer.Option(help="The rung nearest to this density; the tickets' own unless given")
+        float | None, typer.Option(help="The level nearest to this density; the tickets' own unless given")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="One layer instead of the whole network")] = None,
     runs: Runs = None,
     as_json: AsJson = False,
 ) -> None:
     """Overlap of the tickets against chance, overall and per layer."""
+    from rtl_core.overlap.overlap import overlap
+    from rtl_core.overlap.similarity import as_json as similarity_json
     from rtl_core.runs import store
     from rtl_core.runs.checkpoint import finished_run
-    from rtl_core.tickets.overlap import overlap
-    from rtl_core.tickets.similarity import as_json as similarity_json
 
     tickets = finished_run(store.find_run(run, runs_root(runs))).tickets
     if density is not None and not 0 < density <= 1:
         raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
-    document = similarity_json(overlap(tickets, None if density is None else tickets.rung_at(density)), layer)
+    document = similarity_json(overlap(tickets, None if density is None else tickets.level_at(density)), layer)
     say(document, as_json, lambda d: table(d["layers"], ("name", "iou_mean", "chance_mean", "density_mean")))
 
 
@@ -72,7 +72,9 @@ def export(
     from rtl_core.runs.checkpoint import finished_run
 
     opened = finished_run(store.find_run(run, runs_root(runs)))
-    files = exports.export(opened, ticket, [part.strip() for part in format_.split(",") if part.strip()], out or Path())
+    files = exports.export(
+        opened, ticket, [piece.strip() for piece in format_.split(",") if piece.strip()], out or Path()
+    )
     document = {"run": opened.name, "ticket": ticket, "files": files}
     say(document, as_json, lambda d: "\n".join(f"{kind}: {path}" for kind, path in d["files"].items()))
 

@@ -48,7 +48,7 @@ def table_roles(run: str | None, table: Path | None, **roles: Any) -> dict[str, 
 
 def listed(text: str) -> list[str]:
     """What stands between commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+    return [piece.strip() for piece in text.split(",") if piece.strip()]
 
 
 def runs_root(runs: Path | None) -> Path:

@@ -64,7 +64,7 @@ def report(
     roles = table_roles(
         run, table, y_true=y_true, y_pred=y_pred, score=score, ticket=ticket, threshold=threshold, positive=positive
     )
-    asked = reports.Asked(
+    request = reports.ReportRequest(
         groups=listed(groups),
         reference=tuple(reference or ()),
         metrics=listed(metrics) or reports.METRICS,
@@ -77,13 +77,13 @@ def report(
     if table is not None:
         if method != "rtl" or router != "context":
             raise BadInput("--method and --router belong to a run; a table has its decisions already")
-        document = reports.table_document(table, roles, asked)
+        document = reports.table_document(table, roles, request)
     else:
-        document = reports.run_document(finished_run(store.find_run(run, root)), asked, root)
+        document = reports.run_document(finished_run(store.find_run(run, root)), request, root)
     written = reports.write_report(document, out)
-    said = {"run": run, "table": table and table.name, "out": str(out), "bytes": written}
-    said |= {"seconds": time.monotonic() - began, "skipped": document["skipped"]}
-    say(said, as_json, _report_text)
+    result = {"run": run, "table": table and table.name, "out": str(out), "bytes": written}
+    result |= {"seconds": time.monotonic() - began, "skipped": document["skipped"]}
+    say(result, as_json, _report_text)
 
 
 def _report_text(document: dict[str, Any]) -> str:

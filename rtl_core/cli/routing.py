@@ -42,9 +42,9 @@ def route(
 def _route_text(document: dict[str, Any]) -> Any:
     from rich.console import Group
 
-    told = "is told the label or the subset" if document["uses_label"] else "sees the input alone"
+    reads = "is told the label or the subset" if document["uses_label"] else "sees the input alone"
     head = (
-        f"{document['router']} ({told}), n = {document['n']:,}: accuracy {with_interval(document, 'accuracy')}, "
+        f"{document['router']} ({reads}), n = {document['n']:,}: accuracy {with_interval(document, 'accuracy')}, "
         f"own ticket {with_interval(document, 'agreement_with_oracle')}"
     )
     rows = [

@@ -54,14 +54,14 @@ def _train_text(document: dict[str, Any]) -> str:
 @app.command()
 def demo(set_: Set = None, again: bool = False, runs: Runs = None, as_json: AsJson = False) -> None:
     """Train the small preset and print the figures beside those to expect."""
-    from rtl_core.runs import expected, store, training
+    from rtl_core.runs import demo_figures, store, training
     from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
     with progress() as report:
         document = training.train_new(_config("demo", None, None, set_), root, again, report)
     run = finished_run(store.find_run(document["run"], root))
-    document = {**document, **training.evaluate_run(run), "expected": expected.demo()}
+    document = {**document, **training.evaluate_run(run), "expected": demo_figures.demo()}
     say(document, as_json, _demo_text)
 
 
@@ -70,12 +70,12 @@ def list_(runs: Runs = None, as_json: AsJson = False) -> None:
     """List the runs and the samples."""
     from rtl_core.runs import store
 
-    found = [*store.list_runs(runs_root(runs)), *map(store.summary, store.samples().values())]
+    runs_ = [*store.list_runs(runs_root(runs)), *map(store.summary, store.samples().values())]
     document = {
         "runs": [
             {"run": r.name, "title": r.title, "state": r.state, "task": r.task, "data": r.data, "density": r.density}
             | {"bytes": r.bytes, "created": r.created, "note": r.note, "problem": r.problem or None}
-            for r in found
+            for r in runs_
         ]
     }
     say(document, as_json, lambda d: table(d["runs"], ("run", "state", "task", "data", "density", "note")))
@@ -131,13 +131,15 @@ def _settings_file(file: Path) -> dict[str, Any]:
 
 
 def _described(model: Any, prefix: str = "") -> list[dict[str, Any]]:
-    found = []
+    descriptions = []
     for name, field in model.model_fields.items():
         if hasattr(field.annotation, "model_fields"):
-            found += _described(field.annotation, f"{prefix}{name}.")
+            descriptions += _described(field.annotation, f"{prefix}{name}.")
         else:
-            found.append({"key": prefix + name, "default": field.default, "about": field.description or field.title})
-    return found
+            descriptions.append(
+                {"key": prefix + name, "default": field.default, "about": field.description or field.title}
+            )
+    return descriptions
 
 
 def _show_text(document: dict[str, Any]) -> Any:

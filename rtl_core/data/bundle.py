@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from rtl_core.data.bundled import FASHION_COLUMNS, FASHION_PARTS, FASHION_SIDE, FILES
+from rtl_core.data.bundled import FASHION_COLUMNS, FASHION_SIDE, FASHION_SPLITS, FILES
 from rtl_core.data.idx import read_pair
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
@@ -26,8 +26,8 @@ def bundle_fashion(folder: Path) -> None:
     """A contact sheet of 13,000 pictures: train and val from the original train files, test from the test files."""
     train_x, train_y = read_pair(folder / "train-images-idx3-ubyte.gz", folder / "train-labels-idx1-ubyte.gz")
     test_x, test_y = read_pair(folder / "t10k-images-idx3-ubyte.gz", folder / "t10k-labels-idx1-ubyte.gz")
-    learned = classes_in_turn(train_y, FASHION_PARTS["train"] + FASHION_PARTS["val"], "train")
-    tested = classes_in_turn(test_y, FASHION_PARTS["test"], "test")
+    learned = classes_in_turn(train_y, FASHION_SPLITS["train"] + FASHION_SPLITS["val"], "train")
+    tested = classes_in_turn(test_y, FASHION_SPLITS["test"], "test")
     pictures = np.concatenate([train_x[learned], test_x[tested]])
     tiles = pictures.reshape(-1, FASHION_COLUMNS, FASHION_SIDE, FASHION_SIDE).swapaxes(1, 2)
     sheet = Image.fromarray(tiles.reshape(-1, FASHION_COLUMNS * FASHION_SIDE))

@@ -16,15 +16,15 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
-from rtl_core.data.frames import table_dataset
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.data.pictures import from_arrays
+from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
 FILES = Path(__file__).parent / "files"
 FASHION_SIDE = 28
 FASHION_COLUMNS = 100  # tiles in a row of the contact sheet
-FASHION_PARTS = {"train": 10_000, "val": 1_000, "test": 2_000}  # in this order; tile i shows class i % 10
+FASHION_SPLITS = {"train": 10_000, "val": 1_000, "test": 2_000}  # in this order; tile i shows class i % 10
 ADULT_GROUPS = ("sex", "race", "age_group", "education", "native-country", "age")
 AGE_EDGES = (25, 35, 45, 55, 65)  # years; a group begins at its edge
 _FIXED = 0  # the seed of the bundled sets' splits
@@ -44,7 +44,7 @@ def _fashion(settings: DataSettings, seed: int) -> Dataset:
     tiles = sheet.reshape(rows, FASHION_SIDE, FASHION_COLUMNS, FASHION_SIDE).swapaxes(1, 2)
     x = tiles.reshape(-1, 1, FASHION_SIDE, FASHION_SIDE)
     y = np.arange(len(x)) % len(FASHION_CLASSES)
-    given = np.repeat(list(FASHION_PARTS), list(FASHION_PARTS.values()))
+    given = np.repeat(list(FASHION_SPLITS), list(FASHION_SPLITS.values()))
     return from_arrays(x, y, FASHION_CLASSES, given, settings, seed, licence="MIT, Zalando SE (Fashion-MNIST)")
 
 

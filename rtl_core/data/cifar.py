@@ -45,7 +45,7 @@ def load_cifar(path: Path, settings: DataSettings, seed: int) -> Dataset:
     files = [(path / name, "train") for name in _there(path, kind.train)]
     files += [(path / name, "test") for name in _there(path, (kind.test,))]
     x, y = zip(*(read_records(file, kind.labels, kind.classes) for file, _ in files), strict=True)
-    given = np.repeat([part for _, part in files], [len(labels) for labels in y])
+    given = np.repeat([split for _, split in files], [len(labels) for labels in y])
     return from_arrays(np.concatenate(x), np.concatenate(y), _names(path, kind), given, settings, seed)
 
 

@@ -70,32 +70,32 @@ def hdbscan(points: np.ndarray, train: np.ndarray, settings: PartitionSettings, 
             f"HDBSCAN found {labels.max() + 1} cluster(s), at least 2 are needed; lower partition.min_size, switch "
             "UMAP on, or use kmeans"
         )
-    found = KNeighborsClassifier(1).fit(points[fitted], labels).predict(points)
-    found[fitted] = labels
-    noise = found == -1
+    clusters_of_rows = KNeighborsClassifier(1).fit(points[fitted], labels).predict(points)
+    clusters_of_rows[fitted] = labels
+    noise = clusters_of_rows == -1
     if settings.noise == "nearest" and noise.any():
         centres = NearestCentroid().fit(points[fitted[labels >= 0]], labels[labels >= 0])
-        found[noise] = centres.predict(points[noise])
-    return found.astype(np.int64)
+        clusters_of_rows[noise] = centres.predict(points[noise])
+    return clusters_of_rows.astype(np.int64)
 
 
-def by_size(found: np.ndarray, train: np.ndarray) -> np.ndarray:
+def by_size(cluster: np.ndarray, train: np.ndarray) -> np.ndarray:
     """The same clusters numbered by their number of train rows, largest first; -1 stays."""
-    counts = np.bincount(found[train][found[train] >= 0], minlength=found.max() + 1)
+    counts = np.bincount(cluster[train][cluster[train] >= 0], minlength=cluster.max() + 1)
     number = np.empty(len(counts) + 1, dtype=np.int64)
     number[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     number[-1] = -1
-    return number[found]
+    return number[cluster]
 
 
-def silhouette(points: np.ndarray, found: np.ndarray, train: np.ndarray, seed: int) -> float | None:
+def silhouette(points: np.ndarray, cluster: np.ndarray, train: np.ndarray, seed: int) -> float | None:
     """Mean silhouette of at most 2,000 clustered train rows, in [-1, 1]; None where it is not defined."""
     from sklearn.metrics import silhouette_score
 
-    rows = _sample(train[found[train] >= 0], SILHOUETTE_ROWS, seed, "silhouette")
-    if not 2 <= len(np.unique(found[rows])) < len(rows):
+    rows = _sample(train[cluster[train] >= 0], SILHOUETTE_ROWS, seed, "silhouette")
+    if not 2 <= len(np.unique(cluster[rows])) < len(rows):
         return None
-    return float(silhouette_score(points[rows], found[rows]))
+    return float(silhouette_score(points[rows], cluster[rows]))
 
 
 def _raw(dataset: Dataset) -> np.ndarray:

@@ -40,10 +40,10 @@ def load_idx(path: Path, settings: DataSettings, seed: int) -> Dataset:
         raise BadInput(f"idx: wants the folder that holds the IDX files; {path} is not a folder")
     pairs = _pairs(path)
     x, y = zip(*(read_pair(images, labels) for images, labels in pairs.values()), strict=True)
-    if len({part.shape[1:] for part in x}) > 1:
+    if len({split.shape[1:] for split in x}) > 1:
         raise BadInput(f"{path}: train and test pictures differ in size")
     codes = np.concatenate(y)
-    given = np.repeat(list(pairs), [len(part) for part in y])
+    given = np.repeat(list(pairs), [len(split) for split in y])
     values, codes = np.unique(codes, return_inverse=True)
     classes = FASHION_CLASSES if _is_fashion(pairs, y) else tuple(map(str, values))
     return from_arrays(np.concatenate(x)[:, None], codes, classes, given, settings, seed)
@@ -85,13 +85,13 @@ def _pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     """The (images, labels) files of "train" and, where there is one, of "test"."""
     stems: dict[str, str] = {}
     for name in sorted({file.name.removesuffix(".gz") for file in folder.glob("*images?idx3-ubyte*")}):
-        part = "test" if any(word in name for word in ("t10k", "test")) else "train"
-        if part in stems:
-            raise BadInput(f"{folder} holds two sets of {part} pictures, {stems[part]} and {name}; keep one")
-        stems[part] = name
+        split = "test" if any(word in name for word in ("t10k", "test")) else "train"
+        if split in stems:
+            raise BadInput(f"{folder} holds two sets of {split} pictures, {stems[split]} and {name}; keep one")
+        stems[split] = name
     if "train" not in stems:
         raise BadInput(f"{folder} holds no train-images-idx3-ubyte or train-images-idx3-ubyte.gz")
-    return {part: (_plain_or_gz(folder, name), _plain_or_gz(folder, _twin(name))) for part, name in stems.items()}
+    return {split: (_plain_or_gz(folder, name), _plain_or_gz(folder, _twin(name))) for split, name in stems.items()}
 
 
 def _twin(images: str) -> str:
@@ -106,5 +106,5 @@ def _plain_or_gz(folder: Path, name: str) -> Path:
 
 
 def _is_fashion(pairs: dict[str, tuple[Path, Path]], labels: tuple[np.ndarray, ...]) -> bool:
-    by_part = dict(zip(pairs, labels, strict=True))
-    return "test" in by_part and hashlib.sha256(by_part["test"].tobytes()).hexdigest() == _FASHION_TEST_LABELS
+    by_split = dict(zip(pairs, labels, strict=True))
+    return "test" in by_split and hashlib.sha256(by_split["test"].tobytes()).hexdigest() == _FASHION_TEST_LABELS

@@ -14,10 +14,10 @@ from rtl_core.config import DataSettings
 from rtl_core.data.archives import opened_zip
 from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.frames import table_dataset
 from rtl_core.data.limits import check_table, check_unpacked
 from rtl_core.data.pictures import from_arrays
-from rtl_core.data.splits import PARTS
+from rtl_core.data.splits import SPLITS
+from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
 MAX_BYTES = 4 * 2**30  # of all arrays together, unpacked
@@ -82,13 +82,13 @@ def _joined(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
     """x, y and the split that the archive brings (None for plain x and y)."""
     if "x" in arrays and "y" in arrays:
         return (*_aligned(arrays, "x", "y"), None)
-    parts = [part for part in PARTS if f"x_{part}" in arrays and f"y_{part}" in arrays]
-    if "train" not in parts:
+    splits = [split for split in SPLITS if f"x_{split}" in arrays and f"y_{split}" in arrays]
+    if "train" not in splits:
         raise BadInput(f"an npz archive needs {_KEYS}; this one holds {', '.join(sorted(arrays)) or 'nothing'}")
-    pairs = [_aligned(arrays, f"x_{part}", f"y_{part}") for part in parts]
+    pairs = [_aligned(arrays, f"x_{subnetwork}", f"y_{subnetwork}") for subnetwork in splits]
     if len({x.shape[1:] for x, _ in pairs}) > 1:
         raise BadInput("x_train and the other parts differ in shape: " + ", ".join(str(x.shape) for x, _ in pairs))
-    given = np.repeat(parts, [len(y) for _, y in pairs])
+    given = np.repeat(splits, [len(y) for _, y in pairs])
     return np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs]), given
 
 

@@ -12,7 +12,7 @@ from rtl_core.config import PartitionSettings
 from rtl_core.data import clusters
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.data.splits import PARTS
+from rtl_core.data.splits import SPLITS
 from rtl_core.errors import BadInput
 
 MAX_SUBSETS = 200
@@ -33,7 +33,7 @@ def split(dataset: Dataset, settings: PartitionSettings, seed: int, features: Fe
 
 def sizes(dataset: Dataset, partition: Partition) -> pd.DataFrame:
     """One row per subset: its name and its number of train, val and test rows."""
-    counts = {part: np.bincount(_assigned(partition, dataset.rows(part)), minlength=partition.k) for part in PARTS}
+    counts = {split: np.bincount(_assigned(partition, dataset.rows(split)), minlength=partition.k) for split in SPLITS}
     return pd.DataFrame({"subset": partition.names, **counts})
 
 
@@ -77,16 +77,16 @@ def _by_clusters(dataset: Dataset, settings: PartitionSettings, seed: int, featu
     space = clusters.space(dataset, settings, seed, features)
     train = dataset.rows("train")
     find = {"kmeans": clusters.kmeans, "hdbscan": clusters.hdbscan}[settings.by]
-    found = clusters.by_size(find(space, train, settings, seed), train)
-    count = int(found.max()) + 1
-    left_out = int((found == -1).sum())
+    cluster = clusters.by_size(find(space, train, settings, seed), train)
+    count = int(cluster.max()) + 1
+    left_out = int((cluster == -1).sum())
     return Partition(
         settings.by,
         None,
         tuple(f"cluster {number}" for number in range(1, count + 1)),
-        found,
+        cluster,
         uses_label=False,
-        silhouette=clusters.silhouette(space, found, train, seed),
+        silhouette=clusters.silhouette(space, cluster, train, seed),
         notes=(f"{left_out} rows that belong to no cluster left out",) if left_out else (),
     )
 
@@ -146,10 +146,10 @@ def _check(dataset: Dataset, partition: Partition, settings: PartitionSettings) 
                 f"subset '{subset}' has {train} training rows, fewer than partition.min_size = {settings.min_size}; "
                 f"lower that, give more data, or {advice}"
             )
-        for part, count in (("val", val), ("test", test)):
+        for split, count in (("val", val), ("test", test)):
             if count == 0:
                 raise BadInput(
-                    f"subset '{subset}' has {train} training rows but no {part} rows; give more data, or {advice}"
+                    f"subset '{subset}' has {train} training rows but no {split} rows; give more data, or {advice}"
                 )
 
 

@@ -10,7 +10,7 @@ from rtl_core.data.class_folders import check_apart
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -33,13 +33,13 @@ def complete_split(y: np.ndarray, given: np.ndarray | None, settings: DataSettin
     stratified by class with at least one row of every class.
     """
     split = np.full(len(y), "train", dtype="<U5") if given is None else np.asarray(given, dtype="<U5").copy()
-    for part, share in (("test", settings.test_share), ("val", settings.val_share)):
-        if (split == part).any():
+    for split_name, share in (("test", settings.test_share), ("val", settings.val_share)):
+        if (split == split_name).any():
             continue
         rows = np.flatnonzero(split == "train")
         count = max(len(np.unique(y[rows])), round(share * len(rows)))
-        order = stratified_order(y[rows], numpy_generator(seed, "data", part))
-        split[rows[order[:count]]] = part
+        order = stratified_order(y[rows], numpy_generator(seed, "data", split_name))
+        split[rows[order[:count]]] = split_name
     return split
 
 
@@ -64,6 +64,6 @@ def check_rows(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> No
             f"class '{classes[scarce]}' has {int((y == scarce).sum())} row(s) and none of them is left to train on; "
             "give it at least 3 (one each for train, val and test) or take it out"
         )
-    for part in PARTS:
-        if not (split == part).any():
-            raise BadInput(f"the data has no {part} rows; give it more rows or another split")
+    for split_name in SPLITS:
+        if not (split == split_name).any():
+            raise BadInput(f"the data has no {split_name} rows; give it more rows or another split")

@@ -14,8 +14,8 @@ import pandas as pd
 
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.frames import table_dataset
 from rtl_core.data.limits import check_table, check_unpacked, most_unpacked
+from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
 MAX_FILE_BYTES = 500 * 2**20

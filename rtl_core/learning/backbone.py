@@ -11,11 +11,11 @@ from torch.nn import functional
 from rtl_core.config import RECALIBRATE_BATCHES, Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.events import Journal, Report
+from rtl_core.learning.batchnorm_recalibration import NormBatches, with_statistics
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.norms import NormBatches, with_statistics
-from rtl_core.learning.parts import as_module
-from rtl_core.learning.start import cold_start
+from rtl_core.learning.rewind_point import cold_start
+from rtl_core.learning.subnetwork import as_module
 from rtl_core.learning.subsets import Subset
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
@@ -32,11 +32,11 @@ def backbone_features(
         "backbone", (dataset.rows("train"),), lambda rows: torch.from_numpy(dataset.y[rows]), functional.cross_entropy
     )
     experiment = Experiment(config, network, layout, (everything,), dataset.inputs, report, journal)
-    part = cold_start(network, config.sharing, 1, config.device).part(0, "backbone", None)
-    train_jointly(experiment, [part], [everything], experiment.stage("backbone", "backbone", STEPS))
+    subnetwork = cold_start(network, config.sharing, 1, config.device).subnetwork(0, "backbone", None)
+    train_jointly(experiment, [subnetwork], [everything], experiment.stage("backbone", "backbone", STEPS))
     batches = NormBatches(everything, RECALIBRATE_BATCHES, config.seed)
-    part = with_statistics(network, part, layout, dataset.inputs, batches)
-    module = as_module(network, part, layout).to(config.device)
+    subnetwork = with_statistics(network, subnetwork, layout, dataset.inputs, batches)
+    module = as_module(network, subnetwork, layout).to(config.device)
 
     @torch.no_grad()
     def features(rows: np.ndarray) -> np.ndarray:

@@ -13,31 +13,31 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, Stage
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.subsets import Subset
 from rtl_core.tickets.pruning import kept_count, prune
-from rtl_core.tickets.ticket_set import KEPT, Rung, around, numbered
+from rtl_core.tickets.ticket_set import KEPT, Level, around, numbered
 
-MAX_RUNGS = 255  # `pruned_at` is one byte
+MAX_LEVELS = 255  # `pruned_at` is one byte
 
-Measure = Callable[[Part], dict[str, float]]  # how well the weights just trained do when cut to a mask
+Measure = Callable[[Subnetwork], dict[str, float]]  # how well the weights just trained do when cut to a mask
 
 
 @dataclass(frozen=True)
-class Ladder:
-    """The rungs from dense to lightest, and after which round of training each is cut."""
+class Schedule:
+    """The levels from dense to lightest, and after which round of training each is cut."""
 
-    rungs: tuple[Rung, ...]
-    rounds: tuple[tuple[Rung, ...], ...]  # per round of training, the rungs cut after it
+    levels: tuple[Level, ...]
+    rounds: tuple[tuple[Level, ...], ...]  # per round of training, the levels cut after it
 
 
-def ladder(
+def density_schedule(
     settings: ExtractSettings, density: float, n: int, denser: Sequence[float], lighter: Sequence[float]
-) -> Ladder:
+) -> Schedule:
     """Which densities an extraction passes on its way to the target and below.
 
-    one_shot cuts every rung from the same trained weights; fraction and count train before every cut
-    down to the target (the paper). Lighter rungs go on ranking the last weights in any case.
+    one_shot cuts every level from the same trained weights; fraction and count train before every cut
+    down to the target (the paper). Lighter levels go on ranking the last weights in any case.
     """
     if settings.schedule == "one_shot":
         groups = [around(density, denser, lighter)]
@@ -46,19 +46,19 @@ def ladder(
         groups = [*([(kept / n, "denser")] for kept in stops), around(density, (), lighter)]
         groups[0] = [(1.0, "denser"), *groups[0]]  # what the first round's training reached before any cut
     every = numbered(place for group in groups for place in group)
-    if len(every) > MAX_RUNGS:
+    if len(every) > MAX_LEVELS:
         raise BadInput(
-            f"this schedule has {len(every)} rungs and at most {MAX_RUNGS} can be kept; "
+            f"this schedule has {len(every)} levels and at most {MAX_LEVELS} can be kept; "
             "remove more weights per round (extract.fraction or extract.count)"
         )
     left = iter(every)
-    return Ladder(every, tuple(tuple(islice(left, len(group))) for group in groups))
+    return Schedule(every, tuple(tuple(islice(left, len(group))) for group in groups))
 
 
 def steps_down(settings: ExtractSettings, kept: int, target: int) -> list[int]:
     """How many weights rounds of pruning leave on their way from `kept` to `target`, strictly between the two."""
     stops = []
-    while len(stops) <= MAX_RUNGS:
+    while len(stops) <= MAX_LEVELS:
         kept -= settings.count if settings.schedule == "count" else max(1, round(kept * settings.fraction))
         if kept <= target:
             return stops
@@ -70,16 +70,16 @@ def steps_down(settings: ExtractSettings, kept: int, target: int) -> list[int]:
 class Extraction:
     """One ticket as Algorithm 1 leaves it.
 
-    pruned_at  uint8 (N,) as in `TicketSet`, over `rungs`
-    records    per rung what `measure` found, with the rung's index
+    pruned_at  uint8 (N,) as in `TicketSet`, over `levels`
+    records    per level what `measure` found, with the rung's index
     trained    the weights of the last round
     steps      gradient steps that were spent
     """
 
     pruned_at: np.ndarray
-    rungs: tuple[Rung, ...]
+    levels: tuple[Level, ...]
     records: tuple[dict, ...]
-    trained: Part
+    trained: Subnetwork
     steps: int
 
 
@@ -92,7 +92,7 @@ class Rounds:
     """
 
     experiment: Experiment
-    rewind: Callable[[np.ndarray], Sequence[Part]]
+    rewind: Callable[[np.ndarray], Sequence[Subnetwork]]
     subsets: Sequence[Subset]
     stage: Stage
 
@@ -101,30 +101,32 @@ class Rounds:
         """How many weights there are to prune."""
         return self.experiment.layout.n
 
-    def train(self, mask: np.ndarray, round_: int) -> Part:
+    def train(self, mask: np.ndarray, round_: int) -> Subnetwork:
         """Rewind W to theta_0, train T steps inside the mask; the first part as it then is."""
-        parts = self.rewind(mask)
-        train_jointly(self.experiment, parts, self.subsets, replace(self.stage, round=round_, kept=int(mask.sum())))
-        return parts[0]
+        subnetworks = self.rewind(mask)
+        train_jointly(
+            self.experiment, subnetworks, self.subsets, replace(self.stage, round=round_, kept=int(mask.sum()))
+        )
+        return subnetworks[0]
 
-    def cut(self, part: Part, mask: np.ndarray, density: float) -> np.ndarray:
+    def cut(self, subnetwork: Subnetwork, mask: np.ndarray, density: float) -> np.ndarray:
         """The mask of a density within `mask`: the lowest scores among the trained weights go."""
         layout, settings = self.experiment.layout, self.experiment.config.extract
-        weights = layout.flatten(part.shared).cpu().numpy()
+        weights = layout.flatten(subnetwork.shared).cpu().numpy()
         return prune(weights, mask, kept_count(density, layout.n), settings.score, layout, settings.layer_floor)
 
-    def tell(self, round_: int, found: dict[str, float]) -> None:
+    def tell(self, round_: int, figures: dict[str, float]) -> None:
         """Reports a measurement made at the end of a round."""
         steps = self.stage.steps * len(self.subsets)
-        self.experiment.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, found))
+        self.experiment.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, figures))
 
 
-def extract(rounds: Rounds, schedule: Ladder, measure: Measure | None = None) -> Extraction:
+def extract(rounds: Rounds, schedule: Schedule, measure: Measure | None = None) -> Extraction:
     """Algorithm 1 of the paper.
 
     Line by line: m <- 1; repeat: rewind W to theta_0; train T steps with m; prune the lowest scores among
     the weights still kept; until the target density. Deviations: the score and the schedule are settings;
-    ranking goes on below the target for the lighter rungs, without more training.
+    ranking goes on below the target for the lighter levels, without more training.
     """
     mask = np.ones(rounds.n, dtype=bool)  # m <- 1
     pruned_at = np.full(rounds.n, KEPT, dtype=np.uint8)
@@ -140,4 +142,4 @@ def extract(rounds: Rounds, schedule: Ladder, measure: Measure | None = None) ->
                 records.append({"rung": level.index, "measure": "extraction", **figures})
                 rounds.tell(round_, figures)
     steps = rounds.stage.steps * len(schedule.rounds)
-    return Extraction(pruned_at, schedule.rungs, tuple(records), trained, steps)
+    return Extraction(pruned_at, schedule.levels, tuple(records), trained, steps)

@@ -9,7 +9,7 @@ import torch
 
 from rtl_core.events import Diverged, Event, Stage, Tensors
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 
 StepOfAll = Callable[[int], list[torch.Tensor]]  # batch index -> each part's loss, after it has taken its step
 
@@ -17,7 +17,7 @@ StepOfAll = Callable[[int], list[torch.Tensor]]  # batch index -> each part's lo
 def take_steps(
     experiment: Experiment,
     stage: Stage,
-    parts: Sequence[Part],
+    subnetworks: Sequence[Subnetwork],
     optimizer: torch.optim.Optimizer,
     step_of_all: StepOfAll,
 ) -> None:
@@ -28,10 +28,10 @@ def take_steps(
     journal = experiment.journal
 
     def tell(step: int, **values: float) -> None:
-        done, steps = step * len(parts), stage.steps * len(parts)
+        done, steps = step * len(subnetworks), stage.steps * len(subnetworks)
         experiment.report(Event(stage.phase, stage.method, done, steps, stage.ticket, stage.round, values))
 
-    first = _restore(journal.recall(stage), parts, optimizer)
+    first = _restore(journal.recall(stage), subnetworks, optimizer)
     if first == stage.steps:
         tell(first)
     for step in range(first, stage.steps):
@@ -39,30 +39,38 @@ def take_steps(
         if not np.isfinite(mean_loss):
             raise Diverged(stage, step + 1, mean_loss)
         tell(step + 1, loss=mean_loss)
-        journal.mark(stage, step + 1, step + 1 == stage.steps, lambda: _state(parts, optimizer))
-    for tensor in parameters(parts):
+        journal.mark(stage, step + 1, step + 1 == stage.steps, lambda: _state(subnetworks, optimizer))
+    for tensor in parameters(subnetworks):
         tensor.requires_grad_(False)
         tensor.grad = None
 
 
-def parameters(parts: Sequence[Part]) -> list[torch.Tensor]:
+def parameters(subnetworks: Sequence[Subnetwork]) -> list[torch.Tensor]:
     """Every parameter of the parts once, however many share it."""
-    return list({id(t): t for part in parts for t in (*part.shared.values(), *part.private.values())}.values())
+    return list(
+        {
+            id(t): t for subnetwork in subnetworks for t in (*subnetwork.shared.values(), *subnetwork.private.values())
+        }.values()
+    )
 
 
-def _named(parts: Sequence[Part]) -> Tensors:
+def _named(subnetworks: Sequence[Subnetwork]) -> Tensors:
     """Everything that training changes, each tensor under one name."""
     named: dict[int, tuple[str, torch.Tensor]] = {}
-    for k, part in enumerate(parts):
-        for kind, tensors in (("shared", part.shared), ("private", part.private), ("buffers", part.buffers)):
+    for k, subnetwork in enumerate(subnetworks):
+        for kind, tensors in (
+            ("shared", subnetwork.shared),
+            ("private", subnetwork.private),
+            ("buffers", subnetwork.buffers),
+        ):
             for name, tensor in tensors.items():
                 named.setdefault(id(tensor), (f"{kind}/{k}/{name}", tensor))
     return dict(named.values())
 
 
-def _state(parts: Sequence[Part], optimizer: torch.optim.Optimizer) -> Tensors:
+def _state(subnetworks: Sequence[Subnetwork], optimizer: torch.optim.Optimizer) -> Tensors:
     """What a journal keeps: tensors and the optimizer's averages and counters."""
-    tensors = _named(parts)
+    tensors = _named(subnetworks)
     averages = {
         f"optimiser/{name}/{key}": value  # so spelt in interrupted runs on disk
         for name, tensor in tensors.items()
@@ -72,13 +80,15 @@ def _state(parts: Sequence[Part], optimizer: torch.optim.Optimizer) -> Tensors:
     return {**tensors, **averages}
 
 
-def _restore(kept: tuple[int, Tensors] | None, parts: Sequence[Part], optimizer: torch.optim.Optimizer) -> int:
+def _restore(
+    kept: tuple[int, Tensors] | None, subnetworks: Sequence[Subnetwork], optimizer: torch.optim.Optimizer
+) -> int:
     """Put a journal's state back in place; the step to go on from (0 where nothing was kept)."""
     if kept is None:
         return 0
     step, state = kept
     with torch.no_grad():
-        for name, tensor in _named(parts).items():
+        for name, tensor in _named(subnetworks).items():
             tensor.copy_(state[name])
             prefix = f"optimiser/{name}/"
             averages = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.grow import against_rest, first_part
-from rtl_core.learning.norms import NormBatches, with_statistics
-from rtl_core.learning.parts import Part
+from rtl_core.learning.batchnorm_recalibration import NormBatches, with_statistics
+from rtl_core.learning.grow import against_rest, first_subnetwork
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.tickets.ticket_set import TicketSet, nested
 
@@ -24,9 +24,9 @@ WAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Merged:
-    """Several tickets as one: `part` as it computes, `pruned_at` uint8 (N,) over the run's rungs."""
+    """Several tickets as one: `subnetwork` as it computes, `pruned_at` uint8 (N,) over the run's levels."""
 
-    part: Part
+    subnetwork: Subnetwork
     pruned_at: np.ndarray
 
 
@@ -35,14 +35,14 @@ def merge(trained: TrainedTickets, chosen: Sequence[int], how: str) -> Merged:
     re-estimated on the rows of all their subsets. BadInput: no such way, too few tickets."""
     _check(chosen, how)
     tickets, dataset = trained.tickets, trained.dataset
-    pruned_at = merged_rungs(tickets, chosen, how)
-    parts, name = [trained.parts[k] for k in chosen], " + ".join(tickets.names[k] for k in chosen)
-    start = first_part(trained.network, parts, name)
-    own = {tensor: start.private[tensor] for tensor in parts[0].private}
-    part = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
+    pruned_at = merged_levels(tickets, chosen, how)
+    subnetworks, name = [trained.subnetworks[k] for k in chosen], " + ".join(tickets.names[k] for k in chosen)
+    start = first_subnetwork(trained.network, subnetworks, name)
+    own = {tensor: start.private[tensor] for tensor in subnetworks[0].private}
+    piece = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
     subset, _ = against_rest(dataset, merged_assignment(trained, chosen), name, trained.task)
     batches = NormBatches(subset, trained.batches, trained.seed)
-    return Merged(with_statistics(trained.network, part, tickets.layout, dataset.inputs, batches), pruned_at)
+    return Merged(with_statistics(trained.network, piece, tickets.layout, dataset.inputs, batches), pruned_at)
 
 
 def merged_assignment(trained: TrainedTickets, chosen: Sequence[int]) -> np.ndarray:
@@ -51,9 +51,9 @@ def merged_assignment(trained: TrainedTickets, chosen: Sequence[int]) -> np.ndar
     return np.where(np.isin(belongs, chosen), 0, np.where(belongs >= 0, 1, -1))
 
 
-def merged_rungs(tickets: TicketSet, chosen: Sequence[int], how: str) -> np.ndarray:
-    """`pruned_at` uint8 (N,) of the tickets `chosen` merged at every rung."""
-    return nested(tickets.rungs, tickets.n, lambda rung: WAYS[how](tickets.masks(rung)[list(chosen)]))
+def merged_levels(tickets: TicketSet, chosen: Sequence[int], how: str) -> np.ndarray:
+    """`pruned_at` uint8 (N,) of the tickets `chosen` merged at every level."""
+    return nested(tickets.levels, tickets.n, lambda level: WAYS[how](tickets.masks(level)[list(chosen)]))
 
 
 def _check(chosen: Sequence[int], how: str) -> None:

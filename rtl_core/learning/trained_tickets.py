@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.models.network import Network
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import TicketSet
@@ -25,7 +25,7 @@ class TrainedTickets:
     dataset: Dataset
     partition: Partition
     network: Network
-    parts: Sequence[Part]
+    subnetworks: Sequence[Subnetwork]
     tickets: TicketSet
     batches: int
     seed: int

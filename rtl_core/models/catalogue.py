@@ -129,7 +129,7 @@ def wrap(
         raise BadInput("no prunable tensor is named; name at least one parameter that masks cover")
     if len({*prunable, *head}) < len(prunable) + len(head):
         raise BadInput("a tensor is named twice among the prunable ones and the head; name each once")
-    norms = [name for name, part in module.named_modules() if isinstance(part, _BatchNorm) and part.affine]
+    norms = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm) and layer.affine]
     affine = tuple(f"{norm}.{kind}" for norm in norms for kind in ("weight", "bias"))
     shape = (outputs,) if isinstance(outputs, int) else tuple(outputs)
     return Network(module, prunable, head, affine, tuple(input_shape), shape)

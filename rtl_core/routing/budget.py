@@ -1,6 +1,6 @@
-"""Tickets under a budget: for each input a rung of its ticket, with a bound on the mean cost.
+"""Tickets under a budget: for each input a level of its ticket, with a bound on the mean cost.
 
-An option is a (ticket, rung) at or below the target density. Every input also has one option that it shares with all
+An option is a (ticket, level) at or below the target density. Every input also has one option that it shares with all
 others: the lightest of all. It counts as never right for inputs of another ticket, so it is taken only where the bound
 leaves nothing else.
 """
@@ -15,19 +15,19 @@ import numpy as np
 from rtl_core.errors import BadInput
 from rtl_core.models.cost import Cost, macs_nonzero
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 
 @dataclass(frozen=True)
 class Options:
-    """What may be chosen, rungs densest first.
+    """What may be chosen, levels densest first.
 
     params    int64 (K, R) prunable weights that are kept
     macs      int64 (K, R) non-zero multiply-adds of one input
     accuracy  float64 (K, R) on validation rows of the ticket's own subset
     """
 
-    rungs: tuple[Rung, ...]
+    levels: tuple[Level, ...]
     params: np.ndarray
     macs: np.ndarray
     accuracy: np.ndarray
@@ -41,33 +41,33 @@ class Options:
 
 @dataclass(frozen=True)
 class Assignment:
-    """An option for each of n inputs: ticket and index into `Options.rungs`, int64 (n,) each; cost (n,) of each."""
+    """An option for each of n inputs: ticket and index into `Options.levels`, int64 (n,) each; cost (n,) of each."""
 
     ticket: np.ndarray
-    rung: np.ndarray
+    level: np.ndarray
     cost: np.ndarray
 
 
 def options(tickets: TicketSet, cost: Cost, accuracy: Mapping[tuple[int, int], float]) -> Options:
-    """The target and the lighter rungs that were measured.
+    """The target and the lighter levels that were measured.
 
-    accuracy  (ticket, rung index) -> accuracy on validation rows
+    accuracy  (ticket, level index) -> accuracy on validation rows
     """
-    measured = {rung for _, rung in accuracy}
-    rungs = tuple(rung for rung in tickets.rungs if rung.kind != "denser" and rung.index in measured)
-    if not rungs:
-        raise BadInput("no rung at or below the target density was measured on validation rows")
-    costs = [kept_costs(tickets.masks(rung), tickets.layout, cost) for rung in rungs]
-    params, macs = (np.stack(of_rungs, axis=1) for of_rungs in zip(*costs, strict=True))
+    measured = {level for _, level in accuracy}
+    levels = tuple(level for level in tickets.levels if level.kind != "denser" and level.index in measured)
+    if not levels:
+        raise BadInput("no level at or below the target density was measured on validation rows")
+    costs = [kept_costs(tickets.masks(level), tickets.layout, cost) for level in levels]
+    params, macs = (np.stack(of_levels, axis=1) for of_levels in zip(*costs, strict=True))
     return Options(
-        rungs, params, macs, np.array([[accuracy[k, rung.index] for rung in rungs] for k in range(tickets.k)])
+        levels, params, macs, np.array([[accuracy[k, level.index] for level in levels] for k in range(tickets.k)])
     )
 
 
 def kept_costs(masks: np.ndarray, layout: Layout, cost: Cost) -> tuple[np.ndarray, np.ndarray]:
     """(weights kept, non-zero multiply-adds of one input), int64 (K,) each, of masks (K, N)."""
-    parts = layout.slices().items()
-    macs = [macs_nonzero(cost, {name: int(mask[part].sum()) for name, part in parts}) for mask in masks]
+    spans = layout.slices().items()
+    macs = [macs_nonzero(cost, {name: int(mask[subnetwork].sum()) for name, subnetwork in spans}) for mask in masks]
     return masks.sum(axis=1), np.array(macs)
 
 
@@ -84,17 +84,17 @@ def within_mean(ticket: np.ndarray, confidence: np.ndarray, offered: Options, ki
     n = len(ticket)
     left = np.floor(bound * n) - n * cost[lightest]
     sure_first = np.argsort(-np.nan_to_num(confidence, nan=0.0), kind="stable")
-    rung = np.full(n, -1)
+    level = np.full(n, -1)
     waiting = [sure_first[ticket[sure_first] == k] for k in range(len(cost))]
     for k, to, price in _upgrades(cost, offered.accuracy, lightest):
         some = waiting[k] if price <= 0 else waiting[k][: int(left // price)]
-        rung[some], left = to, left - price * len(some)
-        waiting[k] = some  # who was left behind here cannot go further
-    return _assigned(cost, ticket, rung, lightest)
+        level[some], left = to, left - price * len(some)
+        waiting[k] = some  # inputs that do not fit keep their level
+    return _assigned(cost, ticket, level, lightest)
 
 
 def _lightest(cost: np.ndarray, bound: float) -> tuple[int, int]:
-    """(ticket, rung) of the least cost; BadInput where even that is more than the bound."""
+    """(ticket, level) of the least cost; BadInput where even that is more than the bound."""
     k, r = np.unravel_index(cost.argmin(), cost.shape)
     if cost[k, r] > bound:
         raise BadInput(f"the lightest ticket costs {cost[k, r]:,}: a budget of {bound:,.0f} is too small for any")
@@ -102,8 +102,8 @@ def _lightest(cost: np.ndarray, bound: float) -> tuple[int, int]:
 
 
 def _upgrades(cost: np.ndarray, accuracy: np.ndarray, lightest: tuple[int, int]) -> list[tuple[int, int, int]]:
-    """(ticket, rung that it leads to, price), most accuracy per price first."""
-    found = []
+    """(ticket, level that it leads to, price), most accuracy per price first."""
+    upgrades = []
     for k in range(len(cost)):
         at = (cost[lightest], accuracy[lightest] if k == lightest[0] else 0.0)
         while True:
@@ -114,12 +114,12 @@ def _upgrades(cost: np.ndarray, accuracy: np.ndarray, lightest: tuple[int, int])
             slope = gains[better] / np.maximum(prices[better], 1e-9)
             steepest = better[slope == slope.max()]
             to = int(steepest[cost[k, steepest].argmax()])
-            found.append((float(slope.max()), k, to, int(prices[to])))
+            upgrades.append((float(slope.max()), k, to, int(prices[to])))
             at = (cost[k, to], accuracy[k, to])
-    return [upgrade[1:] for upgrade in sorted(found, key=lambda upgrade: -upgrade[0])]
+    return [upgrade[1:] for upgrade in sorted(upgrades, key=lambda upgrade: -upgrade[0])]
 
 
-def _assigned(cost: np.ndarray, ticket: np.ndarray, rung: np.ndarray, lightest: tuple[int, int]) -> Assignment:
-    """Rung -1 stands for the lightest option of all."""
-    ticket, rung = np.where(rung < 0, lightest[0], ticket), np.where(rung < 0, lightest[1], rung)
-    return Assignment(ticket, rung, cost[ticket, rung])
+def _assigned(cost: np.ndarray, ticket: np.ndarray, level: np.ndarray, lightest: tuple[int, int]) -> Assignment:
+    """Level -1 stands for the lightest option of all."""
+    ticket, level = np.where(level < 0, lightest[0], ticket), np.where(level < 0, lightest[1], level)
+    return Assignment(ticket, level, cost[ticket, level])

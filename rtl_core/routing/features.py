@@ -24,7 +24,7 @@ from rtl_core.models.network import Network
 
 CELLS = 7  # a side of the grid
 BINS = 16  # of the histogram
-CLIP = 8.0  # standard deviations: an input from elsewhere cannot shout down all other features
+CLIP = 8.0  # standard deviations: an input far from the training data cannot outweigh all other features
 FLOOR = 1e-2  # under the logarithms, in units of the inputs' variance: flat cells differ by rounding alone
 BATCH = 128  # rows at a time
 

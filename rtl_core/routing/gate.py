@@ -65,9 +65,9 @@ def gate_from(tensors: Tensors, features: Features, inputs: Inputs, k: int) -> L
     """The gate that `as_tensors` described, over `features.remade`; BadInput where the tensors do not fit."""
     shapes = {"weight": (k, features.dims), "bias": (k,)}
     for name, shape in shapes.items():
-        found = tuple(tensors[f"gate/{name}"].shape) if f"gate/{name}" in tensors else None
-        if found != shape:
-            raise BadInput(f"a gate of {k} tickets needs a tensor 'gate/{name}' of shape {shape}, not {found}")
+        result = tuple(tensors[f"gate/{name}"].shape) if f"gate/{name}" in tensors else None
+        if result != shape:
+            raise BadInput(f"a gate of {k} tickets needs a tensor 'gate/{name}' of shape {shape}, not {result}")
     return LinearGate(features, inputs, {name: tensors[f"gate/{name}"].clone() for name in shapes})
 
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from rtl_core.errors import BadInput
 from rtl_core.learning.experiment import Inputs
-from rtl_core.routing.batches import Serving
 from rtl_core.routing.features import Features
 from rtl_core.routing.gate import LinearGate
 from rtl_core.routing.hierarchy import Tree, fit_tree
-from rtl_core.routing.one_shot import OneShotGradient
-from rtl_core.routing.scene import Scene
+from rtl_core.routing.router_inputs import Scene
+from rtl_core.routing.serving import Serving
+from rtl_core.routing.supsup_gradient import OneShotGradient
 from rtl_core.tasks.task import Doubt, Task
 
 
@@ -50,7 +50,7 @@ class Router(Protocol):
 
 
 @dataclass(frozen=True)
-class Given:
+class OracleRouter:
     """The subset itself: what the paper calls context routing, and the label-oracle where subsets are classes."""
 
     name: str
@@ -110,7 +110,7 @@ class LeastDoubt:
 
 @dataclass(frozen=True)
 class ByGradient:
-    """One gradient through the average of all tickets (routing/one_shot.py)."""
+    """One gradient through the average of all tickets (routing/supsup_gradient.py)."""
 
     one_shot: OneShotGradient
     inputs: Inputs
@@ -154,7 +154,7 @@ class TopTwo:
 
 
 def _given(scene: Scene) -> Router:
-    return Given("oracle" if scene.given_by == "class" else "context", scene.uses_label, scene.assignment)
+    return OracleRouter("oracle" if scene.given_by == "class" else "context", scene.uses_label, scene.assignment)
 
 
 ROUTERS: dict[str, Callable[[Scene], Router]] = {

@@ -19,11 +19,11 @@ import torch
 
 from rtl_core.audit.attribution import aggregate
 from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
-from rtl_core.audit.attribution.document import attribute, output_of
+from rtl_core.audit.attribution.attribute import attribute, output_of
 from rtl_core.audit.attribution.explain import Maps, Question, outputs_of
 from rtl_core.audit.attribution.methods import method_named, settings_of
 from rtl_core.audit.attribution.sanity import Sanity, sanity
-from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.audit.attribution.verdict import verdicts
 from rtl_core.data.partition import Partition
 from rtl_core.data.npz import read_arrays
@@ -40,7 +40,7 @@ _VERSIONS = ("torch", "captum", "numpy")
 
 
 @dataclass(frozen=True)
-class Asked:
+class MapRequest:
     """How maps are made; see `document.attribute` for what each may be. `parameters` are (name, value) pairs."""
 
     method: str = "integrated_gradients"
@@ -80,12 +80,12 @@ class Explained:
             wanted &= dataset.labels == dataset.classes.index(class_)
         return np.flatnonzero(wanted)
 
-    def question(self, asked: Asked, x: torch.Tensor) -> Question:
+    def question(self, request: MapRequest, x: torch.Tensor) -> Question:
         """What is asked of inputs x (n, *shape). BadInput names the method, setting or baseline that is wrong."""
-        dataset, method = self.subject.dataset, method_named(asked.method)
-        chosen = baseline_of(asked.baseline or default_baseline(dataset), dataset, x, asked.seed)
-        settings = settings_of(method, dict(asked.parameters))
-        return Question(method, settings, chosen, self.subject.groups, asked.seed)
+        dataset, method = self.subject.dataset, method_named(request.method)
+        chosen = baseline_of(request.baseline or default_baseline(dataset), dataset, x, request.seed)
+        settings = settings_of(method, dict(request.parameters))
+        return Question(method, settings, chosen, self.subject.groups, request.seed)
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,18 @@ def constant_output(subject: Subject, ticket: str) -> bool:
 
 
 def explain_samples(
-    explained: Explained, ticket: str, samples: Sequence[int], asked: Asked, report: Report = silent
+    explained: Explained, ticket: str, samples: Sequence[int], request: MapRequest, report: Report = silent
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(the JSON document of `attribute` with the run it belongs to, its maps as `attributions`)."""
     document, maps = attribute(
         explained.subject,
         ticket,
-        asked.method,
+        request.method,
         samples,
-        asked.baseline,
-        asked.target,
-        asked.seed,
-        dict(asked.parameters),
+        request.baseline,
+        request.target,
+        request.seed,
+        dict(request.parameters),
         report,
     )
     return {"kind": "samples", **_origin(explained.run), **document}, {"attributions": maps}
@@ -136,7 +136,7 @@ def audit_many(
     explained: Explained,
     tickets: Sequence[str],
     rows: np.ndarray,
-    asked: Asked,
+    request: MapRequest,
     about: Mapping[str, Any],
     report: Report = silent,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -149,37 +149,37 @@ def audit_many(
     `faithfulness` by the names of `aggregate.FAITHFULNESS`, `regions` in the order of the regions' names.
     """
     subject = explained.subject
-    method = method_named(asked.method)
-    settings = settings_of(method, dict(asked.parameters))
-    output = output_of(subject, asked.target)
-    found = aggregate.audit(subject, tickets, rows, method, settings, asked.baseline, output, asked.seed, report=report)
+    method = method_named(request.method)
+    settings = settings_of(method, dict(request.parameters))
+    output = output_of(subject, request.target)
+    audited = aggregate.audit(subject, tickets, rows, method, settings, request.baseline, output, request.seed, report=report)
     document = {
         "kind": "many",
         **_origin(explained.run),
-        "method": found.method,
+        "method": audited.method,
         "parameters": settings.model_dump(),
-        "baseline": found.baseline,
-        "target": asked.target or "predicted",
-        "seed": asked.seed,
+        "baseline": audited.baseline,
+        "target": request.target or "predicted",
+        "seed": request.seed,
         "of": dict(about),
-        "n": found.n,
-        "regions": found.regions,
-        "tickets": [_ticket(name, one) for name, one in zip(found.names, found.tickets, strict=True)],
-        "agreement": found.agreement.value,
-        "ci": {"agreement": _ends(found.agreement)},
-        "seconds": found.seconds,
+        "n": audited.n,
+        "regions": audited.regions,
+        "tickets": [_ticket(name, one) for name, one in zip(audited.names, audited.tickets, strict=True)],
+        "agreement": audited.agreement.value,
+        "ci": {"agreement": _ends(audited.agreement)},
+        "seconds": audited.seconds,
     }
-    return plain(document), {"evidence": np.stack([one.evidence for one in found.tickets])}
+    return plain(document), {"evidence": np.stack([one.evidence for one in audited.tickets])}
 
 
-def _ticket(name: str, found: aggregate.TicketAudit) -> dict[str, Any]:
-    faithful = found.faithfulness
+def _ticket(name: str, audit: aggregate.TicketAudit) -> dict[str, Any]:
+    faithful = audit.faithfulness
     ends = np.stack([faithful.low, faithful.high], axis=-1)
     return {
         "name": name,
         "faithfulness": dict(zip(aggregate.FAITHFULNESS, faithful.value, strict=True)),
-        "regions": found.regions.value,
-        "ci": {**dict(zip(aggregate.FAITHFULNESS, ends, strict=True)), "regions": _ends(found.regions)},
+        "regions": audit.regions.value,
+        "ci": {**dict(zip(aggregate.FAITHFULNESS, ends, strict=True)), "regions": _ends(audit.regions)},
     }
 
 
@@ -205,8 +205,8 @@ def hashes(run: Run) -> dict[str, str]:
 
 def audit_name(document: Mapping[str, Any]) -> str:
     """The same for the same question about the same weights, whatever it took to answer it."""
-    said = {"kind", "hashes", "ticket", "method", "parameters", "baseline", "target", "seed", "of"}
-    question = {key: value for key, value in document.items() if key in said}
+    keys = {"kind", "hashes", "ticket", "method", "parameters", "baseline", "target", "seed", "of"}
+    question = {key: value for key, value in document.items() if key in keys}
     question["inputs"] = [sample["index"] for sample in document.get("samples", ())] or document.get("n")
     short = hashlib.sha256(json.dumps(plain(question), sort_keys=True).encode()).hexdigest()[:8]
     return f"{slug(document.get('ticket') or 'tickets') or 'ticket'}-{slug(document['method'])}-{short}"
@@ -227,15 +227,15 @@ def save_audit(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, n
 
 def saved_audits(run: Run, root: Path, kind: str = "many") -> list[tuple[Path, dict[str, Any]]]:
     """The audits that were made of these very weights and data, newest first; files that are none are passed over."""
-    found = []
+    audits = []
     for file in (audits_folder(run.folder, root)).glob("*.json"):
         try:
             document = read_json(file, MAX_AUDIT_BYTES)
         except BadInput:
             continue
         if document.get("kind") == kind and document.get("hashes") == hashes(run):
-            found.append((file.stat().st_mtime, file, document))
-    return [(file, document) for _, file, document in sorted(found, key=lambda item: -item[0])]
+            audits.append((file.stat().st_mtime, file, document))
+    return [(file, document) for _, file, document in sorted(audits, key=lambda item: -item[0])]
 
 
 def load_arrays(file: Path) -> dict[str, np.ndarray]:

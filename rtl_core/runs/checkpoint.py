@@ -1,8 +1,8 @@
-"""The checkpoint of a run: two tensor files and `run.json`, which is written last and vouches for them.
+"""The checkpoint of a run: two tensor files and `run.json`, which is written last and holds their digests.
 
     tickets.safetensors   bits (K, bytes) and pruned_at (K, N) of the tickets, the latter where there is more than
-                          one rung; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
-                          lighter/RUNG/K/NAME; of the gate router/gate/NAME and router/features/NAME; of pictures
+                          one level; theta_0/NAME; of the rtl method theta/NAME, private/K/NAME, buffers/K/NAME;
+                          lighter/LEVEL/K/NAME; of the gate router/gate/NAME and router/features/NAME; of pictures
                           seen_rows (n, 8), digests of the train and validation rows (data/fingerprint.py); of
                           clusters assignment (n,), the subset of each row
     methods.safetensors   the other methods (learned_file.py)
@@ -34,11 +34,11 @@ from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
 from rtl_core.tickets.bits import pack, unpack
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 if TYPE_CHECKING:
     from rtl_core.events import Tensors
-    from rtl_core.learning.parts import Learned
+    from rtl_core.learning.subnetwork import TrainedMethod
 
 FORMAT = "rtl-lab-run"
 FORMAT_VERSION = 1
@@ -85,7 +85,7 @@ def save_checkpoint(
     folder: Path,
     tickets: TicketSet,
     theta_0: Tensors,
-    learned: Sequence[Learned],
+    learned: Sequence[TrainedMethod],
     lighter_buffers: Mapping[tuple[int, int], Tensors],
     info: Mapping[str, Any],
     gate: Tensors | None = None,
@@ -94,7 +94,7 @@ def save_checkpoint(
     """Writes the run's outcome into its folder.
 
     theta_0          the weights that every method started from; empty for runs that have masks only
-    lighter_buffers  (rung index, ticket index) -> norm statistics of that lighter ticket
+    lighter_buffers  (level index, ticket index) -> norm statistics of that lighter ticket
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
                      where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
     gate             the gate's tensors, as `LinearGate.as_tensors` gives them
@@ -104,15 +104,15 @@ def save_checkpoint(
     """
     import torch
 
-    from rtl_core.runs.learned_file import check_layout, pack_learned, prefixed
+    from rtl_core.runs.weights_file import check_layout, pack_learned, prefixed
     from rtl_core.runs.tensors import write_tensors
 
     if theta_0:
         check_layout(theta_0, tickets.layout, "theta_0")
     packed = pack_learned(learned, tickets, theta_0)
     tensors = {**_ticket_tensors(tickets), **prefixed("theta_0", theta_0), **packed.own}
-    for (rung, k), buffers in lighter_buffers.items():
-        tensors.update(prefixed(f"lighter/{rung}/{k}", buffers))
+    for (level, k), buffers in lighter_buffers.items():
+        tensors.update(prefixed(f"lighter/{level}/{k}", buffers))
     tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in (gate or {}).items()})
     tensors.update({name: torch.tensor(array) for name, array in (rows or {}).items()})
     # From here to the end the folder has no checkpoint rather than one that mixes old and new.
@@ -127,7 +127,7 @@ def save_checkpoint(
                 "names": tickets.names,
                 "subsets": tickets.subsets,
                 "layout": asdict(tickets.layout),
-                "rungs": [asdict(rung) for rung in tickets.rungs],
+                "rungs": [asdict(level) for level in tickets.levels],
             },
             "methods": packed.methods,
             "lighter": list(lighter_buffers),
@@ -167,7 +167,7 @@ def finished_run(folder: Path) -> Run:
 
 def load_theta_0(run: Run) -> Tensors:
     """Name -> the weights before Algorithm 1; BadInput for runs that have masks only."""
-    from rtl_core.runs.learned_file import check_layout, under
+    from rtl_core.runs.weights_file import check_layout, under
 
     theta_0 = under("theta_0", _tensors(run, TICKETS_FILE))
     if not theta_0:
@@ -176,9 +176,9 @@ def load_theta_0(run: Run) -> Tensors:
     return theta_0
 
 
-def load_learned(run: Run) -> dict[str, Learned]:
+def load_learned(run: Run) -> dict[str, TrainedMethod]:
     """Method -> what it learned; dictionaries that parts shared when saved are shared again."""
-    from rtl_core.runs.learned_file import under, unpack_learned
+    from rtl_core.runs.weights_file import under, unpack_learned
 
     tensors = _tensors(run, TICKETS_FILE)
     theta_0 = under("theta_0", tensors)
@@ -186,11 +186,11 @@ def load_learned(run: Run) -> dict[str, Learned]:
 
 
 def load_lighter(run: Run) -> dict[tuple[int, int], Tensors]:
-    """(rung index, ticket index) -> norm statistics of the lighter tickets."""
-    from rtl_core.runs.learned_file import under
+    """(level index, ticket index) -> norm statistics of the lighter tickets."""
+    from rtl_core.runs.weights_file import under
 
     tensors = _tensors(run, TICKETS_FILE)
-    return {(rung, k): under(f"lighter/{rung}/{k}", tensors) for rung, k in run.manifest["lighter"]}
+    return {(level, k): under(f"lighter/{level}/{k}", tensors) for level, k in run.manifest["lighter"]}
 
 
 def load_gate(run: Run) -> Tensors:
@@ -232,7 +232,7 @@ def _ticket_tensors(tickets: TicketSet) -> Tensors:
     import torch
 
     arrays = {"bits": pack(tickets.masks())}
-    if len(tickets.rungs) > 1:
+    if len(tickets.levels) > 1:
         arrays["pruned_at"] = tickets.pruned_at
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
@@ -292,27 +292,27 @@ def _read_tickets(path: Path, stated: dict[str, Any]) -> TicketSet:
     k, n = len(ticket.names), ticket.layout.n
     if not k or len(set(ticket.names)) != k or len(ticket.subsets) != k:
         raise BadInput(f"its {k} ticket names should be distinct, and as many as its {len(ticket.subsets)} subsets")
-    indices = [rung.index for rung in ticket.rungs]
+    indices = [level.index for level in ticket.rungs]
     if indices != list(range(1, len(indices) + 1)) or [r.kind for r in ticket.rungs].count("target") != 1:
-        raise BadInput("its rungs should be numbered from 1 on, and one of them should be the target")
+        raise BadInput("its levels should be numbered from 1 on, and one of them should be the target")
     try:
         with safe_open(path, framework="np") as file:
             bits = _array(file, "bits", (k, -(-n // 8)))
             stored = len(indices) > 1 or "pruned_at" in file.keys()  # noqa: SIM118 (not a mapping)
-            pruned_at = _array(file, "pruned_at", (k, n)) if stored else _one_rung(bits, n)
+            pruned_at = _array(file, "pruned_at", (k, n)) if stored else _one_level(bits, n)
             _check_weights(file, ticket.layout)
     except SafetensorError as error:
         raise BadInput(f"{path.name} is not a complete safetensors file ({error})") from None
     tickets = TicketSet(ticket.names, ticket.subsets, ticket.layout, pruned_at, ticket.rungs)
     if int(pruned_at.max(initial=0)) > len(indices):
-        raise BadInput(f"pruned_at names rung {pruned_at.max()}, but there are {len(indices)} rungs")
+        raise BadInput(f"pruned_at names level {pruned_at.max()}, but there are {len(indices)} levels")
     if stored and not np.array_equal(pack(tickets.masks()), bits):
         raise BadInput("the masks' bits disagree with pruned_at: the file was not written by this program")
     return tickets
 
 
-def _one_rung(bits: np.ndarray, n: int) -> np.ndarray:
-    """`pruned_at` (K, n) of masks that one rung made: 0 (`KEPT`) where the bit is 1, else rung 1."""
+def _one_level(bits: np.ndarray, n: int) -> np.ndarray:
+    """`pruned_at` (K, n) of masks that one level made: 0 (`KEPT`) where the bit is 1, else level 1."""
     pruned_at = unpack(bits, n).view(np.uint8)
     pruned_at ^= 1
     return pruned_at
@@ -321,10 +321,10 @@ def _one_rung(bits: np.ndarray, n: int) -> np.ndarray:
 def _array(file: Any, name: str, shape: tuple[int, ...], dtype: str = "U8") -> np.ndarray:
     if name not in file.keys():  # noqa: SIM118 (not a mapping)
         raise BadInput(f"{TICKETS_FILE} has no tensor '{name}'")
-    found = file.get_slice(name)  # type and shape stand in the header: looked at before the values are read
-    if found.get_dtype() != dtype or tuple(found.get_shape()) != shape:
+    stored = file.get_slice(name)  # type and shape stand in the header: looked at before the values are read
+    if stored.get_dtype() != dtype or tuple(stored.get_shape()) != shape:
         raise BadInput(
-            f"tensor '{name}' is {found.get_dtype()} of shape {tuple(found.get_shape())}; it should be {dtype} of {shape}"
+            f"tensor '{name}' is {stored.get_dtype()} of shape {tuple(stored.get_shape())}; it should be {dtype} of {shape}"
         )
     return file.get_tensor(name)
 
@@ -336,9 +336,9 @@ def _check_weights(file: Any, layout: Layout) -> None:
         return
     for name, shape in zip(layout.names, layout.shapes, strict=True):
         key = f"theta_0/{name}"
-        found = tuple(file.get_slice(key).get_shape()) if key in names else None
-        if found != shape:
-            wrong = "is missing" if found is None else f"has shape {found}"
+        stored_shape = tuple(file.get_slice(key).get_shape()) if key in names else None
+        if stored_shape != shape:
+            wrong = "is missing" if stored_shape is None else f"has shape {stored_shape}"
             raise BadInput(f"tensor '{key}' {wrong}; the masks cover one of shape {shape}")
 
 
@@ -350,10 +350,10 @@ class _Tickets(_Schema):
     names: tuple[str, ...]
     subsets: tuple[str, ...]
     layout: Layout
-    rungs: tuple[Rung, ...]
+    rungs: tuple[Level, ...]
 
 
-class _Part(_Schema):
+class _Subnetwork(_Schema):
     subset: str
     mask: str | None
     shared: str
@@ -369,7 +369,7 @@ class _Method(_Schema):
     steps_warm: int
     steps_extract: int
     steps_joint: int
-    parts: tuple[_Part, ...]
+    parts: tuple[_Subnetwork, ...]
 
 
 class _File(_Schema):

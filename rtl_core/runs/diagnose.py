@@ -13,18 +13,18 @@ import numpy as np
 
 from rtl_core.audit import collapse
 from rtl_core.config import Config
-from rtl_core.runs import retrained_files, store
+from rtl_core.runs import retraining_file, store
 from rtl_core.runs.atomic import plain
 from rtl_core.runs.checkpoint import Run
-from rtl_core.runs.retrained_files import PROBE, RELAX
+from rtl_core.runs.retraining_file import PROBE, RELAX
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
-from rtl_core.tickets.chance import chance_interval
-from rtl_core.tickets.overlap import Overlap, overlap
-from rtl_core.tickets.similarity import layer_profile, similarity
-from rtl_core.tickets.ticket_set import Rung
+from rtl_core.overlap.chance_level import chance_interval
+from rtl_core.overlap.overlap import Overlap, overlap
+from rtl_core.overlap.similarity import layer_profile, similarity
+from rtl_core.tickets.ticket_set import Level
 
-_MEASURES = ("retrained", "extraction", "final")  # the first that a rung has is the one that counts
+_MEASURES = ("retrained", "extraction", "final")  # the first that a level has is the one that counts
 _ALARM_KEYS = {"round", "density", "safe_density", "drop", "falls_most", "policy"}  # of an alarm among the metrics
 
 
@@ -32,30 +32,30 @@ def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
     """The JSON document of `diagnose`; `root`: the user's runs, where audits of samples are kept."""
     root = root or run.folder.parent
     metric = task_named(run.config.task).headline.name if run.config else "accuracy"
-    probed, relaxed = retrained_files.read(run, root, PROBE), retrained_files.read(run, root, RELAX)
+    probed, relaxed = retraining_file.read(run, root, PROBE), retraining_file.read(run, root, RELAX)
     records = [*run.info.get("rungs", []), *(probed["records"] if probed else [])]
-    counted = [overlap(run.tickets, rung) for rung in run.tickets.rungs]
-    rounds = [_round(rung, counts, records, metric) for rung, counts in zip(run.tickets.rungs, counted, strict=True)]
-    layers = [row for rung, counts in zip(run.tickets.rungs, counted, strict=True) for row in _layers(rung, counts)]
+    counted = [overlap(run.tickets, level) for level in run.tickets.levels]
+    rounds = [_round(level, counts, records, metric) for level, counts in zip(run.tickets.levels, counted, strict=True)]
+    layers = [row for level, counts in zip(run.tickets.levels, counted, strict=True) for row in _layers(level, counts)]
     threshold = run.config.collapse.threshold if run.config else Config().collapse.threshold
-    heard = [row for row in rounds if row["measure"] == "retrained" and row["confidence"] is not None]
-    for row, drop in zip(heard, collapse.drops([row["confidence"] for row in heard]) if heard else [], strict=True):
+    retrained = [row for row in rounds if row["measure"] == "retrained" and row["confidence"] is not None]
+    for row, drop in zip(retrained, collapse.drops([row["confidence"] for row in retrained]) if retrained else [], strict=True):
         row["drop"] = float(drop)
-    alarm, fall = _alarm(heard, threshold), _fall(heard, metric)
+    alarm, fall = _alarm(retrained, threshold), _fall(retrained, metric)
     document = {
         "run": run.name,
         "k": run.tickets.k,
         "metric": metric,
-        "watched": bool(heard),
+        "watched": bool(retrained),
         "threshold": threshold,
-        "n": _rows_behind(records),
+        "n": _rows_measured(records),
         "rounds": rounds,
         "layers": layers,
-        "flags": [*_flags(heard, rounds, layers, alarm, fall, metric)],
+        "flags": [*_flags(retrained, rounds, layers, alarm, fall, metric)],
         "alarm": alarm,
         "fall": fall,
         "lead": fall["round"] - alarm["round"] if alarm and fall else None,
-        "last_safe_density": _last_safe(heard, alarm),
+        "last_safe_density": _last_safe(retrained, alarm),
         "policy": run.config.collapse.policy if run.config else "off",
         "policy_events": _policy_events(run),
         "relaxed": relaxed,
@@ -64,22 +64,22 @@ def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
     return plain({**document, "advice": _advice(run, document)})
 
 
-def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
-    """One rung: overlap of the pairs, and means over the tickets of what was measured there."""
+def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
+    """One level: overlap of the pairs, and means over the tickets of what was measured there."""
     pairs = np.triu_indices(counts.k, 1)
     measures, band = similarity(counts), chance_interval(counts)
 
     def over_pairs(matrix: np.ndarray) -> float:
         return float(np.nanmean(matrix[pairs])) if np.isfinite(matrix[pairs]).any() else float("nan")
 
-    here = [r for r in records if r["rung"] == rung.index]
+    here = [r for r in records if r["rung"] == level.index]
     measure = next((m for m in _MEASURES if any(r.get("measure") == m for r in here)), None)
     here = [r for r in here if r.get("measure") == measure]
     figures = dict.fromkeys(("balanced_accuracy", "accuracy", metric))
     return {
-        "round": rung.index,
-        "density": rung.density,
-        "kind": rung.kind,
+        "round": level.index,
+        "density": level.density,
+        "kind": level.kind,
         "iou_mean": over_pairs(measures.iou),
         "chance_mean": over_pairs(measures.chance),
         "chance_low": over_pairs(band.low),
@@ -92,10 +92,10 @@ def _round(rung: Rung, counts: Overlap, records: Sequence[dict[str, Any]], metri
     }
 
 
-def _layers(rung: Rung, counts: Overlap) -> list[dict[str, Any]]:
+def _layers(level: Level, counts: Overlap) -> list[dict[str, Any]]:
     columns = ["layer", "iou_mean", "chance_mean", "excess_mean", "density_mean", "empty_tickets"]
     rows = layer_profile(counts)[columns].to_dict("records")
-    return [{"round": rung.index, "density": rung.density, **row} for row in rows]
+    return [{"round": level.index, "density": level.density, **row} for row in rows]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -103,31 +103,31 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _rows_behind(records: Sequence[dict[str, Any]]) -> int | None:
+def _rows_measured(records: Sequence[dict[str, Any]]) -> int | None:
     return min((record["n"] for record in records), default=None)
 
 
-def _alarm(heard: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any] | None:
-    rang = collapse.first_alarm([row["confidence"] for row in heard], threshold) if heard else None
-    if rang is None:
+def _alarm(retrained: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any] | None:
+    first = collapse.first_alarm([row["confidence"] for row in retrained], threshold) if retrained else None
+    if first is None:
         return None
-    row = heard[rang]
+    row = retrained[first]
     return {"round": row["round"], "density": row["density"], "drop": row["drop"], "threshold": threshold}
 
 
-def _fall(heard: Sequence[dict[str, Any]], metric: str) -> dict[str, Any] | None:
-    at = collapse.fall([row[metric] for row in heard]) if heard else None
-    return None if at is None else {"round": heard[at]["round"], "density": heard[at]["density"]}
+def _fall(retrained: Sequence[dict[str, Any]], metric: str) -> dict[str, Any] | None:
+    at = collapse.fall([row[metric] for row in retrained]) if retrained else None
+    return None if at is None else {"round": retrained[at]["round"], "density": retrained[at]["density"]}
 
 
-def _last_safe(heard: Sequence[dict[str, Any]], alarm: dict[str, Any] | None) -> float | None:
+def _last_safe(retrained: Sequence[dict[str, Any]], alarm: dict[str, Any] | None) -> float | None:
     """The last retrained density before the alarm; without one, the lightest that was retrained."""
-    safe = [row["density"] for row in heard if alarm is None or row["round"] < alarm["round"]]
+    safe = [row["density"] for row in retrained if alarm is None or row["round"] < alarm["round"]]
     return safe[-1] if safe else None
 
 
 def _flags(
-    heard: Sequence[dict[str, Any]],
+    retrained: Sequence[dict[str, Any]],
     rounds: Sequence[dict[str, Any]],
     layers: Sequence[dict[str, Any]],
     alarm: dict[str, Any] | None,
@@ -140,35 +140,35 @@ def _flags(
         place = {"round": at["round"], "density": at["density"], "direction": direction, "signal": signal}
         return {**place, "layer": layer, "alarm": signal == "confidence", "sentence": sentence}
 
-    found = []
+    flags = []
     if alarm:
         sentence = f"Confidence lies {alarm['drop']:.3f} below its best: the alarm ({alarm['threshold']:g})."
-        found.append(flag(alarm, "down", "confidence", sentence))
+        flags.append(flag(alarm, "down", "confidence", sentence))
     if fall:
         sentence = f"{metric.replace('_', ' ').capitalize()} lies 2 points or more below its best and stays there."
-        found.append(flag(fall, "down", "accuracy", sentence))
+        flags.append(flag(fall, "down", "accuracy", sentence))
     for signal in ("iou", "excess"):
         for turn in collapse.turns(_below_all([row[f"{signal}_mean"] for row in rounds], rounds)):
-            sentence = f"{_SAID[signal]} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
-            found.append(flag(rounds[turn.round], turn.direction, signal, sentence))
+            sentence = f"{_TITLES[signal]} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
+            flags.append(flag(rounds[turn.round], turn.direction, signal, sentence))
     for layer in dict.fromkeys(row["layer"] for row in layers):
         own = [row for row in layers if row["layer"] == layer]
         for turn in collapse.turns(_below_all([row["excess_mean"] for row in own], rounds)):
             sentence = f"Excess overlap in {layer} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
-            found.append(flag(own[turn.round], turn.direction, "excess", sentence, layer))
+            flags.append(flag(own[turn.round], turn.direction, "excess", sentence, layer))
         empty = next((row for row in own if row["empty_tickets"]), None)
         if empty:
             sentence = f"{int(empty['empty_tickets'])} ticket(s) keep nothing in {layer}: they are dead."
-            found.append(flag(empty, "down", "empty layer", sentence, layer))
-    return sorted(found, key=lambda one: (not one["alarm"], one["round"]))
+            flags.append(flag(empty, "down", "empty layer", sentence, layer))
+    return sorted(flags, key=lambda one: (not one["alarm"], one["round"]))
 
 
 def _below_all(values: Sequence[float | None], rounds: Sequence[dict[str, Any]]) -> list[float | None]:
-    """Without the rung that keeps all weights: there every mask is the same, and the first cut is no turn."""
+    """Without the level that keeps all weights: there every mask is the same, and the first cut is no turn."""
     return [None if row["density"] >= 1 else value for value, row in zip(values, rounds, strict=True)]
 
 
-_SAID = {"iou": "Mean IoU", "excess": "Mean excess overlap"}
+_TITLES = {"iou": "Mean IoU", "excess": "Mean excess overlap"}
 _MOVED = {"up": "has risen above its least value", "down": "falls in one round"}
 
 
@@ -180,21 +180,21 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
         return "Mask scores were learned at one density: there is no way down to look at."
     if not document["watched"]:
         return (
-            "The rungs were cut from one training and nothing was trained between them, so no alarm can be given. "
-            "Retrain the rungs (diagnose --probe), or train with extract.schedule=fraction and collapse.policy=warn."
+            "The levels were cut from one training and nothing was trained between them, so no alarm can be given. "
+            "Retrain the levels (diagnose --probe), or train with extract.schedule=fraction and collapse.policy=warn."
         )
     if alarm is None and events:
-        rang = ", ".join(f"{event['density']:.3g}" for event in events)
+        densities = ", ".join(f"{event['density']:.3g}" for event in events)
         return (
-            f"The alarm rang at density {rang} while the run was trained, and its policy ({document['policy']}) went "
+            f"The alarm came at density {densities} while the run was trained, and its policy ({document['policy']}) went "
             f"back: {safe:.3g}, where the run is now, is the last safe density."
         )
     if alarm is None:
         return (
-            f"No alarm down to density {safe:.3g}: the tickets still know what they did. A lighter target can be tried."
+            f"No alarm down to density {safe:.3g}: the tickets have not collapsed. A lighter target can be tried."
         )
     if safe is None:
-        return "The alarm rings at the first rung: train longer per round, or take a larger network."
+        return "The alarm comes at the first level: train longer per round, or take a larger network."
     gain = ""
     if document["relaxed"]:
         change = document["relaxed"]["after"] - document["relaxed"]["before"]

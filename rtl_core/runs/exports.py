@@ -13,12 +13,12 @@ from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.store import find_run
 from rtl_core.tickets.bits import unpack
-from rtl_core.tickets.foreign import distinct
+from rtl_core.interchange.import_masks import distinct
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import TOTAL, pair
-from rtl_core.tickets.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
-from rtl_core.tickets.ticket_set import KEPT, Rung, TicketSet
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import TOTAL, pair
+from rtl_core.interchange.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
+from rtl_core.tickets.ticket_set import KEPT, Level, TicketSet
 
 FORMATS = {"ticket": ".ticket.safetensors", "safetensors": ".safetensors"}
 _SEPARATOR = ":"  # RUN:TICKET
@@ -50,18 +50,18 @@ def export(run: Run, ticket: str, formats: Sequence[str], folder: Path) -> dict[
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise BadInput(f"there is no format '{', '.join(unknown)}'; a ticket is exported as {' or '.join(FORMATS)}")
-    part = _learned(run).parts[index]
+    subnetwork = _learned(run).subnetworks[index]
     folder.mkdir(parents=True, exist_ok=True)
     file = distinct([_plain(other) for other in run.tickets.names])[index]
     paths = {name: folder / f"{run.name}-{file}{FORMATS[name]}" for name in formats}
     if "ticket" in paths:
         context = {"data": run.info["data"], "model": run.info["model"], "licence": run.info["data"]["licence"]}
-        write_ticket(paths["ticket"], run.tickets, index, part.shared, context)
+        write_ticket(paths["ticket"], run.tickets, index, subnetwork.shared, context)
     if "safetensors" in paths:
-        from rtl_core.learning.parts import materialise
+        from rtl_core.learning.subnetwork import materialise
         from rtl_core.runs.tensors import write_tensors
 
-        write_tensors(paths["safetensors"], materialise(part, run.tickets.layout))
+        write_tensors(paths["safetensors"], materialise(subnetwork, run.tickets.layout))
     return {name: str(path) for name, path in paths.items()}
 
 
@@ -73,12 +73,12 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     ticket is for other weights or for a subset that the run does not have, and where the run's data have changed.
     """
     from rtl_core.audit import evaluate as audit
-    from rtl_core.learning.norms import NormBatches, with_statistics
+    from rtl_core.learning.batchnorm_recalibration import NormBatches, with_statistics
     from rtl_core.learning.subsets import ticket_subsets
     from rtl_core.runs.open_run import open_run
 
     learned = _learned(run)
-    require_same_theta(ticket, learned.parts[0].shared, run.tickets.layout, run.info["model"])
+    require_same_theta(ticket, learned.subnetworks[0].shared, run.tickets.layout, run.info["model"])
     if ticket.subset not in run.tickets.subsets:
         raise BadInput(
             f"ticket '{ticket.name}' was made for the subset '{ticket.subset}'; this run has: "
@@ -86,15 +86,15 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
         )
     k, config = run.tickets.subsets.index(ticket.subset), run.config
     setting = open_run(run)
-    part = replace(learned.parts[k], mask=from_file(ticket).mask)
+    subnetwork = replace(learned.subnetworks[k], mask=from_file(ticket).mask)
     subset = ticket_subsets(setting.dataset, setting.partition, setting.task, config.reweigh)[k]
     batches = NormBatches(subset, config.sharing.recalibrate_batches, config.seed)
-    part = with_statistics(setting.network, part, setting.layout, setting.dataset.inputs, batches)
-    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "test")
-    answers = audit.own_answers(setting.network, part, setting.layout, asked, k)
+    subnetwork = with_statistics(setting.network, subnetwork, setting.layout, setting.dataset.inputs, batches)
+    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "test")
+    answers = audit.own_answers(setting.network, subnetwork, setting.layout, eval_set, k)
     about = {"name": ticket.name, "subset": ticket.subset, "licence": ticket.licence}
-    figures = audit.ticket_figures(asked, k, answers)
-    return {**about, "density": float(part.mask.mean()), **figures, "own": run.info["evaluation"]["tickets"][k]}
+    figures = audit.ticket_figures(eval_set, k, answers)
+    return {**about, "density": float(subnetwork.mask.mean()), **figures, "own": run.info["evaluation"]["tickets"][k]}
 
 
 def open_ticket(source: str, root: Path) -> OneTicket:
@@ -106,7 +106,7 @@ def open_ticket(source: str, root: Path) -> OneTicket:
         raise BadInput(f"'{source}' is no ticket file; name a file, or a ticket of a run as RUN{_SEPARATOR}TICKET")
     run = load_run(find_run(run_name, root))
     index = _index(run, ticket)
-    known = None if run.masks_only else theta_hash(_learned(run).parts[index].shared, run.tickets.layout)
+    known = None if run.masks_only else theta_hash(_learned(run).subnetworks[index].shared, run.tickets.layout)
     return OneTicket(ticket, run.tickets.layout, run.tickets.masks()[index], known)
 
 
@@ -124,7 +124,7 @@ def diff(a: OneTicket, b: OneTicket) -> dict[str, Any]:
     _require_same_layout(a, b)
     both = np.where(np.stack([a.mask, b.mask]), KEPT, 1).astype(np.uint8)
     density = float(np.mean([a.mask.mean(), b.mask.mean()]))
-    tickets = TicketSet(("a", "b"), ("a", "b"), a.layout, both, (Rung(1, density, "target"),))
+    tickets = TicketSet(("a", "b"), ("a", "b"), a.layout, both, (Level(1, density, "target"),))
     table = pair(overlap(tickets), "a", "b").rename(columns={"layer": "name"})
     table = table.astype(object).where(table.notna(), None)
     columns = ["name", "shared", "only_a", "only_b", "iou", "chance", "excess"]

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit import evaluate
-from rtl_core.audit.decisions import Decisions
+from rtl_core.audit.fairness.ticket_predictions import Decisions
 from rtl_core.audit.fairness import thresholds
-from rtl_core.audit.fairness.changes import changes
-from rtl_core.audit.fairness.document import fairness
+from rtl_core.audit.fairness.paired_changes import changes
+from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions, from_table
-from rtl_core.audit.fairness.tickets import decomposition, routing_gap
-from rtl_core.audit.fairness.where import ablations
+from rtl_core.audit.fairness.routing_gap import decomposition, routing_gap
+from rtl_core.audit.fairness.weight_ablation import ablations
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.data.tables import read_table
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, silent
-from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.parts import Learned, Part
+from rtl_core.learning.batchnorm_recalibration import recalibrate
+from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
 from rtl_core.models.network import Network
 from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
@@ -60,10 +60,10 @@ class Audited:
     def decisions(self, groups: Sequence[str] | None = None, split: str = "test") -> Decisions:
         """What turns outputs on a split's rows into predictions, with these group columns (all unless given)."""
         setting = self.opened
-        asked = evaluate.evaluation_set(setting.dataset, setting.partition, setting.task, split)
-        if len(asked.rows) == 0:
+        eval_set = evaluate.evaluation_set(setting.dataset, setting.partition, setting.task, split)
+        if len(eval_set.rows) == 0:
             raise BadInput(f"'{setting.dataset.spec}' has no {split} rows for this run, only rows to be tested on")
-        return Decisions.of(asked, self.run.tickets.names, groups)
+        return Decisions.of(eval_set, self.run.tickets.names, groups)
 
     def predictions(self, decisions: Decisions, method: str = "rtl", router: str = "context") -> Predictions:
         """What a method says to the rows when a router chooses the ticket."""
@@ -73,25 +73,25 @@ class Audited:
         if router == "context":
             return self.decided(learned, decisions)
         answers = self.answers(learned, decisions)
-        choice = LeastDoubt(lambda rows: answers.doubt, self.opened.task.doubt).choose(decisions.asked.rows).ticket
+        choice = LeastDoubt(lambda rows: answers.doubt, self.opened.task.doubt).choose(decisions.eval_set.rows).ticket
         return decisions.by_choice(answers.kept, choice)
 
-    def method(self, name: str) -> Learned:
+    def method(self, name: str) -> TrainedMethod:
         if name not in self.opened.learned:
             raise BadInput(f"run '{self.run.name}' has no method '{name}'; it has: {', '.join(self.opened.learned)}")
         return self.opened.learned[name]
 
-    def decided(self, learned: Learned, decisions: Decisions) -> Predictions:
+    def decided(self, learned: TrainedMethod, decisions: Decisions) -> Predictions:
         """Each subset by its own ticket."""
         network, layout = self.opened.network_of(learned), self.opened.layout
-        return decisions.by_subset(evaluate.method_answers(network, learned, layout, decisions.asked))
+        return decisions.by_subset(evaluate.method_answers(network, learned, layout, decisions.eval_set))
 
-    def answers(self, learned: Learned, decisions: Decisions) -> evaluate.Answers:
+    def answers(self, learned: TrainedMethod, decisions: Decisions) -> evaluate.Answers:
         """Every ticket's answers to every row; of one network for all subsets, as it is read for each."""
-        asked, layout = decisions.asked, self.opened.layout
+        eval_set, layout = decisions.eval_set, self.opened.layout
         if learned.reads == "per_subset":
-            return evaluate.answers_of_all(self.opened.network, learned.parts, layout, asked)
-        return evaluate.gathered(asked, evaluate.read_answers(self.opened.network_of(learned), learned, layout, asked))
+            return evaluate.answers_of_all(self.opened.network, learned.subnetworks, layout, eval_set)
+        return evaluate.gathered(eval_set, evaluate.read_answers(self.opened.network_of(learned), learned, layout, eval_set))
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def audit(
     pairs = divided(predictions, groups, document["references"])
     question = Question(audited, decisions, method, router, predictions, pairs, ask)
     counted = audited.opened.counted
-    reads = router == "context" and not decisions.asked.task.choice_answers
+    reads = router == "context" and not decisions.eval_set.task.choice_answers
     return {
         "run": audited.run.name,
         "data": audited.opened.dataset.spec,
@@ -146,7 +146,7 @@ def audit(
         "method": method,
         "router": router,
         "uses_label": reads and audited.opened.partition.uses_label,
-        "n": len(decisions.asked.rows),
+        "n": len(decisions.eval_set.rows),
         **document,
         **counted,
         "notes": [*counted["notes"], *document["notes"]],
@@ -177,12 +177,12 @@ def audit_table(
         raise BadInput(
             "a threshold turns scores into predictions; leave out the column of predictions, or the threshold"
         )
-    found = {role: role for role in COLUMNS if role in frame and not (cut and role == "y_pred")}
-    predictions = from_table(frame, {**found, **mapping, "groups": list(groups)})
+    roles = {role: role for role in COLUMNS if role in frame and not (cut and role == "y_pred")}
+    predictions = from_table(frame, {**roles, **mapping, "groups": list(groups)})
     document = fairness(predictions, groups, reference, metrics, permutations, seed)
     pairs = divided(predictions, groups, document["references"])
-    parts = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
-    return {"table": path.name, "n": len(frame), **document, **parts}
+    sections = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
+    return {"table": path.name, "n": len(frame), **document, **sections}
 
 
 def what_if(
@@ -227,8 +227,8 @@ def divided(
     )
 
 
-def _check_extras(asked: Sequence[str], known: Sequence[str]) -> None:
-    for name in asked:
+def _check_extras(extras: Sequence[str], known: Sequence[str]) -> None:
+    for name in extras:
         if name not in known:
             raise BadInput(f"there is no extra '{name}' here; choose among: {', '.join(known)}")
 
@@ -242,11 +242,11 @@ def _extra(answer: Callable[[Question], Any], question: Question) -> Any:
 
 
 def _routing(question: Question) -> list[dict[str, Any]]:
-    audited, asked = question.audited, question.decisions.asked
-    if asked.task.choice_answers:
+    audited, eval_set = question.audited, question.decisions.eval_set
+    if eval_set.task.choice_answers:
         raise BadInput("one-vs-rest tickets answer other questions, so none could have stood in for another")
     right = audited.answers(audited.method(question.method), question.decisions).credit
-    units, tickets = Units.from_ids(asked.units), question.decisions.tickets
+    units, tickets = Units.from_ids(eval_set.units), question.decisions.tickets
     return [
         record
         for grouping, _ in question.divided
@@ -270,38 +270,38 @@ def _where(question: Question) -> dict[str, Any]:
     _only_context(question)
     if len(setting.dataset.rows("train")) == 0:
         raise BadInput("norm statistics are re-estimated on the run's training rows, which other data do not have")
-    lab = pipeline.experiment(setting, silent, MemoryJournal())
+    experiment = pipeline.experiment(setting, silent, MemoryJournal())
 
-    def decide(parts: Sequence[Part]) -> Predictions:
-        return audited.decided(replace(learned, parts=tuple(parts)), question.decisions)
+    def decide(subnetworks: Sequence[Subnetwork]) -> Predictions:
+        return audited.decided(replace(learned, subnetworks=tuple(subnetworks)), question.decisions)
 
-    def settle(part: Part, k: int) -> Part:
-        return recalibrate(lab, part, lab.subsets[k])
+    def settle(subnetwork: Subnetwork, k: int) -> Subnetwork:
+        return recalibrate(experiment, subnetwork, experiment.subsets[k])
 
-    return ablations(learned.parts, setting.layout, decide, settle, question.divided, question.ask["seed"])
+    return ablations(learned.subnetworks, setting.layout, decide, settle, question.divided, question.ask["seed"])
 
 
 def _density(question: Question) -> list[dict[str, Any]]:
-    """RTL at its target and at each lighter rung: the target's decisions are `before`, the rung's `after`.
+    """RTL at its target and at each lighter level: the target's decisions are `before`, the rung's `after`.
 
-    Denser rungs were measured on weights that were not kept and so are not here."""
+    Denser levels were measured on weights that were not kept and so are not here."""
     _only_context(question)
     if question.method != "rtl":
         raise BadInput("only the tickets themselves are stored at several densities")
     audited, tickets = question.audited, question.audited.run.tickets
     learned, buffers = audited.method("rtl"), load_lighter(audited.run)
     records = []
-    for rung in (rung for rung in tickets.rungs if rung.kind != "denser"):
-        parts = learned.parts
-        if rung.kind == "lighter":
-            masks = tickets.masks(rung)
-            parts = tuple(
-                replace(part, mask=masks[k], buffers=buffers[rung.index, k]) for k, part in enumerate(learned.parts)
+    for level in (level for level in tickets.levels if level.kind != "denser"):
+        subnetworks = learned.subnetworks
+        if level.kind == "lighter":
+            masks = tickets.masks(level)
+            subnetworks = tuple(
+                replace(subnetwork, mask=masks[k], buffers=buffers[level.index, k]) for k, subnetwork in enumerate(learned.subnetworks)
             )
-        after = audited.decided(replace(learned, parts=parts), question.decisions)
+        after = audited.decided(replace(learned, subnetworks=subnetworks), question.decisions)
         for grouping, base in question.divided:
             records += [
-                {"rung": rung.index, "density": rung.density, **change}
+                {"rung": level.index, "density": level.density, **change}
                 for change in changes(question.predictions, after, grouping, base)
             ]
     return records
@@ -317,10 +317,10 @@ def _methods(question: Question) -> list[dict[str, Any]]:
     for name in (name for name in SIDE_BY_SIDE if name in audited.opened.learned):
         other = audited.predictions(question.decisions, name)
         document = fairness(other, **question.ask)
-        parts = {part: document[part] for part in ("overall", "cells", "gaps", "max_gaps")}
+        sections = {section: document[section] for section in ("overall", "cells", "gaps", "max_gaps")}
         pairs = question.divided if name != question.method else ()
         paired = [change for pair in pairs for change in changes(question.predictions, other, *pair)]
-        records.append({"method": name, "density": density.get(name), **parts, "changes": paired})
+        records.append({"method": name, "density": density.get(name), **sections, "changes": paired})
     return records
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.events import Tensors
-from rtl_core.learning.parts import fill
+from rtl_core.learning.subnetwork import fill
 from rtl_core.models.network import Network
 from rtl_core.routing.features import remade
 from rtl_core.routing.gate import LinearGate, gate_from

@@ -15,16 +15,16 @@ from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, parse, with_setting
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.joined import joined
+from rtl_core.data.concatenate import joined
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
-from rtl_core.learning.grow import Grown, against_rest, first_part, grow_ticket
+from rtl_core.learning.grow import Grown, against_rest, first_subnetwork, grow_ticket
 from rtl_core.learning.experiment import Experiment
-from rtl_core.runs import edits, open_run
+from rtl_core.runs import change_tickets, open_run
 from rtl_core.runs.checkpoint import Run, load_lighter
-from rtl_core.runs.edits import Tickets
-from rtl_core.runs.modes import lighter_tickets
-from rtl_core.runs.setting import Setting, device_here, refusing_divergence
+from rtl_core.runs.change_tickets import Tickets
+from rtl_core.runs.train_methods import lighter_tickets
+from rtl_core.runs.prepare import Setting, device_here, refusing_divergence
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -72,33 +72,33 @@ def grow(
     BadInput, before anything is trained, where run and data do not fit or there is nothing new.
     """
     began = time.monotonic()
-    before = edits.open_tickets(run)
+    before = change_tickets.open_tickets(run)
     plan = planned(run, before, spec, name, changes)
     setting = plan.setting
     stated = (setting.config.model_dump(mode="json"), setting.dataset.fingerprint, plan.name)
-    folder = edits.new_folder(run, root, VERB, *stated)
-    if (made := edits.recorded(folder, VERB)) is not None:
+    folder = change_tickets.new_folder(run, root, VERB, *stated)
+    if (made := change_tickets.recorded(folder, VERB)) is not None:
         return made
     report(Event("start", "rtl", steps=setting.config.gated.steps))
-    asked = edits.on_test_rows(before)
-    had = before.answers(asked)
+    eval_set = change_tickets.on_test_rows(before)
+    had = before.answers(eval_set)
     grown, lighter, records = _train(run, before, plan, report)
     report(Event("evaluate", "rtl"))
     tickets = _with_ticket(run.tickets, plan.name, grown)
-    rtl = replace(before.rtl, parts=(*before.rtl.parts, grown.part))
-    gate = edits.fitted_gate(before.gate.features, setting.dataset, setting.partition)
+    rtl = replace(before.rtl, subnetworks=(*before.rtl.subnetworks, grown.subnetwork))
+    gate = change_tickets.fitted_gate(before.gate.features, setting.dataset, setting.partition)
     after = Tickets(setting, tickets, rtl, gate)
-    has = after.answers(asked)
-    routers = [edits.credit_by_router(state, got, asked) for state, got in ((before, had), (after, has))]
+    has = after.answers(eval_set)
+    routers = [change_tickets.credit_by_router(state, got, eval_set) for state, got in ((before, had), (after, has))]
     document = {
         "from": run.name,
         "grown": _figures(after),
         "forgetting": [float(np.abs(now - then).max()) for now, then in zip(has.kept, had.kept, strict=False)],
-        **edits.routed(*routers, asked.units),
+        **change_tickets.routed(*routers, eval_set.units),
         "tickets": _old_and_new(after),
     }
     lighter = {**load_lighter(run), **lighter}
-    return edits.save(run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began)
+    return change_tickets.save(run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began)
 
 
 def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Sequence[str]) -> Plan:
@@ -119,7 +119,7 @@ def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Seq
     values = {**known, value: (value,)}
     partition = open_run.by_values(split, values)
     assignment = np.where(split.assignment == split.names.index(value), 0, 1)
-    return Plan(value, edits.setting_of(config, dataset, partition, run), assignment, values)
+    return Plan(value, change_tickets.setting_of(config, dataset, partition, run), assignment, values)
 
 
 def _config(run: Run, spec: str, changes: Sequence[str]) -> Config:
@@ -161,19 +161,19 @@ def _the_new_one(new: Sequence[str], name: str | None, spec: str, by: str) -> st
 def _train(
     run: Run, before: Tickets, plan: Plan, report: Report
 ) -> tuple[Grown, dict[tuple[int, int], Any], list[dict[str, Any]]]:
-    """(the new ticket, norm statistics of its lighter rungs, what they were measured at)."""
+    """(the new ticket, norm statistics of its lighter levels, what they were measured at)."""
     setting = plan.setting
     config, dataset, k = setting.config, setting.dataset, run.tickets.k
     subset, two = against_rest(dataset, plan.assignment, plan.name, setting.task)
     journal = MemoryJournal()
-    lab = Experiment(config, setting.network, setting.layout, (subset,), setting.inputs, report, journal)
-    start = first_part(setting.network, before.rtl.parts, plan.name)
+    experiment = Experiment(config, setting.network, setting.layout, (subset,), setting.inputs, report, journal)
+    start = first_subnetwork(setting.network, before.rtl.subnetworks, plan.name)
     with refusing_divergence(config):
-        grown = grow_ticket(lab, start, run.tickets.rungs, run.tickets.target.density)
-    alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.rungs)
-    asked = audit.evaluation_set(dataset, two, setting.task, "val", audit.RUNG_ROWS)
-    lighter, records = lighter_tickets(lab, replace(before.rtl, parts=(grown.part,)), alone, asked)
-    return grown, {(rung, k): of_rung for (rung, _), of_rung in lighter.items()}, [{**r, "ticket": k} for r in records]
+        grown = grow_ticket(experiment, start, run.tickets.levels, run.tickets.target.density)
+    alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.levels)
+    eval_set = audit.evaluation_set(dataset, two, setting.task, "val", audit.LEVEL_ROWS)
+    lighter, records = lighter_tickets(experiment, replace(before.rtl, subnetworks=(grown.subnetwork,)), alone, eval_set)
+    return grown, {(level, k): of_level for (level, _), of_level in lighter.items()}, [{**r, "ticket": k} for r in records]
 
 
 def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:
@@ -183,9 +183,9 @@ def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:
 
 def _figures(after: Tickets) -> dict[str, Any]:
     """The new ticket on the test rows of old and new data."""
-    k, asked, layout = after.tickets.k - 1, edits.on_test_rows(after), after.tickets.layout
-    answers = audit.own_answers(after.setting.network, after.rtl.parts[k], layout, asked, k)
-    figures, params = audit.ticket_figures(asked, k, answers), int(after.rtl.parts[k].mask.sum())
+    k, eval_set, layout = after.tickets.k - 1, change_tickets.on_test_rows(after), after.tickets.layout
+    answers = audit.own_answers(after.setting.network, after.rtl.subnetworks[k], layout, eval_set, k)
+    figures, params = audit.ticket_figures(eval_set, k, answers), int(after.rtl.subnetworks[k].mask.sum())
     return {
         "ticket": after.tickets.names[k],
         "steps": after.setting.config.gated.steps,
@@ -198,10 +198,10 @@ def _figures(after: Tickets) -> dict[str, Any]:
 def _old_and_new(after: Tickets) -> list[dict[str, Any]]:
     """For each ticket the mean credit of its answers to the old and to the new test rows: for one-vs-rest tickets the
     share of all rows that are rightly told from or counted to its subset, for multi-class ones of right classes."""
-    asked = edits.on_test_rows(after)
-    credit, new = after.answers(asked).credit, asked.subset == after.tickets.k - 1
+    eval_set = change_tickets.on_test_rows(after)
+    credit, new = after.answers(eval_set).credit, eval_set.subset == after.tickets.k - 1
     sides = {"old": ~new, "new": new}
     return [
-        {"name": name} | {side: edits.share(own[rows], asked.units[rows]) for side, rows in sides.items()}
+        {"name": name} | {side: change_tickets.share(own[rows], eval_set.units[rows]) for side, rows in sides.items()}
         for name, own in zip(after.tickets.names, credit, strict=True)
     ]

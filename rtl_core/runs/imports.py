@@ -17,8 +17,8 @@ from rtl_core.errors import BadInput
 from rtl_core.files import make_once
 from rtl_core.runs.checkpoint import save_checkpoint
 from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
-from rtl_core.tickets.foreign import ForeignTicket, base_name, check_tickets, join, read_masks
-from rtl_core.tickets.foreign_masks import check_total
+from rtl_core.interchange.import_masks import ForeignTicket, base_name, check_tickets, join, read_masks
+from rtl_core.interchange.import_masks_arrays import check_total
 from rtl_core.tickets.ticket_set import TicketSet
 
 Progress = Callable[[int, int, str], None]
@@ -43,7 +43,7 @@ def import_masks(
     began = time.monotonic()
     tickets, sources = _read(files, titles, progress)
     joined, left_out = join(tickets)
-    kept = np.stack([joined.masks(part=part).sum(axis=1) for part in joined.layout.slices().values()], axis=1)
+    kept = np.stack([joined.masks(span=span).sum(axis=1) for span in joined.layout.slices().values()], axis=1)
     content = _content(joined)
     sources = [{"ticket": ticket, **source} for ticket, source in zip(joined.names, sources, strict=True)]
     folder = root / f"{slug(name) or 'masks'}-{content[:8]}"
@@ -83,23 +83,23 @@ def _read(
     sources: list[dict[str, Any]] = []
     weights = 0
     for done, (path, title) in enumerate(zip(files, titles or [path.name for path in files], strict=True), 1):
-        found = read_masks(path, title)
-        tickets += found
+        masks = read_masks(path, title)
+        tickets += masks
         check_tickets(len(tickets))
-        weights += sum(mask.n for ticket in found for mask in ticket.masks.values())
+        weights += sum(mask.n for ticket in masks for mask in ticket.masks.values())
         check_total(weights)
         with open(path, "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        source = {"file": base_name(title), "format": found[0].format, "sha256": sha256, "bytes": path.stat().st_size}
-        sources += [source] * len(found)
+        source = {"file": base_name(title), "format": masks[0].format, "sha256": sha256, "bytes": path.stat().st_size}
+        sources += [source] * len(masks)
         if progress is not None:
             progress(done, len(files), base_name(title))
     return tickets, sources
 
 
 def _content(tickets: TicketSet) -> str:
-    """SHA-256 over names, layout, rungs and masks."""
-    stated = (tickets.names, tickets.subsets, asdict(tickets.layout), [asdict(rung) for rung in tickets.rungs])
+    """SHA-256 over names, layout, levels and masks."""
+    stated = (tickets.names, tickets.subsets, asdict(tickets.layout), [asdict(level) for level in tickets.levels])
     digest = hashlib.sha256(json.dumps(stated).encode())
     digest.update(np.ascontiguousarray(tickets.pruned_at))
     return digest.hexdigest()
@@ -107,9 +107,9 @@ def _content(tickets: TicketSet) -> str:
 
 def _warnings(tickets: TicketSet, kept: np.ndarray) -> list[str]:
     """A sentence for every ticket with an empty layer; `kept` (K, layers): how many weights each keeps of each."""
-    found = []
+    sentences = []
     for name, counts in zip(tickets.names, kept, strict=True):
         empty = [layer for layer, count in zip(tickets.layout.names, counts, strict=True) if count == 0]
         if empty:
-            found.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
-    return found
+            sentences.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
+    return sentences

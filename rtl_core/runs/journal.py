@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Stage, Stopped, Tensors
-from rtl_core.runs.store import stop_asked
+from rtl_core.runs.store import stop_requested
 from rtl_core.runs.tensors import digest, read_tensors, write_tensors
 
 
@@ -52,7 +52,7 @@ class FileJournal:
 
     def mark(self, stage: Stage, step: int, last: bool, state: Callable[[], Tensors]) -> None:
         """Keep the state if it is time to; raises `Stopped` after keeping it when the run was asked to stop."""
-        stop, key = stop_asked(self._run), stage.key
+        stop, key = stop_requested(self._run), stage.key
         now = time.monotonic()
         if last or stop or now - self._written.setdefault(key, now) >= self._every:
             tensors = state()

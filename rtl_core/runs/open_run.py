@@ -17,7 +17,7 @@ from rtl_core.data import partitions
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import Learned
+from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import rebuild
 from rtl_core.models.network import Network
@@ -25,7 +25,7 @@ from rtl_core.routing.gate import LinearGate
 from rtl_core.runs.checkpoint import Run, load_assignment, load_gate, load_learned
 from rtl_core.runs.gates import remade_gate
 from rtl_core.runs.run_data import dataset_of
-from rtl_core.runs.setting import Setting
+from rtl_core.runs.prepare import Setting
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.threads import use_threads
 
@@ -40,7 +40,7 @@ class OpenRun(Setting):
     """
 
     run: Run
-    learned: Mapping[str, Learned]
+    learned: Mapping[str, TrainedMethod]
 
     @cached_property
     def gate(self) -> LinearGate | None:
@@ -54,12 +54,12 @@ class OpenRun(Setting):
     @property
     def trained_tickets(self) -> TrainedTickets:
         batches = self.config.sharing.recalibrate_batches
-        parts, tickets = self.learned["rtl"].parts, self.run.tickets
+        subnetworks, tickets = self.learned["rtl"].subnetworks, self.run.tickets
         return TrainedTickets(
-            self.task, self.dataset, self.partition, self.network, parts, tickets, batches, self.config.seed
+            self.task, self.dataset, self.partition, self.network, subnetworks, tickets, batches, self.config.seed
         )
 
-    def network_of(self, learned: Learned) -> Network:
+    def network_of(self, learned: TrainedMethod) -> Network:
         """The network that a method's parts belong to."""
         return self.network if learned.reads == "per_subset" else self.one_network
 
@@ -97,9 +97,9 @@ def subsets_of(run: Run, dataset: Dataset) -> Partition:
     by, column = run.info["partition"]["by"], run.info["partition"]["column"]
     values = values_of(run)
     if by == "class":
-        found = np.array(dataset.classes, object)[dataset.labels]
+        result = np.array(dataset.classes, object)[dataset.labels]
     elif by == "attribute" and column in dataset.attributes:
-        found = dataset.attributes[column].astype(str).to_numpy(object)
+        result = dataset.attributes[column].astype(str).to_numpy(object)
     elif dataset.fingerprint == run.info["data"]["fingerprint"]:
         kept = load_assignment(run)
         return by_values(all_values(run, dataset), values) if kept is None else _partition(run, kept)
@@ -109,7 +109,7 @@ def subsets_of(run: Run, dataset: Dataset) -> Partition:
             f"'{dataset.spec}'; give data that has this attribute"
         )
     owner = {value: k for k, own in enumerate(values.values()) for value in own}
-    return _partition(run, np.array([owner.get(str(value), -1) for value in found], np.int64))
+    return _partition(run, np.array([owner.get(str(value), -1) for value in result], np.int64))
 
 
 def _partition(run: Run, assignment: np.ndarray) -> Partition:

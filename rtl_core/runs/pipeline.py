@@ -16,16 +16,16 @@ from rtl_core.config import Config
 from rtl_core.data import partitions
 from rtl_core.data.changes import described
 from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
-from rtl_core.learning.controls import does_not_apply, gradient_steps
-from rtl_core.learning.methods import warm_start
-from rtl_core.learning.parts import Learned
+from rtl_core.learning.baselines import does_not_apply, gradient_steps
+from rtl_core.learning.method_steps import warm_start
+from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
 from rtl_core.runs.gates import gate_tensors
-from rtl_core.runs.modes import MODES, lighter_tickets
-from rtl_core.runs.setting import Setting, experiment, prepare, refusing_divergence
+from rtl_core.runs.train_methods import MODES, lighter_tickets
+from rtl_core.runs.prepare import Setting, experiment, prepare, refusing_divergence
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
@@ -45,7 +45,7 @@ class Outcome:
 
     tickets: TicketSet
     theta_0: Tensors
-    learned: tuple[Learned, ...]
+    learned: tuple[TrainedMethod, ...]
     lighter_buffers: dict[tuple[int, int], Tensors]
     info: dict[str, Any]
     gate: Tensors
@@ -53,32 +53,32 @@ class Outcome:
 
 def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     """A whole run: tickets and controls as the mode learns them, lighter tickets, a gate, evaluation."""
-    config, began, lab = setting.config, time.monotonic(), experiment(setting, report, journal)
-    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
+    config, began, new_experiment = setting.config, time.monotonic(), experiment(setting, report, journal)
+    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.LEVEL_ROWS)
     with refusing_divergence(config):
-        found = MODES[config.mode](setting, lab, asked)
-    lighter_buffers, lighter_records = lighter_tickets(lab, found.learned["rtl"], found.tickets, asked)
+        trained = MODES[config.mode](setting, new_experiment, eval_set)
+    lighter_buffers, lighter_records = lighter_tickets(new_experiment, trained.learned["rtl"], trained.tickets, eval_set)
     report(Event("evaluate", "rtl"))
     info = {
-        "evaluation": evaluate(setting, found.tickets, found.learned, found.gate),
-        "rungs": [*found.records, *lighter_records],
-        **describe(setting, found.tickets),
-        "gate": {"features": found.gate.features.name, "macs": found.gate.macs, "trained": GATE_TRAINED[config.mode]},
+        "evaluation": evaluate(setting, trained.tickets, trained.learned, trained.gate),
+        "rungs": [*trained.records, *lighter_records],
+        **describe(setting, trained.tickets),
+        "gate": {"features": trained.gate.features.name, "macs": trained.gate.macs, "trained": GATE_TRAINED[config.mode]},
         "environment": {**_environment(config), "seconds": time.monotonic() - began},
     }
-    learned, gate = tuple(found.learned.values()), gate_tensors(found.gate, found.seen)
-    return Outcome(found.tickets, found.start.shared, learned, lighter_buffers, info, gate)
+    learned, gate = tuple(trained.learned.values()), gate_tensors(trained.gate, trained.seen)
+    return Outcome(trained.tickets, trained.start.shared, learned, lighter_buffers, info, gate)
 
 
 def evaluate(
-    setting: Setting, tickets: TicketSet, learned: dict[str, Learned], gate: LinearGate | None, split: str = "test"
+    setting: Setting, tickets: TicketSet, learned: dict[str, TrainedMethod], gate: LinearGate | None, split: str = "test"
 ) -> dict[str, Any]:
     """The JSON document of `evaluate`: tickets, methods and routers on the rows of a split."""
     config = setting.config
-    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
+    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
     read = _read(learned)
     answers = {
-        method: audit.method_answers(_network_of(setting, one), one, setting.layout, asked)
+        method: audit.method_answers(_network_of(setting, one), one, setting.layout, eval_set)
         for method, one in read.items()
     }
     counts = tickets.masks().sum(axis=1)
@@ -87,12 +87,12 @@ def evaluate(
             "name": name,
             "density": float(counts[k] / tickets.n),
             "params": int(counts[k]),
-            **audit.ticket_figures(asked, k, answers["rtl"][k]),
+            **audit.ticket_figures(eval_set, k, answers["rtl"][k]),
         }
         for k, name in enumerate(tickets.names)
     ]
     methods = [
-        _method_row(setting, one, audit.method_figures(asked, answers[m], config.seed)) for m, one in read.items()
+        _method_row(setting, one, audit.method_figures(eval_set, answers[m], config.seed)) for m, one in read.items()
     ]
     for method in config.controls:
         reason = does_not_apply(method, config, tickets.k)
@@ -102,11 +102,11 @@ def evaluate(
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": routing.router_rows(setting, tickets, learned["rtl"], asked, gate),
+        "routers": routing.router_rows(setting, tickets, learned["rtl"], eval_set, gate),
     }
 
 
-def _read(learned: dict[str, Learned]) -> dict[str, Learned]:
+def _read(learned: dict[str, TrainedMethod]) -> dict[str, TrainedMethod]:
     """The methods, and one multi-class mask read in a second way: its argmax says yes to one subset alone, which makes
     it cautious beside tickets that each weigh yes against no."""
     odds = [
@@ -115,13 +115,13 @@ def _read(learned: dict[str, Learned]) -> dict[str, Learned]:
     return {**learned, **{one.method: one for one in odds}}
 
 
-def _network_of(setting: Setting, learned: Learned) -> Network:
+def _network_of(setting: Setting, learned: TrainedMethod) -> Network:
     return setting.network if learned.reads == "per_subset" else setting.one_network
 
 
-def _method_row(setting: Setting, learned: Learned, figures: dict[str, Any]) -> dict[str, Any]:
-    masks = [np.ones(setting.layout.n, bool) if part.mask is None else part.mask for part in learned.parts]
-    separate = len({id(part.shared) for part in learned.parts}) > 1
+def _method_row(setting: Setting, learned: TrainedMethod, figures: dict[str, Any]) -> dict[str, Any]:
+    masks = [np.ones(setting.layout.n, bool) if subnetwork.mask is None else subnetwork.mask for subnetwork in learned.subnetworks]
+    separate = len({id(subnetwork.shared) for subnetwork in learned.subnetworks}) > 1
     stored = sum(int(m.sum()) for m in masks) if separate else int(np.logical_or.reduce(masks).sum())
     return {
         "method": learned.method,
@@ -140,7 +140,7 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
     """What the run is, for the record: data, partition, model, cost, warnings."""
     dataset, partition, cost = setting.dataset, setting.partition, forward_cost(setting.network)
     masks = tickets.masks()
-    kept = [{name: int(mask[part].sum()) for name, part in tickets.layout.slices().items()} for mask in masks]
+    kept = [{name: int(mask[span].sum()) for name, span in tickets.layout.slices().items()} for mask in masks]
     return {
         "config": setting.config.model_dump(mode="json"),
         "data": described(dataset),
@@ -160,23 +160,23 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
 
 def warnings(config: Config, tickets: TicketSet) -> list[str]:
     """Sentences about what would make this run's figures mean less than they seem to."""
-    found = []
+    sentences = []
     extract = config.extract
     if config.mode == "paper" and extract.steps * extract.learning_rate < LEARNED_ENOUGH:
-        found.append(
+        sentences.append(
             f"Extraction is short ({extract.steps} steps at learning rate {extract.learning_rate:g}): the "
             "weights hardly travel before they are pruned, so the masks mostly reflect the initial weights."
         )
     if config.partition.by == "class" and not task_named(config.task).choice_answers:
-        found.append(
+        sentences.append(
             "Every subset is one class and its ticket tells all classes: whoever chooses the ticket by the label gives "
             "the answer away. Figures of tickets and methods on their own subsets are upper bounds; the gate's are not."
         )
     for name, mask in zip(tickets.names, tickets.masks(), strict=True):
         empty = dead_layers(mask, tickets.layout)
         if empty:
-            found.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
-    return found
+            sentences.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
+    return sentences
 
 
 def estimate(config: Config) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 
 from rtl_core.errors import BadInput
 from rtl_core.runs.status import HEARTBEAT_SECONDS, process_start, read_status, write_status
-from rtl_core.runs.store import clear_stop, stop_asked
+from rtl_core.runs.store import clear_stop, stop_requested
 
 try:
     import fcntl
@@ -143,7 +143,7 @@ def main(folder: Path, number: int, file: int, command: list[str]) -> None:
     status = replace(read_status(folder), phase=QUEUED, pid=pid, process_started=process_start(pid))
     beat = float("-inf")
     while not _admitted(folder.parent, number, file):
-        if stop_asked(folder):
+        if stop_requested(folder):
             clear_stop(folder)
             write_status(folder, replace(status, state="stopped", phase="", heartbeat=time.time()))
             return

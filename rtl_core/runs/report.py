@@ -35,7 +35,7 @@ EXTRAS = ("routing", "decomposition")  # of `fairness`
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReportRequest:
     """How fairness is to be audited; what is not named is chosen as `rtl_core.runs.fairness` does."""
 
     groups: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Asked:
     seed: int = 0
 
 
-def run_document(run: Run, asked: Asked = Asked(), root: Path | None = None) -> dict[str, Any]:
+def run_document(run: Run, request: ReportRequest = ReportRequest(), root: Path | None = None) -> dict[str, Any]:
     """Everything the report says of a run, as JSON: the documents of the other verbs under their names.
 
     root  the folder of runs below which audits of samples are kept; the project's unless given
@@ -55,8 +55,8 @@ def run_document(run: Run, asked: Asked = Asked(), root: Path | None = None) -> 
     Without named groups, the first columns of few categories are taken that the subsets were not made from.
     """
     from rtl_core.runs import training
-    from rtl_core.tickets.overlap import overlap
-    from rtl_core.tickets.similarity import as_json
+    from rtl_core.overlap.overlap import overlap
+    from rtl_core.overlap.similarity import as_json
 
     config = run.config.model_dump(mode="json") if run.config else {}
     document = {
@@ -72,7 +72,7 @@ def run_document(run: Run, asked: Asked = Asked(), root: Path | None = None) -> 
     if run.masks_only:
         absent |= dict.fromkeys(("data", "controls", "routing", "fairness", "attribution", "by_ticket"), _MASKS_ONLY)
     else:
-        document["fairness"] = _fairness(run, asked, absent, document["notes"])
+        document["fairness"] = _fairness(run, request, absent, document["notes"])
         document["attribution"] = _attribution(
             audits_folder(run.folder, root or project_runs()), absent, document["notes"]
         )
@@ -80,15 +80,15 @@ def run_document(run: Run, asked: Asked = Asked(), root: Path | None = None) -> 
     return {**document, "absent": absent, "skipped": _skipped(document, absent)}
 
 
-def table_document(path: Path, mapping: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+def table_document(path: Path, mapping: Mapping[str, Any], request: ReportRequest) -> dict[str, Any]:
     """The same for a table of predictions of any model; see `rtl_core.runs.fairness.audit_table`."""
     from rtl_core.runs.fairness import audit_table
 
-    found = audit_table(path, mapping, list(asked.groups), **_how(asked))
-    document = {**_frame(path.name, "table"), "fairness": found, "files": [_sealed(path)]}
+    fairness_document = audit_table(path, mapping, list(request.groups), **_how(request))
+    document = {**_frame(path.name, "table"), "fairness": fairness_document, "files": [_sealed(path)]}
     document["settings"] = dict(mapping)
     absent = dict.fromkeys(("tickets", "controls", "overlap", "routing", "attribution"), _NO_NETWORK)
-    _by_ticket(found, absent)
+    _by_ticket(fairness_document, absent)
     return {**document, "absent": absent, "skipped": _skipped(document, absent)}
 
 
@@ -137,31 +137,31 @@ def _sealed(path: Path) -> dict[str, Any]:
         }
 
 
-def _how(asked: Asked) -> dict[str, Any]:
+def _how(request: ReportRequest) -> dict[str, Any]:
     return {
-        "reference": list(asked.reference) or None,
-        "metrics": list(asked.metrics),
-        "permutations": asked.permutations,
-        "seed": asked.seed,
+        "reference": list(request.reference) or None,
+        "metrics": list(request.metrics),
+        "permutations": request.permutations,
+        "seed": request.seed,
     }
 
 
-def _fairness(run: Run, asked: Asked, absent: dict[str, str], notes: list[str]) -> dict[str, Any] | None:
+def _fairness(run: Run, request: ReportRequest, absent: dict[str, str], notes: list[str]) -> dict[str, Any] | None:
     """The audit of the groups that were named, or of some that offer themselves; then a reason why not is no error."""
     from rtl_core.runs.fairness import Audited, audit, audit_run
 
-    how = {"method": asked.method, "router": asked.router, "extras": EXTRAS, **_how(asked)}
-    if asked.groups:
-        return audit_run(run, list(asked.groups), **how)
+    how = {"method": request.method, "router": request.router, "extras": EXTRAS, **_how(request)}
+    if request.groups:
+        return audit_run(run, list(request.groups), **how)
     try:
         audited = Audited.of(run)
         chosen = _groups_of(run, audited.opened.dataset)
-        found = audit(audited, chosen, **how)
+        document = audit(audited, chosen, **how)
     except BadInput as error:
         absent["fairness"] = str(error)
         return None
     notes.append(f"Groups were not named, so these columns were taken: {', '.join(chosen)}.")
-    return found
+    return document
 
 
 def _groups_of(run: Run, dataset: Dataset) -> list[str]:
@@ -181,7 +181,7 @@ def _by_ticket(fairness: Mapping[str, Any] | None, absent: dict[str, str]) -> No
 
 def _attribution(folder: Path, absent: dict[str, str], notes: list[str]) -> list[dict[str, Any]]:
     """What was saved by `attribute`: of each audit the ticket, the method and how many maps got which verdict."""
-    found = []
+    audits = []
     for file in sorted(folder.glob("*.json")):
         try:
             audit = read_json(file, MAX_AUDIT_BYTES)
@@ -189,13 +189,13 @@ def _attribution(folder: Path, absent: dict[str, str], notes: list[str]) -> list
             notes.append(f"An audit of this run is left out: {error}.")
             continue
         if isinstance(audit.get("samples"), list) and audit["samples"]:
-            found.append(
+            audits.append(
                 {key: audit.get(key) for key in ("ticket", "method", "baseline", "target")}
                 | {"n": len(audit["samples"]), "verdicts": Counter(_verdict(sample) for sample in audit["samples"])}
             )
-    if not found:
+    if not audits:
         absent["attribution"] = "no attribution of this run was saved"
-    return found
+    return audits
 
 
 def _verdict(sample: Any) -> str:
@@ -204,7 +204,7 @@ def _verdict(sample: Any) -> str:
 
 def _skipped(document: Mapping[str, Any], absent: Mapping[str, str]) -> list[dict[str, str]]:
     from rtl_core.audit.report.page import SECTIONS
-    from rtl_core.learning.controls import CONTROLS
+    from rtl_core.learning.baselines import CONTROLS
 
     skipped = [{"check": SECTIONS[section], "reason": reason} for section, reason in absent.items()]
     if document["evaluate"] is not None:
@@ -216,9 +216,9 @@ def _skipped(document: Mapping[str, Any], absent: Mapping[str, str]) -> list[dic
                 skipped.append({"check": f"control {name}", "reason": there[name]["reason"]})
         extras = {name: (document["fairness"] or {}).get(name) for name in EXTRAS}
         skipped += [
-            {"check": f"{name} of groups", "reason": found["reason"]}
-            for name, found in extras.items()
-            if isinstance(found, dict)
+            {"check": f"{name} of groups", "reason": extra["reason"]}
+            for name, extra in extras.items()
+            if isinstance(extra, dict)
         ]
         skipped += [{"check": check, "reason": reason} for check, reason in _NOT_HERE.items()]
     return skipped

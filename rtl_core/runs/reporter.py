@@ -1,4 +1,4 @@
-"""Tells the world what a running training does, through the files of its run folder."""
+"""Writes the progress of a running training into the files of its run folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rtl_core.errors import BadInput
 from rtl_core.runs.status import HEARTBEAT_SECONDS, Status, process_exists, process_start, read_status, write_status
-from rtl_core.runs.store import append_metric, clear_stop, stop_asked
+from rtl_core.runs.store import append_metric, clear_stop, stop_requested
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
@@ -112,7 +112,7 @@ class StatusReporter:
         written, last = None, 0.0
         while not self._ended.wait(_WRITE_SECONDS):
             with self._lock:
-                self._status = replace(self._status, state="stopping" if stop_asked(self._folder) else "running")
+                self._status = replace(self._status, state="stopping" if stop_requested(self._folder) else "running")
                 status = self._status
             if status != written or time.monotonic() - last >= HEARTBEAT_SECONDS:
                 write_status(self._folder, replace(status, heartbeat=time.time()))

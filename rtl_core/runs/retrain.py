@@ -1,4 +1,4 @@
-"""A run trained again from theta_0: its rungs one by one, or the masks of a safe density together.
+"""A run trained again from theta_0: its levels one by one, or the masks of a safe density together.
 
 `probe` is for runs that were cut in one go and so have no rounds that an alarm could hear; `relax` measures what going
 back gives. Both are kept in the run's audits, and `diagnose` finds them there.
@@ -14,19 +14,19 @@ from typing import Any
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
-from rtl_core.runs import retrained_files
+from rtl_core.runs import retraining_file
 from rtl_core.runs.checkpoint import Run, load_learned
 from rtl_core.runs.diagnose import diagnose
-from rtl_core.runs.retrained_files import PROBE, RELAX
+from rtl_core.runs.retraining_file import PROBE, RELAX
 from rtl_core.tasks.task import figure_value
 
-PROBE_STEPS = 100  # per rung and ticket, at most: what a probe trains
+PROBE_STEPS = 100  # per level and ticket, at most: what a probe trains
 
 
 def cost(run: Run) -> dict[str, float]:
     """Gradient steps of a probe, and about how long they take, from the pace at which the run itself was trained."""
     _check(run)
-    steps = _probe_steps(run.config) * run.tickets.k * len(run.tickets.rungs)
+    steps = _probe_steps(run.config) * run.tickets.k * len(run.tickets.levels)
     return {"steps": steps, "seconds": steps * _pace(run)}
 
 
@@ -40,63 +40,63 @@ def relax_cost(run: Run) -> dict[str, float]:
 def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
     """Trains every rung's masks from theta_0, each ticket alone, and measures it on validation rows; the document of
     `diagnose` with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
-    from rtl_core.learning.methods import ticket_rounds
-    from rtl_core.runs import modes
-    from rtl_core.runs.setting import refusing_divergence
+    from rtl_core.learning.method_steps import ticket_rounds
+    from rtl_core.runs import train_methods
+    from rtl_core.runs.prepare import refusing_divergence
 
     _check(run)
-    retrained_files.place(run, root)  # before any work
+    retraining_file.place(run, root)  # before any work
     began, steps, tickets = time.monotonic(), _probe_steps(run.config), run.tickets
     config = run.config.model_copy(
         update={"extract": run.config.extract.model_copy(update={"steps": steps}), "controls": ()}
     )
-    lab, start, asked = _again(run, config, report)
-    records, done, total = [], 0, tickets.k * len(tickets.rungs)
-    rounds = [ticket_rounds(lab, start, k) for k in range(tickets.k)]
-    measures = [modes.measure(lab, asked, k) for k in range(tickets.k)]
+    new_experiment, start, eval_set = _again(run, config, report)
+    records, done, total = [], 0, tickets.k * len(tickets.levels)
+    rounds = [ticket_rounds(new_experiment, start, k) for k in range(tickets.k)]
+    measures = [train_methods.measure(new_experiment, eval_set, k) for k in range(tickets.k)]
     report(Event("start", "rtl", steps=total))
-    for rung in tickets.rungs:
-        masks = tickets.masks(rung)
+    for level in tickets.levels:
+        masks = tickets.masks(level)
         for k in range(tickets.k):
             with refusing_divergence(config):
-                trained = rounds[k].train(masks[k], rung.index)
-            found = measures[k](trained)
-            place = {"ticket": k, "rung": rung.index, "density": rung.density, "kind": rung.kind}
-            records.append({**place, "measure": "retrained", **found})
+                trained = rounds[k].train(masks[k], level.index)
+            figures = measures[k](trained)
+            place = {"ticket": k, "rung": level.index, "density": level.density, "kind": level.kind}
+            records.append({**place, "measure": "retrained", **figures})
             done += 1
             report(Event("probe", "rtl", done, total))
-    retrained_files.write(run, root, PROBE, {"records": records, "steps": steps, "seconds": time.monotonic() - began})
+    retraining_file.write(run, root, PROBE, {"records": records, "steps": steps, "seconds": time.monotonic() - began})
     return diagnose(run, root)
 
 
 def relax(run: Run, density: float, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
-    """Trains the masks of the rung at `density` together from theta_0, as the run's own were; the document of
+    """Trains the masks of the level at `density` together from theta_0, as the run's own were; the document of
     `diagnose` with both beside each other, on validation rows. BadInput where the run cannot be trained again."""
     from rtl_core.audit import evaluate as audit
-    from rtl_core.learning.methods import learn_tickets
-    from rtl_core.runs.setting import refusing_divergence
+    from rtl_core.learning.method_steps import learn_tickets
+    from rtl_core.runs.prepare import refusing_divergence
 
     _check(run)
     if not 0 < density <= 1:
         raise BadInput(f"a density to go back to is a share of the weights, above 0 and at most 1 (got {density:g})")
-    rung = run.tickets.rung_at(density)
-    if rung.density <= run.tickets.target.density:
+    level = run.tickets.level_at(density)
+    if level.density <= run.tickets.target.density:
         raise BadInput(f"going back means denser masks than the run's own {run.tickets.target.density:g}")
-    retrained_files.place(run, root)  # before any work
+    retraining_file.place(run, root)  # before any work
     began = time.monotonic()
-    lab, start, asked = _again(run, run.config.model_copy(update={"controls": ()}), report)
+    new_experiment, start, eval_set = _again(run, run.config.model_copy(update={"controls": ()}), report)
     total = run.config.joint.steps * run.tickets.k
     report(Event("start", "rtl", steps=total))
     with refusing_divergence(run.config):
-        after = learn_tickets(lab, start, "rtl", run.tickets.masks(rung), 0, run.config.joint.steps)
+        after = learn_tickets(new_experiment, start, "rtl", run.tickets.masks(level), 0, run.config.joint.steps)
     figures = []
     for learned in (load_learned(run)["rtl"], after):
-        answers = audit.method_answers(lab.network, learned, lab.layout, asked)
-        figures.append(audit.method_figures(asked, answers, run.config.seed))
+        answers = audit.method_answers(new_experiment.network, learned, new_experiment.layout, eval_set)
+        figures.append(audit.method_figures(eval_set, answers, run.config.seed))
     before, now = figures
-    metric = asked.task.headline.name
+    metric = eval_set.task.headline.name
     kept = {
-        "density": rung.density,
+        "density": level.density,
         "metric": metric,
         "before": figure_value(before, metric),
         "after": figure_value(now, metric),
@@ -105,7 +105,7 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
         "steps": total,
         "seconds": time.monotonic() - began,
     }
-    retrained_files.write(run, root, RELAX, kept)
+    retraining_file.write(run, root, RELAX, kept)
     return diagnose(run, root)
 
 
@@ -113,10 +113,10 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
     """(the experiment, theta_0 with what tickets have of their own there, questions on validation rows):
     the run as it was before its extraction. The warm start is trained again, to the same bits on the same machine."""
     from rtl_core.audit import evaluate as audit
-    from rtl_core.learning.methods import warm_start
+    from rtl_core.learning.method_steps import warm_start
     from rtl_core.runs import pipeline
     from rtl_core.runs.run_data import own_dataset
-    from rtl_core.runs.setting import experiment, refusing_divergence
+    from rtl_core.runs.prepare import experiment, refusing_divergence
 
     journal = MemoryJournal()
     setting = pipeline.prepare(config, silent, journal, own_dataset(run))
@@ -125,21 +125,21 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
             f"tickets were added to '{run.name}' or taken away: it cannot be trained again from its settings"
         )
 
-    def told(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if event.phase in ("joint", "extract"):  # for the caller's bar, and its word to stop
             report(event)
 
-    lab = experiment(setting, told, journal)
-    asked = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.RUNG_ROWS)
+    new_experiment = experiment(setting, on_event, journal)
+    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.LEVEL_ROWS)
     with refusing_divergence(config):
-        return lab, warm_start(lab), asked
+        return new_experiment, warm_start(new_experiment), eval_set
 
 
 def _check(run: Run) -> None:
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: there is nothing to train again")
     if run.config.mode == "gated":
-        raise BadInput(f"run '{run.name}' learned its masks by scores over frozen weights: they went down no rungs")
+        raise BadInput(f"run '{run.name}' learned its masks by scores over frozen weights: they passed no levels")
 
 
 def _probe_steps(config: Config) -> int:
@@ -148,7 +148,7 @@ def _probe_steps(config: Config) -> int:
 
 def _pace(run: Run) -> float:
     """Seconds a gradient step, from the run's own training."""
-    from rtl_core.learning.controls import gradient_steps
+    from rtl_core.learning.baselines import gradient_steps
 
     steps = gradient_steps(run.config, run.tickets.k, run.tickets.n)
     return run.info["environment"].get("seconds", 0.0) * run.config.workers / max(1, steps)

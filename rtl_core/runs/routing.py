@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.budget import at_budget, cost_curve
+from rtl_core.audit.accuracy_cost import at_budget, cost_curve
 from rtl_core.audit.evaluate import (
-    RUNG_ROWS,
+    LEVEL_ROWS,
     Answers,
     EvaluationSet,
     answers_of_all,
@@ -20,43 +20,43 @@ from rtl_core.audit.evaluate import (
     own_credit,
     served_answers,
 )
-from rtl_core.audit.routing import Routed, TicketCosts, route_document, router_row
+from rtl_core.audit.router_metrics import Routed, TicketCosts, route_document, router_row
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.learning.parts import Learned, Part
+from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
 from rtl_core.models.cost import forward_cost
 from rtl_core.models.network import Network
-from rtl_core.routing.batches import Serving, serving
+from rtl_core.routing.serving import Serving, serving
 from rtl_core.routing.budget import Options, options
 from rtl_core.routing.features import fitted, remade
 from rtl_core.routing.gate import LinearGate, gate_from
 from rtl_core.routing.routers import Router, make_router, router_names
-from rtl_core.routing.scene import Scene, scene_of
+from rtl_core.routing.router_inputs import Scene, scene_of
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.open_run import OpenRun
-from rtl_core.runs.setting import Setting
+from rtl_core.runs.prepare import Setting
 from rtl_core.tasks.task import Task
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 SLOW = ("one_shot_gradient",)  # asked for by name only: a backward pass for every input
 FITTED = ("centroid", "hierarchical")  # need the rows that the run was trained on
 
 
 def router_rows(
-    setting: Setting, tickets: TicketSet, rtl: Learned, asked: EvaluationSet, gate: LinearGate | None
+    setting: Setting, tickets: TicketSet, rtl: TrainedMethod, eval_set: EvaluationSet, gate: LinearGate | None
 ) -> list[dict[str, Any]]:
     """The `routers` of `evaluate`: every router that is not slow. On data without train rows those that need nothing
     fitted; none where there is one ticket, since there is nothing to choose."""
     if tickets.k == 1:
         return []
-    answers = answers_of_all(setting.network, rtl.parts, setting.layout, asked)
-    scene = replace(_scene(setting, rtl.parts, gate), doubts=lambda rows: answers.doubt)
+    answers = answers_of_all(setting.network, rtl.subnetworks, setting.layout, eval_set)
+    scene = replace(_scene(setting, rtl.subnetworks, gate), doubts=lambda rows: answers.doubt)
     costs = TicketCosts.of(tickets, forward_cost(setting.network))
     rows = []
     for name in _names(scene, gate):
         router = make_router(name, scene)
-        rows.append(router_row(Routed(asked, router, router.choose(asked.rows), answers, costs)))
+        rows.append(router_row(Routed(eval_set, router, router.choose(eval_set.rows), answers, costs)))
     return rows
 
 
@@ -68,11 +68,11 @@ def _names(scene: Scene, gate: LinearGate | None) -> list[str]:
     return [name for name in router_names(scene.given_by, scene.task) if name not in without]
 
 
-def _scene(setting: Setting, parts: Sequence[Part], gate: LinearGate | None) -> Scene:
+def _scene(setting: Setting, subnetworks: Sequence[Subnetwork], gate: LinearGate | None) -> Scene:
     dataset, task = setting.dataset, setting.task
     rows = dataset.rows("train") if len(dataset.rows("train")) else dataset.rows("test")
     features = gate.features if gate is not None else fitted("grid", dataset.inputs, rows, dataset.input_shape)
-    return scene_of(dataset, setting.partition, task, setting.network, parts, setting.layout, features, gate)
+    return scene_of(dataset, setting.partition, task, setting.network, subnetworks, setting.layout, features, gate)
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Routing:
 
     opened: OpenRun
     scene: Scene
-    asked: EvaluationSet
+    eval_set: EvaluationSet
 
     @classmethod
     def of(cls, opened: OpenRun, split: str = "test") -> Routing:
-        asked = evaluation_set(opened.dataset, opened.partition, opened.task, split)
-        return cls(opened, _scene(opened, opened.learned["rtl"].parts, opened.gate), asked)
+        eval_set = evaluation_set(opened.dataset, opened.partition, opened.task, split)
+        return cls(opened, _scene(opened, opened.learned["rtl"].subnetworks, opened.gate), eval_set)
 
     @property
     def run(self) -> Run:
@@ -103,7 +103,7 @@ class Routing:
     @cached_property
     def answers(self) -> Answers:
         """Every ticket's answers to every row."""
-        return served_answers(self.scene.serving, self.asked)
+        return served_answers(self.scene.serving, self.eval_set)
 
     @cached_property
     def offered(self) -> Options:
@@ -118,31 +118,31 @@ class Routing:
     @cached_property
     def _validation(self) -> EvaluationSet:
         opened = self.opened
-        return evaluation_set(opened.dataset, opened.partition, opened.task, "val", RUNG_ROWS)
+        return evaluation_set(opened.dataset, opened.partition, opened.task, "val", LEVEL_ROWS)
 
     def _credit(self, k: int, index: int) -> float:
-        """What a ticket's answers to its own validation rows are worth at a rung."""
-        part = self._at(self.run.tickets.rungs[index - 1])[k]
-        answers = own_answers(self.opened.network, part, self.opened.layout, self._validation, k)
+        """What a ticket's answers to its own validation rows are worth at a level."""
+        piece = self._at(self.run.tickets.levels[index - 1])[k]
+        answers = own_answers(self.opened.network, piece, self.opened.layout, self._validation, k)
         return own_credit(self._validation, k, answers)
 
     @cached_property
     def servings(self) -> list[Serving]:
-        """The tickets of every rung that is offered."""
-        return [serving(self.opened.network, self._at(rung), self.opened.layout) for rung in self.offered.rungs]
+        """The tickets of every level that is offered."""
+        return [serving(self.opened.network, self._at(level), self.opened.layout) for level in self.offered.levels]
 
-    def _at(self, rung: Rung) -> list[Part]:
-        lighter, masks = load_lighter(self.run), self.run.tickets.masks(rung)
+    def _at(self, level: Level) -> list[Subnetwork]:
+        lighter, masks = load_lighter(self.run), self.run.tickets.masks(level)
         return [
-            replace(part, mask=masks[k], buffers=lighter.get((rung.index, k), part.buffers))
-            for k, part in enumerate(self.opened.learned["rtl"].parts)
+            replace(subnetwork, mask=masks[k], buffers=lighter.get((level.index, k), subnetwork.buffers))
+            for k, subnetwork in enumerate(self.opened.learned["rtl"].subnetworks)
         ]
 
     def routed(self, name: str) -> Routed:
         """What a router chooses for the rows; BadInput: no such router."""
         router: Router = make_router(name, replace(self.scene, doubts=lambda rows: self.answers.doubt))
         costs = TicketCosts.of(self.run.tickets, forward_cost(self.opened.network))
-        return Routed(self.asked, router, router.choose(self.asked.rows), self.answers, costs)
+        return Routed(self.eval_set, router, router.choose(self.eval_set.rows), self.answers, costs)
 
 
 def route(routing: Routing, router: str, budget: float | None = None, points: int = 0) -> dict[str, Any]:
@@ -163,21 +163,21 @@ def route(routing: Routing, router: str, budget: float | None = None, points: in
     if budget is not None:
         if not 0 < budget <= 1:
             raise BadInput(f"--budget is a share of the tickets' own cost, above 0 and at most 1 (got {budget:g})")
-        document["budget"] = at_budget(routing.asked, choice, offered, routing.servings, "macs", budget * full)
+        document["budget"] = at_budget(routing.eval_set, choice, offered, routing.servings, "macs", budget * full)
     if points:
-        document["curve"] = cost_curve(routing.asked, choice, offered, routing.servings, "macs", points)
+        document["curve"] = cost_curve(routing.eval_set, choice, offered, routing.servings, "macs", points)
     return document
 
 
 def chosen_rows(routed: Routed) -> dict[str, list]:
     """Per row of the test split: its index, class, subset, chosen ticket, confidence, and whether it was answered
     rightly by the chosen ticket and by the best one."""
-    credit, task = routed.credit, routed.asked.task
+    credit, task = routed.credit, routed.eval_set.task
     best = None if task.choice_answers else routed.answers.credit.max(axis=0)
     return {
-        "index": routed.asked.rows.tolist(),
-        "y": None if routed.asked.dataset.labels is None else routed.asked.y.tolist(),
-        "subset": routed.asked.subset.tolist(),
+        "index": routed.eval_set.rows.tolist(),
+        "y": None if routed.eval_set.dataset.labels is None else routed.eval_set.y.tolist(),
+        "subset": routed.eval_set.subset.tolist(),
         "ticket": routed.choice.ticket.tolist(),
         "confidence": [None if np.isnan(c) else float(c) for c in routed.choice.confidence],
         "right": None if credit is None else credit.tolist(),

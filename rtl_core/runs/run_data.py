@@ -14,7 +14,7 @@ from rtl_core.data.changes import difference
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.data.kinds import KINDS
-from rtl_core.data.joined import load_joined, places
+from rtl_core.data.concatenate import load_joined, places
 from rtl_core.errors import BadInput
 from rtl_core.data.partition import Partition
 from rtl_core.runs.checkpoint import ASSIGNMENT, SEEN_ROWS, Run, load_seen_rows

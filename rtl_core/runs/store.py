@@ -234,7 +234,7 @@ def ask_stop(folder: Path) -> None:
     (folder / STOP_FILE).touch()
 
 
-def stop_asked(folder: Path) -> bool:
+def stop_requested(folder: Path) -> bool:
     return (folder / STOP_FILE).exists()
 
 

@@ -122,7 +122,7 @@ def _launch(folder: Path, command: Command, queued: bool, owner: str) -> None:
 
 
 def _bury(process: subprocess.Popen, folder: Path, launched: float) -> None:
-    """Waits for the process, so that it leaves no zombie, and speaks for it if it died before it could."""
+    """Waits for the process, so that it leaves no zombie, and writes its status if it died before it could."""
     code = process.wait()
     status = read_status(folder)
     if status is not None and status.state == "starting" and status.started == launched:
@@ -134,5 +134,5 @@ def _last_line(folder: Path) -> str:
     with open(folder / LOG_FILE, "rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
         lines = log.read().decode(errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return f"its last words: {said[-1][:500]}" if said else f"{LOG_FILE} is empty"
+    messages = [line.strip() for line in lines if line.strip()]
+    return f"its last words: {messages[-1][:500]}" if messages else f"{LOG_FILE} is empty"

@@ -47,6 +47,6 @@ class Layout:
     def unflatten(self, row: torch.Tensor) -> dict[str, torch.Tensor]:
         """Name -> tensor of its shape; the inverse of `flatten`."""
         return {
-            name: row[part].reshape(shape)
-            for (name, part), shape in zip(self.slices().items(), self.shapes, strict=True)
+            name: row[span].reshape(shape)
+            for (name, span), shape in zip(self.slices().items(), self.shapes, strict=True)
         }

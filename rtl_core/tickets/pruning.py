@@ -21,23 +21,23 @@ def global_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> n
 def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
     """Layer-adaptive magnitude (Lee et al., 2021, eq. 5): w_i^2 over the sum of its layer's kept w_j^2 >= w_i^2."""
     scores = np.zeros(layout.n)
-    for part in layout.slices().values():
-        squares = np.where(kept[part], np.square(weights[part], dtype=np.float64), 0.0)
+    for span in layout.slices().values():
+        squares = np.where(kept[span], np.square(weights[span], dtype=np.float64), 0.0)
         ascending = np.sort(squares)
         sums = np.cumsum(ascending[::-1])[::-1]
         at_least = sums[np.searchsorted(ascending, squares)]  # from the first of its equals on
-        scores[part] = np.divide(squares, at_least, out=np.zeros_like(squares), where=at_least > 0)
+        scores[span] = np.divide(squares, at_least, out=np.zeros_like(squares), where=at_least > 0)
     return scores
 
 
 def layer_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
     """|w| compared within its own layer: the share of the layer's kept weights that are smaller."""
     scores = np.zeros(layout.n)
-    for part in layout.slices().values():
-        magnitudes = np.where(kept[part], np.abs(weights[part]).astype(np.float64), -1.0)
+    for span in layout.slices().values():
+        magnitudes = np.where(kept[span], np.abs(weights[span]).astype(np.float64), -1.0)
         ranks = np.searchsorted(np.sort(magnitudes), magnitudes)  # how many are smaller
-        removed = int((~kept[part]).sum())
-        scores[part] = (ranks - removed + 0.5) / max(1, int(kept[part].sum()))
+        removed = int((~kept[span]).sum())
+        scores[span] = (ranks - removed + 0.5) / max(1, int(kept[span].sum()))
     return scores
 
 
@@ -86,21 +86,21 @@ def prune(
 def _protected(scores: np.ndarray, kept: np.ndarray, layer_floor: int, layout: Layout) -> np.ndarray:
     """Logical indices of every layer's `layer_floor` best kept weights."""
     chosen = []
-    for part in layout.slices().values():
-        best_first = np.argsort(-scores[part], kind="stable")[: min(layer_floor, int(kept[part].sum()))]
-        chosen.append(best_first + part.start)
+    for span in layout.slices().values():
+        best_first = np.argsort(-scores[span], kind="stable")[: min(layer_floor, int(kept[span].sum()))]
+        chosen.append(best_first + span.start)
     return np.concatenate(chosen)
 
 
 def random_like(mask: np.ndarray, layout: Layout, generator: np.random.Generator) -> np.ndarray:
     """A random mask with exactly as many weights in every layer as `mask`: the control that learned nothing."""
     drawn = np.zeros_like(mask)
-    for part in layout.slices().values():
-        keep = int(mask[part].sum())
-        drawn[part.start + generator.permutation(part.stop - part.start)[:keep]] = True
+    for span in layout.slices().values():
+        keep = int(mask[span].sum())
+        drawn[span.start + generator.permutation(span.stop - span.start)[:keep]] = True
     return drawn
 
 
 def dead_layers(mask: np.ndarray, layout: Layout) -> tuple[str, ...]:
     """Layers of which nothing is kept: the ticket passes no signal through them."""
-    return tuple(name for name, part in layout.slices().items() if not mask[part].any())
+    return tuple(name for name, span in layout.slices().items() if not mask[span].any())

@@ -11,12 +11,12 @@ import numpy as np
 from rtl_core.tickets.layout import Layout
 
 Kind = Literal["denser", "target", "lighter"]
-KEPT = 0  # in `pruned_at`: no rung removed this weight
+KEPT = 0  # in `pruned_at`: no level removed this weight
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One density on the ladder that the ranking of the weights went down.
+class Level:
+    """One density of the schedule by which weights are removed.
 
     kind     "denser": above the target, passed on the way down; "target": the tickets themselves;
              "lighter": below the target, nested subsets of the final masks
@@ -33,16 +33,16 @@ class TicketSet:
 
     names      one per ticket
     subsets    the part of the data that each ticket was made for
-    pruned_at  uint8 (K, N): index of the rung that removed the weight, `KEPT` (0) where none did; the
-               masks of all rungs are therefore nested by construction
-    rungs      densest first; exactly one is the target
+    pruned_at  uint8 (K, N): index of the level that removed the weight, `KEPT` (0) where none did; the
+               masks of all levels are therefore nested by construction
+    levels     densest first; exactly one is the target
     """
 
     names: tuple[str, ...]
     subsets: tuple[str, ...]
     layout: Layout
     pruned_at: np.ndarray
-    rungs: tuple[Rung, ...]
+    levels: tuple[Level, ...]
 
     @property
     def k(self) -> int:
@@ -53,32 +53,32 @@ class TicketSet:
         return self.layout.n
 
     @property
-    def target(self) -> Rung:
-        return next(rung for rung in self.rungs if rung.kind == "target")
+    def target(self) -> Level:
+        return next(level for level in self.levels if level.kind == "target")
 
-    def masks(self, rung: Rung | None = None, part: slice = slice(None)) -> np.ndarray:
-        """bool (K, N): what each ticket keeps at a rung (the target unless said); `part`: of a stretch of weights."""
-        index = (rung or self.target).index
-        pruned_at = self.pruned_at[:, part]
+    def masks(self, level: Level | None = None, span: slice = slice(None)) -> np.ndarray:
+        """bool (K, N): what each ticket keeps at a level (the target unless said); `span`: of a stretch of weights."""
+        index = (level or self.target).index
+        pruned_at = self.pruned_at[:, span]
         return (pruned_at == KEPT) | (pruned_at > index)
 
-    def densities(self, rung: Rung | None = None) -> np.ndarray:
+    def densities(self, level: Level | None = None) -> np.ndarray:
         """(K,) share of the N weights that each ticket keeps."""
-        return self.masks(rung).mean(axis=1)
+        return self.masks(level).mean(axis=1)
 
-    def layer_densities(self, rung: Rung | None = None) -> np.ndarray:
+    def layer_densities(self, level: Level | None = None) -> np.ndarray:
         """(K, layers) share of each tensor that each ticket keeps."""
-        masks = self.masks(rung)
-        return np.stack([masks[:, part].mean(axis=1) for part in self.layout.slices().values()], axis=1)
+        masks = self.masks(level)
+        return np.stack([masks[:, span].mean(axis=1) for span in self.layout.slices().values()], axis=1)
 
-    def rung_at(self, density: float) -> Rung:
-        """The rung whose density is nearest to `density`."""
-        return min(self.rungs, key=lambda rung: abs(rung.density - density))
+    def level_at(self, density: float) -> Level:
+        """The level whose density is nearest to `density`."""
+        return min(self.levels, key=lambda level: abs(level.density - density))
 
 
-def numbered(places: Iterable[tuple[float, Kind]]) -> tuple[Rung, ...]:
+def numbered(places: Iterable[tuple[float, Kind]]) -> tuple[Level, ...]:
     """Levels from 1 on; places: (density, kind), densest first."""
-    return tuple(Rung(index, density, kind) for index, (density, kind) in enumerate(places, start=1))
+    return tuple(Level(index, density, kind) for index, (density, kind) in enumerate(places, start=1))
 
 
 def around(target: float, denser: Iterable[float], lighter: Iterable[float]) -> list[tuple[float, Kind]]:
@@ -88,9 +88,9 @@ def around(target: float, denser: Iterable[float], lighter: Iterable[float]) -> 
     return [*above, (target, "target"), *below]
 
 
-def nested(rungs: Sequence[Rung], shape: int | tuple[int, ...], kept: Callable[[Rung], np.ndarray]) -> np.ndarray:
-    """`pruned_at`, uint8, of masks that `kept` gives for each rung, bool of that shape, each within the one before."""
+def nested(levels: Sequence[Level], shape: int | tuple[int, ...], kept: Callable[[Level], np.ndarray]) -> np.ndarray:
+    """`pruned_at`, uint8, of masks that `kept` gives for each level, bool of that shape, each within the one before."""
     pruned_at = np.full(shape, KEPT, np.uint8)
-    for rung in reversed(rungs):  # lightest first: a weight is removed at the densest rung that does not keep it
-        pruned_at[~kept(rung)] = rung.index
+    for level in reversed(levels):  # lightest first: a weight is removed at the densest level that does not keep it
+        pruned_at[~kept(level)] = level.index
     return pruned_at

@@ -9,10 +9,10 @@ import pytest
 
 from rtl_core.config import Config
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
-RUNGS = (Rung(1, 0.5, "denser"), Rung(2, 0.25, "target"), Rung(3, 0.1, "lighter"))
+LEVELS = (Level(1, 0.5, "denser"), Level(2, 0.25, "target"), Level(3, 0.1, "lighter"))
 METHOD_VALUES = {
     "rtl": 0.78,
     "random": 0.72,
@@ -34,9 +34,9 @@ def tickets_with_shared_start(seed: int = 0) -> TicketSet:
         score = draw.normal(size=layout.n)
         score[first] += 2 * common[first] + 0.5
         order = np.argsort(score)
-        for rung in reversed(RUNGS):
-            pruned_at[k, order[: layout.n - round(rung.density * layout.n)]] = rung.index
-    return TicketSet(NAMES, NAMES, layout, pruned_at, RUNGS)
+        for level in reversed(LEVELS):
+            pruned_at[k, order[: layout.n - round(level.density * layout.n)]] = level.index
+    return TicketSet(NAMES, NAMES, layout, pruned_at, LEVELS)
 
 
 def evaluation_document() -> dict:
@@ -70,7 +70,7 @@ def evaluation_document() -> dict:
 
 
 def info_document(config: Config, tickets: TicketSet) -> dict:
-    rungs = [
+    records = [
         {
             "rung": r.index,
             "ticket": k,
@@ -82,13 +82,13 @@ def info_document(config: Config, tickets: TicketSet) -> dict:
             "balanced_accuracy": 0.6 + 0.1 * r.density,
             "measure": "extraction" if r.kind == "denser" else "final",
         }
-        for r in RUNGS
+        for r in LEVELS
         for k in range(tickets.k)
     ]
     return {
         "config": config.model_dump(mode="json"),
         "evaluation": evaluation_document(),
-        "rungs": rungs,
+        "rungs": records,
         "data": {
             "spec": config.data.spec,
             "kind": "image",

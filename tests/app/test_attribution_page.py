@@ -13,14 +13,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import colours
-from app.attribution import audited, findings, inputs, paint
-from rtl_core.audit.attribution.beside import SideBySide
+from app.attribution import dataset_audit_charts, findings, heatmaps, inputs
+from rtl_core.audit.attribution.compare_tickets import SideBySide
 from rtl_core.audit.attribution.explain import Maps
 from rtl_core.audit.attribution.sanity import Sanity
 from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import Asked, Explained, explain_samples
+from rtl_core.runs.attribution import Explained, MapRequest, explain_samples
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.store import samples
 
@@ -39,14 +39,14 @@ def unchecked(monkeypatch):
     """Checks that take no time, for tests that are not about them; they look at inputs that no other test does."""
     nothing = np.zeros(1)
     scores = Sanity(*[nothing] * 3, np.zeros((1, 4)), *[nothing] * 3, nothing > 0)
-    monkeypatch.setattr(attribution, "check", lambda *asked: attribution.Checked(scores, "ok", ""))
+    monkeypatch.setattr(attribution, "check", lambda *eval_set: attribution.Checked(scores, "ok", ""))
 
 
 def tiles(app: AppTest) -> list[str]:
     """The tiles as they are drawn last, one text each, without their pictures."""
-    grid = next(part.proto.body for part in app.get("html") if 'class="lab-maps"' in part.proto.body)
-    found = re.split(r'<div class="lab-map" ', grid)[1:]
-    return [re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", tile.partition(">")[2])) for tile in found]
+    grid = next(element.proto.body for element in app.get("html") if 'class="lab-maps"' in element.proto.body)
+    result = re.split(r'<div class="lab-map" ', grid)[1:]
+    return [re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", tile.partition(">")[2])) for tile in result]
 
 
 def picture(shape: tuple[int, ...], kind: str = "PNG") -> bytes:
@@ -56,7 +56,7 @@ def picture(shape: tuple[int, ...], kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def beside(correlation: np.ndarray, targets: list[int], confidence: list[float]) -> SideBySide:
+def side_by_side(correlation: np.ndarray, targets: list[int], confidence: list[float]) -> SideBySide:
     m = len(targets)
     maps = Maps(np.zeros((m, 2)), np.array(targets), np.zeros(m), np.zeros(m), np.zeros(m, int))
     names = (*"abcdef"[: m - 1], "random mask")
@@ -70,7 +70,7 @@ def test_every_ticket_has_a_tile_with_the_verdict_of_the_command_line(runs_folde
     assert len(shown) == 13 and "the input" in shown[0] and "truly Bag" in shown[0]
     explained = Explained.of(load_run(samples()["fashion10"]))
     for tile, ticket in list(zip(shown[1:11], explained.run.tickets.names, strict=True))[::4]:
-        document, _ = explain_samples(explained, ticket, [8], Asked("input_x_gradient"))
+        document, _ = explain_samples(explained, ticket, [8], MapRequest("input_x_gradient"))
         (sample,) = document["samples"]
         words = {"ok": "✓ trust within limits", "doubtful": "? doubtful", "do not trust": "✕ do not trust"}
         assert words[sample["verdict"]] in tile and f"output {sample['output']:+.2f}" in tile
@@ -95,7 +95,7 @@ def test_an_uploaded_picture_is_explained(runs_folder, unchecked):
     assert "Choose a picture" in app.info[0].value
     app.file_uploader[0].set_value([("mine.png", picture((90, 60, 3)), "image/png")]).run()
     assert not app.exception and "mine.png" in tiles(app)[0] and "not known" in tiles(app)[0]
-    assert any("nothing · much" in part.proto.body for part in app.get("html"))  # sizes have no sign
+    assert any("nothing · much" in element.proto.body for element in app.get("html"))  # sizes have no sign
     app.file_uploader[0].set_value([("broken.png", b"nothing", "image/png")]).run()
     assert "cannot be read as a JPEG or PNG picture" in app.error[0].value
 
@@ -139,7 +139,7 @@ def test_the_audit_is_made_once_and_opens_again(runs_folder):
     (kept,) = (runs_folder / "audits" / "fashion10").glob("*.json")
     assert json.loads(kept.read_text())["of"]["class"] == "Bag"
     again = open_page(**ask, **{"many-class": "Bag"})
-    assert [part.value for part in again.subheader] == [part.value for part in app.subheader]
+    assert [element.value for element in again.subheader] == [element.value for element in app.subheader]
     other = open_page(**ask, **{"many-class": "Coat"})
     assert other.button(key="audit-many") and len(other.dataframe) == 1  # what is kept is listed
 
@@ -171,7 +171,7 @@ def test_a_changed_value_makes_another_row(runs_folder, unchecked):
 def test_partial_dependence_and_the_methods_that_do_not_fit(runs_folder, unchecked):
     app = open_page(run="adult", map="Saliency", detail="What a column does", column="age")
     assert any("“age” moves" in title.value for title in app.subheader)
-    assert any("Occlusion" in part.value for part in app.markdown)
+    assert any("Occlusion" in element.value for element in app.markdown)
     waterfall = open_page(run="adult", map="Saliency", detail="One ticket, column by column")
     assert "slopes" in waterfall.info[0].value
 
@@ -188,32 +188,32 @@ def test_a_run_with_masks_only_says_what_is_missing(runs_folder, known_tickets):
 
 def test_signed_maps_are_neutral_at_zero_and_end_at_the_limit():
     plane = np.array([[-2.0, 0.0, 2.0]])
-    drawn = paint.alone(plane, 2.0, True, colours.LIGHT)[0]
+    drawn = heatmaps.alone(plane, 2.0, True, colours.LIGHT)[0]
     middle = colours.LIGHT.diverging
     assert ["#{:02X}{:02X}{:02X}".format(*pixel) for pixel in drawn] == [middle[0], middle[2], middle[4]]
     black = np.zeros((1, 1, 3), np.uint8)
-    over = paint.over(black, plane, 2.0, True, 1.0, colours.DARK)[0]
+    over = heatmaps.over(black, plane, 2.0, True, 1.0, colours.DARK)[0]
     assert over[1].tolist() == [0, 0, 0]  # no colour where the map is zero
     assert "#{:02X}{:02X}{:02X}".format(*over[2]) == colours.DARK.diverging[-1]
 
 
 def test_limits_are_shared_or_of_each_map_and_never_zero():
     maps = np.stack([np.full((2, 2), 1.0), np.full((2, 2), -3.0), np.zeros((2, 2))])
-    assert paint.limits(maps, True).tolist() == [3.0, 3.0, 3.0]
-    assert paint.limits(maps, False).tolist() == [1.0, 3.0, 1.0]
+    assert heatmaps.limits(maps, True).tolist() == [3.0, 3.0, 3.0]
+    assert heatmaps.limits(maps, False).tolist() == [1.0, 3.0, 1.0]
 
 
 def test_headline_counts_answers_and_says_how_alike_the_maps_are():
-    alike = np.full((4, 4), 0.8)
-    same = findings.headline(beside(alike, [1, 1, 1, 0], [0.9] * 4), ["Bag"] * 3 + ["Hat"], 3, False, None)
-    assert same == "All 3 tickets say “Bag”; their maps are much alike (+0.80 rank correlation)"
+    equal = np.full((4, 4), 0.8)
+    same = findings.headline(side_by_side(equal, [1, 1, 1, 0], [0.9] * 4), ["Bag"] * 3 + ["Hat"], 3, False, None)
+    assert same == "All 3 tickets say “Bag”; their maps are very similar (+0.80 rank correlation)"
     apart = findings.headline(
-        beside(0.1 * alike, [1, 1, 0, 0], [0.9] * 4), ["Bag", "Bag", "Hat", "Hat"], 3, False, None
+        side_by_side(0.1 * equal, [1, 1, 0, 0], [0.9] * 4), ["Bag", "Bag", "Hat", "Hat"], 3, False, None
     )
-    assert apart.startswith("2 of 3 tickets say “Bag”; their maps, each of its own answer, are hardly alike")
-    claims = beside(alike, [0, 0, 0, 0], [0.2, 0.97, 0.1, 0.9])
+    assert apart.startswith("2 of 3 tickets say “Bag”; their maps, each of its own answer, are hardly similar")
+    claims = side_by_side(equal, [0, 0, 0, 0], [0.2, 0.97, 0.1, 0.9])
     assert findings.headline(claims, ["Bag", "Hat", "Coat", "Hat"], 3, True, None).startswith("Hat claims this input")
-    constant = beside(np.full((4, 4), np.nan), [1, 1, 1, 1], [0.9] * 4)
+    constant = side_by_side(np.full((4, 4), np.nan), [1, 1, 1, 1], [0.9] * 4)
     assert "tell nothing" in findings.headline(constant, ["Bag"] * 4, 3, False, None)
 
 
@@ -233,7 +233,7 @@ def test_titles_of_the_audit():
             for name, value in (("a", -0.3), ("b", 0.05))
         ],
     }
-    frame = audited.faithfulness_frame(document)
+    frame = dataset_audit_charts.faithfulness_frame(document)
     assert findings.faithful_title(frame, 40) == "The maps find what matters to a, not to the others (n = 40)"
     assert findings.faithful_title(frame[frame.ticket == "b"], 40).startswith("Taking away what the maps mark hurts no")
 

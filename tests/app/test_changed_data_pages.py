@@ -43,7 +43,7 @@ def open_page(page: str, **query: str) -> AppTest:
 def words_on(app: AppTest) -> str:
     assert not app.exception
     kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info")
-    return "\n".join(str(part.value) for kind in kinds for part in app.get(kind))
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
 @pytest.fixture

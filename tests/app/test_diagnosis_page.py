@@ -20,7 +20,7 @@ from rtl_core.errors import BadInput
 from rtl_core.runs import diagnose, retrain
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.store import samples
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIDENCE = (0.60, 0.64, 0.63, 0.60)  # the best is the second: drops 0, 0, .01, .04
@@ -29,7 +29,7 @@ DENSITIES = (1.0, 0.5, 0.25, 0.1)
 
 
 def document(**changed) -> dict:
-    """Four retrained rungs of two tickets; the last layer is empty in the last one."""
+    """Four retrained levels of two tickets; the last layer is empty in the last one."""
     rounds = [
         {
             "round": i,
@@ -116,34 +116,34 @@ def charts(app: AppTest) -> list[dict]:
 
 def texts(app: AppTest) -> str:
     kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error")
-    return "\n".join(str(part.value) for kind in kinds for part in app.get(kind))
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
-def shown(monkeypatch, found: dict, **query) -> AppTest:
-    monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: found)
+def shown(monkeypatch, result: dict, **query) -> AppTest:
+    monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: result)
     return open_diagnosis(**query)
 
 
 @pytest.mark.parametrize(
-    ("view", "said"),
+    ("view", "message"),
     [
-        (view_of(), "The alarm rings at 10 % density; the last safe one is 25 %"),
+        (view_of(), "The alarm comes at 10 % density; the last safe one is 25 %"),
         (view_of(alarm=None, last_safe_density=0.1), "No alarm down to 10 % density"),
         (
             view_of(alarm=None, last_safe_density=0.25, policy_events=[{"density": 0.1}]),
-            "The alarm rang at 10 % density while it trained; it went back, to tickets that are safe at 25 %",
+            "The alarm came at 10 % density while it trained; it went back, to tickets that are safe at 25 %",
         ),
         (view_of(watched=False), "This run was cut in one go"),
         (view_of(masks_only=True, watched=False), "Masks alone ring no alarm"),
-        (view_of(mode="gated", watched=False), "These masks never went down rung by rung"),
+        (view_of(mode="gated", watched=False), "These masks were not pruned level by level"),
     ],
 )
-def test_the_headline_is_the_answer(view, said):
-    assert findings.headline(view).startswith(said)
+def test_the_headline_is_the_answer(view, message):
+    assert findings.headline(view).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({}, "At 10 % confidence lies 4.0 points below its best, in the round in which accuracy falls"),
         ({"lead": 1}, "At 10 % confidence lies 4.0 points below its best, 1 round before accuracy falls"),
@@ -157,15 +157,15 @@ def test_the_headline_is_the_answer(view, said):
         ({"watched": False}, "At 10 % density tickets share 10 %, where chance gives 5 %"),
     ],
 )
-def test_the_chart_says_when_confidence_fell_and_whether_it_was_early(changed, said):
-    assert findings.curves_title(view_of(**changed), None) == said
+def test_the_chart_says_when_confidence_fell_and_whether_it_was_early(changed, message):
+    assert findings.curves_title(view_of(**changed), None) == message
 
 
 def test_only_what_has_no_rounds_yet_can_be_retrained():
-    assert view_of(watched=False).could_be_heard
-    assert not view_of().could_be_heard
-    assert not view_of(masks_only=True, watched=False).could_be_heard
-    assert not view_of(mode="gated", watched=False).could_be_heard
+    assert view_of(watched=False).could_be_watched
+    assert not view_of().could_be_watched
+    assert not view_of(masks_only=True, watched=False).could_be_watched
+    assert not view_of(mode="gated", watched=False).could_be_watched
 
 
 def test_the_figure_has_both_rows_over_one_reversed_axis_and_names_the_alarm():
@@ -175,8 +175,10 @@ def test_the_figure_has_both_rows_over_one_reversed_axis_and_names_the_alarm():
     assert list(by_name["accuracy"].error_y.array) == pytest.approx([2] * 4)
     assert list(by_name["overlap (IoU)"].y) == list(DENSITIES)
     assert drawn.layout.xaxis.range[0] > 2 > 1 > drawn.layout.xaxis.range[1]  # 100 % on the left, 10 % on the right
-    said = {note.text: note.x for note in drawn.layout.annotations}
-    assert said["<b>alarm: 10 %</b>"] == pytest.approx(1) and said["last safe: 25 %"] == pytest.approx(np.log10(25))
+    message = {note.text: note.x for note in drawn.layout.annotations}
+    assert message["<b>alarm: 10 %</b>"] == pytest.approx(1) and message["last safe: 25 %"] == pytest.approx(
+        np.log10(25)
+    )
 
 
 def test_names_of_lines_that_end_together_are_moved_apart():
@@ -257,11 +259,11 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
     verdicts = [collapse.IN_TIME, collapse.TOO_LATE, collapse.MISSED, collapse.FALSE_ALARM, collapse.SILENT]
     assert list(runs.verdict) == verdicts
     assert list(runs.lead[:2]) == [1, -1] and runs.lead[2:].isna().all()
-    said = calibration.summary(runs)
-    assert said["Warned in time"] == "1 of 3 runs that collapsed (6 to 79 %)"  # Wilson: .0615 to .7923
-    assert said["False alarms"] == "1 of 2 runs that did not collapse (9 to 91 %)"
-    assert said["Lead"] == "median 0 rounds, from −1 to 1"
-    assert len(said) == 4
+    message = calibration.summary(runs)
+    assert message["Warned in time"] == "1 of 3 runs that collapsed (6 to 79 %)"  # Wilson: .0615 to .7923
+    assert message["False alarms"] == "1 of 2 runs that did not collapse (9 to 91 %)"
+    assert message["Lead"] == "median 0 rounds, from −1 to 1"
+    assert len(message) == 4
     assert len(calibration.figure(runs.reset_index(), colours.LIGHT).data) == 3
 
 
@@ -270,9 +272,9 @@ def test_every_view_of_a_watched_run(known_run, monkeypatch, detail):
     monkeypatch.setattr(calibration, "RESULTS", known_run / "none.json")
     app = shown(monkeypatch, document(), detail=detail)
     assert not app.exception and not app.error
-    assert app.title[0].value == "The alarm rings at 10 % density; the last safe one is 25 %"
-    said = {"Flags": "other signs: 1 up, 0 down", "Layers": "keep nothing in conv2", "What to do": "Go back."}
-    assert said.get(detail, "they are made by `python -m benchmarks.collapse`") in texts(app)
+    assert app.title[0].value == "The alarm comes at 10 % density; the last safe one is 25 %"
+    message = {"Flags": "other signs: 1 up, 0 down", "Layers": "keep nothing in conv2", "What to do": "Go back."}
+    assert message.get(detail, "they are made by `python -m benchmarks.collapse`") in texts(app)
     assert "Overlap is shown and rings nothing" in texts(app)
 
 
@@ -283,24 +285,27 @@ def test_the_layer_is_chosen_by_the_address(known_run, monkeypatch):
 
 
 def test_a_run_cut_in_one_go_is_retrained_on_request_and_then_heard(known_run, monkeypatch):
-    asked = []
-    found = [document(watched=False, alarm=None, fall=None, lead=None, flags=[], last_safe_density=None)]
-    monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: found[-1])
+    calls = []
+    result = [document(watched=False, alarm=None, fall=None, lead=None, flags=[], last_safe_density=None)]
+    monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: result[-1])
     monkeypatch.setattr(retrain, "cost", lambda run: {"steps": 2400, "seconds": 40.0})
 
     def probe(run, root, report):
-        asked.append(run.name)
+        calls.append(run.name)
         (run.folder / "audits").mkdir()
         (run.folder / "audits" / "collapse-probe.json").write_text("{}")
-        found.append(document())
+        result.append(document())
 
     monkeypatch.setattr(retrain, "probe", probe)
     app = open_diagnosis()
     button = app.button(key="probe")
-    assert button.label == "Retrain every rung and listen: about 40 s" and "2,400 gradient steps" in button.help
+    assert (
+        button.label == "Retrain every level and watch for the alarm: about 40 s"
+        and "2,400 gradient steps" in button.help
+    )
     button.click().run()
-    assert asked == ["known-run"] and not app.exception
-    assert app.title[0].value == "The alarm rings at 10 % density; the last safe one is 25 %"
+    assert calls == ["known-run"] and not app.exception
+    assert app.title[0].value == "The alarm comes at 10 % density; the last safe one is 25 %"
     assert not [button for button in app.button if button.key == "probe"]
 
 
@@ -333,7 +338,7 @@ def test_masks_alone_show_their_overlap_and_offer_no_retraining(runs_folder, kno
 
 
 def test_one_mask_alone_has_nothing_to_draw_but_its_layers(runs_folder, known_tickets):
-    alone = TicketSet(("a",), ("a",), known_tickets.layout, known_tickets.pruned_at[:1], (Rung(1, 0.5, "target"),))
+    alone = TicketSet(("a",), ("a",), known_tickets.layout, known_tickets.pruned_at[:1], (Level(1, 0.5, "target"),))
     alone = replace(alone, pruned_at=np.minimum(alone.pruned_at, 1))
     save_masks(runs_folder / "one-mask", alone)
     app = open_diagnosis(run="one-mask", detail="Layers")

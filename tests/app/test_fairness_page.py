@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.fairness import findings, own_table, samples, view
+from app.fairness import findings, samples, uploaded_predictions, view
 from app.fairness.view import Audit, Subject
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.errors import BadInput
@@ -22,11 +22,11 @@ from rtl_core.runs.store import samples as sample_folders
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def people(said_yes: dict[str, int], n: int = 40, **more: list[str]) -> pd.DataFrame:
+def people(yes_counts: dict[str, int], n: int = 40, **more: list[str]) -> pd.DataFrame:
     """n people of each town, all truly yes, of whom so many are told yes."""
     rows = [
-        {"truth": 1, "decision": int(i < told), "town": town, "row": i}
-        for town, told in said_yes.items()
+        {"truth": 1, "decision": int(i < yes), "town": town, "row": i}
+        for town, yes in yes_counts.items()
         for i in range(n)
     ]
     return pd.DataFrame(rows).assign(**more)
@@ -66,7 +66,7 @@ def gap_chart(app: AppTest) -> dict[str, list[float]]:
 
 def texts(app: AppTest) -> str:
     kinds = ("title", "subheader", "markdown", "caption", "error", "info")
-    return "\n".join(str(part.value) for kind in kinds for part in app.get(kind))
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
 def test_own_predictions_are_audited_with_columns_found_by_name(known_run):
@@ -80,9 +80,11 @@ def test_own_predictions_are_audited_with_columns_found_by_name(known_run):
 
 def test_without_a_gap_the_headline_says_what_could_have_been_seen():
     audit = audit_of(people({"north": 20, "south": 20}))
-    said = findings.headline(audit)
+    message = findings.headline(audit)
     smallest = min(gap["min_detectable"] for gap in audit.document["gaps"] if gap["p"] is not None)
-    assert said == f"No gap is beyond chance; the smallest these data could have shown is {100 * smallest:.1f} points"
+    assert (
+        message == f"No gap is beyond chance; the smallest these data could have shown is {100 * smallest:.1f} points"
+    )
     assert findings.headline(audit_of(people({"north": 9, "south": 1}, n=9))).startswith("No group is large enough")
     assert findings.headline(
         audit_of(people({"north": 9, "south": 1}).query("town == 'north'"), positive=1)
@@ -108,7 +110,7 @@ def test_the_decisions_behind_a_figure_are_those_it_counts():
     audit = audit_of(table, ticket="ticket")
     for metric, chosen in (("tpr", table.truth == 1), ("fpr", table.truth == 0), ("precision", table.decision == 1)):
         expected = np.flatnonzero(chosen & (table.town == "south") & (table.ticket == "b"))
-        assert audit.rows_behind("town=south", "b", metric).tolist() == expected.tolist()
+        assert audit.rows_of_figure("town=south", "b", metric).tolist() == expected.tolist()
     shown = samples.frame(audit, np.array([5, 41]))
     assert (
         shown.row.tolist() == [5, 1] and shown.decided.tolist() == ["1", "1"] and shown.right.tolist() == [True, False]
@@ -125,17 +127,17 @@ def test_a_click_on_a_figure_shows_its_decisions(known_run):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"", "empty"),
         (people({"north": 3}, n=500).assign(truth=range(500)).to_csv(index=False).encode(), "500 different values"),
     ],
 )
-def test_an_unreadable_table_is_one_sentence(known_run, content, said):
+def test_an_unreadable_table_is_one_sentence(known_run, content, message):
     app = upload(content)
     assert not app.exception and len(app.error) == 1
-    assert said in app.error[0].value
+    assert message in app.error[0].value
 
 
 def test_one_group_has_nothing_to_be_compared_with(known_run):
@@ -149,15 +151,15 @@ def test_one_group_has_nothing_to_be_compared_with(known_run):
 
 def test_column_roles_are_guessed_by_name():
     columns = ["id", "Age", "Predicted class", "risk_score", "Ground truth", "sex"]
-    guessed = {role: own_table._guess(role, columns) for role in own_table._USUAL}
+    guessed = {role: uploaded_predictions._guess(role, columns) for role in uploaded_predictions._USUAL}
     assert guessed == {"y_true": 4, "y_pred": 2, "score": 3, "ticket": None, "unit": 0}
 
 
 def test_too_many_labels_are_refused_before_anything_is_asked():
     with pytest.raises(BadInput, match="choose a column that says yes or no"):
-        own_table._values(pd.Series(np.arange(500), name="income"))
-    assert own_table._values(pd.Series([1.0, 0.0, np.nan])) == ["0", "1"]
-    assert own_table._values(pd.Series([True, False])) == ["0", "1"]
+        uploaded_predictions._values(pd.Series(np.arange(500), name="income"))
+    assert uploaded_predictions._values(pd.Series([1.0, 0.0, np.nan])) == ["0", "1"]
+    assert uploaded_predictions._values(pd.Series([True, False])) == ["0", "1"]
 
 
 def test_the_sample_shows_the_figures_of_the_command_line(runs_folder):

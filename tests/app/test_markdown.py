@@ -36,7 +36,8 @@ MARKDOWN = {
 }
 NAMED = {"help", "label", "text", "caption", "body", "options"}
 PLAIN_OPTIONS = {"selectbox", "multiselect"}  # of these Streamlit shows the options as they are
-NUMBERS = {"count", "percent", "points", "signed", "interval", "density", "duration", "size"}  # of app/words.py
+NUMBERS = {"count", "percent", "points", "signed", "interval", "density", "duration", "size"}  # of app/terms.py
+FIGURES = {"title_of", "value", "interval", "difference", "unit"}  # of app/tasks.py
 OURS = {"plain", "term", "len"}  # functions whose result is our own text, escaped, or a number
 
 
@@ -46,7 +47,7 @@ def is_ours(node: ast.AST, ours: set[str]) -> bool:
         case ast.Constant():
             return True
         case ast.JoinedStr(values=parts):
-            return all(is_ours(part, ours) for part in parts)
+            return all(is_ours(subnetwork, ours) for subnetwork in parts)
         case ast.FormattedValue(value=value, format_spec=spec):
             numeric = spec is not None and ast.unparse(spec).rstrip("'\"")[-1] in ",dfeg%"
             return numeric or is_ours(value, ours)
@@ -55,15 +56,17 @@ def is_ours(node: ast.AST, ours: set[str]) -> bool:
         case ast.IfExp(body=body, orelse=other):
             return is_ours(body, ours) and is_ours(other, ours)
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return all(is_ours(part, ours) for part in parts)
+            return all(is_ours(subnetwork, ours) for subnetwork in parts)
         case ast.GeneratorExp(elt=part):
             return is_ours(part, ours)
         case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[parts]):
             return is_ours(parts, ours)
         case ast.Call(func=ast.Name(id=name)):
             return name in OURS
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="words"), attr=name)):
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="terms"), attr=name)):
             return name in NUMBERS
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="tasks"), attr=name)):
+            return name in FIGURES
         case ast.Call(func=ast.Attribute(value=ast.Name(id="panels"), attr=name)):
             return name in OURS
         case ast.Name(id=name) | ast.Attribute(attr=name):
@@ -75,7 +78,7 @@ def is_ours(node: ast.AST, ours: set[str]) -> bool:
 
 def foreign_texts(tree: ast.AST) -> list[str]:
     """The arguments that Streamlit would read as Markdown and that are not surely ours, as `line: code`."""
-    found = []
+    rows = []
     for call in ast.walk(tree):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             continue
@@ -87,8 +90,8 @@ def foreign_texts(tree: ast.AST) -> list[str]:
             named.pop("options", None)
         texts = [call.args[place] for place in places if place < len(call.args)]
         texts += [named[name] for name in NAMED & set(named)] if call.func.attr in MARKDOWN or "help" in named else []
-        found += [f"{text.lineno}: {ast.unparse(text)}" for text in texts if not is_ours(text, set())]
-    return found
+        rows += [f"{text.lineno}: {ast.unparse(text)}" for text in texts if not is_ours(text, set())]
+    return rows
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -129,7 +132,7 @@ def test_a_name_that_is_not_plain_is_seen(code):
     [
         "st.title('Done')",
         "st.title(plain(name))",
-        "st.title(f'{n:,} tickets, {len(names)} names, {words.percent(share)}, **{plain(name)}**')",
+        "st.title(f'{n:,} tickets, {len(names)} names, {terms.percent(share)}, **{plain(name)}**')",
         "st.markdown('\\n'.join(f'- {plain(name)}' for name in names))",
         "st.pills('Ticket', names, format_func=plain)",
         "st.selectbox('Ticket', names)",

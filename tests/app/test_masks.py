@@ -12,14 +12,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import bitmaps, colours
-from app.masks import controls, findings, matrix, meaning, pair, tree
+from app.masks import controls, dendrogram, findings, matrix, pair, semantic_alignment
 from app.masks.view import Compared
+from rtl_core.overlap import chance_level, clustering, ownership
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import layer_profile, similarity
 from rtl_core.statistics.multiple_tests import holm
-from rtl_core.tickets import chance, order, sharing
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.overlap import overlap
-from rtl_core.tickets.similarity import layer_profile, similarity
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,12 +39,12 @@ def cells(app: AppTest) -> np.ndarray:
 
 
 def titles(app: AppTest) -> list[str]:
-    return [part.value for part in app.subheader]
+    return [element.value for element in app.subheader]
 
 
 def compared(tickets: TicketSet, layer: str | None = None) -> Compared:
     counts = overlap(tickets).only(None if layer is None else [layer])
-    by_chance = chance.chance_interval(counts)
+    by_chance = chance_level.chance_interval(counts)
     i, j = np.triu_indices(tickets.k, 1)
     p = np.full((tickets.k, tickets.k), np.nan)
     p[i, j] = p[j, i] = holm(by_chance.p[i, j])
@@ -56,7 +56,7 @@ def masks_of(*rows: list[int]) -> TicketSet:
     kept = np.array(rows)
     names = tuple("abcdefgh"[: len(rows)])
     layout = Layout(("fc.weight",), ((1, kept.shape[1]),))
-    return TicketSet(names, names, layout, (1 - kept).astype(np.uint8), (Rung(1, float(kept.mean()), "target"),))
+    return TicketSet(names, names, layout, (1 - kept).astype(np.uint8), (Level(1, float(kept.mean()), "target"),))
 
 
 def test_headline_and_matrix(known_run):
@@ -82,25 +82,25 @@ def test_the_view_is_restored_from_the_address(known_run):
 
 
 def test_every_measure_is_the_one_that_is_computed(known_run, known_tickets):
-    found = similarity(overlap(known_tickets))
+    measures = similarity(overlap(known_tickets))
     for measure in controls.MEASURES:
         shown = cells(open_masks(show=measure.label))
-        assert shown[0, 1] == round(float(getattr(found, measure.field)[0, 1]), 2)
+        assert shown[0, 1] == round(float(getattr(measures, measure.field)[0, 1]), 2)
 
 
 def test_order_by_similarity_moves_rows_and_columns_together(known_run, known_tickets):
-    leaves = order.tree(similarity(overlap(known_tickets))).leaves
+    leaves = clustering.tree(similarity(overlap(known_tickets))).leaves
     assert np.array_equal(cells(open_masks(order="by similarity")), cells(open_masks())[np.ix_(leaves, leaves)], True)
 
 
 def test_the_same_ticket_twice_asks_for_another(known_run):
     app = open_masks(a="noisy", b="noisy", detail="The pair")
     assert not app.exception
-    assert all("two different tickets" in part.value for part in app.info) and app.info
+    assert all("two different tickets" in element.value for element in app.info) and app.info
 
 
 @pytest.mark.parametrize(
-    ("rung", "said"),
+    ("level", "message"),
     [
         (
             "50 %",
@@ -114,8 +114,8 @@ def test_the_same_ticket_twice_asks_for_another(known_run):
         ),
     ],
 )
-def test_the_accuracy_of_a_density_says_how_it_was_measured(known_run, rung, said):
-    assert any(said in part.value for part in open_masks(rung=rung).caption)
+def test_the_accuracy_of_a_density_says_how_it_was_measured(known_run, level, message):
+    assert any(message in element.value for element in open_masks(rung=level).caption)
 
 
 def test_play_starts_at_the_densest_and_pauses(known_run):
@@ -133,14 +133,14 @@ def test_play_starts_at_the_densest_and_pauses(known_run):
         ("Layer by layer", "Tickets share no more than chance in conv", 1),
         ("The pair", "keeps in conv1 is common to both", 1),
         ("Who owns the weights", "of the weights serve no ticket", 2),
-        ("Tree and map", "the most alike, are within 2 % of chance", 2),
+        ("Tree and map", "the most similar, are within 2 % of chance", 2),
         ("Density by density", "From 25 % to 10 % density the tickets lose 1.5 points", 1),
     ],
 )
 def test_each_detail_draws_its_charts(known_run, detail, title, charts):
     app = open_masks(detail=detail)
     assert not app.exception
-    assert any(title in said for said in titles(app)[2:])
+    assert any(title in message for message in titles(app)[2:])
     assert len(app.get("plotly_chart")) == charts
 
 
@@ -158,8 +158,8 @@ def test_full_and_empty_masks_leave_nothing_to_say():
 
 
 def test_matrix_frames_the_pair_and_labels_only_what_fits(known_tickets):
-    found = compared(known_tickets)
-    spec = matrix.cells_spec(found, controls.MEASURES[0], [4, 2, 0], (0, 4), colours.LIGHT)
+    measures = compared(known_tickets)
+    spec = matrix.cells_spec(measures, controls.MEASURES[0], [4, 2, 0], (0, 4), colours.LIGHT)
     cells, frame = spec["series"]
     assert [cell["name"] for cell in cells["data"][:3]] == [
         "blurred ∩ blurred",
@@ -167,7 +167,7 @@ def test_matrix_frames_the_pair_and_labels_only_what_fits(known_tickets):
         "blurred ∩ original",
     ]
     assert frame["data"] == [[0, 2, 0], [2, 0, 0]]  # column, row: original stands third, blurred first
-    assert matrix.cells_spec(found, controls.MEASURES[0], [1, 2], (0, 4), colours.LIGHT)["series"][1]["data"] == []
+    assert matrix.cells_spec(measures, controls.MEASURES[0], [1, 2], (0, 4), colours.LIGHT)["series"][1]["data"] == []
 
 
 def test_around_a_ticket_are_its_neighbours_in_the_tree():
@@ -191,32 +191,32 @@ def test_bars_of_a_pair_add_up_to_all_that_either_keeps(known_run, known_tickets
     figure = json.loads(open_masks(detail="The pair", a="original", b="noisy").get("plotly_chart")[0].proto.spec)
     counted = np.array([[int(n.replace(",", "")) for n in bar["text"]] for bar in figure["data"]])
     a, b = known_tickets.masks()[[0, 3]]
-    union = [int((a | b)[part].sum()) for part in known_tickets.layout.slices().values()]
+    union = [int((a | b)[span].sum()) for span in known_tickets.layout.slices().values()]
     assert counted.sum(axis=0).tolist() == union
 
 
 def test_tree_is_drawn_from_the_joins_and_a_leaf_bears_its_ticket():
     tickets = masks_of([1, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 0])
-    found = order.tree(similarity(overlap(tickets)))
+    measures = clustering.tree(similarity(overlap(tickets)))
     assert (
-        findings.tree_title(found, "")
-        == "a and b are most alike, 100 % more than chance; c stands apart from all others"
+        findings.tree_title(measures, "")
+        == "a and b are most similar, 100 % more than chance; c stands apart from all others"
     )
-    x, y = tree._branches(found)
+    x, y = dendrogram._branches(measures)
     assert (len(x), len(y)) == (10, 10) and x[:5] == [0, 0, 0, 0, None]
 
 
 def test_sets_are_named_in_the_title_where_some_tickets_keep_enough():
     both, third = [1] * 12 + [0] * 20, [0] * 12 + [1] * 4 + [0] * 16
-    said = findings.sets_title(sharing.intersections(masks_of(both, both, third)), 3, " in fc")
-    assert said == "Exactly a and b keep 12 weights in fc, where chance gives 4"
+    message = findings.sets_title(ownership.intersections(masks_of(both, both, third)), 3, " in fc")
+    assert message == "Exactly a and b keep 12 weights in fc, where chance gives 4"
     few = masks_of([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0])
-    assert findings.sets_title(sharing.intersections(few), 3, "").startswith("The largest sets")
+    assert findings.sets_title(ownership.intersections(few), 3, "").startswith("The largest sets")
 
 
 def test_names_on_the_map_stand_away_from_the_nearest_point():
     points = pd.DataFrame({"name": list("abc"), "x": [0.0, 0.0, 5.0], "y": [0.0, 1.0, -1.0]})
-    assert tree._beside(points) == ["bottom center", "top center", "bottom center"]
+    assert dendrogram._name_positions(points) == ["bottom center", "top center", "bottom center"]
 
 
 def write_masks(root: Path, tickets: TicketSet) -> None:
@@ -234,9 +234,9 @@ def write_masks(root: Path, tickets: TicketSet) -> None:
 def test_a_run_with_masks_only_says_what_needs_a_model(runs_folder, known_tickets, detail):
     write_masks(runs_folder, known_tickets)
     app = open_masks(run="masks-run", detail=detail)
-    said = [part.value for kind in ("caption", "info") for part in app.get(kind)]
+    message = [element.value for kind in ("caption", "info") for element in app.get(kind)]
     assert not app.exception
-    assert any("masks only" in sentence for sentence in said)
+    assert any("masks only" in sentence for sentence in message)
     assert "exchange" not in {button.key for button in app.button}
 
 
@@ -252,7 +252,7 @@ def test_more_tickets_than_can_be_clicked_are_an_overview_and_a_part(runs_folder
     draw = np.random.default_rng(0)
     layout, names = Layout(("fc.weight",), ((8, 40),)), tuple(f"t{k}" for k in range(130))
     pruned_at = (draw.random((130, layout.n)) < 0.7).astype(np.uint8)
-    write_masks(runs_folder, TicketSet(names, names, layout, pruned_at, (Rung(1, 0.3, "target"),)))
+    write_masks(runs_folder, TicketSet(names, names, layout, pruned_at, (Level(1, 0.3, "target"),)))
     app = open_masks(run="masks-run", a="t7", b="t8")
     assert not app.exception
     shown = json.loads(app.get("echarts_chart")[0].proto.spec)
@@ -265,7 +265,9 @@ def test_names_that_no_taxonomy_knows_lead_to_one_that_does(known_run):
     app = open_masks(detail="Meaning")
     assert "No taxonomy knows these tickets' names" in titles(app)
     example = json.loads(app.code[0].value)
-    example["paths"] = json.loads(meaning._example(("original", "rotated", "inverted", "noisy", "blurred")))["paths"]
+    example["paths"] = json.loads(semantic_alignment._example(("original", "rotated", "inverted", "noisy", "blurred")))[
+        "paths"
+    ]
     app.file_uploader[0].set_value([("own.json", json.dumps(example).encode(), "application/json")]).run()
     assert not app.exception and not app.error
     assert titles(app)[-1].startswith(("Overlap does not visibly", "Tickets of related classes"))
@@ -277,8 +279,8 @@ def test_an_exchange_is_judged_by_its_random_control():
     row = pd.Series({"difference": -0.05, "diff_low": -0.07, "diff_high": -0.03, "decisions_changed": 0.1, "n": 2000})
     like = pd.concat([row, pd.Series({"control_mean": 0.74, "control_low": 0.7, "control_high": 0.78})])
     unlike = pd.concat([row, pd.Series({"control_mean": 0.6, "control_low": 0.5, "control_high": 0.7})])
-    said = findings.exchange_sentence(like, own=0.8)
-    assert said == (
+    message = findings.exchange_sentence(like, own=0.8)
+    assert message == (
         "−5.0 points (−7.0 to −3.0 points), 10 % of 2,000 decisions change; as many random weights: −6.0 points "
         "(−10.0 to −2.0 points): which weights they are makes no visible difference."
     )

@@ -26,9 +26,9 @@ def open_page(page: str, **query) -> AppTest:
 
 def texts(app: AppTest) -> str:
     return "\n".join(
-        str(part.value)
+        str(element.value)
         for kind in ("title", "subheader", "markdown", "caption", "error", "warning", "info")
-        for part in app.get(kind)
+        for element in app.get(kind)
     )
 
 
@@ -48,7 +48,7 @@ def test_choices_that_the_address_leaves_empty_are_their_defaults(known_run, pag
     plain = open_page(page, run="known-run")
     assert not app.exception
     for kind in ("subheader", "error"):
-        assert [part.value for part in app.get(kind)] == [part.value for part in plain.get(kind)]
+        assert [element.value for element in app.get(kind)] == [element.value for element in plain.get(kind)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -91,10 +91,10 @@ def test_overview_says_what_holds_and_what_does_not(known_run):
     assert (
         app.title[0].value == "5 tickets at 25 % density reach 78.0 % accuracy: above 4 and level with 1 of 5 controls"
     )
-    said = texts(app)
-    assert "RTL against random masks: +6.0 points at equal joint steps, +0.3 points at equal total steps" in said
-    assert "Level with “Random masks, RTL's total steps” (77.7 %, RTL +0.3 points)" in said
-    assert "**Separate networks**: switched off in the settings" in said
+    message = texts(app)
+    assert "RTL against random masks: +6.0 points at equal joint steps, +0.3 points at equal total steps" in message
+    assert "Level with “Random masks, RTL's total steps” (77.7 %, RTL +0.3 points)" in message
+    assert "**Separate networks**: switched off in the settings" in message
 
 
 def test_train_lists_runs_and_renames_them(known_run):

@@ -13,7 +13,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import colours
-from app.routing import compared, findings, flow, samples, view, why
+from app.routing import choice_explained, findings, router_table, samples, sankey, view
 from app.routing.view import View
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.routing import Routing, route
@@ -31,7 +31,7 @@ def open_routing(run: str = "fashion10", **query) -> AppTest:
 
 def texts(app: AppTest) -> str:
     kinds = ("title", "subheader", "markdown", "caption", "error", "info", "warning")
-    return "\n".join(str(part.value) for kind in kinds for part in app.get(kind))
+    return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
 def cells(app: AppTest) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_the_page_shows_the_counts_of_the_command_line(runs_folder, document):
     )
     counts = np.array(document["counts"])
     worst = int((np.diag(counts) / counts.sum(axis=1)).argmin())
-    assert app.subheader[0].value.startswith(f"{document['classes'][worst]} is sent astray most often")
+    assert app.subheader[0].value.startswith(f"{document['classes'][worst]} is misrouted most often")
 
 
 def test_a_click_on_a_cell_shows_whom_it_counts(runs_folder, document):
@@ -97,17 +97,17 @@ def test_low_power_is_the_budget_of_the_lightest_rungs(routing):
     expected = sum(int(cost[k].min()) for k in chosen) / sum(int(cost[k, 0]) for k in chosen)
     assert looked.lightest_share == pytest.approx(expected)
     low = View(routing, "gate", looked.lightest_share)
-    assert cost[low.ticket, low.rung].mean() <= expected * looked.full_cost + 1e-6
+    assert cost[low.ticket, low.level].mean() <= expected * looked.full_cost + 1e-6
 
 
 def test_a_budget_counts_a_claim_and_the_page_compares_like_with_like(routing):
     looked = View(routing, "oracle")
-    said = np.array([routing.answers.kept[k, i, 0] > 0 for i, k in enumerate(routing.asked.subset)])
-    assert looked.right_alone.tolist() == said.tolist()
+    predicted = np.array([routing.answers.kept[k, i, 0] > 0 for i, k in enumerate(routing.eval_set.subset)])
+    assert looked.right_alone.tolist() == predicted.tolist()
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "title"),
     [
         ({"detail": "Routers compared"}, "Best without being told"),
         ({"detail": "Sure and right"}, "calibration error"),
@@ -120,22 +120,22 @@ def test_a_budget_counts_a_claim_and_the_page_compares_like_with_like(routing):
         ({"low": "true"}, "of the tickets' own cost"),
     ],
 )
-def test_each_view_says_its_finding(runs_folder, query, said):
+def test_each_view_says_its_finding(runs_folder, query, title):
     app = open_routing(**query)
-    assert not app.exception and said in texts(app)
+    assert not app.exception and title in texts(app)
 
 
 def test_routers_that_read_the_label_say_so_in_every_row(routing):
     rows = pd.DataFrame(View(routing, "gate").compared())
-    table = compared.table(rows).set_index("router")
-    told = [name for name in table.index if "told the label" in name]
-    assert len(told) == rows.uses_label.sum() == 1
-    assert np.isnan(table.right[told[0]]) and table["own ticket"][told[0]] == 100
+    table = router_table.table(rows).set_index("router")
+    oracles = [name for name in table.index if "told the label" in name]
+    assert len(oracles) == rows.uses_label.sum() == 1
+    assert np.isnan(table.right[oracles[0]]) and table["own ticket"][oracles[0]] == 100
 
 
 def test_the_reason_is_the_gates_and_adds_up(routing):
     looked = View(routing, "gate")
-    gate, row = routing.scene.gate, routing.asked.rows[7]
+    gate, row = routing.scene.gate, routing.eval_set.rows[7]
     reason = looked.reason(7)
     assert reason.probability == pytest.approx(gate.probabilities(np.array([row]))[0])
     assert reason.probability.sum() == pytest.approx(1)
@@ -145,13 +145,13 @@ def test_the_reason_is_the_gates_and_adds_up(routing):
     claims = routing.answers.kept[:, 7, 0]
     assert reason.answer.tolist() == (claims > 0).astype(int).tolist()
     assert reason.confidence == pytest.approx(1 / (1 + np.exp(-np.abs(claims))), abs=1e-4)
-    own = looked.names[routing.asked.subset[7]]
-    table = why.frame(looked, reason, own, own)
+    own = looked.names[routing.eval_set.subset[7]]
+    table = choice_explained.frame(looked, reason, own, own)
     assert table["gate, %"].is_monotonic_decreasing and table.set_index("ticket")[""][own] == "sent here, its own"
 
 
 def listed(app: AppTest) -> pd.DataFrame:
-    """The list of those sent astray."""
+    """The list of those misrouted."""
     return next(frame.value for frame in app.dataframe if "confidence, %" in frame.value)
 
 
@@ -161,7 +161,7 @@ def test_the_list_of_those_astray_is_in_the_chosen_order(runs_folder, routing):
     assert len(table) == samples.MOST
     assert table["confidence, %"].is_monotonic_decreasing
     assert (table["sent to"] != table["own ticket"]).all()
-    n = int((View(routing, "gate").ticket != routing.asked.subset).sum())
+    n = int((View(routing, "gate").ticket != routing.eval_set.subset).sum())
     assert f"The first 50 of {n}." in texts(app)
     app.segmented_control(key="astray-order").set_value("Least sure first").run()
     assert listed(app)["confidence, %"].is_monotonic_increasing
@@ -181,7 +181,7 @@ def test_an_own_picture_is_routed_and_a_file_that_is_none_is_one_sentence(runs_f
 def test_bands_of_the_flow_are_the_cells_with_somebody_in_them():
     counts = np.array([[3, 0], [1, 2]])
     links = [(0, 0), (1, 0), (1, 1)]
-    drawn = flow.spec(("a", "b"), ("x", "y"), counts, links, colours.LIGHT)["series"][0]
+    drawn = sankey.spec(("a", "b"), ("x", "y"), counts, links, colours.LIGHT)["series"][0]
     assert [(link["source"], link["target"], link["value"]) for link in drawn["links"]] == [
         (0, 2, 3),
         (1, 2, 1),
@@ -192,11 +192,11 @@ def test_bands_of_the_flow_are_the_cells_with_somebody_in_them():
 
 def test_groups_above_all_are_named_and_small_ones_are_not_ranked():
     rows = [
-        {"group": "town=a", "astray": 0.5, "low": 0.4, "status": "ok"},
-        {"group": "town=b", "astray": 0.9, "low": 0.8, "status": "small"},
-        {"group": "town=c", "astray": 0.1, "low": 0.05, "status": "ok"},
+        {"group": "town=a", "misrouted": 0.5, "low": 0.4, "status": "ok"},
+        {"group": "town=b", "misrouted": 0.9, "low": 0.8, "status": "small"},
+        {"group": "town=c", "misrouted": 0.1, "low": 0.05, "status": "ok"},
     ]
-    assert findings.groups_title(pd.DataFrame(rows), 0.2) == "town=a is sent astray most: 50.0 %, all 20.0 %"
+    assert findings.groups_title(pd.DataFrame(rows), 0.2) == "town=a is misrouted most: 50.0 %, all 20.0 %"
     assert findings.groups_title(pd.DataFrame(rows[2:]), 0.2).startswith("None of 1 groups")
     assert findings.groups_title(pd.DataFrame(rows[1:2]), 0.2) == "No group is large enough to be compared"
 

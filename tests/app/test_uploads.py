@@ -80,7 +80,7 @@ def test_a_bomb_is_refused_by_what_comes_out(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("mine.zip", b"no archive", "no zip archive"),
         ("mine.zip", packed("notes.txt"), "no pictures"),
@@ -88,8 +88,8 @@ def test_a_bomb_is_refused_by_what_comes_out(tmp_path, monkeypatch):
         ("mine.exe", b"", "an upload is a .zip"),
     ],
 )
-def test_refusals_say_what_would_be_right(tmp_path, name, content, said):
-    with pytest.raises(BadInput, match=said):
+def test_refusals_say_what_would_be_right(tmp_path, name, content, message):
+    with pytest.raises(BadInput, match=message):
         uploads.store(name, content, tmp_path)
 
 

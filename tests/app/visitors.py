@@ -70,10 +70,10 @@ def look(port: int, page: str, query: str) -> Seen:
                 drawn.pop(tuple(forward.metadata.delta_path), None)
             elif kind == "script_finished" and forward.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
                 break
-    found = [drawn[path] for path in sorted(drawn)]
-    texts = [(e.WhichOneof("type"), e) for e in found if e.WhichOneof("type") in _WORDS]
-    said = tuple(getattr(getattr(e, kind), _WORDS[kind]) for kind, e in texts)
-    return Seen(said, tuple(e.exception.message for kind, e in texts if kind == "exception"))
+    result = [drawn[path] for path in sorted(drawn)]
+    texts = [(e.WhichOneof("type"), e) for e in result if e.WhichOneof("type") in _WORDS]
+    sentence = tuple(getattr(getattr(e, kind), _WORDS[kind]) for kind, e in texts)
+    return Seen(sentence, tuple(e.exception.message for kind, e in texts if kind == "exception"))
 
 
 def at_once(port: int, visits: list[tuple[str, str]]) -> list[Seen]:

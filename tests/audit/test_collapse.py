@@ -14,15 +14,15 @@ def signals(logits: np.ndarray) -> dict:
 
 def test_confidence_of_several_classes():
     logits = np.log([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]])
-    found = signals(logits)
-    assert found["confidence"] == pytest.approx(0.6)
+    confidence = signals(logits)
+    assert confidence["confidence"] == pytest.approx(0.6)
     entropies = [-(0.7 * np.log(0.7) + 0.2 * np.log(0.2) + 0.1 * np.log(0.1)), 1.5 * np.log(2)]
-    assert found["entropy"] == pytest.approx(np.mean(entropies) / np.log(3))
+    assert confidence["entropy"] == pytest.approx(np.mean(entropies) / np.log(3))
 
 
 def test_confidence_of_one_logit_counts_the_likelier_answer():
-    found = signals(np.log([[0.9 / 0.1], [0.2 / 0.8]]))
-    assert found["confidence"] == pytest.approx((0.9 + 0.8) / 2)
+    confidence = signals(np.log([[0.9 / 0.1], [0.2 / 0.8]]))
+    assert confidence["confidence"] == pytest.approx((0.9 + 0.8) / 2)
 
 
 def test_sure_and_clueless_answers():
@@ -32,8 +32,8 @@ def test_sure_and_clueless_answers():
 
 def test_signals_ignore_the_order_of_inputs_and_classes():
     logits = np.random.default_rng(0).normal(size=(50, 4))
-    found, shuffled = signals(logits), signals(logits[::-1, [2, 0, 3, 1]])
-    assert shuffled == {name: pytest.approx(value) for name, value in found.items()}
+    confidence, shuffled = signals(logits), signals(logits[::-1, [2, 0, 3, 1]])
+    assert shuffled == {name: pytest.approx(value) for name, value in confidence.items()}
 
 
 def test_drops_are_from_the_best_so_far():
@@ -70,8 +70,8 @@ def test_an_alarm_is_judged_by_when_accuracy_falls(alarm, fell, verdict, lead):
     rounds = range(-1, 9)  # the first is high in any case: there is nothing before it to fall from
     signal = [0.9 if alarm is None or i < alarm else 0.5 for i in rounds]
     accuracy = [0.8 if fell is None or i < fell else 0.5 for i in rounds]
-    found = judge(signal, accuracy, 0.1)
-    assert (found.verdict, found.lead) == (verdict, lead)
+    verdicts = judge(signal, accuracy, 0.1)
+    assert (verdicts.verdict, verdicts.lead) == (verdict, lead)
 
 
 def test_turns_of_an_overlap_curve():

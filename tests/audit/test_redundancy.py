@@ -14,17 +14,17 @@ from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.audit.redundancy import changes, redundancy, verdict, warnings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 NAMES = ("A", "B", "C")
 
 
-def asked_of(task: str, y, subset, names=NAMES) -> EvaluationSet:
+def eval_set_of(task: str, y, subset, names=NAMES) -> EvaluationSet:
     n = len(y)
     x, frame = np.zeros((n, 3), np.float32), pd.DataFrame(index=range(n))
     split = np.full(n, "val", object)
@@ -33,10 +33,10 @@ def asked_of(task: str, y, subset, names=NAMES) -> EvaluationSet:
 
 
 def test_multi_class_changes_on_paper():
-    asked = asked_of("multiclass", [1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1])
+    eval_set = eval_set_of("multiclass", [1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1])
     own_a, own_b = np.eye(2)[[1, 1, 0, 1, 0, 0]], np.eye(2)[[0, 0, 0, 0, 1, 1]]
     after = np.eye(2)[[1, 0, 1, 1, 1, 1]]
-    a, b = changes((0, 1), [own_a, own_b], after, asked, seed=0)
+    a, b = changes((0, 1), [own_a, own_b], after, eval_set, seed=0)
     assert (a["subset"], a["n"], a["before"], a["after"], a["change"]) == ("A", 4, 0.75, 0.25, -0.5)
     low, high = a["ci"]["change"]
     assert -1 <= low < -0.5 < high <= 0
@@ -45,15 +45,15 @@ def test_multi_class_changes_on_paper():
 
 def test_one_vs_rest_leaves_out_the_partners_rows():
     """A: two of its rows, two of C's; B's rows, to which the merged ticket says yes, do not count against A."""
-    asked = asked_of("one_vs_rest", [0] * 6, [0, 0, 1, 1, 2, 2])
+    eval_set = eval_set_of("one_vs_rest", [0] * 6, [0, 0, 1, 1, 2, 2])
     own = np.array([[1, -1, -1, -1, -1, 1]]).T  # recall 1/2, specificity on C 1/2
     after = np.array([[1, 1, 1, 1, -1, 1]]).T  # recall 1, specificity 1/2
-    (a, _) = changes((0, 1), [own, own], after, asked, seed=0)
+    (a, _) = changes((0, 1), [own, own], after, eval_set, seed=0)
     assert (a["metric"], a["n"], a["before"], a["after"], a["change"]) == ("balanced_accuracy", 4, 0.5, 0.75, 0.25)
 
 
 @pytest.mark.parametrize(
-    ("spans", "said"),
+    ("spans", "message"),
     [
         ([(-0.009, 0.02), (0.0, 0.1)], "could be merged"),
         ([(-0.009, 0.02), (-0.02, 0.1)], "not shown"),
@@ -61,8 +61,8 @@ def test_one_vs_rest_leaves_out_the_partners_rows():
         ([(0.1, 0.2), (None, None)], "not shown"),
     ],
 )
-def test_verdicts(spans, said):
-    assert verdict([{"ci": {"change": list(span)}} for span in spans]) == said
+def test_verdicts(spans, message):
+    assert verdict([{"ci": {"change": list(span)}} for span in spans]) == message
 
 
 def test_a_partition_without_meaning():
@@ -84,24 +84,24 @@ def trained() -> TrainedTickets:
     masks = np.array([[0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 1, 0], [0, 0, 0, 1, 0, 0]], bool)
     split = np.repeat(["train", "val"], n // 2)
     dataset = Dataset("toy", "table", x, y, ("no", "yes"), pd.DataFrame(index=range(n)), split, np.arange(n), "toy")
-    rungs = (Rung(1, 0.5, "target"),)
+    levels = (Level(1, 0.5, "target"),)
     return TrainedTickets(
         TASKS["multiclass"],
         dataset,
         Partition("attribute", "g", NAMES, np.arange(n) % 3, True),
         wrap(module, ("weight",), (), (3,), 2),
-        [Part(name, mask, shared, {}, {}) for name, mask in zip(NAMES, masks, strict=True)],
-        TicketSet(NAMES, NAMES, layout, np.where(masks, 0, 1).astype(np.uint8), rungs),
+        [Subnetwork(name, mask, shared, {}, {}) for name, mask in zip(NAMES, masks, strict=True)],
+        TicketSet(NAMES, NAMES, layout, np.where(masks, 0, 1).astype(np.uint8), levels),
         batches=0,
         seed=0,
     )
 
 
 def test_the_report(trained):
-    found = redundancy(trained)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    of = {(row["a"], row["b"], row["how"]): row for row in found["pairs"]}
-    assert len(of) == 6 and (found["split"], found["pairs_in_all"]) == ("val", 3)
+    redundancy_report = redundancy(trained)
+    assert json.loads(json.dumps(redundancy_report, allow_nan=False)) == redundancy_report
+    of = {(row["a"], row["b"], row["how"]): row for row in redundancy_report["pairs"]}
+    assert len(of) == 6 and (redundancy_report["split"], redundancy_report["pairs_in_all"]) == ("val", 3)
     same = of["A", "B", "union"]
     assert (same["params"], same["iou"]) == (2, 1.0)
     assert [row["change"] for row in same["subsets"]] == [0.0, 0.0]
@@ -114,5 +114,7 @@ def test_the_report(trained):
 
 
 def test_only_the_pairs_that_overlap_most(trained):
-    found = redundancy(trained, pairs=1)
-    assert {(row["a"], row["b"]) for row in found["pairs"]} == {("A", "B")} and found["pairs_in_all"] == 3
+    redundancy_report = redundancy(trained, pairs=1)
+    assert {(row["a"], row["b"]) for row in redundancy_report["pairs"]} == {("A", "B")} and redundancy_report[
+        "pairs_in_all"
+    ] == 3

@@ -65,10 +65,10 @@ def test_a_click_in_the_matrix_lands_in_the_address_and_survives_a_reload(serve,
     heading = page.get_by_role("heading", name=re.compile("noisy and rotated share"))
     expect(heading).to_be_visible()
     assert "a=noisy" in page.url and "b=rotated" in page.url
-    said = heading.inner_text()
+    message = heading.inner_text()
     page.reload()
     settle(page)
-    expect(page.get_by_role("heading", name=said)).to_be_visible()
+    expect(page.get_by_role("heading", name=message)).to_be_visible()
 
 
 def test_the_ticket_chosen_on_one_page_is_chosen_on_all(serve, visit, tmp_path):
@@ -107,8 +107,8 @@ def test_train_watch_and_look_at_the_masks(serve, visit, tmp_path):
     click_cell(page, row=2, column=7, k=10)
     heading = page.get_by_role("heading", name=re.compile(r"2 and 7 share [\d,]+ weights"))
     expect(heading).to_be_visible()
-    said = heading.inner_text()
+    message = heading.inner_text()
     page.reload()
     settle(page)
-    expect(page.get_by_role("heading", name=said)).to_be_visible()
+    expect(page.get_by_role("heading", name=message)).to_be_visible()
     assert page.outside == []

@@ -38,7 +38,7 @@ def test_a_picture_is_looked_at_by_every_ticket(serve, visit, tmp_path):
     drawn = page.locator(".lab-map img").nth(4).evaluate("picture => picture.naturalWidth")
     assert drawn == 28
     settle(page)
-    assert all(part in page.url for part in ("ticket=Dress", "sample=13", "map=Guided+backpropagation"))
+    assert all(piece in page.url for piece in ("ticket=Dress", "sample=13", "map=Guided+backpropagation"))
 
     again = visit(page.url)
     expect(tile(again, "the input")).to_contain_text("test picture 13", timeout=30_000)

@@ -43,9 +43,9 @@ def test_a_run_cut_in_one_go_is_stopped_retrained_and_heard_as_the_command_line_
     expect(headline).to_contain_text(re.compile("alarm rings|No alarm"), timeout=180_000)
     settle(page)
     command = [sys.executable, "-m", "rtl_core", "diagnose", "adult", "--runs", str(runs), "--json"]
-    said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
-    assert said["watched"]
-    expect(headline).to_contain_text(f"{100 * said['last_safe_density']:.3g} %")
+    process = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert process["watched"]
+    expect(headline).to_contain_text(f"{100 * process['last_safe_density']:.3g} %")
     expect(page.get_by_role("button", name="Retrain every rung")).to_have_count(0)
 
     page.get_by_role("combobox", name="Overlap in").click()

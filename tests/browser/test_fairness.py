@@ -74,8 +74,8 @@ def test_the_sample_shows_what_the_command_line_says(serve, visit, tmp_path):
     page.wait_for_url(re.compile("gap=race"))
 
     command = [sys.executable, "-m", "rtl_core", "fairness", "adult", "--groups", "sex,race", "--json"]
-    said = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
-    wanted = [g for g in said["gaps"] if g["metric"] == "selection_rate" and g["ticket"] is None]
+    process = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    wanted = [g for g in process["gaps"] if g["metric"] == "selection_rate" and g["ticket"] is None]
     shown = numbers_of(page, "gaps").set_index("group")
     for gap in wanted:
         for field in ("gap", "low", "high", "p_holm"):

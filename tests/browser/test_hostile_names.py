@@ -101,8 +101,8 @@ def page(browser):
 
 
 def assert_harmless(page: Page) -> None:
-    found = {"markup": page.evaluate(MARKUP), "requests": page.outside, "dialogs": page.dialogs}
-    assert not any(found.values()), (page.url, found)
+    rows = {"markup": page.evaluate(MARKUP), "requests": page.outside, "dialogs": page.dialogs}
+    assert not any(rows.values()), (page.url, rows)
 
 
 def upload(page: Page, name: str, content: str) -> None:
@@ -168,8 +168,8 @@ def test_names_in_other_uploads_do_not_either(server, page):
 
 
 def test_the_report_of_a_run_does_not_either(runs, page, tmp_path):
-    asked = report.Asked(groups=(hostile.PICTURE, hostile.TAG), permutations=100)
-    report.write_report(report.run_document(load_run(runs / "table"), asked, runs), tmp_path / "report.html")
+    eval_set = report.ReportRequest(groups=(hostile.PICTURE, hostile.TAG), permutations=100)
+    report.write_report(report.run_document(load_run(runs / "table"), eval_set, runs), tmp_path / "report.html")
     assert_report_is_harmless(page, tmp_path / "report.html")
 
 

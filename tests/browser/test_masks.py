@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 VIEWS = {
     "The pair": "is common to both",
     "Who owns the weights": "of the weights serve no ticket",
-    "Tree and map": "are most alike",
+    "Tree and map": "are most similar",
     "Density by density": "the tickets lose",
     "Meaning": "No taxonomy knows these tickets' names",
 }
@@ -93,8 +93,8 @@ def test_each_view_is_in_the_address_and_asks_nobody_outside(masks):
         settle(page)
         expect(page.get_by_test_id("stException")).to_have_count(0)
         assert f"detail={detail.replace(' ', '+')}" in page.url
-    said = page.get_by_role("heading", level=3).all_inner_texts()
+    message = page.get_by_role("heading", level=3).all_inner_texts()
     page.reload()
     settle(page)
-    assert page.get_by_role("heading", level=3).all_inner_texts() == said
+    assert page.get_by_role("heading", level=3).all_inner_texts() == message
     assert page.outside == []

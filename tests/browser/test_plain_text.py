@@ -81,8 +81,8 @@ def test_it_reads_as_it_stands_and_is_nothing_else(address, visit):
     wrong = {}
     for i, text in enumerate(TEXTS):
         place = page.locator(f".st-key-text-{i}")
-        shown = {part.replace("\u2060", "") for part in place.locator("p, h1, h3").all_text_contents()}
-        drawn = [part.evaluate("one => one.outerHTML") for part in place.locator(DRAWN).all()]
+        shown = {piece.replace("\u2060", "") for piece in place.locator("p, h1, h3").all_text_contents()}
+        drawn = [piece.evaluate("one => one.outerHTML") for piece in place.locator(DRAWN).all()]
         if shown != {" ".join(text.split()), "Pills"} or drawn:
             wrong[plain(text)] = shown, drawn
     assert wrong == {}

@@ -72,10 +72,10 @@ def test_a_cell_shows_its_samples_and_a_smaller_budget_lighter_tickets(routing):
     less = page.evaluate(POINT)
     assert less[1] < full[1]
 
-    address, said = page.url, page.get_by_role("heading", level=1).inner_text()
+    address, message = page.url, page.get_by_role("heading", level=1).inner_text()
     assert "budget=" in address and "to=" in address
     again = routing(address.partition("?")[2])
-    expect(again.get_by_role("heading", level=1)).to_have_text(said)
+    expect(again.get_by_role("heading", level=1)).to_have_text(message)
     expect(again.get_by_text(f"{row} sent to {ticket}")).to_be_visible()
     expect(again.locator(".st-key-budget-chart .js-plotly-plot")).to_be_visible()
     assert again.evaluate(POINT) == pytest.approx(less)

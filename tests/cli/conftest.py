@@ -23,7 +23,7 @@ def rtl(capsys, monkeypatch) -> Call:
             cli.main()
         except SystemExit as ended:
             code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return call

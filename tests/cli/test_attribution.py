@@ -23,24 +23,24 @@ def document(result: tuple[int, str, str]) -> dict:
 
 def test_the_agreed_fields_and_the_maps(rtl, tmp_path):
     ask = ("fashion10", "--ticket", "Bag", "--method", "input_x_gradient", "--samples", "8,18-19")
-    found = document(rtl(*ask, "--out", tmp_path / "maps.npz", "--json"))
-    assert {"ticket", "method", "baseline", "target", "seconds", "samples"} <= set(found)
-    assert (found["ticket"], found["baseline"], found["target"]) == ("Bag", "zeros", "Bag")
-    assert [sample["index"] for sample in found["samples"]] == [8, 18, 19]
+    result = document(rtl(*ask, "--out", tmp_path / "maps.npz", "--json"))
+    assert {"ticket", "method", "baseline", "target", "seconds", "samples"} <= set(result)
+    assert (result["ticket"], result["baseline"], result["target"]) == ("Bag", "zeros", "Bag")
+    assert [sample["index"] for sample in result["samples"]] == [8, 18, 19]
     checks = {"mask_swap", "random_mask", "weight_randomisation", "infidelity", "sensitivity"}
-    for sample in found["samples"]:
+    for sample in result["samples"]:
         assert {"y_true", "output", "baseline_output", "sum", "delta", "verdict", "reason"} <= set(sample)
         assert set(sample["sanity"]) == checks and sample["verdict"] in ("ok", "doubtful", "do not trust")
     maps = np.load(tmp_path / "maps.npz", allow_pickle=False)["attributions"]
     assert maps.shape == (3, 1, 28, 28)
-    assert maps.sum(axis=(1, 2, 3)) == pytest.approx([sample["sum"] for sample in found["samples"]], rel=1e-4)
+    assert maps.sum(axis=(1, 2, 3)) == pytest.approx([sample["sum"] for sample in result["samples"]], rel=1e-4)
 
 
 def test_settings_target_and_baseline_are_taken(rtl):
     ask = ("adult", "--ticket", "25-34", "--method", "integrated_gradients", "--target", ">50K", "--seed", "3")
-    found = document(rtl(*ask, "--set", "steps=16", "--set", "max_steps=16", "--baseline", "row:4", "--json"))
-    assert found["parameters"] == {"steps": 16, "max_steps": 16}
-    assert (found["target"], found["baseline"], found["seed"]) == (">50K", "row:4", 3)
+    result = document(rtl(*ask, "--set", "steps=16", "--set", "max_steps=16", "--baseline", "row:4", "--json"))
+    assert result["parameters"] == {"steps": 16, "max_steps": 16}
+    assert (result["target"], result["baseline"], result["seed"]) == (">50K", "row:4", 3)
 
 
 def test_people_read_the_verdict_and_where_it_is_kept(rtl, tmp_path):

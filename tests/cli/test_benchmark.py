@@ -25,9 +25,9 @@ def test_two_processes_give_what_one_gives(rtl, tmp_path):
     for workers in (1, 2):
         out = tmp_path / str(workers)
         words = ("--seeds", "1,2", "--densities", ".2", "--workers", workers, "--out", out)
-        code, said, progress = rtl("benchmark", "digits_classes", *words, *SETTINGS, "--json")
+        code, printed, progress = rtl("benchmark", "digits_classes", *words, *SETTINGS, "--json")
         assert code == 0 and progress.count("density 0.2 in") == 2 and "2 of 2" in progress
-        documents[workers] = json.loads(said)
+        documents[workers] = json.loads(printed)
         files = [Path(file) for file in documents[workers].pop("files")]
         assert len(files) == 5 and all(file.is_file() and file.parent == out for file in files)
     assert documents[1] == documents[2]
@@ -36,7 +36,7 @@ def test_two_processes_give_what_one_gives(rtl, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("nothing",), "there is no benchmark 'nothing'"),
         (("domains", "--seeds", "one"), "--seeds wants numbers with commas, for example 21,22,23"),
@@ -45,16 +45,16 @@ def test_two_processes_give_what_one_gives(rtl, tmp_path):
         (("domains", "--data", ""), "'' names no data"),
     ],
 )
-def test_refusals_in_one_line(rtl, words, said, tmp_path):
+def test_refusals_in_one_line(rtl, words, message, tmp_path):
     code, out, err = rtl("benchmark", *words, "--out", tmp_path)
     assert (code, out) == (2, "")
-    assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished benchmark of two cells, as text."""
-    from rtl_core.runs import benchmark, benchmark_jobs
+    from rtl_core.studies import benchmark, benchmark_jobs
 
     out = tmp_path_factory.mktemp("results")
     study = benchmark.study("digits_classes", (1,), (0.5, 0.2), None, SETTINGS[1::2])
@@ -62,9 +62,9 @@ def finished(tmp_path_factory):
     return (out / "digits_classes.json").read_text()
 
 
-def without(key: str, part: str):
+def without(key: str, section: str):
     def damage(kept: dict) -> None:
-        del kept[part][0][key]
+        del kept[section][0][key]
 
     return damage
 
@@ -99,14 +99,14 @@ def refused(rtl, out: Path, text: str) -> None:
     file = out / "digits_classes.json"
     file.write_text(text)
     words = ("--seeds", "1", "--densities", ".5,.2", "--workers", 1, "--out", out)
-    code, said, err = rtl("benchmark", "digits_classes", *words, *SETTINGS)
-    assert (code, said) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
+    code, printed, err = rtl("benchmark", "digits_classes", *words, *SETTINGS)
+    assert (code, printed) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
     assert "move it away or choose another --out" in err
     assert file.read_text() == text and len(list(out.iterdir())) == 1
 
 
 def test_an_out_that_cannot_be_made_is_refused_before_anything_is_trained(rtl, tmp_path):
     (tmp_path / "file").write_text("")
-    code, said, err = rtl("benchmark", "digits_classes", "--out", tmp_path / "file" / "below")
-    assert (code, said) == (2, "") and err.count("\n") == 1
+    code, out, err = rtl("benchmark", "digits_classes", "--out", tmp_path / "file" / "below")
+    assert (code, out) == (2, "") and err.count("\n") == 1
     assert "cannot be made: Not a directory" in err

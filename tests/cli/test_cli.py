@@ -30,7 +30,7 @@ TINY = [
 
 
 def tiny(*more: str) -> list[str]:
-    return [part for setting in (*TINY, *more) for part in ("--set", setting)]
+    return [piece for setting in (*TINY, *more) for piece in ("--set", setting)]
 
 
 def document(result: tuple[int, str, str]) -> dict:
@@ -89,16 +89,16 @@ def test_class_folders_train_and_the_same_call_reuses(rtl, folder, runs, run):
 
 
 def test_evaluate_has_the_promised_fields(rtl, runs, run):
-    found = document(rtl("evaluate", run, "--runs", runs, "--json"))
-    for ticket in found["tickets"]:
+    result = document(rtl("evaluate", run, "--runs", runs, "--json"))
+    for ticket in result["tickets"]:
         assert {"density", "params", "balanced_accuracy", "recall", "precision", "specificity"} <= set(ticket)
         assert {"roc_auc", "average_precision", "accuracy", "n_pos", "n_neg", "ci"} <= set(ticket)
         low, high = ticket["ci"]["balanced_accuracy"]
         assert low <= ticket["balanced_accuracy"] <= high
-    methods = {row["method"]: row for row in found["methods"]}
+    methods = {row["method"]: row for row in result["methods"]}
     assert set(methods) == {"rtl", "random", "imp_single", "imp_single_odds", "imp_single_union"}
     assert methods["rtl"]["steps_extract"] == 4 and methods["random"]["steps_extract"] == 0
-    routers = {row["router"]: row for row in found["routers"]}
+    routers = {row["router"]: row for row in result["routers"]}
     assert {"oracle", "gate", "top2", "max_response"} <= set(routers)
     assert {name for name, row in routers.items() if row["uses_label"]} == {"oracle"}
     assert routers["oracle"]["accuracy"] is None and 0 <= routers["gate"]["accuracy"] <= 1
@@ -106,11 +106,11 @@ def test_evaluate_has_the_promised_fields(rtl, runs, run):
 
 
 def test_a_routers_table_counts_every_row_and_its_budget_is_kept(rtl, runs, run):
-    found = document(rtl("route", run, "--budget", "0.7", "--curve", "3", "--choices", "--runs", runs, "--json"))
-    assert (found["router"], found["uses_label"], found["tickets"]) == ("gate", False, ["cat", "dog", "owl"])
-    assert np.sum(found["counts"]) == found["n"] == len(found["choices"]["ticket"])
-    assert found["budget"]["cost"] <= found["budget"]["bound"] == pytest.approx(0.7 * found["full_cost"])
-    assert [point["cost"] <= point["bound"] for point in found["curve"]] == [True] * 3
+    result = document(rtl("route", run, "--budget", "0.7", "--curve", "3", "--choices", "--runs", runs, "--json"))
+    assert (result["router"], result["uses_label"], result["tickets"]) == ("gate", False, ["cat", "dog", "owl"])
+    assert np.sum(result["counts"]) == result["n"] == len(result["choices"]["ticket"])
+    assert result["budget"]["cost"] <= result["budget"]["bound"] == pytest.approx(0.7 * result["full_cost"])
+    assert [point["cost"] <= point["bound"] for point in result["curve"]] == [True] * 3
     code, out, err = rtl("route", run, "--router", "context", "--runs", runs)
     assert code == 2 and not out and "this run has no router 'context'; it has: oracle" in err
 
@@ -124,21 +124,21 @@ def test_measuring_the_same_data_again_gives_the_recorded_figures(rtl, folder, r
 
 
 def test_similarity_and_runs(rtl, runs, run):
-    found = document(rtl("similarity", run, "--density", "0.05", "--runs", runs, "--json"))
-    assert found["names"] == ["cat", "dog", "owl"] and found["density"] == pytest.approx(0.05)
-    assert np.shape(found["iou"]) == np.shape(found["chance"]) == np.shape(found["excess"]) == (3, 3)
-    assert {"name", "iou_mean", "chance_mean", "density_mean"} <= set(found["layers"][0])
+    result = document(rtl("similarity", run, "--density", "0.05", "--runs", runs, "--json"))
+    assert result["names"] == ["cat", "dog", "owl"] and result["density"] == pytest.approx(0.05)
+    assert np.shape(result["iou"]) == np.shape(result["chance"]) == np.shape(result["excess"]) == (3, 3)
+    assert {"name", "iou_mean", "chance_mean", "density_mean"} <= set(result["layers"][0])
     assert run in [row["run"] for row in document(rtl("runs", "--runs", runs, "--json"))["runs"]]
 
 
 @pytest.mark.slow
 def test_the_demo_prints_its_figures_beside_those_to_expect(rtl, tmp_path):
-    found = document(rtl("demo", *tiny("data.limit=500"), "--runs", tmp_path, "--json"))
-    assert {"run", "seconds", "tickets", "methods", "routers"} <= set(found) and found["reused"] is False
-    measured = {row["method"] for row in found["methods"]}
+    result = document(rtl("demo", *tiny("data.limit=500"), "--runs", tmp_path, "--json"))
+    assert {"run", "seconds", "tickets", "methods", "routers"} <= set(result) and result["reused"] is False
+    measured = {row["method"] for row in result["methods"]}
     assert measured == {"rtl", "random", "imp_single", "imp_single_union"}
-    assert measured <= {row["method"] for row in found["expected"]["methods"]}
-    assert all(row["low"] <= row["mean"] <= row["high"] for row in found["expected"]["methods"])
+    assert measured <= {row["method"] for row in result["expected"]["methods"]}
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in result["expected"]["methods"])
 
 
 def test_a_control_that_does_not_apply_gives_its_reason(rtl):
@@ -160,16 +160,16 @@ def test_stopped_and_resumed_equals_uninterrupted(rtl, folder, runs, run, tmp_pa
     half = tmp_path / run
     half.mkdir()
     shutil.copy(runs / run / "config.json", half)
-    asked = []
+    stops = []
 
     def stop_once(path, record):
         store.append_metric(path, record)
-        if not asked and record["phase"] == "extract":
-            asked.append(ask_stop(half))
+        if not stops and record["phase"] == "extract":
+            stops.append(ask_stop(half))
 
     monkeypatch.setattr("rtl_core.runs.reporter.append_metric", stop_once)
     code, _, err = rtl("train", "--resume", half, "--runs", tmp_path)
-    assert code == 0 and "stopped" in err and asked
+    assert code == 0 and "stopped" in err and stops
     assert document(rtl("show", half, "--runs", tmp_path, "--json"))["state"] == "stopped"
     document(rtl("train", "--resume", half, "--runs", tmp_path, "--json"))
     for file in ("tickets.safetensors", "methods.safetensors"):
@@ -217,7 +217,7 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(rtl, runs, run):
 def test_a_settings_file_goes_over_the_preset_setting_by_setting(rtl, folder, runs, run, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"partition": {"min_size": 2}, "joint": {"steps": 3}}))
-    more = [part for setting in TINY if not setting.startswith(("joint", "partition")) for part in ("--set", setting)]
+    more = [piece for setting in TINY if not setting.startswith(("joint", "partition")) for piece in ("--set", setting)]
     arguments = ("--config", file, "--data", f"folder:{folder}", *more, "--runs", runs, "--json")
     assert document(rtl("train", "classes", *arguments))["run"] == run
 
@@ -307,8 +307,10 @@ def test_a_corrupt_picture_is_named(rtl, folder, tmp_path):
     pictures = tmp_path / "pictures"
     shutil.copytree(folder, pictures)
     (pictures / "owl" / "3.png").write_bytes(b"not a picture")
-    said = refused(rtl("train", "classes", "--data", f"folder:{pictures}", *tiny(), "--runs", tmp_path / "r", "--json"))
-    assert "3.png" in said
+    message = refused(
+        rtl("train", "classes", "--data", f"folder:{pictures}", *tiny(), "--runs", tmp_path / "r", "--json")
+    )
+    assert "3.png" in message
 
 
 def test_samples_open_and_say_what_they_are():
@@ -329,8 +331,8 @@ def test_masks_come_in_and_tickets_go_out(rtl, tmp_path):
     shown = document(rtl("show", imported["run"], *runs))
     assert (shown["state"], shown["task"], shown["mode"], shown["n_prunable"]) == ("done", "masks", None, 4)
     assert imported["run"] in {run["run"] for run in document(rtl("runs", *runs))["runs"]}
-    found = document(rtl("diff", f"{imported['run']}:a", f"{imported['run']}:b", *runs))
-    assert (found["shared"], found["only_a"], found["only_b"], found["same_theta"]) == (1, 1, 1, None)
+    result = document(rtl("diff", f"{imported['run']}:a", f"{imported['run']}:b", *runs))
+    assert (result["shared"], result["only_a"], result["only_b"], result["same_theta"]) == (1, 1, 1, None)
     for verb in (("evaluate", imported["run"]), ("export", imported["run"], "--ticket", "a")):
         code, out, err = rtl(*verb, "--runs", tmp_path / "runs")
         assert code == 2 and not out and "has masks only" in err and err.count("\n") == 1
@@ -338,8 +340,8 @@ def test_masks_come_in_and_tickets_go_out(rtl, tmp_path):
 
 def test_an_exported_ticket_is_the_same_ticket(rtl, tmp_path):
     files = document(rtl("export", "domains", "--ticket", "noisy", "--out", tmp_path, "--json"))["files"]
-    found = document(rtl("diff", "domains:noisy", files["ticket"], "--json"))
-    assert found["same_theta"] is True and found["only_a"] == found["only_b"] == 0
+    result = document(rtl("diff", "domains:noisy", files["ticket"], "--json"))
+    assert result["same_theta"] is True and result["only_a"] == result["only_b"] == 0
 
 
 def test_import_refuses_in_one_line(rtl, tmp_path):

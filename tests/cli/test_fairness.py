@@ -26,27 +26,27 @@ def document(result: tuple[int, str, str]) -> dict:
 
 
 def test_a_sample_has_the_agreed_fields(rtl):
-    found = document(rtl("fairness", "adult", "--groups", "sex,race", "--metrics", "tpr,accuracy", "--json"))
-    assert {"overall", "cells", "gaps", "excluded"} <= set(found)
-    assert {cell["metric"] for cell in found["cells"]} == {"tpr", "accuracy"}
-    assert {"race=Black", "sex=Female", "sex=Female,race=Black"} < {cell["group"] for cell in found["cells"]}
+    result = document(rtl("fairness", "adult", "--groups", "sex,race", "--metrics", "tpr,accuracy", "--json"))
+    assert {"overall", "cells", "gaps", "excluded"} <= set(result)
+    assert {cell["metric"] for cell in result["cells"]} == {"tpr", "accuracy"}
+    assert {"race=Black", "sex=Female", "sex=Female,race=Black"} < {cell["group"] for cell in result["cells"]}
     fields = {"ticket", "group", "n", "n_pos", "n_neg", "metric", "value", "low", "high", "status"}
-    assert all(fields <= set(cell) for cell in found["cells"])
-    assert None in {cell["ticket"] for cell in found["overall"]} > {"25-34", "65 and over"}
+    assert all(fields <= set(cell) for cell in result["cells"])
+    assert None in {cell["ticket"] for cell in result["overall"]} > {"25-34", "65 and over"}
 
 
 def test_the_reference_and_the_extras_are_as_asked(rtl):
     ask = ("--groups", "sex", "--reference", "sex=Female", "--extras", "decomposition, density", "--metrics", "tpr")
-    found = document(rtl("fairness", "adult", *ask, "--json"))
-    assert {gap["group"] for gap in found["gaps"]} == {"sex=Male"}
-    assert found["decomposition"] and found["by_density"] and "where" not in found
+    result = document(rtl("fairness", "adult", *ask, "--json"))
+    assert {gap["group"] for gap in result["gaps"]} == {"sex=Male"}
+    assert result["decomposition"] and result["by_density"] and "where" not in result
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_table_is_enough(rtl, table, suffix):
     path = table.with_suffix(suffix)
-    found = document(rtl("fairness", "--table", path, "--groups", "sex", "--score", "risk", "--json"))
-    rates = {cell["group"]: cell["value"] for cell in found["cells"] if cell["metric"] == "selection_rate"}
+    result = document(rtl("fairness", "--table", path, "--groups", "sex", "--score", "risk", "--json"))
+    rates = {cell["group"]: cell["value"] for cell in result["cells"] if cell["metric"] == "selection_rate"}
     assert rates == {"sex=F": 0.0, "sex=M": 1.0}
     low = document(
         rtl("fairness", "--table", path, "--groups", "sex", "--score", "risk", "--threshold", "0.9", "--json")
@@ -57,7 +57,7 @@ def test_a_table_is_enough(rtl, table, suffix):
 def test_people_get_sizes_then_rates_then_sentences(rtl, table):
     code, out, err = rtl("fairness", "--table", table, "--groups", "sex", "--score", "risk")
     assert (code, err) == (0, "")
-    sizes, rates, gaps = (out.index(part) for part in ("120 rows of mine.csv", "selection rate", "beyond chance"))
+    sizes, rates, gaps = (out.index(piece) for piece in ("120 rows of mine.csv", "selection rate", "beyond chance"))
     assert sizes < rates < gaps
     assert "cases are selected 100.0 points more often" in " ".join(out.split())
 
@@ -65,8 +65,8 @@ def test_people_get_sizes_then_rates_then_sentences(rtl, table):
 def test_people_get_the_further_questions_in_tables(rtl):
     code, out, _ = rtl("fairness", "adult", "--groups", "sex", "--extras", "routing,decomposition", "--metrics", "tpr")
     assert code == 0
-    for part in ("16,281 rows of adult", "router context", "lead over best", "within", "fewer than 30"):
-        assert part in out
+    for piece in ("16,281 rows of adult", "router context", "lead over best", "within", "fewer than 30"):
+        assert piece in out
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_merge_and_redundancy(rtl, run, root):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("grow",), "Missing option '--data'"),
         (("grow", "--data", "csv:nowhere.csv"), "there is no nowhere.csv"),
@@ -72,7 +72,7 @@ def test_merge_and_redundancy(rtl, run, root):
         (("merge", "--tickets", "Aix"), "two or more tickets"),
     ],
 )
-def test_refusals_in_one_line(rtl, run, root, words, said):
+def test_refusals_in_one_line(rtl, run, root, words, message):
     code, out, err = rtl(words[0], run, *words[1:], "--runs", root)
     assert (code, out) == (2, "")
-    assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+    assert err.startswith("error: ") and err.count("\n") == 1 and message in err

@@ -28,9 +28,9 @@ def decisions(tmp_path) -> Path:
 def test_a_table_of_any_models_predictions(rtl, decisions, tmp_path):
     out = tmp_path / "table.html"
     columns = ("--y-true", "truth", "--y-pred", "answer", "--groups", "sex", "--metrics", "tpr")
-    code, said, error = rtl("--table", decisions, *columns, "--out", out, "--json")
+    code, printed, error = rtl("--table", decisions, *columns, "--out", out, "--json")
     assert (code, error) == (0, "")
-    document = json.loads(said)
+    document = json.loads(printed)
     assert document["table"] == "decisions.parquet" and document["run"] is None
     assert document["bytes"] == out.stat().st_size
     assert "Audit of the predictions in decisions.parquet" in out.read_text("utf-8")
@@ -39,8 +39,8 @@ def test_a_table_of_any_models_predictions(rtl, decisions, tmp_path):
 
 def test_a_run(rtl, tmp_path):
     out = tmp_path / "run.html"
-    code, said, _ = rtl("fashion10", "--out", out)
-    assert code == 0 and said.startswith(str(out)[:40]) and "collapse diagnosis" in said
+    code, printed, _ = rtl("fashion10", "--out", out)
+    assert code == 0 and printed.startswith(str(out)[:40]) and "collapse diagnosis" in printed
     assert out.read_text("utf-8").startswith("<!doctype html>")
 
 
@@ -59,7 +59,7 @@ def test_a_run(rtl, tmp_path):
 )
 def test_bad_input_is_one_clear_line(rtl, tmp_path, arguments, sentence):
     out = () if "--out" in arguments else ("--out", tmp_path / "report.html")
-    code, said, error = rtl(*arguments, *out)
-    assert (code, said) == (2, "")
+    code, printed, error = rtl(*arguments, *out)
+    assert (code, printed) == (2, "")
     assert error.startswith("error: ") and error.count("\n") == 1 and sentence in error
     assert not (tmp_path / "report.html").exists()

@@ -123,10 +123,10 @@ def idx_bytes(values):
 
 @pytest.fixture
 def idx_folder(tmp_path):
-    for part, rows in (("train", slice(0, 30)), ("t10k", slice(30, 40))):
+    for split, rows in (("train", slice(0, 30)), ("t10k", slice(30, 40))):
         pictures, labels = idx_bytes(PICTURES[rows]), idx_bytes(LABELS[rows].astype(np.uint8))
-        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures))
-        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+        (tmp_path / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures))
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(labels)
     return tmp_path
 
 
@@ -136,7 +136,7 @@ def load_idx(folder):
 
 def test_idx_files_plain_and_compressed(idx_folder):
     dataset = load_idx(idx_folder)
-    assert [len(dataset.rows(part)) for part in ("train", "val", "test")] == [27, 3, 10]
+    assert [len(dataset.rows(split)) for split in ("train", "val", "test")] == [27, 3, 10]
     for rows, original in ((dataset.split == "test", slice(30, 40)), (dataset.split != "test", slice(0, 30))):
         assert (dataset.x[rows, 0] == PICTURES[original]).all() and (dataset.y[rows] == LABELS[original]).all()
     assert dataset.classes == ("0", "1")

@@ -10,14 +10,14 @@ from rtl_core.data.sources import load
 
 
 def counts(dataset):
-    return {part: len(dataset.rows(part)) for part in ("train", "val", "test")}
+    return {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
 
 
 def test_fashion_has_ten_classes_equally_often_and_no_picture_in_two_parts(fashion):
     assert counts(fashion) == {"train": 10_000, "val": 1_000, "test": 2_000}
-    for part, each in (("train", 1_000), ("val", 100), ("test", 200)):
-        assert (np.bincount(fashion.y[fashion.rows(part)]) == each).all()
-    contents = [{picture.tobytes() for picture in fashion.x[fashion.rows(part)]} for part in ("train", "val")]
+    for split, each in (("train", 1_000), ("val", 100), ("test", 200)):
+        assert (np.bincount(fashion.y[fashion.rows(split)]) == each).all()
+    contents = [{picture.tobytes() for picture in fashion.x[fashion.rows(split)]} for split in ("train", "val")]
     assert not contents[0] & contents[1]
 
 

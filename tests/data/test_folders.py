@@ -17,15 +17,15 @@ def test_class_folders_become_classes(picture_folder):
     dataset = load_folder(picture_folder)
     assert dataset.classes == ("blue", "red") and dataset.input_shape == (3, 32, 32)
     assert (dataset.x[dataset.y == 1] == np.array([255, 0, 0]).reshape(3, 1, 1)).all()
-    assert {part: len(dataset.rows(part)) for part in ("train", "val", "test")} == {"train": 14, "val": 2, "test": 4}
+    assert {split: len(dataset.rows(split)) for split in ("train", "val", "test")} == {"train": 14, "val": 2, "test": 4}
 
 
 def test_train_and_test_folders_are_the_split(picture_folder):
-    for part, count in (("train", 6), ("test", 4)):
+    for split, count in (("train", 6), ("test", 4)):
         for name in ("red", "blue"):
-            (picture_folder / part / name).mkdir(parents=True)
+            (picture_folder / split / name).mkdir(parents=True)
             for file in sorted((picture_folder / name).glob("*.png"))[:count]:
-                file.rename(picture_folder / part / name / file.name)
+                file.rename(picture_folder / split / name / file.name)
     dataset = load_folder(picture_folder, image_size=16)
     assert dataset.input_shape == (3, 16, 16)
     assert len(dataset.rows("test")) == 8 and len(dataset.rows("train")) + len(dataset.rows("val")) == 12

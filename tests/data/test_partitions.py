@@ -8,7 +8,7 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.data.partitions import sizes, split
 from rtl_core.errors import BadInput
 
-PART = np.array(["train", "train", "train", "val", "test"])
+SPLIT = np.array(["train", "train", "train", "val", "test"])
 
 
 def blobs(noise: int = 0) -> Dataset:
@@ -30,7 +30,7 @@ def blobs(noise: int = 0) -> Dataset:
         y=np.arange(n) % 2,
         classes=("even", "odd"),
         attributes=attributes,
-        split=PART[np.arange(n) // 2 % 5],
+        split=SPLIT[np.arange(n) // 2 % 5],
         unit=np.arange(n),
         fingerprint="",
     )
@@ -98,8 +98,8 @@ def test_clusters_are_fitted_on_train_rows_only():
     settings = PartitionSettings(by="kmeans", k=3)
     points = [clusters.space(each, settings, 0, None) for each in (data, moved)]
     train = data.rows("train")
-    found = [clusters.kmeans(each, train, settings, 0) for each in points]
-    assert (found[0][train] == found[1][train]).all()
+    labels = [clusters.kmeans(each, train, settings, 0) for each in points]
+    assert (labels[0][train] == labels[1][train]).all()
 
 
 def test_noise_goes_to_the_nearest_cluster_or_is_left_out():

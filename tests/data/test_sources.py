@@ -141,9 +141,9 @@ def test_partition_by_class_attribute_and_clusters(bundled):
 
 
 def test_quantiles_of_a_column(bundled):
-    parts = partitions.split(bundled["adult"], PartitionSettings(by="quantiles", column="age", k=4), 0)
-    assert parts.k == 4
-    sizes = partitions.sizes(bundled["adult"], parts)["train"]
+    quarters = partitions.split(bundled["adult"], PartitionSettings(by="quantiles", column="age", k=4), 0)
+    assert quarters.k == 4
+    sizes = partitions.sizes(bundled["adult"], quarters)["train"]
     assert sizes.min() > 0.6 * sizes.max()
 
 

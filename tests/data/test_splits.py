@@ -25,7 +25,7 @@ def test_every_beginning_of_a_stratified_order_holds_the_labels_in_proportion(co
 
 def test_missing_parts_are_cut_in_the_shares_of_the_settings():
     split = complete_split(LABELS, None, DataSettings(test_share=0.2, val_share=0.25), seed=0)
-    counts = {part: np.bincount(LABELS[split == part]).tolist() for part in ("train", "val", "test")}
+    counts = {split_name: np.bincount(LABELS[split == split_name]).tolist() for split_name in ("train", "val", "test")}
     assert counts == {"train": [36, 18, 6], "val": [12, 6, 2], "test": [12, 6, 2]}
 
 

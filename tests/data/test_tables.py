@@ -46,7 +46,7 @@ def test_labels_that_are_one_once_composed_are_refused(load_frame, people):
 def test_a_split_column_is_respected(load_frame, people):
     people["split"] = ["train"] * 40 + ["validation"] * 10 + ["test"] * 10
     dataset = load_frame(people)
-    assert [len(dataset.rows(part)) for part in ("train", "val", "test")] == [40, 10, 10]
+    assert [len(dataset.rows(split)) for split in ("train", "val", "test")] == [40, 10, 10]
     assert "split" not in dataset.sources
 
 

@@ -51,7 +51,7 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture
-def make_lab(dataset):
+def make_experiment(dataset):
     """Settings over `BASE` -> an Experiment on the toy data."""
 
     def make(report=silent, journal=None, **changes) -> Experiment:

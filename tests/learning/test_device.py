@@ -15,18 +15,18 @@ import torch
 
 from rtl_core.config import CONTROLS as NAMES_OF_CONTROLS
 from rtl_core.events import MemoryJournal, Stopped
-from rtl_core.learning import gated
-from rtl_core.learning.controls import CONTROLS
+from rtl_core.learning import gated_methods
+from rtl_core.learning.baselines import CONTROLS
+from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.extract import Extraction
-from rtl_core.learning.grow import against_rest, first_part, grow_ticket
-from rtl_core.learning.methods import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
-from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.parts import Learned, Part, as_module
-from rtl_core.learning.start import merged
+from rtl_core.learning.grow import against_rest, first_subnetwork, grow_ticket
+from rtl_core.learning.method_steps import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
+from rtl_core.learning.rewind_point import merged
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import zero_gate
 from rtl_core.tasks.catalogue import TASKS
-from rtl_core.tickets.ticket_set import Rung
+from rtl_core.tickets.ticket_set import Level
 from tests.second_device import second_device
 
 GATED = {"backbone_steps": 6, "steps": 5, "batch_size": 8, "learning_rate": 0.05, "balance_weight": 0.1}
@@ -40,12 +40,14 @@ def elsewhere(request):
         yield name
 
 
-def on(lab, dataset, device):
+def on(experiment, dataset, device):
     """The experiment with its tensors and rows on a device."""
-    return replace(lab, config=lab.config.model_copy(update={"device": device}), inputs=dataset.inputs_on(device))
+    return replace(
+        experiment, config=experiment.config.model_copy(update={"device": device}), inputs=dataset.inputs_on(device)
+    )
 
 
-def same(here: Sequence[Part], there: Sequence[Part], device: str, lies_on: str | None = None) -> None:
+def same(here: Sequence[Subnetwork], there: Sequence[Subnetwork], device: str, lies_on: str | None = None) -> None:
     """Parts trained on the processor and on a device, where (or on `lies_on`) those of `there` lie now."""
     for a, b in zip(here, there, strict=True):
         assert (a.mask is None) == (b.mask is None)
@@ -57,48 +59,52 @@ def same(here: Sequence[Part], there: Sequence[Part], device: str, lies_on: str 
                 assert other.isfinite().all() if device == "cuda" else torch.equal(tensor, other.cpu())
 
 
-def learned_by_all(lab) -> tuple[list[Extraction], dict[str, Learned]]:
-    start = warm_start(lab)
-    extractions = [extract_ticket(lab, start, k, None) for k in range(3)]
-    tickets = ticket_set(lab, extractions)
-    masks, steps = tickets.masks(), extraction_steps(lab.config, tickets.n)
-    begin = merged(start, [each.trained for each in extractions], masks, lab.layout)
-    found = {"rtl": learn_tickets(lab, begin, "rtl", masks, steps, 3)}
+def learned_by_all(experiment) -> tuple[list[Extraction], dict[str, TrainedMethod]]:
+    start = warm_start(experiment)
+    extractions = [extract_ticket(experiment, start, k, None) for k in range(3)]
+    tickets = ticket_set(experiment, extractions)
+    masks, steps = tickets.masks(), extraction_steps(experiment.config, tickets.n)
+    begin = merged(start, [each.trained for each in extractions], masks, experiment.layout)
+    rows = {"rtl": learn_tickets(experiment, begin, "rtl", masks, steps, 3)}
     for name in NAMES_OF_CONTROLS:
-        if CONTROLS[name].does_not_apply(lab.config, 3) is None:
-            found[name] = CONTROLS[name].learn(lab, start, tickets, steps)
-    return extractions, found
+        if CONTROLS[name].does_not_apply(experiment.config, 3) is None:
+            rows[name] = CONTROLS[name].learn(experiment, start, tickets, steps)
+    return extractions, rows
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
-def test_tickets_and_every_control(make_lab, dataset, elsewhere, task):
+def test_tickets_and_every_control(make_experiment, dataset, elsewhere, task):
     changes = {"task": task, "extract": {"schedule": "count", "count": 15, "steps": 2, "warm_steps": 3}}
-    extractions, here = learned_by_all(make_lab(**changes))
-    extractions_there, there = learned_by_all(on(make_lab(**changes), dataset, elsewhere))
+    extractions, here = learned_by_all(make_experiment(**changes))
+    extractions_there, there = learned_by_all(on(make_experiment(**changes), dataset, elsewhere))
     for a, b in zip(extractions, extractions_there, strict=True):
         assert elsewhere == "cuda" or np.array_equal(a.pruned_at, b.pruned_at)
     assert here.keys() == there.keys()
     for name in here:
-        same(here[name].parts, there[name].parts, elsewhere)
+        same(here[name].subnetworks, there[name].subnetworks, elsewhere)
 
 
-def by_scores(lab, dataset, device):
+def by_scores(experiment, dataset, device):
     """(the outcome of gated mode, its controls, its gate)."""
     features = fitted("pixels", dataset.inputs, dataset.rows("train"), (6,))
-    gate = zero_gate(features, dataset.inputs, 3).on(device, lab.inputs)
-    start = gated.backbone(lab)
-    found = gated.learn_gated(lab, start, gate)
-    return found, {name: control.gated(lab, start, found) for name, control in CONTROLS.items() if control.gated}, gate
+    gate = zero_gate(features, dataset.inputs, 3).on(device, experiment.inputs)
+    start = gated_methods.backbone(experiment)
+    gated = gated_methods.learn_gated(experiment, start, gate)
+    return (
+        gated,
+        {name: control.gated(experiment, start, gated) for name, control in CONTROLS.items() if control.gated},
+        gate,
+    )
 
 
-def test_mask_scores_and_a_gate(make_lab, dataset, elsewhere):
+def test_mask_scores_and_a_gate(make_experiment, dataset, elsewhere):
     changes = {"mode": "gated", "gated": GATED}
-    here, controls, gate = by_scores(make_lab(**changes), dataset, "cpu")
-    lab = on(make_lab(**changes), dataset, elsewhere)
-    there, controls_there, gate_there = by_scores(lab, dataset, elsewhere)
-    same(here.learned.parts, there.learned.parts, elsewhere)
+    here, controls, gate = by_scores(make_experiment(**changes), dataset, "cpu")
+    experiment = on(make_experiment(**changes), dataset, elsewhere)
+    there, controls_there, gate_there = by_scores(experiment, dataset, elsewhere)
+    same(here.learned.subnetworks, there.learned.subnetworks, elsewhere)
     for name, control in controls.items():
-        same(control.parts, controls_there[name].parts, elsewhere)
+        same(control.subnetworks, controls_there[name].subnetworks, elsewhere)
     assert gate_there.parameters["weight"].device.type == elsewhere
     back = gate_there.on("cpu", dataset.inputs)
     if elsewhere != "cuda":
@@ -109,34 +115,36 @@ def test_mask_scores_and_a_gate(make_lab, dataset, elsewhere):
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
-def test_a_ticket_is_grown_there_and_comes_back(make_lab, dataset, elsewhere, task):
+def test_a_ticket_is_grown_there_and_comes_back(make_experiment, dataset, elsewhere, task):
     """The tickets of a finished run are read onto the processor, and so is what is added to them."""
 
-    def grown(lab, here):
-        parts = learn_tickets(here, warm_start(here), "rtl", np.ones((3, lab.layout.n), bool), 0, 3).parts
+    def grown(experiment, here):
+        subnetworks = learn_tickets(
+            here, warm_start(here), "rtl", np.ones((3, experiment.layout.n), bool), 0, 3
+        ).subnetworks
         subset, _ = against_rest(dataset, np.where(np.arange(60) % 4 == 0, 0, 1), "new", TASKS[task])
-        rungs = (Rung(1, 0.8, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.25, "lighter"))
-        part = first_part(lab.network, parts, "new")
-        return parts, grow_ticket(replace(lab, subsets=(subset,)), part, rungs, 0.5)
+        levels = (Level(1, 0.8, "denser"), Level(2, 0.5, "target"), Level(3, 0.25, "lighter"))
+        subnetwork = first_subnetwork(experiment.network, subnetworks, "new")
+        return subnetworks, grow_ticket(replace(experiment, subsets=(subset,)), subnetwork, levels, 0.5)
 
     changes = {"task": task, "gated": GATED}
-    _, first = grown(make_lab(**changes), make_lab(**changes))
-    old, second = grown(on(make_lab(**changes), dataset, elsewhere), make_lab(**changes))
-    same([first.part], [second.part], elsewhere, lies_on="cpu")
-    assert second.part.shared is old[0].shared
+    _, first = grown(make_experiment(**changes), make_experiment(**changes))
+    old, second = grown(on(make_experiment(**changes), dataset, elsewhere), make_experiment(**changes))
+    same([first.subnetwork], [second.subnetwork], elsewhere, lies_on="cpu")
+    assert second.subnetwork.shared is old[0].shared
     assert elsewhere == "cuda" or np.array_equal(first.pruned_at, second.pruned_at)
 
 
-def test_what_is_measured_on_the_way_down(make_lab, dataset, elsewhere):
+def test_what_is_measured_on_the_way_down(make_experiment, dataset, elsewhere):
     """Norm statistics are re-estimated where the ticket lies, and it becomes a module on the processor."""
 
-    def measured(lab):
-        start, mask = warm_start(lab), np.ones(lab.layout.n, bool)
-        part = recalibrate(lab, start.part(0, "red", mask), lab.subsets[0])
-        return part, as_module(lab.network, part, lab.layout)
+    def measured(experiment):
+        start, mask = warm_start(experiment), np.ones(experiment.layout.n, bool)
+        subnetwork = recalibrate(experiment, start.subnetwork(0, "red", mask), experiment.subsets[0])
+        return subnetwork, as_module(experiment.network, subnetwork, experiment.layout)
 
-    here, module = measured(make_lab())
-    there, module_there = measured(on(make_lab(), dataset, elsewhere))
+    here, module = measured(make_experiment())
+    there, module_there = measured(on(make_experiment(), dataset, elsewhere))
     same([here], [there], elsewhere)
     assert all(tensor.device.type == "cpu" for tensor in module_there.state_dict().values())
     assert module.state_dict().keys() == module_there.state_dict().keys()
@@ -161,24 +169,26 @@ class OnFile(MemoryJournal):
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "momentum"])
-def test_a_stopped_training_goes_on_there(make_lab, dataset, elsewhere, optimiser):
+def test_a_stopped_training_goes_on_there(make_experiment, dataset, elsewhere, optimiser):
     changes = {"optimiser": {"name": optimiser, "batch_size": 8}}
 
-    def trained(lab):
-        return learn_tickets(lab, warm_start(lab), "rtl", np.ones((3, lab.layout.n), bool), 0, 4).parts
+    def trained(experiment):
+        return learn_tickets(
+            experiment, warm_start(experiment), "rtl", np.ones((3, experiment.layout.n), bool), 0, 4
+        ).subnetworks
 
-    here = trained(make_lab(**changes))
-    lab = on(make_lab(journal=OnFile("rtl/joint"), **changes), dataset, elsewhere)
+    here = trained(make_experiment(**changes))
+    experiment = on(make_experiment(journal=OnFile("rtl/joint"), **changes), dataset, elsewhere)
     with pytest.raises(Stopped):
-        trained(lab)
-    same(here, trained(lab), elsewhere)
+        trained(experiment)
+    same(here, trained(experiment), elsewhere)
 
 
-def test_stopped_mask_scores_go_on_there(make_lab, dataset, elsewhere):
+def test_stopped_mask_scores_go_on_there(make_experiment, dataset, elsewhere):
     changes = {"mode": "gated", "gated": GATED}
-    here, _, _ = by_scores(make_lab(**changes), dataset, "cpu")
-    lab = on(make_lab(journal=OnFile("rtl/scores"), **changes), dataset, elsewhere)
+    here, _, _ = by_scores(make_experiment(**changes), dataset, "cpu")
+    experiment = on(make_experiment(journal=OnFile("rtl/scores"), **changes), dataset, elsewhere)
     with pytest.raises(Stopped):
-        by_scores(lab, dataset, elsewhere)
-    there, _, _ = by_scores(lab, dataset, elsewhere)
-    same(here.learned.parts, there.learned.parts, elsewhere)
+        by_scores(experiment, dataset, elsewhere)
+    there, _, _ = by_scores(experiment, dataset, elsewhere)
+    same(here.learned.subnetworks, there.learned.subnetworks, elsewhere)

@@ -1,4 +1,4 @@
-"""Algorithm 1, the ladder of densities and the controls."""
+"""Algorithm 1, the schedule of densities and the controls."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -9,10 +9,10 @@ import torch
 
 from rtl_core.config import CONTROLS as NAMES_OF_CONTROLS
 from rtl_core.config import ExtractSettings
-from rtl_core.learning.controls import CONTROLS, gradient_steps
-from rtl_core.learning.extract import ladder
+from rtl_core.learning.baselines import CONTROLS, gradient_steps
+from rtl_core.learning.extract import density_schedule
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.methods import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
+from rtl_core.learning.method_steps import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
 from rtl_core.tickets.pruning import kept_count
 
 SCHEDULES = {
@@ -26,81 +26,84 @@ def settings(schedule, **more):
     return {"steps": 3, "warm_steps": 3, "learning_rate": 0.05, **SCHEDULES[schedule], **more}
 
 
-def tickets_of(lab, start=None):
-    start = start or warm_start(lab)
-    return ticket_set(lab, [extract_ticket(lab, start, k, None) for k in range(3)])
+def tickets_of(experiment, start=None):
+    start = start or warm_start(experiment)
+    return ticket_set(experiment, [extract_ticket(experiment, start, k, None) for k in range(3)])
 
 
 def pointers(learned, kind):
     """Where the tensors of all its parts lie in memory."""
-    return {tensor.data_ptr() for part in learned.parts for tensor in getattr(part, kind).values()}
+    return {tensor.data_ptr() for subnetwork in learned.subnetworks for tensor in getattr(subnetwork, kind).values()}
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("score", ["lamp", "global_magnitude", "layer_magnitude"])
-def test_every_rung_keeps_the_exact_count_and_is_nested(make_lab, schedule, score):
-    lab = make_lab(extract=settings(schedule, score=score))
-    tickets = tickets_of(lab)
-    masks = [tickets.masks(rung) for rung in tickets.rungs]
-    for rung, mask in zip(tickets.rungs, masks, strict=True):
-        assert (mask.sum(axis=1) == kept_count(rung.density, tickets.n)).all()
+def test_every_rung_keeps_the_exact_count_and_is_nested(make_experiment, schedule, score):
+    experiment = make_experiment(extract=settings(schedule, score=score))
+    tickets = tickets_of(experiment)
+    masks = [tickets.masks(level) for level in tickets.levels]
+    for level, mask in zip(tickets.levels, masks, strict=True):
+        assert (mask.sum(axis=1) == kept_count(level.density, tickets.n)).all()
     for denser, lighter in pairwise(masks):
         assert not (lighter & ~denser).any()
-    assert [rung.kind for rung in tickets.rungs].count("target") == 1
+    assert [level.kind for level in tickets.levels].count("target") == 1
 
 
-def test_every_round_starts_from_theta_0_inside_the_mask_so_far(make_lab, monkeypatch):
-    lab = make_lab(extract=settings("count"))
-    start, began = warm_start(lab), []
+def test_every_round_starts_from_theta_0_inside_the_mask_so_far(make_experiment, monkeypatch):
+    setup = make_experiment(extract=settings("count"))
+    start, began = warm_start(setup), []
 
-    def watched(experiment, parts, *arguments):
-        began.append((int(parts[0].mask.sum()), lab.layout.flatten(parts[0].shared)))
-        train_jointly(experiment, parts, *arguments)
+    def watched(experiment, subnetworks, *arguments):
+        began.append((int(subnetworks[0].mask.sum()), setup.layout.flatten(subnetworks[0].shared)))
+        train_jointly(experiment, subnetworks, *arguments)
 
     monkeypatch.setattr("rtl_core.learning.extract.train_jointly", watched)
-    extract_ticket(lab, start, 0, None)
+    extract_ticket(setup, start, 0, None)
     assert [kept for kept, _ in began] == [44, 37, 30, 23]
-    assert all(torch.equal(weights, lab.layout.flatten(start.shared)) for _, weights in began)
+    assert all(torch.equal(weights, setup.layout.flatten(start.shared)) for _, weights in began)
 
 
 def test_ladders_known_on_paper():
-    one_shot = ladder(ExtractSettings(**SCHEDULES["one_shot"]), 0.5, 100, (1.0, 0.7), (0.2,))
-    assert [[rung.density for rung in cuts] for cuts in one_shot.rounds] == [[1.0, 0.7, 0.5, 0.2]]
-    count = ladder(ExtractSettings(schedule="count", count=20), 0.5, 100, (), (0.2,))
-    assert [[rung.density for rung in cuts] for cuts in count.rounds] == [[1.0, 0.8], [0.6], [0.5, 0.2]]
-    fraction = ladder(ExtractSettings(schedule="fraction", fraction=0.5), 0.2, 100, (), ())
-    assert [[rung.density for rung in cuts] for cuts in fraction.rounds] == [[1.0, 0.5], [0.25], [0.2]]
-    assert [rung.index for rung in fraction.rungs] == [1, 2, 3, 4]
+    one_shot = density_schedule(ExtractSettings(**SCHEDULES["one_shot"]), 0.5, 100, (1.0, 0.7), (0.2,))
+    assert [[level.density for level in cuts] for cuts in one_shot.rounds] == [[1.0, 0.7, 0.5, 0.2]]
+    count = density_schedule(ExtractSettings(schedule="count", count=20), 0.5, 100, (), (0.2,))
+    assert [[level.density for level in cuts] for cuts in count.rounds] == [[1.0, 0.8], [0.6], [0.5, 0.2]]
+    fraction = density_schedule(ExtractSettings(schedule="fraction", fraction=0.5), 0.2, 100, (), ())
+    assert [[level.density for level in cuts] for cuts in fraction.rounds] == [[1.0, 0.5], [0.25], [0.2]]
+    assert [level.index for level in fraction.levels] == [1, 2, 3, 4]
 
 
-def test_side_by_side_gives_the_same_bits_as_in_turn(make_lab):
-    start = warm_start(make_lab())
-    in_turn = tickets_of(make_lab(), start)
+def test_side_by_side_gives_the_same_bits_as_in_turn(make_experiment):
+    start = warm_start(make_experiment())
+    in_turn = tickets_of(make_experiment(), start)
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(extract_ticket, make_lab(), start, k, None) for k in range(3)]
+        jobs = [pool.submit(extract_ticket, make_experiment(), start, k, None) for k in range(3)]
     assert np.array_equal(in_turn.pruned_at, np.stack([job.result().pruned_at for job in jobs]))
 
 
-def test_tickets_differ_between_subsets(make_lab):
-    masks = tickets_of(make_lab()).masks()
+def test_tickets_differ_between_subsets(make_experiment):
+    masks = tickets_of(make_experiment()).masks()
     assert not np.array_equal(masks[0], masks[1])
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
-def test_controls_are_what_they_say(make_lab, task):
-    lab = make_lab(task=task)
-    start = warm_start(lab)
-    tickets = tickets_of(lab, start)
+def test_controls_are_what_they_say(make_experiment, task):
+    experiment = make_experiment(task=task)
+    start = warm_start(experiment)
+    tickets = tickets_of(experiment, start)
     masks, theta_0 = tickets.masks(), {name: tensor.clone() for name, tensor in start.shared.items()}
     learned = {
-        name: control.learn(lab, start, tickets, extraction_steps(lab.config, tickets.n))
+        name: control.learn(experiment, start, tickets, extraction_steps(experiment.config, tickets.n))
         for name, control in CONTROLS.items()
-        if control.does_not_apply(lab.config, 3) is None
+        if control.does_not_apply(experiment.config, 3) is None
     }
-    of = {name: None if one.parts[0].mask is None else [p.mask for p in one.parts] for name, one in learned.items()}
-    for part in lab.layout.slices().values():
+    of = {
+        name: None if one.subnetworks[0].mask is None else [p.mask for p in one.subnetworks]
+        for name, one in learned.items()
+    }
+    for span in experiment.layout.slices().values():
         for random, mask in zip(of["random"], masks, strict=True):
-            assert random[part].sum() == mask[part].sum()
+            assert random[span].sum() == mask[span].sum()
     assert not np.array_equal(of["random"], masks)
     assert np.array_equal(of["permuted"], masks[[1, 2, 0]])  # a derangement: nobody has its own
     assert of["imp_single"][0].sum() == masks[0].sum()
@@ -109,31 +112,31 @@ def test_controls_are_what_they_say(make_lab, task):
     assert np.array_equal(of["imp_multi"], masks)
     assert np.array_equal(of["reinitialised"], masks)
     unmoved = ~masks.any(axis=0)
-    fresh = lab.layout.flatten(learned["reinitialised"].parts[0].shared)[unmoved]
-    assert not torch.equal(fresh, lab.layout.flatten(start.shared)[unmoved])  # other initial weights
+    fresh = experiment.layout.flatten(learned["reinitialised"].subnetworks[0].shared)[unmoved]
+    assert not torch.equal(fresh, experiment.layout.flatten(start.shared)[unmoved])  # other initial weights
     assert len(pointers(learned["imp_multi"], "shared")) == 3 * len(start.shared)
     assert len(pointers(learned["random"], "shared")) == len(start.shared)
     assert all(torch.equal(start.shared[name], theta_0[name]) for name in theta_0)
     assert (learned["imp_single"].reads == "argmax") == (task == "one_vs_rest")
     assert ("imp_single_ovr" in learned) == (task == "one_vs_rest")
-    total = extraction_steps(lab.config, tickets.n) + lab.config.joint.steps
+    total = extraction_steps(experiment.config, tickets.n) + experiment.config.joint.steps
     assert learned["random_same_total"].steps_joint == learned["dense_same_total"].steps_joint == total
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
 @pytest.mark.parametrize("schedule", ["one_shot", "count"])
-def test_the_length_that_is_announced_is_the_one_that_is_run(make_lab, task, schedule):
+def test_the_length_that_is_announced_is_the_one_that_is_run(make_experiment, task, schedule):
     steps = {}
 
     def report(event):
         if event.steps:
             steps[event.phase, event.method, event.ticket, event.round] = event.step
 
-    lab = make_lab(report, task=task, extract=settings(schedule), controls=NAMES_OF_CONTROLS)
-    start = warm_start(lab)
-    tickets = tickets_of(lab, start)
-    learn_tickets(lab, start, "rtl", tickets.masks(), 0, lab.config.joint.steps)
+    experiment = make_experiment(report, task=task, extract=settings(schedule), controls=NAMES_OF_CONTROLS)
+    start = warm_start(experiment)
+    tickets = tickets_of(experiment, start)
+    learn_tickets(experiment, start, "rtl", tickets.masks(), 0, experiment.config.joint.steps)
     for name in NAMES_OF_CONTROLS:
-        if CONTROLS[name].does_not_apply(lab.config, 3) is None:
-            CONTROLS[name].learn(lab, start, tickets, extraction_steps(lab.config, tickets.n))
-    assert sum(steps.values()) == gradient_steps(lab.config, 3, lab.layout.n)
+        if CONTROLS[name].does_not_apply(experiment.config, 3) is None:
+            CONTROLS[name].learn(experiment, start, tickets, extraction_steps(experiment.config, tickets.n))
+    assert sum(steps.values()) == gradient_steps(experiment.config, 3, experiment.layout.n)

@@ -9,24 +9,24 @@ import torch
 
 from rtl_core.config import OptimiserSettings
 from rtl_core.events import Diverged, MemoryJournal, Stage, Stopped
+from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.methods import learn_tickets, warm_start
-from rtl_core.learning.norms import recalibrate
-from rtl_core.learning.parts import materialise
+from rtl_core.learning.method_steps import learn_tickets, warm_start
+from rtl_core.learning.subnetwork import materialise
 
 OPTIMISERS = ("sgd", "momentum", "adam")
 STAGE = Stage("joint", "rtl", 7, 0.05, 0)
 
 
-def masks_for(lab, seed=0):
-    return np.random.default_rng(seed).random((3, lab.layout.n)) < 0.4
+def masks_for(experiment, seed=0):
+    return np.random.default_rng(seed).random((3, experiment.layout.n)) < 0.4
 
 
-def train(lab, parts, stage=STAGE, journal=None, optimiser="adam", decay=0.01):
+def train(setup, subnetworks, stage=STAGE, journal=None, optimiser="adam", decay=0.01):
     settings = OptimiserSettings(name=optimiser, batch_size=8, weight_decay=decay)
-    config = lab.config.model_copy(update={"optimiser": settings})
-    experiment = replace(lab, config=config, journal=journal or MemoryJournal())
-    train_jointly(experiment, parts, lab.subsets[: len(parts)], stage)
+    config = setup.config.model_copy(update={"optimiser": settings})
+    experiment = replace(setup, config=config, journal=journal or MemoryJournal())
+    train_jointly(experiment, subnetworks, setup.subsets[: len(subnetworks)], stage)
 
 
 def bits(tensors):
@@ -34,13 +34,16 @@ def bits(tensors):
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_weights_outside_the_union_stay_at_theta_0_and_those_inside_move(make_lab, optimiser):
-    lab = make_lab()
-    start = warm_start(lab)
-    masks = masks_for(lab)
-    parts = start.parts(lab.names, masks)
-    train(lab, parts, optimiser=optimiser)
-    before, after = lab.layout.flatten(start.shared).numpy(), lab.layout.flatten(parts[0].shared).numpy()
+def test_weights_outside_the_union_stay_at_theta_0_and_those_inside_move(make_experiment, optimiser):
+    experiment = make_experiment()
+    start = warm_start(experiment)
+    masks = masks_for(experiment)
+    subnetworks = start.subnetworks(experiment.names, masks)
+    train(experiment, subnetworks, optimiser=optimiser)
+    before, after = (
+        experiment.layout.flatten(start.shared).numpy(),
+        experiment.layout.flatten(subnetworks[0].shared).numpy(),
+    )
     union = masks.any(axis=0)
     assert (~union).any()
     assert np.array_equal(before[~union], after[~union])
@@ -48,21 +51,26 @@ def test_weights_outside_the_union_stay_at_theta_0_and_those_inside_move(make_la
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_step_of_one_ticket_moves_its_own_weights_and_head_only(make_lab, optimiser):
+def test_a_step_of_one_ticket_moves_its_own_weights_and_head_only(make_experiment, optimiser):
     """A look at every tensor before each of the 7 x 3 steps, from inside the loss."""
-    lab = make_lab()
-    masks = masks_for(lab)
-    parts = warm_start(lab).parts(lab.names, masks)
+    experiment = make_experiment()
+    masks = masks_for(experiment)
+    subnetworks = warm_start(experiment).subnetworks(experiment.names, masks)
     seen = []
 
     def watched(subset):
         def loss(logits, targets):
-            seen.append((lab.layout.flatten(parts[0].shared).numpy(), [bits(part.private) for part in parts]))
+            seen.append(
+                (
+                    experiment.layout.flatten(subnetworks[0].shared).numpy(),
+                    [bits(subnetwork.private) for subnetwork in subnetworks],
+                )
+            )
             return subset.loss(logits, targets)
 
         return replace(subset, loss=loss)
 
-    train(replace(lab, subsets=tuple(map(watched, lab.subsets))), parts, optimiser=optimiser)
+    train(replace(experiment, subsets=tuple(map(watched, experiment.subsets))), subnetworks, optimiser=optimiser)
     assert len(seen) == STAGE.steps * 3
     for i, ((weights, heads), (weights_after, heads_after)) in enumerate(pairwise(seen)):
         ticket = i % 3
@@ -92,65 +100,75 @@ class Interrupting(MemoryJournal):
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("at", [1, 4, 7])
-def test_interrupted_and_resumed_equals_uninterrupted(make_lab, optimiser, at):
-    lab = make_lab()
-    start, masks = warm_start(lab), masks_for(lab)
-    whole = start.parts(lab.names, masks)
-    train(lab, whole, optimiser=optimiser)
+def test_interrupted_and_resumed_equals_uninterrupted(make_experiment, optimiser, at):
+    experiment = make_experiment()
+    start, masks = warm_start(experiment), masks_for(experiment)
+    whole = start.subnetworks(experiment.names, masks)
+    train(experiment, whole, optimiser=optimiser)
     journal = Interrupting(at)
     with pytest.raises(Stopped):
-        train(lab, start.parts(lab.names, masks), journal=journal, optimiser=optimiser)
-    resumed = start.parts(lab.names, masks)
-    train(lab, resumed, journal=journal, optimiser=optimiser)
+        train(experiment, start.subnetworks(experiment.names, masks), journal=journal, optimiser=optimiser)
+    resumed = start.subnetworks(experiment.names, masks)
+    train(experiment, resumed, journal=journal, optimiser=optimiser)
     for a, b in zip(whole, resumed, strict=True):
         for one, other in ((a.shared, b.shared), (a.private, b.private), (a.buffers, b.buffers)):
             assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_same_seed_same_bits_and_another_seed_other_bits(make_lab):
+def test_same_seed_same_bits_and_another_seed_other_bits(make_experiment):
     def learned(seed):
-        lab = make_lab(seed=seed)
-        return lab.layout.flatten(learn_tickets(lab, warm_start(lab), "rtl", masks_for(lab), 0, 4).parts[0].shared)
+        experiment = make_experiment(seed=seed)
+        return experiment.layout.flatten(
+            learn_tickets(experiment, warm_start(experiment), "rtl", masks_for(experiment), 0, 4).subnetworks[0].shared
+        )
 
     assert torch.equal(learned(0), learned(0))
     assert not torch.equal(learned(0), learned(1))
 
 
-def test_a_loss_that_is_no_number_ends_the_training(make_lab):
-    lab = make_lab()
-    parts = warm_start(lab).parts(lab.names, masks_for(lab))
-    lost = replace(lab.subsets[1], loss=lambda logits, targets: logits.sum() * float("inf"))
-    lab = replace(lab, subsets=(lab.subsets[0], lost, lab.subsets[2]))
+def test_a_loss_that_is_no_number_ends_the_training(make_experiment):
+    experiment = make_experiment()
+    subnetworks = warm_start(experiment).subnetworks(experiment.names, masks_for(experiment))
+    lost = replace(experiment.subsets[1], loss=lambda logits, targets: logits.sum() * float("inf"))
+    experiment = replace(experiment, subsets=(experiment.subsets[0], lost, experiment.subsets[2]))
     with pytest.raises(Diverged, match=r"the loss of 'rtl' became (nan|-?inf) in step 1 of joint"):
-        train(lab, parts)
+        train(experiment, subnetworks)
 
 
 def with_batches(config, batches):
     return config.model_copy(update={"sharing": config.sharing.model_copy(update={"recalibrate_batches": batches})})
 
 
-def test_recalibrated_statistics_are_the_mean_over_the_batches(make_lab, monkeypatch):
-    monkeypatch.setattr("rtl_core.learning.norms.BATCH", 8)
-    lab = make_lab()
-    part = warm_start(lab).parts(lab.names, masks_for(lab))[0]
-    found = {**part.shared, **part.private, **part.buffers, **lab.network.module.state_dict(prefix="module.")}
-    old = bits(found)
-    lab = replace(lab, config=with_batches(lab.config, 3))
-    new = recalibrate(lab, part, lab.subsets[0])
+def test_recalibrated_statistics_are_the_mean_over_the_batches(make_experiment, monkeypatch):
+    monkeypatch.setattr("rtl_core.learning.batchnorm_recalibration.BATCH", 8)
+    experiment = make_experiment()
+    subnetwork = warm_start(experiment).subnetworks(experiment.names, masks_for(experiment))[0]
+    rows = {
+        **subnetwork.shared,
+        **subnetwork.private,
+        **subnetwork.buffers,
+        **experiment.network.module.state_dict(prefix="module."),
+    }
+    old = bits(rows)
+    experiment = replace(experiment, config=with_batches(experiment.config, 3))
+    new = recalibrate(experiment, subnetwork, experiment.subsets[0])
     first = torch.nn.Linear(6, 4)
-    tensors = materialise(part, lab.layout)
+    tensors = materialise(subnetwork, experiment.layout)
     first.load_state_dict({"weight": tensors["0.weight"], "bias": tensors["0.bias"]})
-    batch_at = lab.subsets[0].batches(8, 0, "recalibrate")
+    batch_at = experiment.subsets[0].batches(8, 0, "recalibrate")
     with torch.no_grad():
-        hidden = [first(lab.inputs(batch_at(step))) for step in range(3)]
+        hidden = [first(experiment.inputs(batch_at(step))) for step in range(3)]
     torch.testing.assert_close(new.buffers["1.running_mean"], torch.stack([h.mean(0) for h in hidden]).mean(0))
     torch.testing.assert_close(new.buffers["1.running_var"], torch.stack([h.var(0) for h in hidden]).mean(0))
-    assert all(torch.equal(found[name], old[name]) for name in old)
-    assert lab.network.module[1].momentum == torch.nn.BatchNorm1d(4).momentum
-    assert all(new.shared[name] is part.shared[name] for name in part.shared)
+    assert all(torch.equal(rows[name], old[name]) for name in old)
+    assert experiment.network.module[1].momentum == torch.nn.BatchNorm1d(4).momentum
+    assert all(new.shared[name] is subnetwork.shared[name] for name in subnetwork.shared)
 
 
-def test_no_batches_leave_the_statistics_alone(make_lab):
-    lab = make_lab()
-    part = warm_start(lab).parts(lab.names, masks_for(lab))[0]
-    assert recalibrate(replace(lab, config=with_batches(lab.config, 0)), part, lab.subsets[0]) is part
+def test_no_batches_leave_the_statistics_alone(make_experiment):
+    experiment = make_experiment()
+    subnetwork = warm_start(experiment).subnetworks(experiment.names, masks_for(experiment))[0]
+    assert (
+        recalibrate(replace(experiment, config=with_batches(experiment.config, 0)), subnetwork, experiment.subsets[0])
+        is subnetwork
+    )

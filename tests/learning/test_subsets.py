@@ -8,8 +8,8 @@ import pytest
 from rtl_core.errors import BadInput
 
 
-def test_reweighing_takes_the_same_number_of_the_same_subsets_rows(make_lab, dataset):
-    plain, weighed = make_lab().subsets, make_lab(reweigh="colour").subsets
+def test_reweighing_takes_the_same_number_of_the_same_subsets_rows(make_experiment, dataset):
+    plain, weighed = make_experiment().subsets, make_experiment(reweigh="colour").subsets
     for before, after in zip(plain, weighed, strict=True):
         assert len(before.pools[0]) == len(after.pools[0])
         assert set(after.pools[0]) <= set(before.pools[0])
@@ -18,6 +18,6 @@ def test_reweighing_takes_the_same_number_of_the_same_subsets_rows(make_lab, dat
     assert np.array_equal(np.sort(weighed[0].pools[0]), np.sort(plain[0].pools[0]))
 
 
-def test_an_unknown_group_is_refused(make_lab):
+def test_an_unknown_group_is_refused(make_experiment):
     with pytest.raises(BadInput, match="these data have no attribute 'age'; they have: colour"):
-        make_lab(reweigh="age")
+        make_experiment(reweigh="age")

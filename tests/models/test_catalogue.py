@@ -56,7 +56,7 @@ def test_ghostnet_fits_the_parameter_counts_of_the_paper():
 
 def test_ghostnet_prunes_convolutions_but_not_squeeze_excite():
     module = network_of("ghostnet", (1, 28, 28)).module
-    convolutions = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Conv2d)}
+    convolutions = {f"{name}.weight" for name, layer in module.named_modules() if isinstance(layer, nn.Conv2d)}
     excite = {name for name in convolutions if "squeeze" in name or ".excite.excite" in name}
     assert len(excite) == 4  # two layers in each of two bottlenecks
     assert set(module.prunable) == convolutions - excite
@@ -191,8 +191,8 @@ def test_activations_are_modules_used_once_and_nothing_works_in_place(name):
     """What hooks of attribution methods need: every activation a module, called once a forward, not in place."""
     network = small(name)
     module = network.module.eval()
-    assert not any(getattr(part, "inplace", False) for part in module.modules())
-    leaves = {key: part for key, part in module.named_modules() if not list(part.children())}
+    assert not any(getattr(layer, "inplace", False) for layer in module.modules())
+    leaves = {key: layer for key, layer in module.named_modules() if not list(layer.children())}
     calls = dict.fromkeys(leaves, 0)
 
     def counting(key):
@@ -201,8 +201,8 @@ def test_activations_are_modules_used_once_and_nothing_works_in_place(name):
 
         return hook
 
-    for key, part in leaves.items():
-        part.register_forward_hook(counting(key))
+    for key, layer in leaves.items():
+        layer.register_forward_hook(counting(key))
     x = torch.rand(2, *network.input_shape)
     kept = x.clone()
     with torch.profiler.profile() as profile:
@@ -211,7 +211,7 @@ def test_activations_are_modules_used_once_and_nothing_works_in_place(name):
     assert torch.equal(x, kept)
     executed = [event.key for event in profile.key_averages()]
     assert not [key for key in executed if key in ("aten::relu_", "aten::add_", "aten::mul_", "aten::hardsigmoid_")]
-    relus = sum(isinstance(part, nn.ReLU) for part in leaves.values())
+    relus = sum(isinstance(layer, nn.ReLU) for layer in leaves.values())
     assert sum(event.count for event in profile.key_averages() if event.key == "aten::relu") == relus
 
 

@@ -92,15 +92,15 @@ def test_a_pair_that_cannot_be_folded_stays(layer, norm):
 
 def test_threads_that_fold_at_once_leave_the_module_class_alone():
     module, x = some_network("convnet"), torch.randn(2, 3, 32, 32)
-    call, found = nn.Module.__call__, []
+    call, rows = nn.Module.__call__, []
 
     def fold() -> None:
         for _ in range(10):
             try:
                 with torch.no_grad():
-                    found.append(folded(module)(x))
+                    rows.append(folded(module)(x))
             except Exception as error:
-                found.append(error)
+                rows.append(error)
 
     try:
         with often_interrupted():
@@ -112,8 +112,8 @@ def test_threads_that_fold_at_once_leave_the_module_class_alone():
         assert nn.Module.__call__ is call
     finally:
         nn.Module.__call__ = call
-    assert len(found) == 40
-    assert all(torch.is_tensor(outputs) and torch.allclose(outputs, found[0], atol=1e-5) for outputs in found)
+    assert len(rows) == 40
+    assert all(torch.is_tensor(outputs) and torch.allclose(outputs, rows[0], atol=1e-5) for outputs in rows)
 
 
 def test_a_structure_shares_tensors_and_nothing_else():

@@ -61,7 +61,7 @@ def test_network_is_left_as_found(name):
     forward_cost(network)
     assert network.module.training
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.module.state_dict().items())
-    assert not any(part._forward_hooks for part in network.module.modules())
+    assert not any(layer._forward_hooks for layer in network.module.modules())
 
 
 def test_transposed_and_repeated_layers():

@@ -10,10 +10,10 @@ from torch import nn
 
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.models.catalogue import wrap
 from rtl_core.routing.features import fitted
-from rtl_core.routing.scene import Scene, scene_of
+from rtl_core.routing.router_inputs import Scene, scene_of
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
 
@@ -58,8 +58,10 @@ def _tickets(outputs: int):
         network = wrap(module, ("0.weight", "3.weight"), ("5.weight", "5.bias"), (6,), outputs)
         layout = Layout.of(dict(module.named_parameters()), network.prunable)
         shared = {name: p.detach() for name, p in module.named_parameters()}
-        parts = [Part(name, (torch.rand(layout.n) < 0.6).numpy(), shared, {}, _statistics(module)) for name in NAMES]
-    return network, parts, layout
+        subnetworks = [
+            Subnetwork(name, (torch.rand(layout.n) < 0.6).numpy(), shared, {}, _statistics(module)) for name in NAMES
+        ]
+    return network, subnetworks, layout
 
 
 def _statistics(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -73,8 +75,8 @@ def _statistics(module: nn.Module) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def make_scene(dataset):
     def make(task: str, partition: Partition, seen: Dataset = dataset) -> Scene:
-        network, parts, layout = _tickets(1 if task == "one_vs_rest" else 2)
+        network, subnetworks, layout = _tickets(1 if task == "one_vs_rest" else 2)
         features = fitted("grid", seen.inputs, seen.rows("train"), seen.input_shape)
-        return scene_of(seen, partition, TASKS[task], network, parts, layout, features)
+        return scene_of(seen, partition, TASKS[task], network, subnetworks, layout, features)
 
     return make

@@ -8,7 +8,7 @@ from rtl_core.config import Config, GatedSettings
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Stage, silent
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.scores import train_scores
+from rtl_core.learning.mask_scores import train_scores
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import centroid_gate, fit_gate, gate_from, zero_gate
@@ -36,10 +36,10 @@ def test_two_tickets_get_scikit_learns_probabilities(dataset, features):
 
     assignment = (dataset.x[:, 0] > 1).astype(np.int64)
     train, val, test = (dataset.rows(split) for split in ("train", "val", "test"))
-    found = fit_gate(features, dataset.inputs, assignment, train, val, 2).probabilities(test)
-    seen, asked = (features.of_rows(dataset.inputs, rows).numpy() for rows in (train, test))
-    each = [LogisticRegression(C=c).fit(seen, assignment[train]).predict_proba(asked) for c in module.STRENGTHS]
-    assert any(np.allclose(found, p, atol=2e-3) for p in each)
+    result = fit_gate(features, dataset.inputs, assignment, train, val, 2).probabilities(test)
+    seen, test_features = (features.of_rows(dataset.inputs, rows).numpy() for rows in (train, test))
+    each = [LogisticRegression(C=c).fit(seen, assignment[train]).predict_proba(test_features) for c in module.STRENGTHS]
+    assert any(np.allclose(result, p, atol=2e-3) for p in each)
 
 
 def test_the_nearest_centroid_wins(dataset, partition, features):
@@ -80,11 +80,11 @@ def test_a_subset_without_rows_is_refused(dataset, partition, features):
 
 
 def test_a_gate_is_trained_together_with_mask_scores(dataset, partition, features, make_tickets):
-    network, parts, layout = make_tickets(2)
+    network, subnetworks, layout = make_tickets(2)
     gate = zero_gate(features, dataset.inputs, 3)
     config = Config(gated=GatedSettings(batch_size=16, gate_learning_rate=0.05))
     subsets = ticket_subsets(dataset, partition, MULTICLASS)
     experiment = Experiment(config, network, layout, subsets, dataset.inputs, silent, MemoryJournal())
-    train_scores(experiment, parts, subsets, gate, 0.5, Stage("scores", "rtl", 30, 1e-2, 0))
+    train_scores(experiment, subnetworks, subsets, gate, 0.5, Stage("scores", "rtl", 30, 1e-2, 0))
     test = dataset.rows("test")
     assert (gate.probabilities(test).argmax(axis=1) == partition.assignment[test]).mean() > 0.9

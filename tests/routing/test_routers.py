@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import as_module
+from rtl_core.learning.subnetwork import as_module
 from rtl_core.routing.gate import zero_gate
 from rtl_core.routing.routers import LeastDoubt, TopTwo, make_router, router_names
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
@@ -88,9 +88,9 @@ def test_top2_of_one_vs_rest_asks_both_for_their_claim(partition, make_scene, da
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
 def test_the_one_shot_gradient_is_the_slope_of_the_doubt(partition, make_scene, make_tickets, dataset, task):
     scene = make_scene(task, partition)
-    network, parts, layout = make_tickets(1 if task == "one_vs_rest" else 2)
+    network, subnetworks, layout = make_tickets(1 if task == "one_vs_rest" else 2)
     x = dataset.inputs(np.arange(5)).double()
-    modules = [as_module(network, part, layout).double() for part in parts]
+    modules = [as_module(network, subnetwork, layout).double() for subnetwork in subnetworks]
     mean = {name: sum(m.get_buffer(name) for m in modules) / 3 for name, _ in modules[0].named_buffers()}
 
     def doubt(alpha):

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from rtl_core.learning.parts import Learned, Part
+from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 K = 3
 
@@ -39,9 +39,9 @@ def tiny() -> SimpleNamespace:
     theta_0 = {name: p.detach().clone() for name, p in module.named_parameters()}
     layout = Layout.of(theta_0, network.prunable)
     rng = np.random.default_rng(0)
-    rungs = (Rung(1, 0.8, "denser"), Rung(2, 0.4, "target"), Rung(3, 0.2, "lighter"))
+    levels = (Level(1, 0.8, "denser"), Level(2, 0.4, "target"), Level(3, 0.2, "lighter"))
     pruned_at = rng.choice(np.array([0, 1, 2, 3], np.uint8), size=(K, layout.n), p=[0.2, 0.2, 0.4, 0.2])
-    tickets = TicketSet(("sky", "sea", "a/../b"), ("sky", "sea", "a/../b"), layout, pruned_at, rungs)
+    tickets = TicketSet(("sky", "sea", "a/../b"), ("sky", "sea", "a/../b"), layout, pruned_at, levels)
     masks = tickets.masks()
     return SimpleNamespace(
         network=network,
@@ -58,7 +58,7 @@ def tiny() -> SimpleNamespace:
     )
 
 
-def _learned(method: str, theta_0: dict, masks: list | np.ndarray, one_network: bool) -> Learned:
+def _learned(method: str, theta_0: dict, masks: list | np.ndarray, one_network: bool) -> TrainedMethod:
     """Weights moved away from theta_0 inside the masks only; heads private, norm statistics per ticket."""
     head = ("head.weight", "head.bias")
 
@@ -72,8 +72,8 @@ def _learned(method: str, theta_0: dict, masks: list | np.ndarray, one_network: 
 
     union = None if masks[0] is None else np.logical_or.reduce(masks)
     one = moved(union)
-    parts = tuple(
-        Part(
+    subnetworks = tuple(
+        Subnetwork(
             subset=str(k),
             mask=mask,
             shared=one if one_network else moved(mask),
@@ -82,7 +82,7 @@ def _learned(method: str, theta_0: dict, masks: list | np.ndarray, one_network: 
         )
         for k, mask in enumerate(masks)
     )
-    return Learned(method, parts, "per_subset", (4,), 10, 20, 30)
+    return TrainedMethod(method, subnetworks, "per_subset", (4,), 10, 20, 30)
 
 
 def _buffers() -> dict:

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from rtl_core.audit.attribution.document import attribute
+from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.explain import explain
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import Part
+from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.runs.store import audits_folder
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import Asked, Explained
+from rtl_core.runs.attribution import MapRequest, Explained
 from rtl_core.runs.checkpoint import load_run
-from rtl_core.runs.report import Asked as Report
+from rtl_core.runs.report import MapRequest as Report
 from rtl_core.runs.report import run_document
 from rtl_core.runs.store import samples
 
-QUICK = Asked("input_x_gradient", baseline="black")
+QUICK = MapRequest("input_x_gradient", baseline="black")
 HERE = {"class": "Bag"}
 
 
@@ -37,10 +37,10 @@ def many(explained):
 
 def deaf(explained: Explained, ticket: str) -> Explained:
     """The same run with a ticket whose head has lost its weights, so that it says the same to everything."""
-    part = explained.subject.parts[ticket]
-    silent = {name: torch.zeros_like(tensor) for name, tensor in part.private.items()}
-    parts = {**explained.subject.parts, ticket: Part(part.subset, part.mask, part.shared, silent, part.buffers)}
-    return replace(explained, subject=replace(explained.subject, parts=parts))
+    subnetwork = explained.subject.subnetworks[ticket]
+    silent = {name: torch.zeros_like(tensor) for name, tensor in subnetwork.private.items()}
+    subnetworks = {**explained.subject.subnetworks, ticket: Subnetwork(subnetwork.subset, subnetwork.mask, subnetwork.shared, silent, subnetwork.buffers)}
+    return replace(explained, subject=replace(explained.subject, subnetworks=subnetworks))
 
 
 def test_rows_are_test_rows_of_the_subset_and_of_the_class(explained):
@@ -59,15 +59,15 @@ def test_other_data_than_those_of_the_training_are_refused(explained):
 
 
 def test_an_input_that_is_no_row_gets_the_checks_that_the_row_gets(explained):
-    subject, asked = explained.subject, Asked("integrated_gradients")
-    document, _ = attribute(subject, "Dress", asked.method, [3])
+    subject, request = explained.subject, MapRequest("integrated_gradients")
+    document, _ = attribute(subject, "Dress", request.method, [3])
     x = subject.dataset.inputs(explained.rows()[3:4]).clone()
-    question = explained.question(asked, x)
-    found = attribution.check(subject, "Dress", x, explain(subject.module("Dress"), x, question), question)
+    question = explained.question(request, x)
+    maps = attribution.check(subject, "Dress", x, explain(subject.module("Dress"), x, question), question)
     (sample,) = document["samples"]
-    assert (found.verdict, found.reason) == (sample["verdict"], sample["reason"])
+    assert (maps.verdict, maps.reason) == (sample["verdict"], sample["reason"])
     for name in ("mask_swap", "random_mask", "weight_randomisation", "infidelity", "sensitivity"):
-        assert getattr(found.scores, name)[0] == pytest.approx(sample["sanity"][name], abs=1e-6)
+        assert getattr(maps.scores, name)[0] == pytest.approx(sample["sanity"][name], abs=1e-6)
 
 
 def test_a_dead_ticket_is_not_to_be_trusted(explained):
@@ -77,8 +77,8 @@ def test_a_dead_ticket_is_not_to_be_trusted(explained):
     x = broken.subject.dataset.inputs(broken.rows()[:1])
     question = broken.question(QUICK, x)
     maps = explain(broken.subject.module("Coat"), x, question)
-    found = attribution.check(broken.subject, "Coat", x, maps, question)
-    assert found.verdict == "do not trust" and "dead" in found.reason
+    result = attribution.check(broken.subject, "Coat", x, maps, question)
+    assert result.verdict == "do not trust" and "dead" in result.reason
 
 
 def test_an_audit_is_json_and_says_where_it_comes_from(explained, many):

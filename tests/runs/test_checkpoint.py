@@ -14,7 +14,7 @@ import safetensors.numpy
 import torch
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import as_module
+from rtl_core.learning.subnetwork import as_module
 from rtl_core.runs import checkpoint
 from rtl_core.runs.checkpoint import (
     METHODS_FILE,
@@ -60,10 +60,10 @@ def same_bits(a: dict, b: dict) -> bool:
 def test_tickets_and_records_come_back(saved, tiny):
     run = load_run(saved)
     assert np.array_equal(run.tickets.pruned_at, tiny.tickets.pruned_at)
-    assert (run.tickets.names, run.tickets.layout, run.tickets.rungs) == (
+    assert (run.tickets.names, run.tickets.layout, run.tickets.levels) == (
         tiny.tickets.names,
         tiny.tickets.layout,
-        tiny.tickets.rungs,
+        tiny.tickets.levels,
     )
     assert run.config.seed == 7
     assert run.methods == ("rtl", "random", "dense", "imp_multi")
@@ -82,7 +82,7 @@ def test_learned_comes_back_bit_for_bit(saved, tiny):
             20,
             30,
         )
-        for old, new in zip(before.parts, after.parts, strict=True):
+        for old, new in zip(before.subnetworks, after.subnetworks, strict=True):
             assert new.subset == old.subset
             assert (new.mask is None) == (old.mask is None) and (old.mask is None or np.array_equal(new.mask, old.mask))
             assert all(same_bits(getattr(old, role), getattr(new, role)) for role in ("shared", "private", "buffers"))
@@ -94,16 +94,16 @@ def test_learned_comes_back_bit_for_bit(saved, tiny):
 def test_what_was_shared_is_shared_again_and_nothing_else(saved):
     loaded = load_learned(load_run(saved))
     for method in ("rtl", "random", "dense"):
-        assert len({id(part.shared) for part in loaded[method].parts}) == 1
-        assert len({id(part.private) for part in loaded[method].parts}) == 3
-    assert len({id(part.shared) for part in loaded["imp_multi"].parts}) == 3
+        assert len({id(subnetwork.shared) for subnetwork in loaded[method].subnetworks}) == 1
+        assert len({id(subnetwork.private) for subnetwork in loaded[method].subnetworks}) == 3
+    assert len({id(subnetwork.shared) for subnetwork in loaded["imp_multi"].subnetworks}) == 3
 
 
 def test_loaded_ticket_gives_the_same_logits_bit_for_bit(saved, tiny):
     loaded = load_learned(load_run(saved))
     x = torch.randn(8, 2, 6, 6).to(memory_format=torch.channels_last)
     for before in tiny.learned:
-        for old, new in zip(before.parts, loaded[before.method].parts, strict=True):
+        for old, new in zip(before.subnetworks, loaded[before.method].subnetworks, strict=True):
             layout = tiny.tickets.layout
             assert torch.equal(as_module(tiny.network, old, layout)(x), as_module(tiny.network, new, layout)(x))
 
@@ -115,12 +115,12 @@ def test_weights_trained_inside_a_mask_are_stored_sparsely(saved, tiny):
 
 
 def test_special_values_survive_sparse_storage(tiny, tmp_path):
-    weights = tiny.learned[3].parts[0].shared["conv.weight"]
+    weights = tiny.learned[3].subnetworks[0].shared["conv.weight"]
     weights.copy_(tiny.theta_0["conv.weight"])
     tiny.theta_0["conv.weight"][0, 0, 0, 0] = 0.0
     weights[0, 0, 0, :2] = torch.tensor([-0.0, float("nan")])
     save_checkpoint(tmp_path, tiny.tickets, tiny.theta_0, tiny.learned, {}, tiny.info)
-    loaded = load_learned(load_run(tmp_path))["imp_multi"].parts[0].shared["conv.weight"]
+    loaded = load_learned(load_run(tmp_path))["imp_multi"].subnetworks[0].shared["conv.weight"]
     assert torch.equal(loaded.contiguous().view(torch.int32), weights.contiguous().view(torch.int32))
 
 
@@ -223,7 +223,7 @@ def test_edited_document_is_noticed(saved):
         (lambda d: d.update(methods=[{"method": "rtl"}]), "methods.0.*Field required"),
         (lambda d: d["files"].pop(METHODS_FILE), "should list the files"),
         (lambda d: d["tickets"].update(names=["a", "a", "b"]), "distinct"),
-        (lambda d: d["tickets"]["rungs"].pop(1), "rungs should be numbered"),
+        (lambda d: d["tickets"]["rungs"].pop(1), "levels should be numbered"),
     ],
 )
 def test_document_that_contradicts_itself_is_refused(saved, change, words):
@@ -239,7 +239,7 @@ def test_document_that_contradicts_itself_is_refused(saved, change, words):
         (lambda t: t.update(pruned_at=t["pruned_at"].astype(np.int32)), "'pruned_at' is I32"),
         (lambda t: t.update(pruned_at=t["pruned_at"][:2].copy()), r"'pruned_at' is U8 of shape \(2, 90\)"),
         (lambda t: t.update(bits=t["bits"] ^ 1), "bits disagree with pruned_at"),
-        (lambda t: t.update(pruned_at=np.full_like(t["pruned_at"], 9)), "names rung 9, but there are 3"),
+        (lambda t: t.update(pruned_at=np.full_like(t["pruned_at"], 9)), "names level 9, but there are 3"),
         (lambda t: t.pop("theta_0/conv.weight"), "'theta_0/conv.weight' is missing"),
         (lambda t: t.update({"theta_0/conv.weight": np.zeros((5, 2, 3, 2), np.float32)}), "has shape"),
     ],

@@ -12,7 +12,7 @@ import torch
 
 from rtl_core.config import parse
 from rtl_core.events import MemoryJournal, silent
-from rtl_core.runs import modes, training
+from rtl_core.runs import train_methods, training
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.grow import grow
 from rtl_core.runs.open_run import open_run
@@ -60,7 +60,7 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this mach
 @pytest.fixture(params=["second", pytest.param("cuda", marks=[pytest.mark.gpu, needs_cuda])])
 def elsewhere(request, monkeypatch):
     """The name of a device that is not the processor. The second device belongs to one thread."""
-    monkeypatch.setattr(modes, "_side_by_side", lambda config, jobs: [job() for job in jobs])
+    monkeypatch.setattr(train_methods, "_side_by_side", lambda config, jobs: [job() for job in jobs])
     with second_device() if request.param == "second" else nullcontext("cuda") as name:
         yield name
 
@@ -68,11 +68,11 @@ def elsewhere(request, monkeypatch):
 def archive(path: Path, classes: tuple[str, ...]) -> str:
     """Noisy 8 x 8 pictures with one bright column a class."""
     draw, arrays = np.random.default_rng(0), {"classes": np.array(classes)}
-    for part, n in (("train", 12), ("val", 6), ("test", 6)):
+    for split, n in (("train", 12), ("val", 6), ("test", 6)):
         y = np.repeat(np.arange(len(classes)), n)
         x = draw.integers(0, 90, (len(y), 8, 8), np.uint8)
         x[np.arange(len(y)), :, 2 * y] += 120
-        arrays |= {f"x_{part}": x, f"y_{part}": y}
+        arrays |= {f"x_{split}": x, f"y_{split}": y}
     np.savez(path, **arrays)
     return f"npz:{path}"
 

@@ -27,8 +27,8 @@ TINY = {
 def spec(tmp_path) -> str:
     """Two classes of 8 x 8 pictures."""
     draw, arrays = np.random.default_rng(0), {"classes": np.array(["ant", "bee"])}
-    for part, n in (("train", 12), ("val", 6), ("test", 6)):
-        arrays |= {f"x_{part}": draw.integers(0, 255, (2 * n, 8, 8), np.uint8), f"y_{part}": np.repeat([0, 1], n)}
+    for split, n in (("train", 12), ("val", 6), ("test", 6)):
+        arrays |= {f"x_{split}": draw.integers(0, 255, (2 * n, 8, 8), np.uint8), f"y_{split}": np.repeat([0, 1], n)}
     np.savez(tmp_path / "two.npz", **arrays)
     return f"npz:{tmp_path / 'two.npz'}"
 
@@ -61,7 +61,7 @@ def test_a_backbone_to_cluster_on(spec, far):
 
 
 def test_mask_scores(spec, monkeypatch):
-    monkeypatch.setattr("rtl_core.learning.scores.imbalance", lambda gate: gate.sum() * float("nan"))
+    monkeypatch.setattr("rtl_core.learning.mask_scores.imbalance", lambda gate: gate.sum() * float("nan"))
     setting = prepare(parse({**TINY, "data": {"spec": spec}, "mode": "gated"}), silent, MemoryJournal())
     with pytest.raises(BadInput, match=r"step 1 of scores: lower gated\.learning_rate \(it is 0\.125\)"):
         train(setting, silent, MemoryJournal())

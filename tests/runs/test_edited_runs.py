@@ -14,9 +14,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import nav
-from rtl_core.audit.exchange import exchange
+from rtl_core.audit.mask_exchange import exchange
 from rtl_core.config import parse
-from rtl_core.tickets.ticket_file import read_ticket
+from rtl_core.interchange.ticket_file import read_ticket
 from rtl_core.runs import diagnose, exports, fairness, report, training
 from rtl_core.runs.attribution import Explained
 from rtl_core.runs.checkpoint import Run, load_run
@@ -44,12 +44,12 @@ WAYS = ("pictures removed", "pictures merged", "pictures grown", "table removed"
 def pictures(path: Path, classes: tuple[str, ...]) -> str:
     """Noisy 8 x 8 pictures, a bright column for each class."""
     arrays = {"classes": np.array(classes)}
-    for part, n in (("train", 40), ("val", 12), ("test", 30)):
+    for split, n in (("train", 40), ("val", 12), ("test", 30)):
         draws = [np.random.default_rng([CLASSES.index(name), n]) for name in classes]
         x = np.stack([draw.integers(0, 140, (n, 8, 8), np.uint8) for draw in draws])
         for of_class, name in zip(x, classes, strict=True):
             of_class[:, :, 2 * CLASSES.index(name)] += 100
-        arrays |= {f"x_{part}": x.reshape(-1, 8, 8), f"y_{part}": np.repeat(np.arange(len(classes)), n)}
+        arrays |= {f"x_{split}": x.reshape(-1, 8, 8), f"y_{split}": np.repeat(np.arange(len(classes)), n)}
     np.savez(path, **arrays)
     return f"npz:{path}"
 
@@ -135,16 +135,16 @@ def test_a_tickets_own_file_gives_its_own_figure(run, tmp_path):
     names = run.tickets.names
     for k, name in list(enumerate(names))[len(names) - 1 if "grown" in run.info else 0 :]:  # on the data it was made on
         (path,) = exports.export(run, name, ("ticket",), tmp_path).values()
-        found = exports.apply_ticket(run, read_ticket(Path(path)))
-        assert found[headline(run)] == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
-        assert found["own"] == recorded(run)[k]
+        ticket = exports.apply_ticket(run, read_ticket(Path(path)))
+        assert ticket[headline(run)] == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
+        assert ticket["own"] == recorded(run)[k]
 
 
 def test_rows_are_routed_against_their_own_tickets(run):
     routing = Routing.of(open_run(run))
     document = route(routing, routing.routers[0])
     assert document["agreement_with_oracle"] == 1
-    counts = np.bincount(routing.asked.subset, minlength=run.tickets.k)
+    counts = np.bincount(routing.eval_set.subset, minlength=run.tickets.k)
     assert np.array_equal(document["confusion"], np.diag(counts))
 
 

@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import as_module, fill
+from rtl_core.learning.subnetwork import as_module, fill
 from rtl_core.models.catalogue import rebuild
 from rtl_core.runs import exports
 from rtl_core.runs.checkpoint import load_learned, load_run
 from rtl_core.runs.store import samples
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_file import read_ticket, require_same_theta
+from rtl_core.interchange.ticket_file import read_ticket, require_same_theta
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,21 @@ def ticket(mask, layout=None, name="t", theta_hash=None):
 def test_an_exported_ticket_is_the_runs_mask_for_the_runs_weights(run, tmp_path):
     name = run.tickets.names[1]
     path = exports.export(run, name, ["ticket"], tmp_path)["ticket"]
-    found = read_ticket(path)
-    assert found.name == name and found.rungs == run.tickets.rungs
-    assert np.array_equal(found.pruned_at, run.tickets.pruned_at[1])
-    shared = load_learned(run)["rtl"].parts[1].shared
-    require_same_theta(found, shared, run.tickets.layout, run.info["model"])
+    ticket = read_ticket(path)
+    assert ticket.name == name and ticket.levels == run.tickets.levels
+    assert np.array_equal(ticket.pruned_at, run.tickets.pruned_at[1])
+    shared = load_learned(run)["rtl"].subnetworks[1].shared
+    require_same_theta(ticket, shared, run.tickets.layout, run.info["model"])
     other = {key: value + 1 for key, value in shared.items()}
     with pytest.raises(BadInput, match="has other weights"):
-        require_same_theta(found, other, run.tickets.layout, run.info["model"])
+        require_same_theta(ticket, other, run.tickets.layout, run.info["model"])
 
 
 def test_exported_weights_give_the_tickets_logits_in_the_plain_network(run, tmp_path):
     path = exports.export(run, run.tickets.names[0], ["safetensors"], tmp_path)["safetensors"]
     network = rebuild(run.info["model"])
     inputs = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
-    expected = as_module(network, load_learned(run)["rtl"].parts[0], run.tickets.layout)(inputs)
+    expected = as_module(network, load_learned(run)["rtl"].subnetworks[0], run.tickets.layout)(inputs)
     fill(network.module, load_file(path))
     assert torch.equal(network.module.eval()(inputs), expected)
 
@@ -69,9 +69,9 @@ def test_export_refuses_what_is_not_there(run, tmp_path):
 
 def test_diff_counts_on_paper():
     a, b = ticket([1, 1, 0, 0, 1, 0, 0, 0], name="a"), ticket([1, 0, 1, 0, 1, 1, 0, 0], name="b")
-    found = exports.diff(a, b)
-    assert (found["shared"], found["only_a"], found["only_b"], found["same_theta"]) == (2, 1, 2, None)
-    assert found["layers"][0] == {
+    difference = exports.diff(a, b)
+    assert (difference["shared"], difference["only_a"], difference["only_b"], difference["same_theta"]) == (2, 1, 2, None)
+    assert difference["layers"][0] == {
         "name": "a",
         "shared": 1,
         "only_a": 1,
@@ -80,14 +80,14 @@ def test_diff_counts_on_paper():
         "chance": pytest.approx(1 / 3),
         "excess": pytest.approx(0, abs=1e-12),
     }
-    json.dumps(found, allow_nan=False)
+    json.dumps(difference, allow_nan=False)
 
 
 def test_diff_says_whether_the_weights_are_the_same():
     a = ticket([1] * 8, theta_hash="1")
     assert exports.diff(a, ticket([1] * 8, theta_hash="1"))["same_theta"] is True
-    found = exports.diff(a, ticket([1] * 8, theta_hash="2"))
-    assert found["same_theta"] is False and found["excess"] is None  # full masks: chance is 1
+    difference = exports.diff(a, ticket([1] * 8, theta_hash="2"))
+    assert difference["same_theta"] is False and difference["excess"] is None  # full masks: chance is 1
 
 
 def test_diff_refuses_other_networks_by_tensor_and_shape():
@@ -100,8 +100,8 @@ def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
     path = exports.export(run, run.tickets.names[0], ["ticket"], tmp_path)["ticket"]
     from_file = exports.open_ticket(path, tmp_path)
     from_run = exports.open_ticket(f"domains:{run.tickets.names[0]}", tmp_path)
-    found = exports.diff(from_file, from_run)
-    assert found["same_theta"] is True and found["only_a"] == found["only_b"] == 0 and found["iou"] == 1
+    difference = exports.diff(from_file, from_run)
+    assert difference["same_theta"] is True and difference["only_a"] == difference["only_b"] == 0 and difference["iou"] == 1
     with pytest.raises(BadInput, match="is no ticket file; name a file, or a ticket of a run as RUN:TICKET"):
         exports.open_ticket("nowhere", tmp_path)
 
@@ -109,10 +109,10 @@ def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
 def test_a_loaded_ticket_is_measured_on_the_runs_weights_and_refused_for_others(run, tmp_path):
     name = run.tickets.names[2]
     path = exports.export(run, name, ["ticket"], tmp_path)["ticket"]
-    found = exports.apply_ticket(run, read_ticket(path))
+    ticket = exports.apply_ticket(run, read_ticket(path))
     own = run.info["evaluation"]["tickets"][2]
-    assert found["name"] == name and found["own"] == own
-    assert found["accuracy"] == pytest.approx(own["accuracy"], abs=1e-3)  # statistics estimated again, the same rows
+    assert ticket["name"] == name and ticket["own"] == own
+    assert ticket["accuracy"] == pytest.approx(own["accuracy"], abs=1e-3)  # statistics estimated again, the same rows
     other = load_run(samples()["fashion10"])
     with pytest.raises(BadInput, match="has other weights"):
         exports.apply_ticket(other, read_ticket(path))

@@ -33,7 +33,7 @@ def predictions(audited) -> Predictions:
 
 
 @pytest.fixture(scope="module")
-def found(audited) -> dict:
+def result(audited) -> dict:
     return audit(audited, ["sex"], reference="sex=Male", extras=list(EXTRAS), **QUICK)
 
 
@@ -48,52 +48,52 @@ def test_the_decisions_are_those_that_the_evaluation_counted(run, predictions):
 @pytest.mark.parametrize(("method", "router"), [("rtl", "context"), ("dense", "context"), ("rtl", "min_entropy")])
 def test_cells_equal_boolean_masks(audited, method, router):
     p = audited.predictions(audited.decisions(["sex", "race"]), method, router)
-    y, said = p.y_true == 1, p.y_pred == 1
-    parts = {
-        "selection_rate": (said, said | True),
-        "accuracy": (said == y, y | True),
-        "tpr": (said, y),
-        "fpr": (said, ~y),
+    y, predicted = p.y_true == 1, p.y_pred == 1
+    rates = {
+        "selection_rate": (predicted, predicted | True),
+        "accuracy": (predicted == y, y | True),
+        "tpr": (predicted, y),
+        "fpr": (predicted, ~y),
     }
     document = audit(audited, ["sex", "race"], method, router, **QUICK)
     assert len(document["cells"]) == 4 * 7 * (2 + 5 + 10)
     for cell in document["cells"]:
         rows = np.ones(len(y), bool) if cell["ticket"] is None else p.ticket == p.tickets.index(cell["ticket"])
-        for part in cell["group"].split(","):
-            column, _, value = part.partition("=")
+        for piece in cell["group"].split(","):
+            column, _, value = piece.partition("=")
             rows &= (p.groups[column] == value).to_numpy()
         assert (cell["n"], cell["n_pos"]) == (rows.sum(), (rows & y).sum())
-        hit, among = parts[cell["metric"]]
+        hit, among = rates[cell["metric"]]
         if cell["status"] == "refused":
             assert cell["value"] is None and (rows & among).sum() < 10
         else:
             assert cell["value"] == pytest.approx(hit[rows & among].mean(), abs=1e-12)
 
 
-def test_the_document_says_what_was_asked_and_is_json(found):
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    place = {name: found[name] for name in ("run", "method", "router", "split", "n")}
+def test_the_document_says_what_was_asked_and_is_json(result):
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    place = {name: result[name] for name in ("run", "method", "router", "split", "n")}
     assert place == {"run": "adult", "method": "rtl", "router": "context", "split": "test", "n": 16281}
-    assert found["uses_label"] is True  # the context is the age group, which the subsets were made by
-    assert found["references"] == {"sex": "sex=Male"}
-    assert "age is cut" not in " ".join(found["notes"])  # not asked
+    assert result["uses_label"] is True  # the context is the age group, which the subsets were made by
+    assert result["references"] == {"sex": "sex=Male"}
+    assert "age is cut" not in " ".join(result["notes"])  # not asked
 
 
-def overall_gap(found: dict, metric: str) -> dict:
-    return next(gap for gap in found["gaps"] if gap["ticket"] is None and gap["metric"] == metric)
+def overall_gap(result: dict, metric: str) -> dict:
+    return next(gap for gap in result["gaps"] if gap["ticket"] is None and gap["metric"] == metric)
 
 
-def test_decomposition_adds_up_to_the_gap(found):
-    records = {record["metric"]: record for record in found["decomposition"]}
+def test_decomposition_adds_up_to_the_gap(result):
+    records = {record["metric"]: record for record in result["decomposition"]}
     for metric, record in records.items():
-        gap = overall_gap(found, metric)
+        gap = overall_gap(result, metric)
         assert record["within"] + record["between"] == pytest.approx(gap["gap"], abs=1e-12)
         assert record["ci"]["gap"] == pytest.approx([gap["low"], gap["high"]])
     assert set(records) == {"selection_rate", "accuracy", "tpr", "fpr"}
 
 
-def test_routing_gap_covers_every_ticket_and_group(found, predictions):
-    records = {(record["ticket"], record["group"]): record for record in found["routing"]}
+def test_routing_gap_covers_every_ticket_and_group(result, predictions):
+    records = {(record["ticket"], record["group"]): record for record in result["routing"]}
     assert len(records) == 7 * 2
     for (_, group), record in records.items():
         assert record["ci"]["lead_over_mean"][0] <= record["lead_over_mean"] <= record["ci"]["lead_over_mean"][1]
@@ -103,27 +103,27 @@ def test_routing_gap_covers_every_ticket_and_group(found, predictions):
     assert records[None, "sex=Female"]["accuracy"] == pytest.approx(right, abs=1e-12)
 
 
-def test_ablations_start_from_the_gap_that_was_found(found):
-    where = found["where"]["changes"]
+def test_ablations_start_from_the_gap_that_was_found(result):
+    where = result["where"]["changes"]
     assert {change["class"] for change in where} == {"all", "some", "private"}
     for change in where:
         if change["ticket"] is None and change["group"] == "sex=Female":
-            assert change["gap_before"] == pytest.approx(overall_gap(found, change["metric"])["gap"], abs=1e-12)
+            assert change["gap_before"] == pytest.approx(overall_gap(result, change["metric"])["gap"], abs=1e-12)
             assert len(change["random_changes"]) == 5
-    assert sum(row["taken"] for row in found["where"]["weights"] if row["ticket"] == "25-34") == 2189
+    assert sum(row["taken"] for row in result["where"]["weights"] if row["ticket"] == "25-34") == 2189
 
 
-def test_lighter_rungs_go_down_from_the_target(found):
-    rungs = list(dict.fromkeys(record["density"] for record in found["by_density"]))
-    assert rungs == [0.1, 0.07, 0.05, 0.035, 0.025, 0.015]
-    women = [r for r in found["by_density"] if r["group"] == "sex=Female" and r["metric"] == "accuracy"]
+def test_lighter_rungs_go_down_from_the_target(result):
+    densities = list(dict.fromkeys(record["density"] for record in result["by_density"]))
+    assert densities == [0.1, 0.07, 0.05, 0.035, 0.025, 0.015]
+    women = [r for r in result["by_density"] if r["group"] == "sex=Female" and r["metric"] == "accuracy"]
     assert women[0]["change"] == 0 and women[-1]["ci"]["change"][1] < 0
 
 
-def test_methods_stand_side_by_side(audited, found):
-    rows = {row["method"]: row for row in found["methods"]}
+def test_methods_stand_side_by_side(audited, result):
+    rows = {row["method"]: row for row in result["methods"]}
     assert list(rows) == ["rtl", "dense", "imp_single", "imp_single_union"]
-    assert rows["rtl"]["gaps"] == found["gaps"] and rows["rtl"]["changes"] == []
+    assert rows["rtl"]["gaps"] == result["gaps"] and rows["rtl"]["changes"] == []
     alone = audit(audited, ["sex"], "dense", reference="sex=Male", **QUICK)
     assert rows["dense"]["gaps"] == alone["gaps"] and rows["dense"]["density"] == 1
     moved = next(c for c in rows["dense"]["changes"] if (c["metric"], c["group"]) == ("tpr", "sex=Female"))

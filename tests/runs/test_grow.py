@@ -14,8 +14,8 @@ import torch
 
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
-from rtl_core.learning.parts import as_module
-from rtl_core.runs import edits, fairness, store, training
+from rtl_core.learning.subnetwork import as_module
+from rtl_core.runs import change_tickets, fairness, store, training
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter, load_run
 from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, redundancy_of, remove
@@ -38,11 +38,11 @@ CLASSES = ("ant", "bee", "cow", "dog", "eel")
 def archive(path: Path, classes: tuple[str, ...]) -> str:
     """Noisy 8 x 8 pictures with one bright column a class; the same pictures of a class in every archive."""
     arrays = {"classes": np.array(classes)}
-    for part, n in (("train", 16), ("val", 6), ("test", 8)):
+    for split, n in (("train", 16), ("val", 6), ("test", 8)):
         x = [np.random.default_rng([CLASSES.index(c), n]).integers(0, 90, (n, 8, 8), np.uint8) for c in classes]
         for pictures, name in zip(x, classes, strict=True):
             pictures[:, :, CLASSES.index(name)] += 120
-        arrays |= {f"x_{part}": np.concatenate(x), f"y_{part}": np.repeat(np.arange(len(classes)), n)}
+        arrays |= {f"x_{split}": np.concatenate(x), f"y_{split}": np.repeat(np.arange(len(classes)), n)}
     np.savez(path, **arrays)
     return f"npz:{path}"
 
@@ -99,8 +99,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def logits(run: Run, k: int, rows: np.ndarray) -> torch.Tensor:
     """Ticket k on the three old classes' test pictures, as the run's checkpoint has it."""
-    state = edits.open_tickets(run)
-    module = as_module(state.setting.network, load_learned(run)["rtl"].parts[k], run.tickets.layout)
+    state = change_tickets.open_tickets(run)
+    module = as_module(state.setting.network, load_learned(run)["rtl"].subnetworks[k], run.tickets.layout)
     return module(state.setting.dataset.inputs(rows)).detach()
 
 
@@ -123,9 +123,9 @@ def test_the_document(grown, old):
 
 def test_old_tickets_answer_with_the_same_bits(grown, old):
     _, run = grown
-    rows = edits.open_tickets(old).setting.dataset.rows("test")
-    in_new = edits.open_tickets(run).setting.dataset
-    wanted = edits.open_tickets(old).setting.dataset.x[rows]
+    rows = change_tickets.open_tickets(old).setting.dataset.rows("test")
+    in_new = change_tickets.open_tickets(run).setting.dataset
+    wanted = change_tickets.open_tickets(old).setting.dataset.x[rows]
     places = np.array([np.flatnonzero((in_new.x == x).all(axis=(1, 2, 3)))[0] for x in wanted])
     for k in range(3):
         assert torch.equal(logits(run, k, places), logits(old, k, rows))
@@ -171,11 +171,11 @@ def test_data_without_the_old_classes_are_joined_to_them(old, root, specs):
     run = load_run(Path(document["folder"]))
     assert run.config.data.spec == f"{specs['three']} + {specs['other']}"
     assert document["grown"]["n"] == 32  # the ants of both are counted once
-    assert edits.open_tickets(run).setting.dataset.fingerprint == run.info["data"]["fingerprint"]
+    assert change_tickets.open_tickets(run).setting.dataset.fingerprint == run.info["data"]["fingerprint"]
 
 
 @pytest.mark.parametrize(
-    ("spec", "asked", "said"),
+    ("spec", "arguments", "message"),
     [
         ("three", {}, "no class without a ticket"),
         ("five", {}, "several new ones .dog, eel.; say with --name"),
@@ -184,9 +184,9 @@ def test_data_without_the_old_classes_are_joined_to_them(old, root, specs):
         ("four", {"changes": ["gated.steps=0"]}, "greater than or equal to 1"),
     ],
 )
-def test_refusals(old, root, specs, spec, asked, said):
-    with pytest.raises(BadInput, match=said):
-        grow(old, specs[spec], root, **asked)
+def test_refusals(old, root, specs, spec, arguments, message):
+    with pytest.raises(BadInput, match=message):
+        grow(old, specs[spec], root, **arguments)
 
 
 def test_refusals_of_other_runs_and_inputs(old, people, root, specs):
@@ -234,7 +234,7 @@ def test_a_merged_ticket_has_both_subsets(people, root):
         assert row["before"] == pytest.approx(own[row["subset"]]["accuracy"])
     sizes = {row["subset"]: row["test"] for row in run.info["partition"]["sizes"]}
     assert sizes["Aix + Cork"] == own["Aix"]["n"] + own["Cork"]["n"]
-    assert edits.open_tickets(run).setting.partition.names == run.tickets.subsets
+    assert change_tickets.open_tickets(run).setting.partition.names == run.tickets.subsets
     assert document["reused"] is False and merge(people, ["Aix", "Cork"], "union", root)["reused"] is True
 
 
@@ -254,5 +254,5 @@ def test_what_cannot_be_removed_or_merged(people, root):
 
 
 def test_redundancy_of_a_run(people):
-    found = redundancy_of(people)
-    assert (found["run"], found["split"], len(found["pairs"])) == (people.name, "val", 6)
+    redundancy_report = redundancy_of(people)
+    assert (redundancy_report["run"], redundancy_report["split"], len(redundancy_report["pairs"])) == (people.name, "val", 6)

@@ -19,8 +19,8 @@ from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import TICKETS_FILE, load_learned, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.imports import import_masks
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_file import write_ticket
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.interchange.ticket_file import write_ticket
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = (
@@ -66,7 +66,7 @@ def test_the_run_opens_and_holds_the_masks(files, tmp_path):
     assert run.masks_only and run.config is None and run.methods == ()
     assert np.array_equal(run.tickets.masks(), MASKS)
     assert run.tickets.names == ("cats", "dogs")
-    assert run.tickets.rungs == (Rung(1, pytest.approx(0.45), "target"),)
+    assert run.tickets.levels == (Level(1, pytest.approx(0.45), "target"),)
     assert run.info["kind"] == "masks"
     assert run.info["sources"] == document["sources"] and run.info["left_out"] == document["left_out"]
     assert run.info["warnings"] == ["Ticket 'cats' is dead: nothing is kept in b.weight."]
@@ -81,8 +81,8 @@ def test_the_run_opens_without_torch(files, tmp_path):
         "import sys; from pathlib import Path; from rtl_core.runs.checkpoint import load_run;"
         "run = load_run(Path(sys.argv[1])); print(run.tickets.masks().sum(), 'torch' in sys.modules)"
     )
-    said = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "9 False"
+    process = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "9 False"
 
 
 def test_a_single_rung_is_stored_as_bits_alone_and_older_files_are_read(files, tmp_path, monkeypatch):
@@ -149,16 +149,16 @@ def test_titles_stand_for_the_names_of_copies(files, tmp_path):
 
 
 def test_tickets_of_a_run_come_back_with_their_rungs(tmp_path):
-    rungs = (Rung(1, 0.8, "denser"), Rung(2, 0.5, "target"), Rung(3, 0.2, "lighter"))
+    levels = (Level(1, 0.8, "denser"), Level(2, 0.5, "target"), Level(3, 0.2, "lighter"))
     pruned_at = np.array([[0, 1, 2, 3, 0, 1], [1, 2, 3, 0, 0, 1]], np.uint8)
-    tickets = TicketSet(("day", "night"), ("sunny", "dark"), Layout(("w",), ((2, 3),)), pruned_at, rungs)
+    tickets = TicketSet(("day", "night"), ("sunny", "dark"), Layout(("w",), ((2, 3),)), pruned_at, levels)
     files = [tmp_path / f"{name}.ticket.safetensors" for name in tickets.names]
     for k, file in enumerate(files):
         context = {"data": {}, "model": {"name": "tiny"}, "licence": ""}
         write_ticket(file, tickets, k, {"w": np.ones((2, 3), np.float32)}, context)
     run = load_run(Path(import_masks(files, tmp_path / "runs")["folder"]))
     assert np.array_equal(run.tickets.pruned_at, pruned_at)
-    assert (run.tickets.names, run.tickets.subsets, run.tickets.rungs) == (tickets.names, tickets.subsets, rungs)
+    assert (run.tickets.names, run.tickets.subsets, run.tickets.levels) == (tickets.names, tickets.subsets, levels)
 
 
 def test_what_is_refused_leaves_no_run(files, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_what_is_refused_leaves_no_run(files, tmp_path, monkeypatch):
         import_masks([], root)
     with pytest.raises(BadInput, match="1 titles were given for 2 files"):
         import_masks(files, root, titles=["a.npz"])
-    monkeypatch.setattr("rtl_core.tickets.foreign_masks.MAX_WEIGHTS", 19)
+    monkeypatch.setattr("rtl_core.interchange.import_masks_arrays.MAX_WEIGHTS", 19)
     with pytest.raises(BadInput, match="together have 20 weights, at most 19"):
         import_masks(files, root)
     assert not root.exists()
@@ -181,9 +181,9 @@ def test_sessions_that_import_the_same_masks_at_once_get_one_run_that_opens(file
         return document["reused"], load_run(Path(document["folder"])).tickets.k
 
     with ThreadPoolExecutor(4) as sessions:
-        found = list(sessions.map(bring_in, range(12)))
-    assert [k for _, k in found] == [2] * 12
-    assert sum(not reused for reused, _ in found) == 1
+        result = list(sessions.map(bring_in, range(12)))
+    assert [k for _, k in result] == [2] * 12
+    assert sum(not reused for reused, _ in result) == 1
     assert [run.problem for run in store.list_runs(root)] == [""]
 
 

@@ -18,7 +18,7 @@ from rtl_core.errors import BadInput
 from rtl_core.runs import queue, worker
 from rtl_core.runs.queue import Entry
 from rtl_core.runs.status import read_status
-from rtl_core.runs.store import create_run, list_runs, project_root, stop_asked
+from rtl_core.runs.store import create_run, list_runs, project_root, stop_requested
 
 TRAINING = """
 import os, sys, time
@@ -163,7 +163,7 @@ def test_one_that_waits_is_stopped_and_queues_anew(start):
     until(lambda: waits(second) and waits(third))
     worker.stop(second)
     assert worker.wait(second, 30).state == "stopped"
-    assert not stop_asked(second) and not began(second)
+    assert not stop_requested(second) and not began(second)
     until(lambda: queue.place(second) is None)
     worker.resume(second, command=command)
     assert (queue.place(third), queue.place(second)) == (1, 2)
@@ -207,8 +207,8 @@ def test_waiting_needs_no_torch():
     code = (
         "import sys, rtl_core.runs.queue; print(sorted({'torch', 'pandas', 'sklearn', 'streamlit'} & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", code], cwd=project_root(), capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], cwd=project_root(), capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path):

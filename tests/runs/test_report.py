@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rtl_core.audit.report import findings
+from rtl_core.audit.report import tables
 from rtl_core.audit.report.page import SECTIONS, page
 from rtl_core.errors import BadInput
 from rtl_core.runs import report, training
@@ -50,7 +50,7 @@ class Page(HTMLParser):
         elif tag == "td" and "data-field" in attrs:
             at = {**self._table, **self._row}
             self._cell = SimpleNamespace(
-                part=at.get("data-part"),
+                section=at.get("data-part"),
                 at=at,
                 field=attrs["data-field"],
                 values=[],
@@ -76,16 +76,16 @@ class Page(HTMLParser):
         elif tag == "td":
             self._cell = None
 
-    def of(self, part: str) -> Iterator[SimpleNamespace]:
-        found = [cell for cell in self.figures if cell.part == part]
-        assert found, f"no figures of {part}"
-        return iter(found)
+    def of(self, section: str) -> Iterator[SimpleNamespace]:
+        result = [cell for cell in self.figures if cell.section == section]
+        assert result, f"no figures of {section}"
+        return iter(result)
 
 
 @pytest.fixture(scope="module")
 def adult():
-    asked = report.Asked(groups=("sex", "race"), permutations=FEW)
-    document = report.run_document(load_run(samples()["adult"]), asked)
+    request = report.ReportRequest(groups=("sex", "race"), permutations=FEW)
+    document = report.run_document(load_run(samples()["adult"]), request)
     html = page(document)
     return SimpleNamespace(document=document, html=html, page=Page(html))
 
@@ -108,7 +108,7 @@ def table(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("report") / "decisions.csv"
     frame.to_csv(path, index=False)
-    document = report.table_document(path, {}, report.Asked(groups=("group",), permutations=FEW))
+    document = report.table_document(path, {}, report.ReportRequest(groups=("group",), permutations=FEW))
     html = page(document)
     return SimpleNamespace(document=document, html=html, page=Page(html), path=path)
 
@@ -122,24 +122,24 @@ def expected(row: dict, field: str) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("part", "key"),
+    ("section", "key"),
     [("tickets", "name"), ("methods", "method"), ("routers", "router")],
 )
-def test_the_figures_of_evaluate_are_those_of_the_verb(adult, part, key):
-    said = {row[key]: row for row in training.evaluate_run(load_run(samples()["adult"]))[part]}
+def test_the_figures_of_evaluate_are_those_of_the_verb(adult, section, key):
+    by_verb = {row[key]: row for row in training.evaluate_run(load_run(samples()["adult"]))[section]}
     shown = set()
-    for cell in adult.page.of(f"evaluate.{part}"):
+    for cell in adult.page.of(f"evaluate.{section}"):
         shown.add(cell.at["data-name"])
-        assert cell.values == expected(said[cell.at["data-name"]], cell.field)
-    assert shown == {name for name, row in said.items() if row.get("applies", True)}
+        assert cell.values == expected(by_verb[cell.at["data-name"]], cell.field)
+    assert shown == {name for name, row in by_verb.items() if row.get("applies", True)}
 
 
 def test_the_figures_of_similarity_are_those_of_the_verb(adult):
-    said = adult.document["similarity"]
+    by_verb = adult.document["similarity"]
     for cell in adult.page.of("similarity.pairs"):
         i, j = int(cell.at["data-name"]), int(cell.field)
-        assert cell.values == ([] if i == j else [said["iou"][i][j], said["chance"][i][j]])
-    layers = {layer["name"]: layer for layer in said["layers"]}
+        assert cell.values == ([] if i == j else [by_verb["iou"][i][j], by_verb["chance"][i][j]])
+    layers = {layer["name"]: layer for layer in by_verb["layers"]}
     for cell in adult.page.of("similarity.layers"):
         assert cell.values == [layers[cell.at["data-name"]][cell.field]]
 
@@ -156,13 +156,13 @@ def test_the_figures_of_fairness_are_those_of_the_document(which, request):
         if cell.field == "n":
             assert cell.values == [cells[ticket, group, "accuracy"]["n"]]
             continue
-        said = cells[ticket, group, cell.field]
+        by_verb = cells[ticket, group, cell.field]
         shown.add((ticket, group, cell.field))
-        numbers = [said[key] for key in ("value", "low", "high") if said[key] is not None]
-        assert cell.values == numbers + ([said["denominator"]] if said["status"] == "small" else [])
-        assert cell.grey == (said["status"] != "ok")
-        if said["value"] is None:
-            assert "–" in cell.text and said["reason"] in cell.text
+        numbers = [by_verb[key] for key in ("value", "low", "high") if by_verb[key] is not None]
+        assert cell.values == numbers + ([by_verb["denominator"]] if by_verb["status"] == "small" else [])
+        assert cell.grey == (by_verb["status"] != "ok")
+        if by_verb["value"] is None:
+            assert "–" in cell.text and by_verb["reason"] in cell.text
     together = {key for key in cells if key[0] == ""}
     assert shown >= together
 
@@ -180,7 +180,7 @@ def test_every_gap_is_that_of_the_document_with_its_sentence(which, request):
     assert shown >= {key for key in gaps if key[0] == ""}
     text = re.sub(r"\s+", " ", _text(made.html))
     for ticket, group, metric in shown:
-        sentence = findings.gap_sentence(gaps[ticket, group, metric], fairness)
+        sentence = tables.gap_sentence(gaps[ticket, group, metric], fairness)
         assert re.sub(r"\s+", " ", sentence) in text
 
 
@@ -189,9 +189,9 @@ def test_the_extras_are_those_of_the_document(adult):
     routing = {row["group"]: row for row in fairness["routing"] if row["ticket"] is None}
     for cell in adult.page.of("fairness.routing"):
         assert cell.values == expected(routing[cell.at["data-name"]], cell.field)
-    parts = {(row["group"], row["metric"]): row for row in fairness["decomposition"]}
+    by_gap = {(row["group"], row["metric"]): row for row in fairness["decomposition"]}
     for cell in adult.page.of("fairness.decomposition"):
-        assert cell.values == expected(parts[cell.at["data-name"], cell.at["data-metric"]], cell.field)
+        assert cell.values == expected(by_gap[cell.at["data-name"], cell.at["data-metric"]], cell.field)
 
 
 def test_what_is_shown_is_the_exact_value_rounded(adult):
@@ -252,7 +252,7 @@ def test_chance_gaps_are_not_coloured_as_rare(adult):
     dots = re.findall(
         r'data-name="([^"]+)"><td><strong>.*?<td class="chart"><svg.*?(?:fill="(#\w+)" stroke|</svg>)', adult.html
     )
-    together = [gap for t in findings.gap_tables(fairness, None, single=False) for gap in t.gaps]
+    together = [gap for t in tables.gap_tables(fairness, None, single=False) for gap in t.gaps]
     assert len(dots) >= len(together)
     for (name, fill), gap in zip(dots, together, strict=False):
         assert name == gap["group"]
@@ -267,8 +267,8 @@ def test_controls_are_ahead_level_or_behind():
 
     rows = [row("rtl", 0.82, 0.80, 0.84), row("random", 0.7, 0.68, 0.79), row("dense", 0.9, 0.85, 0.95)]
     rows += [row("permuted", 0.78, 0.76, 0.80), {"method": "imp_multi", "applies": False, "reason": "why"}]
-    found = findings.against_rtl({"methods": rows}, "accuracy")
-    assert (found.above, found.level, found.below) == (
+    against = tables.against_rtl({"methods": rows}, "accuracy")
+    assert (against.above, against.level, against.below) == (
         ["Random masks"],
         ["Tickets swapped between subsets"],
         ["Dense network, no mask"],
@@ -282,9 +282,9 @@ def test_masks_only_runs_say_what_is_not_known(tmp_path):
     made = import_masks([tmp_path / "a.npz", tmp_path / "b.npz"], tmp_path)
     document = report.run_document(load_run(tmp_path / made["run"]))
     html = page(document)
-    shown = {cell.part for cell in Page(html).figures}
+    shown = {cell.section for cell in Page(html).figures}
     assert {"show.tickets", "similarity.pairs", "similarity.layers"} <= shown
-    assert not {part for part in shown if part.startswith(("evaluate", "fairness"))}
+    assert not {section for section in shown if section.startswith(("evaluate", "fairness"))}
     assert set(document["absent"]) == {"data", "controls", "routing", "fairness", "attribution", "by_ticket"}
     assert html.count("Not applicable: the run has masks only") == 6
 
@@ -304,8 +304,8 @@ def test_saved_attributions_are_counted(tmp_path):
     (tmp_path / "audits" / "1.json").write_text(json.dumps(audit))
     (tmp_path / "audits" / "2.json").write_text("{")
     absent, notes = {}, []
-    found = report._attribution(tmp_path / "audits", absent, notes)
-    assert [(row["n"], row["verdicts"]) for row in found] == [(3, {"ok": 2, "do not trust": 1})]
+    result = report._attribution(tmp_path / "audits", absent, notes)
+    assert [(row["n"], row["verdicts"]) for row in result] == [(3, {"ok": 2, "do not trust": 1})]
     assert absent == {} and len(notes) == 1 and "2.json" in notes[0]
 
 

@@ -15,7 +15,7 @@ from rtl_core.config import DataSettings, parse
 from rtl_core.data import sources
 from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.errors import BadInput
-from rtl_core.runs import edits, exports, merge, report, retrain, run_data, started, worker
+from rtl_core.runs import change_tickets, exports, merge, report, retrain, run_data, started, worker
 from rtl_core.runs.attribution import Explained
 from rtl_core.runs.checkpoint import load_run, load_seen_rows
 from rtl_core.runs.fairness import Audited
@@ -25,7 +25,7 @@ from rtl_core.runs.status import read_status
 from rtl_core.runs.store import create_run, samples
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.training import train_folder, train_new
-from rtl_core.tickets.ticket_file import read_ticket
+from rtl_core.interchange.ticket_file import read_ticket
 
 SETTINGS = {
     "task": "one_vs_rest",
@@ -75,13 +75,13 @@ READERS = {
     "exchange of the masks page": lambda run, place: cache.opened(run),
     "fairness": lambda run, place: Audited.of(run),
     "attribution": lambda run, place: Explained.of(run),
-    "remove, merge": lambda run, place: edits.open_tickets(run),
+    "remove, merge": lambda run, place: change_tickets.open_tickets(run),
     "redundancy": lambda run, place: merge.redundancy_of(run),
     "grow": lambda run, place: grow(run, run.config.data.spec, place),
     "a loaded ticket": applied,
     "probe": lambda run, place: retrain.probe(run, place),
     "relax": lambda run, place: retrain.relax(run, 1.0, place),
-    "report": lambda run, place: report.run_document(run, report.Asked(groups=("sex",)), place),
+    "report": lambda run, place: report.run_document(run, report.ReportRequest(groups=("sex",)), place),
 }
 
 
@@ -117,7 +117,7 @@ def test_data_are_read_once_so_that_nothing_comes_between_the_look_and_the_use(r
         return own(settings, seed)
 
     monkeypatch.setattr(sources, "load", load)
-    rows = report.run_document(run, report.Asked(), run.folder.parent)["skipped"]
+    rows = report.run_document(run, report.ReportRequest(), run.folder.parent)["skipped"]
     assert any("no column with a few categories" in row["reason"] for row in rows)
     assert len(loads) == 1
 

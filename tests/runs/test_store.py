@@ -170,11 +170,11 @@ def test_metrics_come_back_in_order_without_torn_lines(tmp_path):
 
 
 def test_stop_is_asked_and_taken_back(tmp_path):
-    assert not store.stop_asked(tmp_path)
+    assert not store.stop_requested(tmp_path)
     store.ask_stop(tmp_path)
-    assert store.stop_asked(tmp_path)
+    assert store.stop_requested(tmp_path)
     store.clear_stop(tmp_path)
-    assert not store.stop_asked(tmp_path)
+    assert not store.stop_requested(tmp_path)
 
 
 def test_failed_write_leaves_the_old_file_and_no_draft(tmp_path):

@@ -17,7 +17,7 @@ from rtl_core.events import Event, Stopped
 from rtl_core.runs import worker
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.status import Status, effective_status, process_start, read_status, write_status
-from rtl_core.runs.store import ask_stop, create_run, project_root, read_metrics, stop_asked
+from rtl_core.runs.store import ask_stop, create_run, project_root, read_metrics, stop_requested
 
 TOY = Path(__file__).with_name("toy_training.py")
 CONFIG = parse({"data": {"spec": "bundled:digits"}, "threads": 1})
@@ -72,7 +72,7 @@ def test_run_is_stopped_and_resumed(tmp_path):
         worker.resume(folder)
     worker.stop(folder)
     status = worker.wait(folder, 30)
-    assert status.state == "stopped" and 2 < status.done < 100 and not stop_asked(folder)
+    assert status.state == "stopped" and 2 < status.done < 100 and not stop_requested(folder)
     worker.resume(folder, command=toy(100))
     assert worker.wait(folder, 60).state == "done"
     steps = [record["step"] for record in read_metrics(folder) if record["phase"] == "warm_start"]
@@ -149,8 +149,8 @@ def test_reporter_keeps_all_measurements_and_few_losses(tmp_path):
     records = read_metrics(tmp_path)
     losses = [record for record in records if "loss" in record]
     assert losses[0]["step"] == 1 and losses[-1]["step"] == 500 and len(losses) < 100
-    found = [record for record in records if "density" in record]
-    assert [(r["density"], r["balanced_accuracy"], r["ticket"], r["round"]) for r in found] == [
+    result = [record for record in records if "density" in record]
+    assert [(r["density"], r["balanced_accuracy"], r["ticket"], r["round"]) for r in result] == [
         (0.5, None, "sky", 1),
         (0.2, None, "sky", 1),
     ]
@@ -158,17 +158,17 @@ def test_reporter_keeps_all_measurements_and_few_losses(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "said"),
+    ("error", "state", "message"),
     [
         (Stopped("as asked"), "stopped", None),
         (BadInput("lower the rate"), "failed", "lower the rate"),
         (KeyError(), "failed", "KeyError"),
     ],
 )
-def test_reporter_says_how_it_ended_and_lets_the_error_go_on(tmp_path, error, state, said):
+def test_reporter_says_how_it_ended_and_lets_the_error_go_on(tmp_path, error, state, message):
     with pytest.raises(type(error)), StatusReporter(tmp_path, 1):
         raise error
-    assert (read_status(tmp_path).state, read_status(tmp_path).error) == (state, said)
+    assert (read_status(tmp_path).state, read_status(tmp_path).error) == (state, message)
 
 
 def test_reporter_says_that_a_stop_is_under_way(tmp_path):
@@ -180,11 +180,11 @@ def test_reporter_says_that_a_stop_is_under_way(tmp_path):
 def test_stop_asked_since_the_launch_counts_and_an_older_one_does_not(tmp_path):
     ask_stop(tmp_path)
     with StatusReporter(tmp_path, 1):
-        assert not stop_asked(tmp_path)
+        assert not stop_requested(tmp_path)
     write_status(tmp_path, Status("starting", heartbeat=time.time()))
     ask_stop(tmp_path)
     with StatusReporter(tmp_path, 1):
-        assert stop_asked(tmp_path)
+        assert stop_requested(tmp_path)
 
 
 def test_folder_at_work_is_refused_to_a_second_process(tmp_path):

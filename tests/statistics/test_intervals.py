@@ -143,27 +143,27 @@ def test_delong_is_the_slow_one_on_the_logit_scale_with_ties():
     generator = np.random.default_rng(4)
     y, score = two_normals(generator, 23, 41, 0.8)
     score = score.round(1)
-    found = roc_auc(y, score, Units.rows(len(y)))
+    estimated = roc_auc(y, score, Units.rows(len(y)))
     expected, variance = slow_delong(y, score)
-    assert found.value == pytest.approx(expected) == roc_auc_score(y, score)
+    assert estimated.value == pytest.approx(expected) == roc_auc_score(y, score)
     half = 1.959964 * np.sqrt(variance) / (expected * (1 - expected))
     odds = np.log(expected / (1 - expected))
     limits = 1 / (1 + np.exp(half - odds)), 1 / (1 + np.exp(-half - odds))
-    assert (found.low, found.high) == pytest.approx(limits, abs=1e-6)
+    assert (estimated.low, estimated.high) == pytest.approx(limits, abs=1e-6)
 
 
 def test_delong_without_a_class_is_undefined():
     for y in ([True, True], []):
-        found = roc_auc(np.array(y, bool), np.arange(len(y)), Units.rows(len(y)))
-        assert np.isnan([found.value, found.low, found.high]).all()
+        estimated = roc_auc(np.array(y, bool), np.arange(len(y)), Units.rows(len(y)))
+        assert np.isnan([estimated.value, estimated.low, estimated.high]).all()
 
 
 def test_perfect_separation_is_not_certainty():
     few, many = (roc_auc(np.arange(n) >= n / 2, np.arange(n), Units.rows(n)) for n in (4, 100))
     assert few.value == many.value == few.high == many.high == 1
     assert few.low < 0.5 < 0.9 < many.low < 1
-    found = roc_auc(np.array([False, False, True]), np.array([1, 3, 2]), Units.rows(3))
-    assert (found.value, found.low < 0.2, found.high > 0.8) == (0.5, True, True)
+    estimated = roc_auc(np.array([False, False, True]), np.array([1, 3, 2]), Units.rows(3))
+    assert (estimated.value, estimated.low < 0.2, estimated.high > 0.8) == (0.5, True, True)
 
 
 @pytest.mark.parametrize(("n_pos", "n_neg", "shift"), [(20, 20, 0.5), (50, 300, 1.0)])
@@ -181,14 +181,14 @@ def test_contributions_are_the_derivative_by_the_row_weights(estimate):
     y, score = two_normals(np.random.default_rng(6), 6, 9, 1.0)
     score = score.round(1)
     value = reference(y, score)
-    found = estimate(y, score, Units.rows(15))
-    assert found.value == pytest.approx(value)
+    estimated = estimate(y, score, Units.rows(15))
+    assert estimated.value == pytest.approx(value)
     corrections = np.sqrt(np.where(y, 6 / 5, 9 / 8))
     for row in range(15):
         up, down = np.ones(15), np.ones(15)
         up[row], down[row] = 1 + 1e-5, 1 - 1e-5
         slope = (reference(y, score, sample_weight=up) - reference(y, score, sample_weight=down)) / 2e-5
-        assert found.contributions[row] == pytest.approx(slope * corrections[row], abs=1e-8)
+        assert estimated.contributions[row] == pytest.approx(slope * corrections[row], abs=1e-8)
 
 
 def test_average_precision_covers():
@@ -198,21 +198,21 @@ def test_average_precision_covers():
     covered = []
     for _ in range(TRIALS):
         y = generator.random(400) < 0.2
-        found = average_precision(y, generator.normal(size=400) + y, Units.rows(400))
-        covered.append(found.low <= truth <= found.high)
+        estimated = average_precision(y, generator.normal(size=400) + y, Units.rows(400))
+        covered.append(estimated.low <= truth <= estimated.high)
     assert covers_as_promised(covered, slack=0.015)
 
 
 def test_average_precision_agrees_with_a_bootstrap():
     y, score = two_normals(np.random.default_rng(8), 80, 320, 1.0)
-    found = average_precision(y, score, Units.rows(400))
+    estimated = average_precision(y, score, Units.rows(400))
     low, high = bootstrap_units(
         lambda weights: np.array([average_precision_score(y, score, sample_weight=w) for w in weights]),
         np.arange(400),
         seed=0,
         replicates=500,
     )
-    assert (found.low, found.high) == pytest.approx((float(low), float(high)), abs=0.025)
+    assert (estimated.low, estimated.high) == pytest.approx((float(low), float(high)), abs=0.025)
 
 
 # Units
@@ -243,8 +243,8 @@ def test_proportion_covers_when_rows_of_a_unit_agree_partly():
     covered, naive = [], []
     for _ in range(TRIALS):
         hit = generator.random(240) < generator.beta(3.5, 1.5, size=60)[ids]  # mean .7
-        found = proportion(hit, np.ones(240, bool), Units.from_ids(ids))
-        covered.append(found.low <= 0.7 <= found.high)
+        estimated = proportion(hit, np.ones(240, bool), Units.from_ids(ids))
+        covered.append(estimated.low <= 0.7 <= estimated.high)
         low, high = wilson(hit.sum(), 240)
         naive.append(low <= 0.7 <= high)
     assert covers_as_promised(covered)
@@ -272,10 +272,10 @@ def test_a_mean_of_correlated_areas_covers():
     for _ in range(TRIALS):
         y, score = two_normals(generator, 40, 60, 1.0)
         noisy = score + 0.1 * generator.normal(size=100)
-        parts = [roc_auc(y, s, Units.rows(100)) for s in (score, noisy)]
-        mean = mean_estimate(parts)
+        pieces = [roc_auc(y, s, Units.rows(100)) for s in (score, noisy)]
+        mean = mean_estimate(pieces)
         covered.append(mean.low <= truth <= mean.high)
-        low, high = mover_mean([p.value for p in parts], [p.low for p in parts], [p.high for p in parts])
+        low, high = mover_mean([p.value for p in pieces], [p.low for p in pieces], [p.high for p in pieces])
         independent.append(low <= truth <= high)
     assert covers_as_promised(covered)
     assert np.mean(independent) < 0.9

@@ -67,12 +67,12 @@ def test_binary_is_scikit_learns(threshold):
     y = generator.random(300) < 0.3
     score = (generator.normal(size=300) + y).round(1)
     figures = binary_metrics(y, score, threshold)
-    said = score > threshold
-    assert figures["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(y, said))
-    assert figures["recall"] == pytest.approx(sk.recall_score(y, said))
-    assert figures["precision"] == pytest.approx(sk.precision_score(y, said))
-    assert figures["specificity"] == pytest.approx(sk.recall_score(~y, ~said))
-    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(y, said))
+    message = score > threshold
+    assert figures["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(y, message))
+    assert figures["recall"] == pytest.approx(sk.recall_score(y, message))
+    assert figures["precision"] == pytest.approx(sk.precision_score(y, message))
+    assert figures["specificity"] == pytest.approx(sk.recall_score(~y, ~message))
+    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(y, message))
     assert figures["roc_auc"] == pytest.approx(sk.roc_auc_score(y, score))
     assert figures["average_precision"] == pytest.approx(sk.average_precision_score(y, score))
     assert_inside_intervals(figures)
@@ -133,15 +133,15 @@ def test_multiclass_is_scikit_learns():
     y = np.random.default_rng(2).choice(4, size=400, p=[0.1, 0.2, 0.3, 0.4])
     logits = logits_for(y, 4, 3)
     probabilities = special.softmax(logits, axis=1)
-    said = logits.argmax(axis=1)
+    message = logits.argmax(axis=1)
     figures = multiclass_metrics(y, logits)
-    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(y, said))
-    assert figures["balanced_accuracy"] == figures["recall"] == pytest.approx(sk.balanced_accuracy_score(y, said))
-    assert figures["precision"] == pytest.approx(sk.precision_score(y, said, average="macro"))
+    assert figures["accuracy"] == pytest.approx(sk.accuracy_score(y, message))
+    assert figures["balanced_accuracy"] == figures["recall"] == pytest.approx(sk.balanced_accuracy_score(y, message))
+    assert figures["precision"] == pytest.approx(sk.precision_score(y, message, average="macro"))
     assert figures["roc_auc"] == pytest.approx(sk.roc_auc_score(y, probabilities, multi_class="ovr"))
     one_hot = np.eye(4)[y]
     assert figures["average_precision"] == pytest.approx(sk.average_precision_score(one_hot, probabilities))
-    specificities = [sk.recall_score(y != c, said != c) for c in range(4)]
+    specificities = [sk.recall_score(y != c, message != c) for c in range(4)]
     assert figures["specificity"] == pytest.approx(np.mean(specificities))
     assert (figures["n"], figures["n_pos"], figures["n_neg"]) == (400, None, None)
     assert figures["absent"] == figures["never_predicted"] == []

@@ -106,4 +106,4 @@ def test_pages_show_it(trained, monkeypatch, page):
         app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     if page == "overview":
-        assert task.headline.title in " ".join(part.value for part in app.get("title"))
+        assert task.headline.title in " ".join(element.value for element in app.get("title"))

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange.import_masks import read_masks
 from rtl_core.tickets import foreign_pickles
-from rtl_core.tickets.foreign import read_masks
 from tests.peak import measured, refused
 
-READ = "from rtl_core.tickets.foreign import join, read_masks"
+READ = "from rtl_core.interchange.import_masks import join, read_masks"
 
 
 def judged(small, large):

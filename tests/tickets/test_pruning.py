@@ -48,12 +48,12 @@ def test_ties_break_by_logical_index_whatever_the_memory_format():
 def test_lamp_against_its_formula():
     generator = np.random.default_rng(1)
     weights, kept = generator.normal(size=10), generator.random(10) < 0.8
-    found = lamp(weights, kept, LAYOUT)
-    for part in (range(6), range(6, 10)):
-        for i in part:
+    scores = lamp(weights, kept, LAYOUT)
+    for span in (range(6), range(6, 10)):
+        for i in span:
             if kept[i]:
-                among = [weights[j] ** 2 for j in part if kept[j] and weights[j] ** 2 >= weights[i] ** 2]
-                assert found[i] == pytest.approx(weights[i] ** 2 / sum(among))
+                among = [weights[j] ** 2 for j in span if kept[j] and weights[j] ** 2 >= weights[i] ** 2]
+                assert scores[i] == pytest.approx(weights[i] ** 2 / sum(among))
 
 
 def test_layer_magnitude_keeps_the_same_share_of_every_layer():

@@ -16,13 +16,13 @@ import numpy as np
 from torch import nn
 
 from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
+from rtl_core.audit.attribution.deletion_insertion import Curves, area, curves
 from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain
-from rtl_core.audit.attribution.faithful import Curves, area, curves
 from rtl_core.audit.attribution.methods import Method
 from rtl_core.audit.attribution.parameters import Parameters
-from rtl_core.audit.attribution.ranks import centred_ranks
-from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_parts
-from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.rank_correlation import centred_ranks
+from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_regions
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.models.copies import folded
@@ -108,35 +108,35 @@ def audit(
     modules = [subject.module(ticket) for ticket in tickets]
     if "layer" not in method.parameters.model_fields:  # a layer's own maps are others with its norm in it
         modules = [folded(module) for module in modules]
-    parts, regions = smallest_parts(dataset), regions_of(dataset)
+    smallest, regions = smallest_regions(dataset), regions_of(dataset)
     target = None if target is None else np.broadcast_to(target, len(rows))
     shares: list[list[np.ndarray]] = []
-    found: list[list[Curves | None]] = []
+    chunks_of_curves: list[list[Curves | None]] = []
     correlations, evidence = [], np.zeros((len(modules), *dataset.input_shape))
     with pool(workers or min(os.cpu_count() or 1, len(modules))) as threads:
         for i in range(0, len(rows), INPUTS):
             x = dataset.inputs(rows[i : i + INPUTS])
             question = Question(method, parameters, baseline_of(name, dataset, x, seed), subject.groups, seed)
-            asked = None if target is None else target[i : i + INPUTS]
+            targets = None if target is None else target[i : i + INPUTS]
 
-            def one(module: nn.Module, i=i, x=x, question=question, asked=asked) -> tuple[Maps, Curves | None]:
-                maps = explain(module, x, question, asked)
+            def one(module: nn.Module, i=i, x=x, question=question, targets=targets) -> tuple[Maps, Curves | None]:
+                maps = explain(module, x, question, targets)
                 if not faithfulness:
                     return maps, None
-                return maps, curves(module, x, maps, question, parts, numpy_generator(seed, "deletion", i))
+                return maps, curves(module, x, maps, question, smallest, numpy_generator(seed, "deletion", i))
 
             maps, walked = zip(*threads.map(one, modules), strict=True)
             scaled = [_scaled(each.attributions) for each in maps]
             evidence += [each.sum(axis=0) for each in scaled]
             shares.append([_shares(each, regions) for each in scaled])
-            found.append(list(walked))
+            chunks_of_curves.append(list(walked))
             ranks = [centred_ranks(each.flat) for each in maps]
             correlations.append([(a * b).sum(axis=1) for a, b in combinations(ranks, 2)])
             report(Event("attribute", method.name, min(i + INPUTS, len(rows)), len(rows)))
     units = dataset.unit[rows]
     audited = tuple(
         TicketAudit(
-            _faithfulness([chunk[k] for chunk in found], units, seed) if faithfulness else None,
+            _faithfulness([chunk[k] for chunk in chunks_of_curves], units, seed) if faithfulness else None,
             _means(np.concatenate([chunk[k] for chunk in shares]).T, units, seed),
             evidence[k] / len(rows),
         )

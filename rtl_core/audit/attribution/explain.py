@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rtl_core.audit.attribution.compute import ROWS, Request
+from rtl_core.audit.attribution.captum_methods import ROWS, Request
 from rtl_core.audit.attribution.methods import Method, check_fit
 from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.regions import Regions
@@ -125,21 +125,25 @@ def explain(module: nn.Module, x: torch.Tensor, question: Question, target: int 
         maps = []
         for i in range(0, len(chosen), INPUTS):
             rows = torch.from_numpy(chosen[i : i + INPUTS])
-            inputs, asked = x[rows].clone().requires_grad_(), torch.from_numpy(target)[rows].to(device)
-            request = Request(module, inputs, baseline[rows], asked, groups, parameters, question.seed)
+            inputs, targets = x[rows].clone().requires_grad_(), torch.from_numpy(target)[rows].to(device)
+            request = Request(module, inputs, baseline[rows], targets, groups, parameters, question.seed)
             maps.append(method.attribute(request).detach().float().cpu().numpy())
         return np.concatenate(maps)
 
     steps = np.full(len(x), getattr(parameters, "steps", 0))
-    found = Maps(attribute(everything, parameters), target, outputs[everything, target], baseline_output, steps)
+    explained_maps = Maps(
+        attribute(everything, parameters), target, outputs[everything, target], baseline_output, steps
+    )
     while method.doubles:
-        missed = np.flatnonzero((found.relative_delta > TOLERANCE) & (2 * found.steps <= parameters.max_steps))
+        missed = np.flatnonzero(
+            (explained_maps.relative_delta > TOLERANCE) & (2 * explained_maps.steps <= parameters.max_steps)
+        )
         if not len(missed):
             break
-        more = int(2 * found.steps[missed].max())
-        found.attributions[missed] = attribute(missed, parameters.model_copy(update={"steps": more}))
-        found.steps[missed] = more
-    return found
+        more = int(2 * explained_maps.steps[missed].max())
+        explained_maps.attributions[missed] = attribute(missed, parameters.model_copy(update={"steps": more}))
+        explained_maps.steps[missed] = more
+    return explained_maps
 
 
 def private_copy(module: nn.Module) -> nn.Module:

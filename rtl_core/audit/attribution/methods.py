@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from rtl_core.audit.attribution import compute
-from rtl_core.audit.attribution.compute import Request
+from rtl_core.audit.attribution import captum_methods
+from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.parameters import (
     ConductanceParameters,
     GradientShapParameters,
@@ -82,7 +82,7 @@ def _needs_pictures(module: nn.Module, shape: tuple[int, ...]) -> str | None:
 
 
 def _needs_convolutions(module: nn.Module, shape: tuple[int, ...]) -> str | None:
-    if len(shape) == 3 and any(isinstance(part, nn.Conv2d) for part in module.modules()):
+    if len(shape) == 3 and any(isinstance(layer, nn.Conv2d) for layer in module.modules()):
         return None
     return "it reads the maps of a convolution, and the network has none"
 
@@ -92,10 +92,10 @@ def _needs_columns(module: nn.Module, shape: tuple[int, ...]) -> str | None:
 
 
 def _needs_relus(module: nn.Module, shape: tuple[int, ...]) -> str | None:
-    relus = [part for part in module.modules() if isinstance(part, nn.ReLU)]
+    relus = [layer for layer in module.modules() if isinstance(layer, nn.ReLU)]
     if not relus:
         return "it changes the gradient at ReLU modules, and the network has none"
-    return "a ReLU works in place; build it with inplace=False" if any(part.inplace for part in relus) else None
+    return "a ReLU works in place; build it with inplace=False" if any(layer.inplace for layer in relus) else None
 
 
 def _guided_cam_unfit(module: nn.Module, shape: tuple[int, ...]) -> str | None:
@@ -107,10 +107,10 @@ def _deeplift_unfit(module: nn.Module, shape: tuple[int, ...]) -> str | None:
     there the convergence delta tells."""
     from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR
 
-    leaves = [part for part in module.modules() if not list(part.children())]
-    if any(getattr(part, "inplace", False) for part in leaves):
+    leaves = [layer for layer in module.modules() if not list(layer.children())]
+    if any(getattr(layer, "inplace", False) for layer in leaves):
         return "an activation works in place; build it with inplace=False"
-    unknown = {type(part).__name__ for part in leaves if not isinstance(part, (*_LINEAR, *SUPPORTED_NON_LINEAR))}
+    unknown = {type(layer).__name__ for layer in leaves if not isinstance(layer, (*_LINEAR, *SUPPORTED_NON_LINEAR))}
     return f"it has no rule for {', '.join(sorted(unknown))}" if unknown else None
 
 
@@ -118,17 +118,23 @@ _path = partial(Method, complete=True)
 _slope = partial(Method, against="nothing", local=True)
 _of_layer = partial(Method, unfit=_needs_convolutions)
 _ALL = (
-    _slope("saliency", "Saliency", SaliencyParameters, compute.saliency),
-    Method("input_x_gradient", "Input x gradient", Parameters, compute.input_x_gradient, against="zeros"),
-    _path("integrated_gradients", "Integrated gradients", PathParameters, compute.integrated_gradients, doubles=True),
-    Method("gradient_shap", "Gradient SHAP", GradientShapParameters, compute.gradient_shap),
-    _path("deeplift", "DeepLIFT", Parameters, compute.deeplift, _deeplift_unfit),
-    _of_layer("grad_cam", "Grad-CAM", LayerParameters, compute.grad_cam, against="nothing"),
-    _slope("guided_grad_cam", "Guided Grad-CAM", LayerParameters, compute.guided_grad_cam, _guided_cam_unfit),
-    _slope("guided_backprop", "Guided backpropagation", Parameters, compute.guided_backprop, _needs_relus),
-    _of_layer("layer_conductance", "Layer conductance", ConductanceParameters, compute.layer_conductance),
-    Method("occlusion", "Occlusion", OcclusionParameters, compute.occlusion, _needs_pictures),
-    Method("feature_ablation", "Feature ablation", Parameters, compute.feature_ablation),
-    _path("kernel_shap", "Kernel SHAP", KernelShapParameters, compute.kernel_shap, _needs_columns),
+    _slope("saliency", "Saliency", SaliencyParameters, captum_methods.saliency),
+    Method("input_x_gradient", "Input x gradient", Parameters, captum_methods.input_x_gradient, against="zeros"),
+    _path(
+        "integrated_gradients",
+        "Integrated gradients",
+        PathParameters,
+        captum_methods.integrated_gradients,
+        doubles=True,
+    ),
+    Method("gradient_shap", "Gradient SHAP", GradientShapParameters, captum_methods.gradient_shap),
+    _path("deeplift", "DeepLIFT", Parameters, captum_methods.deeplift, _deeplift_unfit),
+    _of_layer("grad_cam", "Grad-CAM", LayerParameters, captum_methods.grad_cam, against="nothing"),
+    _slope("guided_grad_cam", "Guided Grad-CAM", LayerParameters, captum_methods.guided_grad_cam, _guided_cam_unfit),
+    _slope("guided_backprop", "Guided backpropagation", Parameters, captum_methods.guided_backprop, _needs_relus),
+    _of_layer("layer_conductance", "Layer conductance", ConductanceParameters, captum_methods.layer_conductance),
+    Method("occlusion", "Occlusion", OcclusionParameters, captum_methods.occlusion, _needs_pictures),
+    Method("feature_ablation", "Feature ablation", Parameters, captum_methods.feature_ablation),
+    _path("kernel_shap", "Kernel SHAP", KernelShapParameters, captum_methods.kernel_shap, _needs_columns),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}

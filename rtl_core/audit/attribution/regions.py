@@ -41,7 +41,7 @@ def regions_of(dataset: Dataset, cells: int = CELLS) -> Regions:
     return REGIONS[dataset.kind](dataset, cells)
 
 
-def smallest_parts(dataset: Dataset) -> Regions:
+def smallest_regions(dataset: Dataset) -> Regions:
     """Pixels, all channels of one together, or columns."""
     return regions_of(dataset, max(dataset.input_shape))
 

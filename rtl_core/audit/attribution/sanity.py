@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from rtl_core.audit.attribution.explain import Maps, Question, explain, private_copy
-from rtl_core.audit.attribution.ranks import rank_correlation
-from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.rank_correlation import rank_correlation
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.rng import torch_generator
 
 SWAPS = 3  # other tickets whose masks are tried
@@ -58,8 +58,8 @@ def sanity(subject: Subject, ticket: str, x: torch.Tensor, maps: Maps, question:
 
     def correlations(modules: Sequence[nn.Module]) -> np.ndarray:
         """(n, modules)."""
-        found = [explain(other, x, compared, maps.target).flat for other in modules]
-        return np.stack([np.nan_to_num(rank_correlation(maps.flat, other)) for other in found], axis=1)
+        explained_maps = [explain(other, x, compared, maps.target).flat for other in modules]
+        return np.stack([np.nan_to_num(rank_correlation(maps.flat, other)) for other in explained_maps], axis=1)
 
     n, swapped = len(x), subject.under_other_masks(ticket, SWAPS)
     curve = correlations([shuffled(module, stage, question.seed) for stage in range(len(_stages(module)))])
@@ -95,8 +95,8 @@ def _stages(module: nn.Module) -> list[list[str]]:
     """Names of the layers with weight matrices or kernels from the top down, in at most `STAGES` groups."""
     layers = [
         name
-        for name, part in module.named_modules()
-        if any(parameter.ndim > 1 for parameter in part.parameters(recurse=False))
+        for name, layer in module.named_modules()
+        if any(parameter.ndim > 1 for parameter in layer.parameters(recurse=False))
     ][::-1]
     return [list(group) for group in np.array_split(layers, min(STAGES, len(layers)))]
 
@@ -114,7 +114,7 @@ def infidelity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Questio
     generator = torch_generator(question.seed, "infidelity")
     chosen = torch.rand(REMOVALS, len(question.groups.names), generator=generator) < 0.5
     removed = chosen[:, torch.from_numpy(question.groups.of)].float().to(device)
-    found = np.empty(len(x))
+    errors = np.empty(len(x))
     for i in range(len(x)):
         baseline = question.of_input(i).baseline.to(device)
 
@@ -127,8 +127,8 @@ def infidelity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Questio
         inputs = x[i : i + 1].to(device)
         error = captums(module, remove, inputs, attributions, normalize=True, **known)
         change = captums(module, remove, inputs, torch.zeros_like(attributions), **known)
-        found[i] = float(error / change) if change > 0 else np.nan
-    return found
+        errors[i] = float(error / change) if change > 0 else np.nan
+    return errors
 
 
 def sensitivity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Question) -> np.ndarray:
@@ -137,7 +137,7 @@ def sensitivity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Questi
 
     noise = torch.rand((SHAKES, *x.shape[1:]), generator=torch_generator(question.seed, "sensitivity"))
     noise = RADIUS * (2 * noise - 1)
-    found = np.full(len(x), np.nan)
+    largest_changes = np.full(len(x), np.nan)
     for i in np.flatnonzero(np.abs(maps.flat).max(axis=1) > 0):
         own, target = question.of_input(i), int(maps.target[i])
 
@@ -148,5 +148,5 @@ def sensitivity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Questi
         def shake(inputs: torch.Tensor, radius: float) -> tuple[torch.Tensor]:
             return (inputs + noise.to(inputs),)
 
-        found[i] = float(sensitivity_max(attribute, x[i : i + 1], shake, RADIUS, SHAKES))
-    return found
+        largest_changes[i] = float(sensitivity_max(attribute, x[i : i + 1], shake, RADIUS, SHAKES))
+    return largest_changes

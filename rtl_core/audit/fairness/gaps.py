@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from rtl_core.audit.fairness.cells import Measure, Share
+from rtl_core.audit.fairness.group_metrics import Measure, Share
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.multiple_tests import holm
 
@@ -109,7 +109,7 @@ class PermutationTests:
             self._p[key] = permutation_p(shares, groups, self._permutations, generator)
         return key
 
-    def found(self) -> dict[tuple[str, ...], tuple[float, float]]:
+    def extremes(self) -> dict[tuple[str, ...], tuple[float, float]]:
         """(p, p adjusted over all tests asked) of each test."""
         adjusted = holm(list(self._p.values()))
         return {key: (p, float(q)) for (key, p), q in zip(self._p.items(), adjusted, strict=True)}

@@ -84,14 +84,14 @@ def _intersection(single: Sequence[Grouping]) -> Grouping:
     sizes = [len(grouping.names) for grouping in single]
     # Renumbering after each column keeps the codes small however many columns there are.
     present, code = np.unique(single[0].code, return_inverse=True)
-    parts = present[:, None]
+    codes = present[:, None]
     for grouping, size in zip(single[1:], sizes[1:], strict=True):
         present, code = np.unique(code * size + grouping.code, return_inverse=True)
-        parts = np.column_stack([parts[present // size], present % size])
-    names = tuple(",".join(grouping.names[i] for grouping, i in zip(single, row, strict=True)) for row in parts)
+        codes = np.column_stack([codes[present // size], present % size])
+    names = tuple(",".join(grouping.names[i] for grouping, i in zip(single, row, strict=True)) for row in codes)
     columns = tuple(grouping.columns[0] for grouping in single)
     _check_number(names, f"the intersection of {' and '.join(columns)}")
-    missing = np.any([grouping.missing[parts[:, j]] for j, grouping in enumerate(single)], axis=0)
+    missing = np.any([grouping.missing[codes[:, j]] for j, grouping in enumerate(single)], axis=0)
     return Grouping(columns, names, missing, code)
 
 

@@ -86,8 +86,8 @@ def from_table(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> Predictions:
     if mapping.get("score"):
         score = _scores(frame[mapping["score"]])
     if mapping.get("y_pred"):
-        said = _whole(frame[mapping["y_pred"]])
-        classes, y_true, y_pred = _classes(truth, said, mapping.get("positive"))
+        predicted = _whole(frame[mapping["y_pred"]])
+        classes, y_true, y_pred = _classes(truth, predicted, mapping.get("positive"))
         if len(classes) > 2 and mapping.get("score"):
             score = np.full(len(frame), np.nan)
             notes.append(f"one column of scores does not rank {len(classes)} classes; the scores are not used")
@@ -139,14 +139,14 @@ def _whole(column: pd.Series) -> pd.Series:
     return column
 
 
-def _classes(truth: pd.Series, said: pd.Series, positive: Any) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def _classes(truth: pd.Series, predicted: pd.Series, positive: Any) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """(class names, codes of the truth, codes of the predictions); the classes are all values of either column."""
-    numbers = pd.api.types.is_numeric_dtype(truth.dtype) and pd.api.types.is_numeric_dtype(said.dtype)
-    both = pd.concat([truth, said], ignore_index=True)
+    numbers = pd.api.types.is_numeric_dtype(truth.dtype) and pd.api.types.is_numeric_dtype(predicted.dtype)
+    both = pd.concat([truth, predicted], ignore_index=True)
     codes, values = pd.factorize(both if numbers else both.astype(str), sort=True)
     if len(values) > MAX_CLASSES:
         raise BadInput(
-            f"'{truth.name}' and '{said.name}' have {len(values):,} different values; "
+            f"'{truth.name}' and '{predicted.name}' have {len(values):,} different values; "
             f"an audit takes at most {MAX_CLASSES} classes, and scores belong under score."
         )
     names = tuple(str(value) for value in values)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.fairness.cells import SCORES
+from rtl_core.audit.fairness.group_metrics import SCORES
 
 # What happens `more often` or `less often` in a group.
 OFTEN = {

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rtl_core.audit.fairness.cells import RANKED, SHOWN
-from rtl_core.audit.fairness.changes import changes, rates
+from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 from rtl_core.audit.fairness.groups import Grouping, groupings
+from rtl_core.audit.fairness.paired_changes import changes, rates
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.errors import BadInput
 from rtl_core.statistics.clustered_rows import Units
@@ -56,8 +56,8 @@ def what_if(
     chosen = [_threshold(validation, before == i, aim, fixed) for i in range(len(names))]
     limits = np.array([threshold for threshold, _, _ in chosen])[there]
     kept = np.isnan(limits)  # of strata with too few validation rows
-    said = np.where(kept, test.y_pred, test.score > limits).astype(np.int64)
-    found = {
+    predicted = np.where(kept, test.y_pred, test.score > limits).astype(np.int64)
+    document = {
         "by": by,
         "aim": aim,
         "thresholds": [
@@ -65,13 +65,13 @@ def what_if(
             for name, (threshold, n, reason) in zip(names, chosen, strict=True)
         ],
         "rates": [record for i, name in enumerate(names) for record in _rates(name, validation, before == i, level)],
-        "changes": changes(test, replace(test, y_pred=said), grouping, base, level),
+        "changes": changes(test, replace(test, y_pred=predicted), grouping, base, level),
         "tradeoff": [] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
         "notes": ["thresholds are chosen on validation rows and measured on test rows"],
     }
     if by != TICKET:
-        found["notes"].append(f"a threshold for each group reads {by} to decide, which the law may forbid")
-    return found
+        document["notes"].append(f"a threshold for each group reads {by} to decide, which the law may forbid")
+    return document
 
 
 def tradeoff(
@@ -110,18 +110,18 @@ def tradeoff(
             tol=tolerance or None,
         )
         rule.fit(validation.score[learned, None], validation.y_true[learned], sensitive_features=before[learned])
-        said = test.y_pred.copy()
+        predicted = test.y_pred.copy()
         features = {"sensitive_features": there[known], "random_state": seed}
-        said[known] = rule.predict(test.score[known, None], **features).astype(np.int64)
-        right = proportion(said == test.y_true, np.ones(len(said), bool), units, level)
+        predicted[known] = rule.predict(test.score[known, None], **features).astype(np.int64)
+        right = proportion(predicted == test.y_true, np.ones(len(predicted), bool), units, level)
         place = {
             "tolerance": tolerance,
-            "share_changed": float((said != test.y_pred).mean()),
+            "share_changed": float((predicted != test.y_pred).mean()),
             "accuracy": right.value,
         }
         records += [
             {**place, **change, "ci": {"accuracy": [right.low, right.high], **change["ci"]}}
-            for change in changes(test, replace(test, y_pred=said), grouping, base, level)
+            for change in changes(test, replace(test, y_pred=predicted), grouping, base, level)
             if change["metric"] in ("accuracy", aim)
         ]
     return records

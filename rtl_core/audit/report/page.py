@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from rtl_core.audit.report import drawing, figures, findings, words
+from rtl_core.audit.report import number_format, svg, tables, words
 
 SECTIONS = {
     "about": "What this is, and what it is not",
@@ -50,9 +50,9 @@ def page(document: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     for name in FILTERS:
-        environment.filters[name] = getattr(figures, name)
+        environment.filters[name] = getattr(number_format, name)
     environment.filters["mean"] = mean
-    environment.globals.update(drawing=drawing, findings=findings, words=words)
+    environment.globals.update(drawing=svg, findings=tables, words=words)
     template = environment.get_template("report.html.j2")
     return template.render(document=document, settings=list(_flat(document["settings"])), sections=SECTIONS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtl_core.names import METHODS, ROUTERS
+from rtl_core.display_names import METHODS, ROUTERS
 
 METRICS = {
     "selection_rate": ("Selection rate", "share of rows for which the answer is yes"),

@@ -13,16 +13,16 @@ from torch import nn
 from rtl_core.audit.attribution.explain import Maps, Question, explain
 from rtl_core.audit.attribution.methods import METHODS, Method, settings_of
 from rtl_core.audit.attribution.sanity import Sanity, sanity
-from rtl_core.audit.attribution.subject import Subject
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.config import DataSettings, ModelSettings
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.learning.parts import Learned, Part
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.models.catalogue import build, wrap
 from rtl_core.models.network import Network
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.ticket_set import Rung, TicketSet
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 NAMES = ("a", "b", "c")
 
@@ -42,12 +42,14 @@ def subject_of(dataset: Dataset, network: Network, density: float) -> Subject:
     weights = {name: p.detach().clone() for name, p in network.module.named_parameters()}
     layout = Layout.of(weights, network.prunable)
     pruned_at = (np.random.default_rng(0).random((3, layout.n)) >= density).astype(np.uint8)
-    tickets = TicketSet(NAMES, NAMES, layout, pruned_at, (Rung(1, density, "target"),))
+    tickets = TicketSet(NAMES, NAMES, layout, pruned_at, (Level(1, density, "target"),))
     buffers = {name: b.detach().clone() for name, b in network.module.named_buffers()}
 
-    def learned(method: str, masks: list) -> Learned:
-        parts = tuple(Part(name, mask, weights, {}, buffers) for name, mask in zip(NAMES, masks, strict=True))
-        return Learned(method, parts, "per_subset", network.output_shape, 0, 0, 0)
+    def learned(method: str, masks: list) -> TrainedMethod:
+        subnetworks = tuple(
+            Subnetwork(name, mask, weights, {}, buffers) for name, mask in zip(NAMES, masks, strict=True)
+        )
+        return TrainedMethod(method, subnetworks, "per_subset", network.output_shape, 0, 0, 0)
 
     methods = {"rtl": learned("rtl", list(tickets.masks())), "dense": learned("dense", [None] * 3)}
     task = ONE_VS_REST if network.output_shape == (1,) else MULTICLASS
@@ -74,10 +76,12 @@ def trained(subject: Subject, steps: int) -> Subject:
                 weights[name].mul_(mask)
     new = {name: p.detach().clone() for name, p in weights.items()}
     for name, mask in masks.items():
-        new[name] = torch.where(mask, new[name], subject.parts["a"].shared[name])
+        new[name] = torch.where(mask, new[name], subject.subnetworks["a"].shared[name])
     buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-    parts = {name: replace(part, shared=new, buffers=buffers) for name, part in subject.parts.items()}
-    return replace(subject, parts=parts)
+    subnetworks = {
+        name: replace(subnetwork, shared=new, buffers=buffers) for name, subnetwork in subject.subnetworks.items()
+    }
+    return replace(subject, subnetworks=subnetworks)
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,16 @@ from torch import nn
 
 from rtl_core.audit.attribution.aggregate import FAITHFULNESS, audit
 from rtl_core.audit.attribution.baselines import baseline_of
-from rtl_core.audit.attribution.compute import Request
+from rtl_core.audit.attribution.captum_methods import Request
+from rtl_core.audit.attribution.deletion_insertion import STEPS, area, curves
 from rtl_core.audit.attribution.explain import Maps, Question, explain
-from rtl_core.audit.attribution.faithful import STEPS, area, curves
 from rtl_core.audit.attribution.methods import METHODS, Method, settings_of
 from rtl_core.audit.attribution.parameters import Parameters
+from rtl_core.audit.attribution.partial_dependence import feature_scores, partial_dependence
 from rtl_core.audit.attribution.regions import columns, grid
-from rtl_core.audit.attribution.subject import Subject
-from rtl_core.audit.attribution.tables import feature_scores, partial_dependence
+from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.config import DataSettings
-from rtl_core.data.frames import table_dataset
+from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
@@ -54,10 +54,10 @@ def of_row(scores: np.ndarray) -> tuple[torch.Tensor, Maps, Question]:
 )
 def test_curves_of_a_net_that_reads_one_number(scores, deletion, insertion):
     x, maps, question = of_row(scores)
-    found = curves(First(), x, maps, question, PER_COLUMN, np.random.default_rng(0))
-    np.testing.assert_allclose(found.deletion[0], deletion)
-    np.testing.assert_allclose(found.insertion[0], insertion)
-    assert found.random_deletion[0, 0] == 1 and found.random_deletion[0, -1] == 0.5
+    drawn_curves = curves(First(), x, maps, question, PER_COLUMN, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn_curves.deletion[0], deletion)
+    np.testing.assert_allclose(drawn_curves.insertion[0], insertion)
+    assert drawn_curves.random_deletion[0, 0] == 1 and drawn_curves.random_deletion[0, -1] == 0.5
 
 
 def test_the_area_is_that_of_trapezoids():
@@ -70,8 +70,8 @@ def noise(ask: Request) -> torch.Tensor:
 
 def test_maps_that_know_the_net_beat_random_orders_and_noise(trained_net):
     rows = trained_net.dataset.rows("test")[:40]
-    found = audit(trained_net, ["a"], rows, IG, settings_of(IG, {}), target=trained_net.dataset.y[rows])
-    figures = found.tickets[0].faithfulness
+    audited = audit(trained_net, ["a"], rows, IG, settings_of(IG, {}), target=trained_net.dataset.y[rows])
+    figures = audited.tickets[0].faithfulness
     value, low, high = (
         dict(zip(FAITHFULNESS, each, strict=True)) for each in (figures.value, figures.low, figures.high)
     )
@@ -92,21 +92,21 @@ def test_maps_that_know_the_net_beat_random_orders_and_noise(trained_net):
 def test_regions_evidence_and_agreement_are_means_over_inputs(trained_net):
     data, rows = trained_net.dataset, trained_net.dataset.rows("test")[:40]
     settings = settings_of(IG, {"steps": 16, "max_steps": 16})
-    found = audit(trained_net, ["a", "b"], rows, IG, settings, target=3, faithfulness=False)
+    audited = audit(trained_net, ["a", "b"], rows, IG, settings, target=3, faithfulness=False)
     x = data.inputs(rows)
     question = Question(IG, settings, baseline_of("black", data, x), trained_net.groups)
     a, b = (explain(trained_net.module(name), x, question, 3).attributions for name in ("a", "b"))
     scaled = a / np.abs(a).sum((1, 2, 3), keepdims=True)
-    np.testing.assert_allclose(found.tickets[0].evidence, scaled.mean(0), atol=1e-5)
+    np.testing.assert_allclose(audited.tickets[0].evidence, scaled.mean(0), atol=1e-5)
     cells = np.abs(scaled).reshape(40, 4, 2, 4, 2).sum((2, 4)).reshape(40, 16)
-    regions = found.tickets[0].regions
+    regions = audited.tickets[0].regions
     np.testing.assert_allclose(regions.value, cells.mean(0), atol=1e-5)
     assert (regions.low < regions.value).all() and (regions.value < regions.high).all()
     assert regions.value.sum() == pytest.approx(1)
     expected = np.mean([spearmanr(left.ravel(), right.ravel()).statistic for left, right in zip(a, b, strict=True)])
-    assert found.agreement.value[0, 1] == pytest.approx(expected, abs=1e-3)
-    assert found.agreement.low[0, 1] < expected < found.agreement.high[1, 0]
-    assert found.tickets[0].faithfulness is None and found.n == 40
+    assert audited.agreement.value[0, 1] == pytest.approx(expected, abs=1e-3)
+    assert audited.agreement.low[0, 1] < expected < audited.agreement.high[1, 0]
+    assert audited.tickets[0].faithfulness is None and audited.n == 40
 
 
 def test_threads_do_not_change_the_figures(trained_net):
@@ -167,20 +167,20 @@ def test_one_hot_features_add_up_to_their_column(people):
 
 
 def test_partial_dependence_of_a_number_is_its_line(people):
-    found = partial_dependence(Weights(people.features), people, people.rows("test"), "age", output=1)
-    ages = np.array(found.values)
-    assert found.numeric and found.scale == "original" and ages[0] == 20 and ages[-1] == 59
+    dependences = partial_dependence(Weights(people.features), people, people.rows("test"), "age", output=1)
+    ages = np.array(dependences.values)
+    assert dependences.numeric and dependences.scale == "original" and ages[0] == 20 and ages[-1] == 59
     train = people.attributes["age"].to_numpy()[people.rows("train")]
-    slope = np.diff(found.output) / np.diff(ages)
+    slope = np.diff(dependences.output) / np.diff(ages)
     np.testing.assert_allclose(slope, 2 / train.std(), rtol=1e-4)
     assert partial_dependence(Weights(people.features), people, people.rows("test"), "hours").scale == "standardised"
 
 
 def test_partial_dependence_of_a_category_puts_it_in_alone(people):
-    found = partial_dependence(Weights(people.features), people, people.rows("test"), "job", output=1)
-    assert found.values == ("x", "y", "z") and not found.numeric
-    np.testing.assert_allclose(np.diff(found.output), 1, atol=1e-5)
-    assert (found.low < found.output).all() and (found.output < found.high).all()
+    dependences = partial_dependence(Weights(people.features), people, people.rows("test"), "job", output=1)
+    assert dependences.values == ("x", "y", "z") and not dependences.numeric
+    np.testing.assert_allclose(np.diff(dependences.output), 1, atol=1e-5)
+    assert (dependences.low < dependences.output).all() and (dependences.output < dependences.high).all()
 
 
 def test_the_median_row_could_exist(people):

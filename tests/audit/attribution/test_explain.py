@@ -26,10 +26,10 @@ def network(name: str, outputs: int = 3) -> nn.Module:
     shape = ROW if name == "mlp" else PICTURE
     module = build(ModelSettings(name=name, width=0.25), shape, outputs, 0).module
     generator = torch.Generator().manual_seed(1)
-    for part in module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.running_mean.normal_(0, 0.1, generator=generator)
-            part.running_var.uniform_(0.5, 1.5, generator=generator)
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.running_mean.normal_(0, 0.1, generator=generator)
+            layer.running_var.uniform_(0.5, 1.5, generator=generator)
     return module
 
 
@@ -56,15 +56,15 @@ def linear() -> nn.Module:
 )
 def test_a_linear_net_gives_weight_times_input(name):
     module, x = linear(), inputs(ROW)
-    found = maps_of(name, module, x, target=0)
-    np.testing.assert_allclose(found.attributions, module.weight[0].detach() * x, atol=1e-3)
-    np.testing.assert_allclose(found.delta, 0, atol=1e-3)
+    maps = maps_of(name, module, x, target=0)
+    np.testing.assert_allclose(maps.attributions, module.weight[0].detach() * x, atol=1e-3)
+    np.testing.assert_allclose(maps.delta, 0, atol=1e-3)
 
 
 def test_gradient_shap_of_a_linear_net_is_right_but_for_the_noise():
     module, x = linear(), inputs(ROW)
-    found = maps_of("gradient_shap", module, x, target=0, noise=0.0, samples=3)
-    np.testing.assert_allclose(found.attributions, module.weight[0].detach() * x, atol=1e-6)
+    maps = maps_of("gradient_shap", module, x, target=0, noise=0.0, samples=3)
+    np.testing.assert_allclose(maps.attributions, module.weight[0].detach() * x, atol=1e-6)
 
 
 def test_saliency_of_a_linear_net_is_its_weights():
@@ -76,7 +76,7 @@ def test_saliency_of_a_linear_net_is_its_weights():
 
 def by_hand(name: str, module: nn.Module, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     baseline = torch.zeros_like(x)
-    cam = [part for part in module.modules() if isinstance(part, nn.Conv2d)][-1:]
+    cam = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)][-1:]
     if name == "saliency":
         return captum.Saliency(module).attribute(x, target)
     if name == "input_x_gradient":
@@ -115,11 +115,11 @@ def by_hand(name: str, module: nn.Module, x: torch.Tensor, target: torch.Tensor)
 def test_maps_are_captums_bit_for_bit(name):
     module, x = network("convnet").eval(), inputs(PICTURE)
     parameters = {"steps": 16, "max_steps": 16} if name == "integrated_gradients" else {}
-    found = maps_of(name, module, x, **parameters)
+    maps = maps_of(name, module, x, **parameters)
     hand = copy.deepcopy(module)
-    expected = by_hand(name, hand, x.clone().requires_grad_(), torch.from_numpy(found.target))
-    assert np.array_equal(found.attributions, expected.detach().numpy())
-    assert np.ptp(found.attributions) > 0
+    expected = by_hand(name, hand, x.clone().requires_grad_(), torch.from_numpy(maps.target))
+    assert np.array_equal(maps.attributions, expected.detach().numpy())
+    assert np.ptp(maps.attributions) > 0
 
 
 def test_kernel_shap_is_captums_where_all_coalitions_are_drawn():
@@ -128,18 +128,18 @@ def test_kernel_shap_is_captums_where_all_coalitions_are_drawn():
     method = METHODS["kernel_shap"]
     groups = columns(tuple("aabbbc"))
     settings = settings_of(method, {"samples": 2000})
-    found = explain(module, x, Question(method, settings, torch.zeros_like(x[:1]), groups), 0)
+    maps = explain(module, x, Question(method, settings, torch.zeros_like(x[:1]), groups), 0)
     mask = torch.from_numpy(groups.of)[None]
     exact = captum.ShapleyValues(module).attribute(x, torch.zeros_like(x), 0, feature_mask=mask)
-    np.testing.assert_allclose(groups.sums(found.attributions), exact[:, [0, 2, 5]], atol=0.02)
-    np.testing.assert_allclose(found.delta, 0, atol=1e-3)
+    np.testing.assert_allclose(groups.sums(maps.attributions), exact[:, [0, 2, 5]], atol=0.02)
+    np.testing.assert_allclose(maps.delta, 0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["convnet", "resnet18", "mlp"])
 def test_deeplift_sums_to_the_difference_on_the_catalogues_networks(name):
     x = inputs(ROW if name == "mlp" else PICTURE)
-    found = maps_of("deeplift", network(name), x)
-    assert (found.relative_delta < 1e-3).all()
+    maps = maps_of("deeplift", network(name), x)
+    assert (maps.relative_delta < 1e-3).all()
 
 
 def test_deeplift_refuses_gates():
@@ -161,10 +161,10 @@ class Squares(nn.Module):
 def test_steps_are_doubled_only_for_inputs_whose_sum_does_not_fit():
     x = torch.cat([torch.full((1, 6), 1.0), torch.full((2, 6), 0.2)])  # the second lies where the curve is flat
     once = maps_of("integrated_gradients", Squares(), x, steps=8, max_steps=8)
-    found = maps_of("integrated_gradients", Squares(), x, steps=8)
+    maps = maps_of("integrated_gradients", Squares(), x, steps=8)
     assert once.relative_delta[0] > TOLERANCE and (once.steps == 8).all()
-    assert found.relative_delta[0] <= TOLERANCE and found.steps[0] > 8
-    assert list(found.steps[1:]) == [8, 8]
+    assert maps.relative_delta[0] <= TOLERANCE and maps.steps[0] > 8
+    assert list(maps.steps[1:]) == [8, 8]
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "kernel_shap"])
@@ -175,34 +175,36 @@ def test_the_module_stays_as_it_was(name):
     after = module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert module.training and all(p.requires_grad and p.grad is None for p in module.parameters())
-    assert not any(part._forward_hooks or part._backward_hooks or part._forward_pre_hooks for part in module.modules())
+    assert not any(
+        layer._forward_hooks or layer._backward_hooks or layer._forward_pre_hooks for layer in module.modules()
+    )
 
 
 @pytest.mark.parametrize("name", ["gradient_shap", "kernel_shap"])
 def test_draws_come_from_the_seed_alone(name):
     module, x = network("mlp"), inputs(ROW)
     torch.manual_seed(0)
-    found = maps_of(name, module, x, seed=3)
+    maps = maps_of(name, module, x, seed=3)
     torch.manual_seed(1)
     again = maps_of(name, module, x, seed=3)
-    assert np.array_equal(found.attributions, again.attributions)
-    np.testing.assert_allclose(maps_of(name, module, x[2:], seed=3).attributions, found.attributions[2:], atol=1e-5)
-    assert not np.array_equal(found.attributions, maps_of(name, module, x, seed=4).attributions)
+    assert np.array_equal(maps.attributions, again.attributions)
+    np.testing.assert_allclose(maps_of(name, module, x[2:], seed=3).attributions, maps.attributions[2:], atol=1e-5)
+    assert not np.array_equal(maps.attributions, maps_of(name, module, x, seed=4).attributions)
 
 
 def test_the_target_is_the_largest_output_unless_chosen():
     module, x = network("convnet").eval(), inputs(PICTURE)
-    found = maps_of("saliency", module, x)
+    maps = maps_of("saliency", module, x)
     outputs = outputs_of(private_copy(module), x)
-    assert np.array_equal(found.target, outputs.argmax(1)) and np.array_equal(found.output, outputs.max(1))
+    assert np.array_equal(maps.target, outputs.argmax(1)) and np.array_equal(maps.output, outputs.max(1))
     assert np.array_equal(maps_of("saliency", module, x, target=2).output, outputs[:, 2])
 
 
 def test_more_inputs_than_are_explained_together():
     module, x = network("convnet"), inputs(PICTURE, 40)
-    found = maps_of("input_x_gradient", module, x, target=1)
+    maps = maps_of("input_x_gradient", module, x, target=1)
     np.testing.assert_allclose(
-        found.attributions[35:], maps_of("input_x_gradient", module, x[35:], target=1).attributions, atol=1e-6
+        maps.attributions[35:], maps_of("input_x_gradient", module, x[35:], target=1).attributions, atol=1e-6
     )
 
 

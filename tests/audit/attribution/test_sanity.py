@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from rtl_core.audit.attribution.explain import Question, explain, outputs_of
 from rtl_core.audit.attribution.methods import METHODS, settings_of
-from rtl_core.audit.attribution.ranks import rank_correlation
+from rtl_core.audit.attribution.rank_correlation import rank_correlation
 from rtl_core.audit.attribution.sanity import (
     RADIUS,
     infidelity,
@@ -18,7 +18,7 @@ from rtl_core.audit.attribution.sanity import (
 )
 
 
-def asked(subject, x, name: str, **parameters):
+def question_of(subject, x, name: str, **parameters):
     method = METHODS[name]
     question = Question(method, settings_of(method, parameters), x.min() * torch.ones_like(x[:1]), subject.groups)
     return explain(subject.module("a"), x, question), question
@@ -63,19 +63,19 @@ def test_the_top_layers_are_shuffled_the_same_at_every_stage(random_net):
 
 
 def test_contributions_of_a_linear_net_leave_nothing_unaccounted_for(linear, x):
-    maps, question = asked(linear, x, "integrated_gradients")
+    maps, question = question_of(linear, x, "integrated_gradients")
     np.testing.assert_allclose(infidelity(linear.module("a"), x, maps, question), 0, atol=1e-6)
 
 
 def test_slopes_of_a_linear_net_leave_nothing_unaccounted_for(linear, x):
-    maps, question = asked(linear, x, "saliency", absolute=False)
+    maps, question = question_of(linear, x, "saliency", absolute=False)
     np.testing.assert_allclose(infidelity(linear.module("a"), x, maps, question), 0, atol=1e-6)
 
 
 def test_infidelity_is_what_a_regression_through_zero_leaves(trained_net, x):
     """The share of the changes' sum of squares, counted afresh from removals drawn here."""
-    maps, question = asked(trained_net, x, "occlusion")
-    found = infidelity(trained_net.module("a"), x, maps, question)
+    maps, question = question_of(trained_net, x, "occlusion")
+    scores = infidelity(trained_net.module("a"), x, maps, question)
     generator, groups, module = np.random.default_rng(1), question.groups, trained_net.module("a")
     for i in range(len(x)):
         removed = generator.random((2000, len(groups.names))) < 0.5
@@ -84,18 +84,18 @@ def test_infidelity_is_what_a_regression_through_zero_leaves(trained_net, x):
         change = maps.output[i] - outputs_of(module, changed)[:, maps.target[i]]
         map_sum = removed @ groups.sums(maps.attributions[i : i + 1])[0]
         left = change - map_sum * (change @ map_sum) / (map_sum @ map_sum)
-        assert found[i] == pytest.approx((left @ left) / (change @ change), abs=0.1)
+        assert scores[i] == pytest.approx((left @ left) / (change @ change), abs=0.1)
 
 
 def test_the_map_of_a_linear_net_changes_with_its_input_only(linear, x):
-    maps, question = asked(linear, x, "saliency")
+    maps, question = question_of(linear, x, "saliency")
     np.testing.assert_allclose(sensitivity(linear.module("a"), x, maps, question), 0, atol=1e-6)
-    maps, question = asked(linear, x, "input_x_gradient")
+    maps, question = question_of(linear, x, "input_x_gradient")
     weights = linear.module("a").head.weight.detach()
     longest = RADIUS * weights[maps.target].norm(dim=1).numpy()  # all inputs moved by the whole radius
-    found = sensitivity(linear.module("a"), x, maps, question)
+    scores = sensitivity(linear.module("a"), x, maps, question)
     length = np.linalg.norm(maps.flat, axis=1)
-    assert (found > 0.3 * longest / length).all() and (found <= longest / length).all()
+    assert (scores > 0.3 * longest / length).all() and (scores <= longest / length).all()
 
 
 def test_scores_come_from_the_seed_alone(trained_net, checked):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rtl_core.audit.attribution.compute import Request
+from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.methods import METHODS, Method
 from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.sanity import Sanity
@@ -19,10 +19,10 @@ from rtl_core.audit.attribution.verdict import verdicts
 def edges(ask: Request) -> torch.Tensor:
     """What a picture looks like, whatever the network is."""
     x = ask.x.detach()
-    found = torch.zeros_like(x)
-    found[..., 1:, :] += (x[..., 1:, :] - x[..., :-1, :]).abs()
-    found[..., 1:] += (x[..., 1:] - x[..., :-1]).abs()
-    return found
+    result = torch.zeros_like(x)
+    result[..., 1:, :] += (x[..., 1:, :] - x[..., :-1, :]).abs()
+    result[..., 1:] += (x[..., 1:] - x[..., :-1]).abs()
+    return result
 
 
 EDGES = Method("edges", "Edge detector", Parameters, edges)
@@ -66,11 +66,11 @@ class FunctionalReLU(nn.Module):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(part for part in module.modules() if not list(part.children()))
+        self.layers = nn.ModuleList(layer for layer in module.modules() if not list(layer.children()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for part in self.layers:
-            x = torch.relu(x) if isinstance(part, nn.ReLU) else part(x)
+        for layer in self.layers:
+            x = torch.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
         return x
 
 
@@ -85,14 +85,14 @@ def test_deeplift_over_a_functional_relu_is_not_to_be_trusted(trained_net, check
     def renamed(tensors: dict) -> dict:
         return {own[name]: tensor for name, tensor in tensors.items()}
 
-    parts = {
-        name: replace(part, shared=renamed(part.shared), buffers=renamed(part.buffers))
-        for name, part in trained_net.parts.items()
+    subnetworks = {
+        name: replace(subnetwork, shared=renamed(subnetwork.shared), buffers=renamed(subnetwork.buffers))
+        for name, subnetwork in trained_net.subnetworks.items()
     }
-    broken = replace(broken, parts=parts, tickets=replace(trained_net.tickets, layout=layout))
+    broken = replace(broken, subnetworks=subnetworks, tickets=replace(trained_net.tickets, layout=layout))
     _, scores = checked(broken, METHODS["deeplift"])
-    said = [verdict for verdict, reason in verdicts(scores) if "its sum misses" in reason]
-    assert said.count("do not trust") > len(said) / 2 > 4
+    verdict_names = [verdict for verdict, reason in verdicts(scores) if "its sum misses" in reason]
+    assert verdict_names.count("do not trust") > len(verdict_names) / 2 > 4
 
 
 def one(**changed: float) -> Sanity:
@@ -119,5 +119,5 @@ def one(**changed: float) -> Sanity:
     ],
 )
 def test_each_score_has_its_say(changed, verdict, reason):
-    [(said, why)] = verdicts(one(**changed))
-    assert said == verdict and reason in why
+    [(verdict_names, why)] = verdicts(one(**changed))
+    assert verdict_names == verdict and reason in why

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rtl_core.audit.fairness.cells import Share
 from rtl_core.audit.fairness.gaps import exact_p, min_detectable, permutation_p
+from rtl_core.audit.fairness.group_metrics import Share
 from rtl_core.statistics.multiple_tests import holm
 
 

@@ -51,9 +51,9 @@ def test_a_gap_that_would_be_rare():
 
 
 def test_a_gap_that_chance_can_make():
-    said = gap_sentence({**GAP, "ticket": None, "gap": 0.02, "p_holm": 0.27}, DOCUMENT)
-    assert said.startswith("All tickets together: in sex=Female, cases are selected 2.0 points more often")
-    assert said.endswith(
+    sentence = gap_sentence({**GAP, "ticket": None, "gap": 0.02, "p_holm": 0.27}, DOCUMENT)
+    assert sentence.startswith("All tickets together: in sex=Female, cases are selected 2.0 points more often")
+    assert sentence.endswith(
         "chance alone can make such a gap in 40 tests, adjusted p = .27; even one test by itself finds only gaps "
         "of 4.0 points or more in four of five such samples)."
     )
@@ -81,16 +81,16 @@ def test_equal_shares_are_equal():
 
 def test_scores_are_no_percentages():
     gap = {**GAP, "metric": "roc_auc", "p": None, "reason": "no permutation test"}
-    said = gap_sentence(gap, DOCUMENT)
-    assert "the ROC AUC is 0.123 lower than in sex=Male (0.091 against 0.214, with 1,203 and 2,405 rows" in said
-    assert "interval -0.145 to -0.101;" in said
-    assert "%" not in said.replace("95 %", "")
+    sentence = gap_sentence(gap, DOCUMENT)
+    assert "the ROC AUC is 0.123 lower than in sex=Male (0.091 against 0.214, with 1,203 and 2,405 rows" in sentence
+    assert "interval -0.145 to -0.101;" in sentence
+    assert "%" not in sentence.replace("95 %", "")
 
 
 def test_classes_are_named():
     assert gap_sentence({**GAP, "class": "cat"}, DOCUMENT).startswith("Ticket 'young', class 'cat': in sex=Female")
-    said = gap_sentence({**GAP, "metric": "tpr", "class": None}, DOCUMENT)
-    assert "the mean true positive rate of all classes is 12.3 points lower than in sex=Male" in said
+    sentence = gap_sentence({**GAP, "metric": "tpr", "class": None}, DOCUMENT)
+    assert "the mean true positive rate of all classes is 12.3 points lower than in sex=Male" in sentence
 
 
 def test_largest_gaps():
@@ -106,5 +106,5 @@ def test_largest_gaps():
 @pytest.mark.parametrize("p", [1.0, 0.04999, 0.00001])
 def test_no_sentence_speaks_of_causes(p):
     for metric in ("selection_rate", "accuracy", "tpr", "fpr", "fnr", "precision", "balanced_accuracy"):
-        said = gap_sentence({**GAP, "metric": metric, "p_holm": p}, DOCUMENT)
-        assert not re.search(r"because|cause|due to|effect|discriminat|bias|leads? to", said)
+        sentence = gap_sentence({**GAP, "metric": metric, "p_holm": p}, DOCUMENT)
+        assert not re.search(r"because|cause|due to|effect|discriminat|bias|leads? to", sentence)

@@ -16,8 +16,8 @@ from rtl_core.errors import BadInput
 
 def scored(score: np.ndarray, sex: np.ndarray, y: np.ndarray) -> Predictions:
     groups = tidy_groups(pd.DataFrame({"sex": sex}))[0]
-    said, n = (score > 0.5).astype(int), len(score)
-    return Predictions(y, said, score, (sex == "M").astype(int), groups, np.arange(n), ("no", "yes"), ("f", "m"))
+    predicted, n = (score > 0.5).astype(int), len(score)
+    return Predictions(y, predicted, score, (sex == "M").astype(int), groups, np.arange(n), ("no", "yes"), ("f", "m"))
 
 
 def evenly() -> Predictions:
@@ -33,58 +33,58 @@ def drawn(n: int = 2000, seed: int = 0) -> Predictions:
     return scored(chance, sex, (generator.random(n) < chance).astype(int))
 
 
-def asked(predictions: Predictions):
+def units_and_groups(predictions: Predictions):
     grouping = groupings(predictions.groups, ["sex"])[0]
     return grouping, grouping.names.index("sex=M")
 
 
 @pytest.mark.parametrize("by", [TICKET, "sex"])
 def test_equal_selection_rates_are_met_halfway_between_two_scores(by):
-    found = what_if(evenly(), evenly(), by, "selection_rate", *asked(evenly()))
+    outcome = what_if(evenly(), evenly(), by, "selection_rate", *units_and_groups(evenly()))
     # 50 of 100 were selected, so 25 of each 50 are.
-    assert [row["threshold"] for row in found["thresholds"]] == pytest.approx([0.25, 0.75])
-    after = {row["group"]: row["after"] for row in found["changes"] if row["metric"] == "selection_rate"}
+    assert [row["threshold"] for row in outcome["thresholds"]] == pytest.approx([0.25, 0.75])
+    after = {row["group"]: row["after"] for row in outcome["changes"] if row["metric"] == "selection_rate"}
     assert after == {"sex=F": 0.5, "sex=M": 0.5}
-    warned = any("law" in note for note in found["notes"])
+    warned = any("law" in note for note in outcome["notes"])
     assert warned == (by == "sex")
 
 
 def test_equal_tpr_is_about_positives():
     rows = drawn(4000)
-    found = what_if(rows, rows, "sex", "tpr", *asked(rows))
-    after = [row["after"] for row in found["changes"] if row["metric"] == "tpr"]
+    outcome = what_if(rows, rows, "sex", "tpr", *units_and_groups(rows))
+    after = [row["after"] for row in outcome["changes"] if row["metric"] == "tpr"]
     wanted = rows.y_pred[rows.y_true == 1].mean()
     assert after == pytest.approx([wanted, wanted], abs=0.002)
 
 
 def test_equal_tpr_needs_positives_to_choose_on():
-    found = what_if(evenly(), evenly(), "sex", "tpr", *asked(evenly()))
-    assert [row["threshold"] for row in found["thresholds"]] == [None, None]
-    assert "fewer than 30 validation rows" in found["thresholds"][0]["reason"]
-    assert all(row["change"] == 0 for row in found["changes"])
+    outcome = what_if(evenly(), evenly(), "sex", "tpr", *units_and_groups(evenly()))
+    assert [row["threshold"] for row in outcome["thresholds"]] == [None, None]
+    assert "fewer than 30 validation rows" in outcome["thresholds"][0]["reason"]
+    assert all(row["change"] == 0 for row in outcome["changes"])
 
 
 def test_a_fixed_threshold_is_everybodys():
-    found = what_if(evenly(), evenly(), TICKET, "fixed", *asked(evenly()), fixed=0.9)
-    assert {row["threshold"] for row in found["thresholds"]} == {0.9} and found["tradeoff"] == []
-    after = {row["group"]: row["after"] for row in found["changes"] if row["metric"] == "selection_rate"}
+    outcome = what_if(evenly(), evenly(), TICKET, "fixed", *units_and_groups(evenly()), fixed=0.9)
+    assert {row["threshold"] for row in outcome["thresholds"]} == {0.9} and outcome["tradeoff"] == []
+    after = {row["group"]: row["after"] for row in outcome["changes"] if row["metric"] == "selection_rate"}
     assert after == {"sex=F": 0.0, "sex=M": 0.2}
 
 
 def test_thresholds_are_chosen_without_a_look_at_the_test_rows():
     validation, test = drawn(seed=0), drawn(seed=1)
-    once = what_if(validation, test, "sex", "selection_rate", *asked(test))
+    once = what_if(validation, test, "sex", "selection_rate", *units_and_groups(test))
     turned = replace(test, y_true=1 - test.y_true, score=1 - test.score)
-    again = what_if(validation, turned, "sex", "selection_rate", *asked(test))
+    again = what_if(validation, turned, "sex", "selection_rate", *units_and_groups(test))
     assert once["thresholds"] == again["thresholds"] and once["rates"] == again["rates"]
     gaps = [row for row in once["changes"] if row["metric"] == "selection_rate" and row["group"] == "sex=F"]
     assert gaps[0]["gap_before"] < -0.2 and abs(gaps[0]["gap_after"]) < 0.1
 
 
 def test_rates_fall_as_the_threshold_rises():
-    found = what_if(drawn(), drawn(), TICKET, "fixed", *asked(drawn()))
+    outcome = what_if(drawn(), drawn(), TICKET, "fixed", *units_and_groups(drawn()))
     for stratum in ("f", "m"):
-        rows = [r for r in found["rates"] if (r["stratum"], r["metric"]) == (stratum, "selection_rate")]
+        rows = [r for r in outcome["rates"] if (r["stratum"], r["metric"]) == (stratum, "selection_rate")]
         values = [row["value"] for row in rows]
         assert values == sorted(values, reverse=True) and (values[0], values[-1]) == (1, 0)
         assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
@@ -92,8 +92,8 @@ def test_rates_fall_as_the_threshold_rises():
 
 def test_the_trade_off_keeps_its_tolerances_and_more_tolerance_costs_less():
     rows = drawn(4000)
-    found = tradeoff(rows, rows, "sex", "selection_rate", *asked(rows))
-    women = {row["tolerance"]: row for row in found if row["group"] == "sex=F" and row["metric"] == "selection_rate"}
+    outcome = tradeoff(rows, rows, "sex", "selection_rate", *units_and_groups(rows))
+    women = {row["tolerance"]: row for row in outcome if row["group"] == "sex=F" and row["metric"] == "selection_rate"}
     for tolerance, row in women.items():
         assert abs(row["gap_after"]) <= tolerance + 0.03  # lots are drawn, and the grid of rates is finite
     assert women[0.0]["accuracy"] < women[0.3]["accuracy"]
@@ -107,8 +107,8 @@ def test_what_has_no_scores_of_two_classes_is_refused():
         (replace(rows, classes=("a", "b", "c")), "two classes"),
     ):
         with pytest.raises(BadInput, match=says):
-            what_if(wrong, wrong, TICKET, "selection_rate", *asked(rows))
+            what_if(wrong, wrong, TICKET, "selection_rate", *units_and_groups(rows))
     with pytest.raises(BadInput, match="aim 'luck'"):
-        what_if(rows, rows, TICKET, "luck", *asked(rows))
+        what_if(rows, rows, TICKET, "luck", *units_and_groups(rows))
     with pytest.raises(BadInput, match="no group column"):
-        what_if(rows, rows, "race", "selection_rate", *asked(rows))
+        what_if(rows, rows, "race", "selection_rate", *units_and_groups(rows))

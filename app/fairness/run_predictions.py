@@ -1,0 +1,137 @@
+"""The decisions of the chosen run, and what only a run with its weights can be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from app import cache, nav, panels
+from app.fairness import controls
+from app.fairness.view import Audit, Subject
+from app.markdown import plain
+from rtl_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.fairness import Audited
+
+_SAMPLE = "adult"  # the one with groups of people
+_NO_TESTS = {"metrics": ("selection_rate",), "permutations": 1}  # of the document, where an extra needs none of it
+
+
+def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
+    """What the run decides on its test rows, and the groups to compare; says what is missing and stops.
+
+    row  where the choices are drawn
+    """
+    if run.masks_only:
+        _nothing(
+            "These masks decide nothing yet",
+            "The run has masks only: no weights, no data, so nobody was decided about. If you have the decisions that "
+            "such a network made, choose “Your own predictions” above.",
+        )
+    try:
+        audited = _audited(str(run.folder), cache.changed(run.folder), run)
+        cache.compute_as(run)
+    except BadInput as error:
+        panels.refuse(f"The data of this run cannot be read: {error}")
+    dataset = audited.opened.dataset
+    if dataset.attributes.shape[1] == 0:
+        _nothing(
+            "This run knows no groups of people",
+            f"Its data, {dataset.spec}, say nothing about a row but its label. An audit needs a column that says "
+            "which group a row belongs to, such as sex or age: train on a table that has one, or upload your own "
+            "predictions above.",
+        )
+    with row:
+        method = controls.method(run)
+        router = controls.router(audited.routers)
+        columns = controls.groups(dataset, run.config.partition.column)
+    if not columns:
+        panels.refuse("Tick at least one group column: whom do you want to compare?")
+    try:
+        return _subject(str(run.folder), cache.changed(run.folder), method, router, tuple(columns), audited), columns
+    except BadInput as error:
+        panels.refuse(f"These tickets cannot be audited: {error}")
+
+
+def how(subject: Subject) -> tuple[str, str]:
+    """(method, router) that decided."""
+    return subject.key[2], subject.key[3]
+
+
+def _nothing(title: str, why: str) -> None:
+    """What would be needed, and the sample that has it."""
+    st.title(plain(title), anchor=False)
+    st.write(plain(why))
+    st.page_link(
+        nav.FAIRNESS,
+        label="See an audit of the Adult census sample",
+        icon=":material/balance:",
+        query_params={"run": _SAMPLE},
+    )
+    st.stop()
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")
+def _audited(folder: str, changed: int, _run: Run) -> Audited:
+    from rtl_core.runs.fairness import Audited
+
+    return Audited(cache.opened(_run))
+
+
+@st.cache_resource(max_entries=8, show_spinner="Asking the networks")
+def _subject(
+    folder: str, changed: int, method: str, router: str, columns: tuple[str, ...], _networks: Audited
+) -> Subject:
+    decisions = _networks.decisions(columns)
+    predictions = _networks.predictions(decisions, method, router)
+    dataset, rows = _networks.opened.dataset, decisions.eval_set.rows
+    # One-vs-rest tickets each decide about every row, so the rows come once for each ticket.
+    rows = np.tile(rows, len(predictions.y_true) // len(rows))
+    table = dataset.attributes.iloc[rows].reset_index(drop=True)
+    table.insert(0, "row", rows)
+    pictures = (dataset, rows) if dataset.kind == "image" else None
+    return Subject((folder, changed, method, router), predictions, table, pictures)
+
+
+def extra(run: Run, audit: Audit, name: str) -> Any:
+    """One of the answers of `runs.fairness.EXTRAS` for what is audited. Raises BadInput where it does not apply."""
+    document = _extra(audit.subject.key, audit.columns, audit.references, name, run)
+    if isinstance(document, dict) and "reason" in document:
+        raise BadInput(document["reason"])
+    return document
+
+
+@st.cache_resource(max_entries=24, show_spinner="Asking the networks")
+def _extra(key: tuple[Any, ...], columns: tuple[str, ...], reference: tuple[str, ...], name: str, _run: Run) -> Any:
+    from rtl_core.runs.fairness import audit
+
+    folder, changed, method, router = key
+    ask = {} if name == "methods" else _NO_TESTS
+    return audit(_audited(folder, changed, _run), columns, method, router, reference, extras=(name,), **ask)[name]
+
+
+def what_if(run: Run, audit: Audit, by: str, aim: str, fixed: float) -> list[dict[str, Any]]:
+    """`runs.fairness.what_if`: per grouping, thresholds and what they change. Raises BadInput."""
+    return _what_if(audit.subject.key, audit.columns, audit.references, by, aim, fixed, run)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Choosing thresholds on validation rows")
+def _what_if(
+    key: tuple[Any, ...],
+    columns: tuple[str, ...],
+    reference: tuple[str, ...],
+    by: str,
+    aim: str,
+    fixed: float,
+    _run: Run,
+) -> list[dict[str, Any]]:
+    from rtl_core.runs.fairness import what_if
+
+    *_, method, router = key
+    return what_if(_run, columns, by, aim, fixed, method, router, reference)["what_if"]

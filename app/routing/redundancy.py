@@ -1,0 +1,78 @@
+"""Tickets that one ticket could stand in for: the redundancy report, computed when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from app import cache, panels, terms
+from app.markdown import plain
+from app.routing import findings
+from app.routing.view import View
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
+
+_PAIRS = 3  # tried at once: each is merged, and its norms estimated anew
+
+
+def draw(view: View) -> None:
+    key = f"redundancy-{view.run.folder}"
+    if not st.session_state.get(key):
+        st.write(
+            f"If two tickets overlap far beyond chance, one may do for both. The {_PAIRS} pairs that overlap most are "
+            "merged on a copy and asked about validation rows; that takes some seconds and changes nothing."
+        )
+        st.button("Try to merge tickets", key="redundancy", on_click=lambda: st.session_state.update({key: True}))
+        return
+    report = _report(str(view.run.folder), cache.changed(view.run.folder), view.run)
+    rows = table(report)
+    st.subheader(plain(findings.redundancy_title(rows)), anchor=False)
+    for sentence in report["warnings"]:
+        st.warning(plain(sentence))
+    st.dataframe(rows, hide_index=True, placeholder="–")
+    panels.reading(
+        "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in "
+        "points with its 95 % interval. “Could be merged” where both intervals lie above "
+        f"−{100 * report['margin']:.0f} point. The {_PAIRS} of {terms.count(report['pairs_in_all'])} pairs that "
+        "overlap most; `python -m rtl_core redundancy` tries all.",
+        rows,
+        "redundancy",
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Merging the tickets that overlap most")
+def _report(folder: str, changed: int, _run: Run) -> dict[str, Any]:
+    from rtl_core.runs.merge import redundancy_of
+
+    return redundancy_of(_run, _PAIRS)
+
+
+def table(report: dict[str, Any]) -> pd.DataFrame:
+    """One line per pair, way of merging and subset."""
+    return pd.DataFrame(
+        [
+            {
+                "tickets": f"{pair['a']} + {pair['b']}",
+                "merged as": pair["how"],
+                "excess overlap": None if pair["excess"] is None else round(pair["excess"], 2),
+                "subset": subset["subset"],
+                "before": terms.percent(subset["before"]),
+                "after": terms.percent(subset["after"]),
+                "change, points": None if subset["change"] is None else round(100 * subset["change"], 1),
+                "95 % interval": _ends(subset["ci"]["change"]),
+                "n": subset["n"],
+                "verdict": pair["verdict"],
+            }
+            for pair in report["pairs"]
+            for subset in pair["subsets"]
+        ]
+    )
+
+
+def _ends(pair: list[float | None]) -> str:
+    if None in pair:
+        return "no interval"
+    return f"{100 * pair[0]:+.1f} to {100 * pair[1]:+.1f}".replace("-", "−")

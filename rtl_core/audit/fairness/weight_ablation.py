@@ -1,0 +1,154 @@
+"""Weight ablation of a gap: weights of all tickets, of some or of one alone, removed in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rtl_core.audit.fairness.groups import Grouping
+from rtl_core.audit.fairness.paired_changes import Mean, changes, mean_of, numbers, rates
+from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.errors import BadInput
+from rtl_core.learning.subnetwork import Subnetwork
+from rtl_core.rng import numpy_generator
+from rtl_core.statistics.clustered_rows import Units
+from rtl_core.statistics.intervals import LEVEL
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.pruning import dead_layers
+
+DRAWS = 5  # random ablations of each size
+
+Decide = Callable[[Sequence[Subnetwork]], Predictions]
+Settle = Callable[[Subnetwork, int], Subnetwork]
+
+
+def ownership_classes(masks: np.ndarray) -> dict[str, np.ndarray]:
+    """Class -> bool (K, N), for each ticket its weights that every ticket keeps (`all`), that some but not all
+    others keep (`some`) and that it keeps alone (`private`). With two tickets there is no `some`.
+    """
+    owners = masks.sum(axis=0)
+    k = len(masks)
+    classes = {"all": owners == k, "some": (owners > 1) & (owners < k), "private": owners == 1}
+    return {name: masks & among for name, among in classes.items()}
+
+
+def ablations(
+    subnetworks: Sequence[Subnetwork],
+    layout: Layout,
+    decide: Decide,
+    settle: Settle,
+    divided: Sequence[tuple[Grouping, int]],
+    seed: int = 0,
+    draws: int = DRAWS,
+    level: float = LEVEL,
+) -> dict[str, Any]:
+    """Every ticket without one class of its weights after the other: {"weights": [...], "changes": [...]}.
+
+    subnetworks  with a mask each
+    decide    parts -> their decisions, always of the same rows in the same order
+    settle    (part, its index) -> the part with norm statistics of its own
+    divided   groupings of these rows, each with the index of its reference
+
+    The control takes as many weights of each layer away, drawn from those that the ticket keeps, `draws`
+    times: `excess` is the change less the mean change of these, `gap_excess` the same of the gap to the
+    reference. Below zero, the rate falls further than by losing that many weights. Their intervals allow for the
+    rows and for the draws, whose own changes are `random_changes`. Ticket null: all tickets are ablated.
+    """
+    if any(subnetwork.mask is None for subnetwork in subnetworks) or len(subnetworks) < 2:
+        raise BadInput("Taking shared and private weights away needs two tickets or more, each with a mask.")
+    masks = np.stack([subnetwork.mask for subnetwork in subnetworks])
+    before = decide(subnetworks)
+    records: dict[str, list[dict[str, Any]]] = {"weights": [], "changes": []}
+    for name, taken in ownership_classes(masks).items():
+        if not taken.any():
+            continue
+        after = decide(_without(subnetworks, taken, settle))
+        random = [decide(_without(subnetworks, _drawn(taken, masks, layout, seed, i), settle)) for i in range(draws)]
+        for k, ticket in enumerate(before.tickets):
+            left = masks[k] & ~taken[k]
+            weights = {"taken": int(taken[k].sum()), "kept": int(masks[k].sum())}
+            dead = [layer for layer in dead_layers(left, layout) if layer not in dead_layers(masks[k], layout)]
+            records["weights"].append({"class": name, "ticket": ticket, **weights, "dead_layers": dead})
+        for ticket, rows in _strata(before):
+            kept_rows = [only(decided, rows) for decided in (before, after, *random)]
+            records["changes"] += [
+                {"class": name, "ticket": ticket, **change}
+                for grouping, base in divided
+                for change in _against_random(
+                    kept_rows[0], kept_rows[1], kept_rows[2:], replace(grouping, code=grouping.code[rows]), base, level
+                )
+            ]
+    return records
+
+
+def only(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    """Some of the decisions; rows are indices."""
+    arrays = {name: getattr(predictions, name)[rows] for name in ("y_true", "y_pred", "score", "ticket", "unit")}
+    return replace(predictions, **arrays, groups=predictions.groups.iloc[rows].reset_index(drop=True))
+
+
+def _strata(predictions: Predictions) -> Iterator[tuple[str | None, np.ndarray]]:
+    """(ticket, its rows) and then (None, all rows); a ticket without rows is left out."""
+    for k, name in enumerate(predictions.tickets):
+        rows = np.flatnonzero(predictions.ticket == k)
+        if len(rows):
+            yield name, rows
+    yield None, np.arange(len(predictions.ticket))
+
+
+def _without(subnetworks: Sequence[Subnetwork], taken: np.ndarray, settle: Settle) -> list[Subnetwork]:
+    return [
+        settle(replace(subnetwork, mask=subnetwork.mask & ~gone), k)
+        for k, (subnetwork, gone) in enumerate(zip(subnetworks, taken, strict=True))
+    ]
+
+
+def _drawn(taken: np.ndarray, masks: np.ndarray, layout: Layout, seed: int, draw: int) -> np.ndarray:
+    """bool (K, N): of each ticket's kept weights as many in every layer as `taken` has there, at random."""
+    drawn = np.zeros_like(taken)
+    for k, mask in enumerate(masks):
+        generator = numpy_generator(seed, "ablation", k, draw)
+        for layer in layout.slices().values():
+            kept = layer.start + np.flatnonzero(mask[layer])
+            drawn[k, generator.permutation(kept)[: int(taken[k, layer].sum())]] = True
+    return drawn
+
+
+def _against_random(
+    before: Predictions,
+    after: Predictions,
+    random: Sequence[Predictions],
+    grouping: Grouping,
+    base: int,
+    level: float,
+) -> Iterator[dict[str, Any]]:
+    """`changes`, each with the changes under the random ablations and what is in excess of their mean."""
+    units = Units.from_ids(before.unit)
+    moved_rates, drawn = rates(after), [rates(decided) for decided in random]
+    start = rates(before)
+    for record in changes(before, after, grouping, base, level):
+        hit, among = start[record["metric"]]
+        control = np.stack([rate[record["metric"]][0] for rate in drawn]).astype(float)
+        excess = moved_rates[record["metric"]][0] - control.mean(axis=0)
+        rows = [among & (grouping.code == g) for g in (grouping.names.index(record["group"]), base)]
+        own, other = (mean_of(excess, each, units) for each in rows)
+        moved = np.array([[mean_of(values - hit, each, units).value for values in control] for each in rows])
+        result = {"excess": (own, moved[0])}
+        if record["group"] != record["reference"]:
+            result["gap_excess"] = (own - other, moved[0] - moved[1])
+        extra = numbers(
+            record.get("gap_status", record["status"]),
+            {name: _interval(mean, draws, level) for name, (mean, draws) in result.items()},
+            **{name: mean.value for name, (mean, _) in result.items()},
+        )
+        shown = moved[0].tolist() if record["status"] != "refused" else []
+        yield {**record, **extra, "ci": {**record["ci"], **extra["ci"]}, "random_changes": shown}
+
+
+def _interval(mean: Mean, draws: np.ndarray, level: float) -> tuple[float, float]:
+    """Of a mean less that of some draws, whose own spread adds to the error as one more unit would."""
+    error_of_draws = np.std(draws, ddof=1) / np.sqrt(len(draws))
+    return replace(mean, contributions=np.append(mean.contributions, error_of_draws)).interval(level)

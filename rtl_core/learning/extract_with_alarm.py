@@ -1,0 +1,144 @@
+"""Algorithm 1 for all tickets in step, with a test for collapse after every round.
+
+An extraction on its own cannot tell: one ticket's curve is too noisy, the mean of all is not (docs/collapse.md).
+So all tickets train a round, an alarm hears their mean signal, and a policy decides: go on (`warn`), keep the
+last safe masks (`stop`), or go back to them and on with smaller cuts (`relax`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rtl_core.config import Config
+from rtl_core.events import Event, Report
+from rtl_core.learning.extract import MAX_LEVELS, Extraction, Measure, Rounds, steps_down
+from rtl_core.learning.subnetwork import Subnetwork
+from rtl_core.tickets.pruning import kept_count
+from rtl_core.tickets.ticket_set import nested, numbered
+
+SIGNAL = "confidence"  # what of a measurement the alarm hears
+
+Alarm = Callable[[Sequence[float]], bool]  # a signal's values, densest first -> does the last one warn?
+SideBySide = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+
+
+@dataclass
+class _WatchedLevel:
+    """One density on the way down: masks (K, N), and after its round the trained parts and the mean signal."""
+
+    density: float
+    masks: np.ndarray
+    trained: list[Subnetwork] = field(default_factory=list)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def signal(self) -> float:
+        return float(np.mean([figures[SIGNAL] for figures in self.measured]))
+
+
+def extract_watched(
+    tickets: Sequence[Rounds],
+    measures: Sequence[Measure],
+    config: Config,
+    alarm: Alarm,
+    side_by_side: SideBySide,
+    report: Report,
+) -> list[Extraction]:
+    """Every ticket's extraction, in the order of `tickets`; `measures`: how each is measured after a round.
+
+    Differs from `extract`: the target's own masks are trained and watched too (one round more), the lighter levels rank
+    what that round left, and after an alarm the target is the last safe density.
+    """
+    n, policy, settings = tickets[0].n, config.collapse, config.extract
+    target, relaxed, spent, alarmed = kept_count(config.density, n), 0, 0, False
+    path = [_WatchedLevel(1.0, np.ones((len(tickets), n), bool))]
+    stops = [*steps_down(settings, n, target), target]
+    while True:
+        level, spent = path[-1], spent + 1
+        _train_round(level, tickets, measures, spent, side_by_side)
+        if alarm([each.signal for each in path]) and not (alarmed and policy.policy == "warn"):
+            alarmed = True
+            _tell(report, policy.policy, path, spent)
+            if policy.policy != "warn":
+                path.pop()
+                stops = []
+                if policy.policy == "relax" and relaxed < policy.relaxations:
+                    relaxed += 1
+                    settings = settings.model_copy(
+                        update={"fraction": settings.fraction / 2, "count": max(1, settings.count // 2)}
+                    )
+                    stops = [*steps_down(settings, _kept(path[-1]), target), target]
+        if not stops or len(path) == MAX_LEVELS:
+            break
+        path.append(_cut(path[-1], tickets, stops.pop(0) / n))
+    lighter = _lighter(path[-1], tickets, [d for d in config.lighter if d < path[-1].density])
+    return _extractions(path, lighter, spent * settings.steps)
+
+
+def _train_round(
+    level: _WatchedLevel, tickets: Sequence[Rounds], measures: Sequence[Measure], round_: int, side_by_side: SideBySide
+) -> None:
+    def one(k: int) -> tuple[Subnetwork, dict[str, Any]]:
+        trained = tickets[k].train(level.masks[k], round_)
+        figures = {"density": level.density, **measures[k](trained)}
+        tickets[k].tell(round_, figures)
+        return trained, figures
+
+    done = side_by_side([lambda k=k: one(k) for k in range(len(tickets))])
+    level.trained, level.measured = [subnetwork for subnetwork, _ in done], [figures for _, figures in done]
+
+
+def _kept(level: _WatchedLevel) -> int:
+    return int(level.masks[0].sum())
+
+
+def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _WatchedLevel:
+    masks = [
+        each.cut(piece, mask, density) for each, piece, mask in zip(tickets, level.trained, level.masks, strict=True)
+    ]
+    return _WatchedLevel(density, np.stack(masks))
+
+
+def _lighter(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
+    """Nested below the target, ranked by what its round has trained."""
+    levels = []
+    for density in sorted(set(densities), reverse=True):
+        level = replace(_cut(level, tickets, density), trained=level.trained)
+        levels.append(level)
+    return levels
+
+
+def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: int) -> None:
+    """The alarm as an event: what was heard, where, and which tickets fell most."""
+    now, best = path[-1], max(path, key=lambda level: level.signal)
+    drops = [a[SIGNAL] - b[SIGNAL] for a, b in zip(best.measured, now.measured, strict=True)]
+    most = now.trained[int(np.argmax(drops))].subset
+    values = {
+        "policy": policy,
+        SIGNAL: now.signal,
+        "drop": best.signal - now.signal,
+        "density": now.density,
+        "safe_density": path[-2].density,
+        "falls_most": most,
+    }
+    report(Event("collapse", "rtl", round=round_, values=values))
+
+
+def _extractions(path: Sequence[_WatchedLevel], lighter: Sequence[_WatchedLevel], steps: int) -> list[Extraction]:
+    kinds = ["denser"] * (len(path) - 1) + ["target"] + ["lighter"] * len(lighter)
+    every = [*path, *lighter]
+    levels = numbered((each.density, kind) for each, kind in zip(every, kinds, strict=True))
+    at = dict(zip(levels, every, strict=True))
+    extractions = []
+    for k in range(len(path[0].masks)):
+        pruned_at = nested(levels, path[0].masks.shape[1], lambda level, k=k: at[level].masks[k])
+        records = tuple(
+            {"rung": level.index, "measure": "retrained", **each.measured[k]}
+            for level, each in zip(levels, path, strict=False)
+        )
+        extractions.append(Extraction(pruned_at, levels, records, path[-1].trained[k], steps))
+    return extractions

@@ -1,0 +1,174 @@
+"""The steps that RTL and its controls are made of.
+
+Every method starts from the same theta_0, takes the same number of joint steps per subset over the same
+batches, and has its norm statistics re-estimated in the same way. What differs is the masks and where they
+come from: controls.py says that for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rtl_core.config import Config
+from rtl_core.events import Event
+from rtl_core.learning.batchnorm_recalibration import recalibrate
+from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.extract import Extraction, Measure, Rounds, density_schedule, extract
+from rtl_core.learning.joint import train_jointly
+from rtl_core.learning.rewind_point import RewindPoint, cold_start, from_subnetworks
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
+from rtl_core.rng import numpy_generator
+from rtl_core.tickets.pruning import random_like
+from rtl_core.tickets.ticket_set import KEPT, TicketSet
+
+
+def warm_start(experiment: Experiment) -> RewindPoint:
+    """theta_0: the initial weights, or (late rewinding) those after some dense steps over all subsets in turn."""
+    return dense_start(experiment, experiment.config.extract.warm_steps)
+
+
+def redrawn_start(experiment: Experiment) -> RewindPoint:
+    """The same from another draw of the initial weights."""
+    redrawn = replace(experiment, network=experiment.redrawn)
+    return dense_start(redrawn, experiment.config.extract.warm_steps, "reinitialised")
+
+
+def dense_start(experiment: Experiment, steps: int, method: str = "rtl") -> RewindPoint:
+    """The weights after so many dense steps over all subsets in turn."""
+    config, subsets = experiment.config, experiment.subsets
+    start = cold_start(experiment.network, config.sharing, len(subsets), config.device)
+    per_subset = round(steps / len(subsets))
+    if per_subset == 0:
+        return start
+    subnetworks = start.subnetworks(experiment.names, masks=None)
+    train_jointly(experiment, subnetworks, subsets, experiment.stage("warm_start", method, per_subset))
+    return from_subnetworks(subnetworks, per_subset)
+
+
+def warm_steps_per_subset(config: Config, k: int) -> int:
+    return round(config.extract.warm_steps / k)
+
+
+def extract_ticket(experiment: Experiment, start: RewindPoint, k: int, measure: Measure | None) -> Extraction:
+    """Algorithm 1 for subset k, independent of all others."""
+    config = experiment.config
+    schedule = density_schedule(config.extract, config.density, experiment.layout.n, config.denser, config.lighter)
+    return extract(ticket_rounds(experiment, start, k), schedule, measure)
+
+
+def ticket_rounds(experiment: Experiment, start: RewindPoint, k: int) -> Rounds:
+    """The rounds in which subset k's ticket is extracted."""
+    name = experiment.names[k]
+
+    def rewind(mask: np.ndarray) -> list[Subnetwork]:
+        return [start.subnetwork(k, name, mask)]
+
+    stage = experiment.stage("extract", "rtl", experiment.config.extract.steps, ticket=name)
+    return Rounds(experiment, rewind, [experiment.subsets[k]], stage)
+
+
+def ticket_set(experiment: Experiment, extractions: Sequence[Extraction]) -> TicketSet:
+    """The K extractions as one set."""
+    pruned_at = np.stack([e.pruned_at for e in extractions])
+    return TicketSet(experiment.names, experiment.names, experiment.layout, pruned_at, extractions[0].levels)
+
+
+def random_masks(experiment: Experiment, tickets: TicketSet) -> np.ndarray:
+    """(K, N): for each ticket a random mask with its own count in every layer."""
+    seed = experiment.config.seed
+    return np.stack(
+        [
+            random_like(mask, tickets.layout, numpy_generator(seed, "random masks", name))
+            for mask, name in zip(tickets.masks(), tickets.names, strict=True)
+        ]
+    )
+
+
+def extract_single(experiment: Experiment, start: RewindPoint, density: float) -> np.ndarray:
+    """One mask (N,) for all subsets: trained on them in turn, each with its own head and norms as the settings say,
+    with as many extraction steps per subset as the tickets had."""
+
+    def rewind(mask: np.ndarray) -> tuple[Subnetwork, ...]:
+        return start.subnetworks(experiment.names, np.stack([mask] * len(experiment.subsets)))
+
+    method = "imp_single" if experiment.one is None else "imp_single_ovr"
+    return _extract_one(experiment, rewind, method, experiment.config.extract.steps, density)
+
+
+def extract_multiclass(experiment: Experiment, start: RewindPoint, density: float) -> np.ndarray:
+    """One mask (N,) of one network that tells the subsets apart, with as many extraction steps for each subset as the
+    tickets had."""
+
+    def rewind(mask: np.ndarray) -> tuple[Subnetwork, ...]:
+        return (_multiclass_part(experiment, start, mask),)
+
+    steps = experiment.config.extract.steps * len(experiment.subsets)
+    return _extract_one(experiment.as_multiclass(), rewind, "imp_single", steps, density)
+
+
+def _extract_one(
+    experiment: Experiment,
+    rewind: Callable[[np.ndarray], Sequence[Subnetwork]],
+    method: str,
+    steps: int,
+    density: float,
+) -> np.ndarray:
+    rounds = Rounds(experiment, rewind, experiment.subsets, experiment.stage("extract", method, steps))
+    schedule = density_schedule(experiment.config.extract, density, experiment.layout.n, (), ())
+    return extract(rounds, schedule).pruned_at == KEPT
+
+
+def extraction_steps(config: Config, n: int, density: float | None = None) -> int:
+    """Gradient steps that an extraction down to a density (the tickets' unless said) takes, over all rounds."""
+    density = config.density if density is None else density
+    return len(density_schedule(config.extract, density, n, (), ()).rounds) * config.extract.steps
+
+
+def ticket_steps(config: Config, n: int) -> int:
+    """Gradient steps that one ticket's extraction is planned to take: where rounds are watched, the target's masks are
+    trained once more; an alarm may end it sooner or, with `relax`, later."""
+    watched = config.collapse.policy != "off"
+    return extraction_steps(config, n) + (config.extract.steps if watched else 0)
+
+
+def learn_tickets(
+    experiment: Experiment, start: RewindPoint, method: str, masks: np.ndarray | None, steps_extract: int, steps: int
+) -> TrainedMethod:
+    """Algorithm 2 over given masks (K, N), or without any; then norm statistics per ticket."""
+    subnetworks = start.subnetworks(experiment.names, masks, one_network=not method.startswith("imp_multi"))
+    train_jointly(experiment, subnetworks, experiment.subsets, experiment.stage("joint", method, steps))
+    subnetworks = with_own_norms(experiment, subnetworks, method)
+    return TrainedMethod(
+        method, subnetworks, "per_subset", experiment.network.output_shape, start.steps, steps_extract, steps
+    )
+
+
+def learn_multiclass(experiment: Experiment, start: RewindPoint, mask: np.ndarray, steps_extract: int) -> TrainedMethod:
+    """One mask and one multi-class network over the subsets: the paper's row "IMP, one mask"."""
+    one, steps = experiment.as_multiclass(), experiment.config.joint.steps
+    subnetworks = (_multiclass_part(experiment, start, mask),)
+    train_jointly(one, subnetworks, one.subsets, one.stage("joint", "imp_single", steps * len(experiment.subsets)))
+    subnetworks = with_own_norms(one, subnetworks, "imp_single")
+    return TrainedMethod(
+        "imp_single", subnetworks, "argmax", one.network.output_shape, start.steps, steps_extract, steps
+    )
+
+
+def _multiclass_part(experiment: Experiment, start: RewindPoint, mask: np.ndarray) -> Subnetwork:
+    """theta_0's body under a fresh head with one output per subset."""
+    fresh = cold_start(experiment.one_network, experiment.config.sharing, 1, experiment.config.device)
+    shared = start.subnetwork(0, "all", None).shared
+    body = {name: tensor for name, tensor in shared.items() if name not in experiment.network.head}
+    return Subnetwork("all", mask, {**fresh.shared, **body}, fresh.private[0], fresh.buffers[0])
+
+
+def with_own_norms(experiment: Experiment, subnetworks: Sequence[Subnetwork], method: str) -> tuple[Subnetwork, ...]:
+    """The parts of the experiment's subsets with norm statistics of their own."""
+    experiment.report(Event("recalibrate", method))
+    return tuple(
+        recalibrate(experiment, subnetwork, subset)
+        for subnetwork, subset in zip(subnetworks, experiment.subsets, strict=True)
+    )
