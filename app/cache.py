@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from functools import wraps
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +15,11 @@ import streamlit as st
 from rtl_core import expected_warnings
 from rtl_core.config import DataSettings, PartitionSettings
 from rtl_core.overlap.overlap import Overlap, overlap
-from rtl_core.tickets.ticket_set import Level, TicketSet
+from rtl_core.runs.checkpoint import Run
+from rtl_core.tickets.ticket_set import Level
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
-    from rtl_core.runs.checkpoint import Run
     from rtl_core.runs.open_run import OpenRun
 
 
@@ -40,14 +43,6 @@ def load_run(folder: Path) -> Run:
     return _load_run(str(folder), changed(folder))
 
 
-def compute_as(run: Run) -> None:
-    """The visitor's thread computes with as many threads as the run was trained with, whatever others are looking at;
-    for wherever the page takes up networks that a cache keeps."""
-    from rtl_core.threads import use_threads
-
-    use_threads(run.config.threads)
-
-
 def changed(folder: Path) -> int:
     """When the run in a folder was last written, for keys of caches; 0 where it has no result yet."""
     checkpoint = folder / "run.json"
@@ -61,28 +56,49 @@ def _load_run(folder: str, changed: int) -> Run:
     return load(Path(folder))
 
 
+def of_run(*views: type, kind: Callable[..., Any] = st.cache_resource, **settings: Any) -> Any:
+    """A decorator: Streamlit's cache for functions of a `Run`, which is told from others by its folder and its change.
+
+    views     types that may be arguments too; their `key` tells them apart
+    kind      st.cache_resource keeps the very object, st.cache_data gives everybody a copy
+    settings  of Streamlit's cache, such as max_entries and show_spinner
+    """
+    by_key = dict.fromkeys(views, attrgetter("key"))
+    return kind(hash_funcs={Run: lambda run: (str(run.folder), changed(run.folder)), **by_key}, **settings)
+
+
+def networks_of_run(**settings: Any) -> Callable[[Callable[[Run], Any]], Callable[[Run], Any]]:
+    """`of_run` for what holds networks: whoever takes it up computes with as many threads as the run was trained with,
+    whatever other visitors are looking at."""
+
+    def decorate(load: Callable[[Run], Any]) -> Callable[[Run], Any]:
+        kept = of_run(**settings)(load)
+
+        @wraps(load)
+        def taken_up(run: Run) -> Any:
+            from rtl_core.threads import use_threads
+
+            partition = kept(run)
+            use_threads(run.config.threads)
+            return partition
+
+        return taken_up
+
+    return decorate
+
+
+@of_run(max_entries=24, show_spinner="Counting what the tickets share")
 def overlap_counts(run: Run, level: Level) -> Overlap:
     """What all pairs of a run's tickets share at a level; the masks are read for it once."""
-    return _overlap_counts(str(run.folder), changed(run.folder), level.index, run.tickets)
+    return overlap(run.tickets, level)
 
 
-@st.cache_resource(max_entries=24, show_spinner="Counting what the tickets share")
-def _overlap_counts(folder: str, changed: int, level: int, _tickets: TicketSet) -> Overlap:
-    return overlap(_tickets, _tickets.levels[level - 1])
-
-
+@networks_of_run(max_entries=4, show_spinner="Loading the networks and the run's data")
 def opened(run: Run) -> OpenRun:
     """A run at work over its own data, checked to be those that it was trained on. Raises BadInput."""
-    partition = _opened(str(run.folder), changed(run.folder), run)
-    compute_as(run)
-    return partition
-
-
-@st.cache_resource(max_entries=4, show_spinner="Loading the networks and the run's data")
-def _opened(folder: str, changed: int, _run: Run) -> OpenRun:
     from rtl_core.runs.open_run import open_run
 
-    return open_run(_run)
+    return open_run(run)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")

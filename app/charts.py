@@ -37,6 +37,12 @@ def as_written(subnetwork: Any) -> Any:
     return [as_written(inner) for inner in subnetwork] if isinstance(subnetwork, list | tuple) else subnetwork
 
 
+def error_bars(value: Any, low: Any, high: Any, scale: float = 1, **style: Any) -> dict[str, Any]:
+    """What Plotly takes as `error_x` or `error_y`: from each value to the ends of its interval, times `scale`."""
+    ends = {"array": scale * (high - value), "arrayminus": scale * (value - low)}
+    return {"type": "data", "symmetric": False, **ends, **style}
+
+
 def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Figure:
     """Dot and whisker per method, best on top; RTL stands out by colour and by shape."""
     rows = frame[::-1]
@@ -56,15 +62,7 @@ def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Fig
             textposition="top center",
             marker={"size": 13 if mine else 9, "color": colour, "symbol": symbol},
             textfont={"size": 12},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": scale * points_of.high - x,
-                "arrayminus": x - scale * points_of.low,
-                "color": colour,
-                "thickness": 1.6,
-                "width": 5,
-            },
+            error_x=error_bars(x, scale * points_of.low, scale * points_of.high, color=colour, thickness=1.6, width=5),
             customdata=np.stack([points_of.steps_extract.fillna(0), points_of.steps_joint.fillna(0)], axis=1),
             hovertemplate=f"%{{y}}<br>%{{x:.1f}} {unit}<br>steps: %{{customdata[0]:,.0f}} to extract, "
             "%{customdata[1]:,.0f} joint<extra></extra>",

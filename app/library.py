@@ -104,8 +104,8 @@ def take_out() -> None:
     for column, (kind, (title, what)) in zip(st.columns(2, gap="large"), _FORMATS.items(), strict=True):
         with column.container(border=True):
             st.subheader(plain(title), anchor=False)
-            st.caption(plain(what[0].upper() + what[1:] + "."))
-            file = _exported(str(run.folder), cache.changed(run.folder), name, kind)
+            st.caption(plain(terms.sentence(what)))
+            file = _exported(run, name, kind)
             label = f"Download {terms.size(len(file[1]))}"
             st.download_button(plain(label), file[1], file[0], on_click="ignore", key=f"download-{kind}")
     st.caption("The format of the portable mask is written down in docs/ticket-file.md. The same by command line:")
@@ -113,12 +113,12 @@ def take_out() -> None:
     st.code(shlex.join(command), language="shell")
 
 
-@st.cache_data(max_entries=16, show_spinner="Packing the ticket")
-def _exported(folder: str, changed: int, ticket: str, kind: str) -> tuple[str, bytes]:
+@cache.of_run(kind=st.cache_data, max_entries=16, show_spinner="Packing the ticket")
+def _exported(run: Run, ticket: str, kind: str) -> tuple[str, bytes]:
     from rtl_core.runs import exports
 
     with tempfile.TemporaryDirectory() as place:
-        path = Path(exports.export(cache.load_run(Path(folder)), ticket, [kind], Path(place))[kind])
+        path = Path(exports.export(run, ticket, [kind], Path(place))[kind])
         return path.name, path.read_bytes()
 
 
@@ -133,7 +133,7 @@ def load() -> None:
     if file is None:
         return
     try:
-        applied = _applied(str(run.folder), cache.changed(run.folder), file.getvalue())
+        applied = _applied(run, file.getvalue())
     except BadInput as error:
         st.error(plain(f"Not loaded: {error}"))
         return
@@ -154,12 +154,12 @@ def load() -> None:
     )
 
 
-@st.cache_data(max_entries=8, show_spinner="Measuring the ticket")
-def _applied(folder: str, changed: int, content: bytes) -> dict[str, Any]:
+@cache.of_run(kind=st.cache_data, max_entries=8, show_spinner="Measuring the ticket")
+def _applied(run: Run, content: bytes) -> dict[str, Any]:
     from rtl_core.interchange.ticket_file import read_ticket
     from rtl_core.runs.exports import apply_ticket
 
-    return apply_ticket(cache.load_run(Path(folder)), read_ticket(content))
+    return apply_ticket(run, read_ticket(content))
 
 
 def compare() -> None:

@@ -100,6 +100,9 @@ def ticket_chips(names: tuple[str, ...]) -> None:
         "<style>.st-key-ticket button::before { content: ''; width: .65rem; height: .65rem; border-radius: 50%; "
         f"margin-right: .45rem; flex: none; }} {dots}</style>"
     )
+    missing = st.query_params.get("ticket")
+    if missing in names and plain(missing) != missing:  # Streamlit knows an option in the address by its label alone
+        st.session_state.setdefault("ticket", missing)
     st.pills("Ticket", list(names), format_func=plain, key="ticket", bind="query-params", label_visibility="collapsed")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -31,3 +31,8 @@ def one_of(label: str, options: Iterable[T], key: str, default: T | None = None,
         **more,
     )
     return default if chosen is None else chosen
+
+
+def chosen_detail(details: Mapping[str, T]) -> T:
+    """One of a page's details, which stand below its answer under their names; the first one holds."""
+    return details[one_of("Details", details, key="detail", wrap=True, label_visibility="collapsed")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 import streamlit as st
@@ -21,11 +20,6 @@ def runs_root() -> Path:
     """Where runs are kept: RTL_RUNS, or `runs/` of the project."""
     named = os.environ.get("RTL_RUNS")
     return Path(named).expanduser().resolve() if named else store.project_runs()
-
-
-def visitor() -> str:
-    """This browser session, as the queue of trainings knows it."""
-    return st.session_state.setdefault("visitor", secrets.token_hex(8))
 
 
 def sample_summaries() -> dict[str, RunSummary]:

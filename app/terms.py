@@ -100,6 +100,7 @@ CHOICES = {
     "lamp": "LAMP",
     "global_magnitude": "Global magnitude",
     "layer_magnitude": "Magnitude, layer by layer",
+    "taylor": "Taylor: weight times gradient",
     "one_shot": "One cut",
     "fraction": "Rounds, by fraction",
     "count": "Rounds, by count",
@@ -162,3 +163,8 @@ def duration(seconds: float | None) -> str:
 def listed(items: list[str]) -> str:
     """a, b and c."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop, as errors and notes of the core have none."""
+    return f"{text[0].upper()}{text[1:]}."

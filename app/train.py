@@ -213,7 +213,7 @@ def _start(config: Config) -> None:
     from rtl_core.runs import worker
 
     try:
-        folder = worker.start(config, session.runs_root(), owner=session.visitor())
+        folder = worker.start(config, session.runs_root())
     except BadInput as error:
         st.session_state["start_refused"] = str(error)
         return
@@ -249,7 +249,7 @@ def _resume(folder: Path) -> None:
     from rtl_core.runs import worker
 
     try:
-        worker.resume(folder, owner=session.visitor())
+        worker.resume(folder)
     except BadInput as error:
         st.session_state["start_refused"] = str(error)
 

@@ -162,9 +162,7 @@ def _server(runs: str) -> Iterator[int]:
 
 @contextmanager
 def _trainings(root: Path) -> Iterator[None]:
-    folders = [
-        worker.start(parse({**preset("domains"), "seed": seed}), root, owner=str(seed)) for seed in range(TRAININGS)
-    ]
+    folders = [worker.start(parse({**preset("domains"), "seed": seed}), root) for seed in range(TRAININGS)]
     try:
         yield
     finally:

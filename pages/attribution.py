@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import page_setup
-from app.segmented import one_of
+from app.segmented import chosen_detail
 
 page_setup.ensure_entry()
 
@@ -62,14 +62,8 @@ if not looked.pictures:
         "One ticket, column by column": lambda: tabular.waterfall(looked),
         "What a column does": lambda: tabular.dependence(looked),
     }
-detail = one_of(
-    "Details",
-    details,
-    key="detail",
-    wrap=True,
-    label_visibility="collapsed",
-)
+draw = chosen_detail(details)
 try:
-    details[detail]()
+    draw()
 except BadInput as reason:
     st.info(plain(str(reason)))

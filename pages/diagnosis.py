@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import page_setup
-from app.segmented import one_of
+from app.segmented import chosen_detail
 
 page_setup.ensure_entry()
 
@@ -27,15 +27,8 @@ details = {
     "What to do": advice.draw,
     "How the alarm was calibrated": calibration.draw,
 }
-detail = one_of(
-    "Details",
-    details,
-    default="Flags",
-    key="detail",
-    wrap=True,
-    label_visibility="collapsed",
-)
-details[detail](looked)
+draw = chosen_detail(details)
+draw(looked)
 if looked.could_be_watched:
     with offer:  # long work comes last, so that the rest of the page is there meanwhile
         measure.probe(looked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import page_setup
-from app.segmented import one_of
+from app.segmented import chosen_detail
 
 page_setup.ensure_entry()
 
@@ -51,15 +51,9 @@ details = {
 }
 if run is None:
     details = {"Inside or between tickets": routing_gap.decomposed}
-detail = one_of(
-    "Details",
-    details,
-    key="detail",
-    wrap=True,
-    label_visibility="collapsed",
-)
+draw = chosen_detail(details)
 try:
-    details[detail](run, audit, metric)
+    draw(run, audit, metric)
 except BadInput as error:
     reason = str(error)
     st.info(plain(reason[0].upper() + reason[1:]))

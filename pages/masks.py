@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import page_setup
-from app.segmented import one_of
+from app.segmented import chosen_detail
 
 page_setup.ensure_entry()
 
@@ -48,12 +48,5 @@ details = {
 }
 if run.tickets.k == 1:
     details = {name: details[name] for name in ("Layer by layer", "Density by density")}
-detail = one_of(
-    "Details",
-    details,
-    default="Layer by layer",
-    key="detail",
-    wrap=True,
-    label_visibility="collapsed",
-)
-details[detail](view)
+draw = chosen_detail(details)
+draw(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import page_setup
-from app.segmented import one_of
+from app.segmented import chosen_detail
 
 page_setup.ensure_entry()
 
@@ -75,12 +75,5 @@ details = {
 }
 if looked.pictures:
     details["Your own picture"] = own_picture.draw
-detail = one_of(
-    "Details",
-    details,
-    default="Sent astray",
-    key="detail",
-    wrap=True,
-    label_visibility="collapsed",
-)
-details[detail](looked)
+draw = chosen_detail(details)
+draw(looked)

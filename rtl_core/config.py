@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rtl_core import display_names
 from rtl_core.errors import BadInput
 
-Score = Literal["lamp", "global_magnitude", "layer_magnitude"]
+Score = Literal["lamp", "global_magnitude", "layer_magnitude", "taylor"]
 CONTROLS: tuple[str, ...] = tuple(display_names.CONTROLS)
 Method = Literal[CONTROLS]
 RECALIBRATE_BATCHES = 12  # on which norm statistics are re-estimated, unless a setting says otherwise

@@ -71,15 +71,7 @@ def _dots(frame: pd.DataFrame, fills: dict[str, str], tone: Tone) -> go.Figure:
             name={"deletion": "taken away", "insertion": "put in"}[measure],
             mode="markers",
             marker={"size": 11, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": own.high - own.difference,
-                "arrayminus": own.difference - own.low,
-                "color": tone.muted,
-                "thickness": 1.6,
-                "width": 5,
-            },
+            error_x=charts.error_bars(own.difference, own.low, own.high, color=tone.muted, thickness=1.6, width=5),
             customdata=np.stack([own.ticket, own.area, own.random_area], axis=1),
             hovertemplate="%{customdata[0]}: area %{customdata[1]:.3f}, random orders %{customdata[2]:.3f}, "
             "difference %{x:+.3f}<extra></extra>",
@@ -145,14 +137,7 @@ def _bars(frame: pd.DataFrame, fills: dict[str, str]) -> go.Figure:
             orientation="h",
             name=name,
             marker_color=fills[name],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": 100 * (own.high - own.share),
-                "arrayminus": 100 * (own.share - own.low),
-                "thickness": 1,
-                "width": 2,
-            },
+            error_x=charts.error_bars(own.share, own.low, own.high, 100, thickness=1, width=2),
             hovertemplate="%{fullData.name}: %{x:.1f} %<extra></extra>",
         )
     figure.update_yaxes(tickvals=list(range(len(order))), ticktext=order, autorange="reversed", showgrid=False)

@@ -11,12 +11,14 @@ import streamlit as st
 
 from app import cache, colours, panels, terms
 from app.attribution import findings, heatmaps, tiles
-from app.attribution.view import Key, View, maps_of
-from app.charts import calm
+from app.attribution.view import View, maps_of
+from app.charts import calm, error_bars
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from rtl_core.audit.attribution.partial_dependence import PartialDependence
+    from rtl_core.runs.attribution import Explained
+    from rtl_core.runs.checkpoint import Run
 
 _BARS = 10  # columns of the waterfall; the rest is one bar
 
@@ -145,8 +147,7 @@ def dependence(view: View) -> None:
             classes = view.dataset.classes
             label = st.selectbox("Output", classes, len(classes) - 1, key="output", bind="query-params", width=220)
             output = classes.index(label)
-    key = (str(view.run.folder), cache.changed(view.run.folder))
-    dependences = {ticket: _dependence(key, ticket, column, output, view) for ticket in view.tickets}
+    dependences = {ticket: _dependence(view.run, ticket, column, output, view.explained) for ticket in view.tickets}
     one = next(iter(dependences.values()))
     panels.chart(
         findings.dependence_title(column, {name: np.ptp(each.output) for name, each in dependences.items()}),
@@ -159,12 +160,12 @@ def dependence(view: View) -> None:
     )
 
 
-@st.cache_resource(max_entries=256, show_spinner="Asking the tickets")
-def _dependence(key: Key, ticket: str, column: str, output: int, _view: View) -> PartialDependence:
+@cache.of_run(max_entries=256, show_spinner="Asking the tickets")
+def _dependence(run: Run, ticket: str, column: str, output: int, _explained: Explained) -> PartialDependence:
     from rtl_core.audit.attribution.partial_dependence import partial_dependence
 
-    explained = _view.explained
-    return partial_dependence(explained.subject.module(ticket), _view.dataset, explained.rows(), column, output)
+    subject = _explained.subject
+    return partial_dependence(subject.module(ticket), subject.dataset, _explained.rows(), column, output)
 
 
 def _frame(ticket: str, dependences: PartialDependence) -> pd.DataFrame:
@@ -191,15 +192,7 @@ def _lines(view: View, dependences: dict[str, PartialDependence], column: str) -
             mode="lines+markers" if each.numeric else "markers",
             line={"color": fills[name], "width": 1.8},
             marker={"size": 6, "color": fills[name]},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": each.high - each.output,
-                "arrayminus": each.output - each.low,
-                "thickness": 1.2,
-                "width": 0,
-                "color": fills[name],
-            },
+            error_y=error_bars(each.output, each.low, each.high, thickness=1.2, width=0, color=fills[name]),
             hovertemplate="%{fullData.name}: %{y:+.2f}<extra></extra>",
         )
     one = next(iter(dependences.values()))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import streamlit as st
 
 from app import cache
 
@@ -91,11 +90,11 @@ class View:
 
     @property
     def question(self) -> Question:
-        return _question(self.key[:4], self)
+        return _question(self.run, self.chosen.key, self.request, self)
 
     @property
     def side_by_side(self) -> SideBySide:
-        return _side_by_side(self.key, self)
+        return _side_by_side(self)
 
     @property
     def signed(self) -> bool:
@@ -105,18 +104,18 @@ class View:
     @property
     def seconds_to_check(self) -> float:
         """An estimate, from how long one map takes."""
-        return _seconds_a_map(self.key, self) * len(self.tickets) * MAPS_A_CHECK
+        return _seconds_a_map(self) * len(self.tickets) * MAPS_A_CHECK
 
     def dead(self, ticket: str) -> bool:
         """Whether the ticket says the same to every input."""
-        return _dead(self.key[:2], ticket, self)
+        return _dead(self.run, ticket, self.explained)
 
     def checked(self, ticket: str) -> Checked:
-        return _checked(self.key, ticket, self)
+        return _checked(self, ticket)
 
     def curves(self, ticket: str) -> Curves:
         """What deleting and inserting the input in the order of the ticket's map does."""
-        return _curves(self.key, ticket, self)
+        return _curves(self, ticket)
 
     def answered_classes(self) -> list[str]:
         """What each map explains: a class, or the ticket's own subset where its one output says yes."""
@@ -137,40 +136,34 @@ class View:
         return texts[self.question.method.against]
 
 
+@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks and their data")
 def explained(run: Run) -> Explained:
     """The run with its data and weights. Raises BadInput."""
-    result = _explained(str(run.folder), cache.changed(run.folder), run)
-    cache.compute_as(run)
-    return result
-
-
-@st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")
-def _explained(folder: str, changed: int, _run: Run) -> Explained:
     from rtl_core.runs.attribution import Explained
 
-    return Explained.over(cache.opened(_run))
+    return Explained.over(cache.opened(run))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _question(key: Key, _view: View) -> Question:
-    return _view.explained.question(_view.request, _view.x)
+@cache.of_run(max_entries=64, show_spinner=False)
+def _question(run: Run, chosen: Key, request: MapRequest, _view: View) -> Question:
+    return _view.explained.question(request, _view.x)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Computing the maps")
-def _side_by_side(key: Key, _view: View) -> SideBySide:
+@cache.of_run(View, max_entries=64, show_spinner="Computing the maps")
+def _side_by_side(view: View) -> SideBySide:
     from rtl_core.audit.attribution.attribute import output_of
     from rtl_core.audit.attribution.compare_tickets import side_by_side
 
-    subject, x, question = _view.explained.subject, _view.x, _view.question
-    target = output_of(subject, _view.request.target)
-    return side_by_side(subject, _view.tickets, _view.compared, x, question, target)
+    subject, x, question = view.explained.subject, view.x, view.question
+    target = output_of(subject, view.request.target)
+    return side_by_side(subject, view.tickets, view.compared, x, question, target)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _seconds_a_map(key: Key, _view: View) -> float:
+@cache.of_run(View, max_entries=64, show_spinner=False)
+def _seconds_a_map(view: View) -> float:
     from rtl_core.audit.attribution.explain import explain
 
-    module, x, question = _view.explained.subject.module(_view.compared), _view.x, _view.question.at_fixed_steps
+    module, x, question = view.explained.subject.module(view.compared), view.x, view.question.at_fixed_steps
     seconds = []
     for _ in range(2):  # the first call of a method also loads what it needs
         began = time.monotonic()
@@ -179,29 +172,29 @@ def _seconds_a_map(key: Key, _view: View) -> float:
     return min(seconds)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _dead(key: Key, ticket: str, _view: View) -> bool:
+@cache.of_run(max_entries=512, show_spinner=False)
+def _dead(run: Run, ticket: str, _explained: Explained) -> bool:
     from rtl_core.runs.attribution import constant_output
 
-    return constant_output(_view.explained.subject, ticket)
+    return constant_output(_explained.subject, ticket)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _checked(key: Key, ticket: str, _view: View) -> Checked:
+@cache.of_run(View, max_entries=512, show_spinner=False)
+def _checked(view: View, ticket: str) -> Checked:
     from rtl_core.runs.attribution import check
 
-    return check(_view.explained.subject, ticket, _view.x, maps_of(_view, ticket), _view.question)
+    return check(view.explained.subject, ticket, view.x, maps_of(view, ticket), view.question)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _curves(key: Key, ticket: str, _view: View) -> Curves:
+@cache.of_run(View, max_entries=512, show_spinner=False)
+def _curves(view: View, ticket: str) -> Curves:
     from rtl_core.audit.attribution.deletion_insertion import curves
     from rtl_core.audit.attribution.regions import smallest_regions
     from rtl_core.rng import numpy_generator
 
-    draws = numpy_generator(_view.request.seed, "deletion", 0)
-    module, regions = _view.explained.subject.module(ticket), smallest_regions(_view.dataset)
-    return curves(module, _view.x, maps_of(_view, ticket), _view.question, regions, draws)
+    draws = numpy_generator(view.request.seed, "deletion", 0)
+    module, regions = view.explained.subject.module(ticket), smallest_regions(view.dataset)
+    return curves(module, view.x, maps_of(view, ticket), view.question, regions, draws)
 
 
 def maps_of(view: View, name: str) -> Any:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import colours, panels, tasks, terms
-from app.charts import calm
+from app.charts import calm, error_bars
 from app.colours import Tone
 from app.diagnosis import findings, measure
 from app.diagnosis.view import View
@@ -99,15 +99,7 @@ def figure(rows: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
             "symbol": ["circle-open" if alone else "circle" for alone in rows.alone],
             "line": {"width": 2, "color": fill},
         },
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": scale * rows.high - value,
-            "arrayminus": value - scale * rows.low,
-            "color": fill,
-            "thickness": 1.6,
-            "width": 5,
-        },
+        error_x=error_bars(value, scale * rows.low, scale * rows.high, color=fill, thickness=1.6, width=5),
         hovertemplate=f"%{{y}}: %{{x:.1f}} {tasks.unit(metric)}<extra></extra>",
     )
     drawn.update_xaxes(title=f"{tasks.title_of(metric)} on validation inputs, {tasks.unit(metric)}", zeroline=False)

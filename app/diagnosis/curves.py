@@ -11,7 +11,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from app import colours, panels, tasks, terms
-from app.charts import calm
+from app.charts import calm, error_bars
 from app.colours import Tone
 from app.diagnosis import findings
 from app.diagnosis.view import View
@@ -156,15 +156,7 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
             mode="lines+markers",
             line={"color": tone.text, "dash": dash, "width": 1.6},
             marker={"size": 8, "symbol": symbol},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": own.high - own[view.metric],
-                "arrayminus": own[view.metric] - own.low,
-                "color": tone.muted,
-                "thickness": 1.1,
-                "width": 3,
-            },
+            error_y=error_bars(own[view.metric], own.low, own.high, color=tone.muted, thickness=1.1, width=3),
             hovertemplate=f"{metric} %{{y:.1f}} {unit} at %{{x:.3g}} %<br>measured: {measure}<extra></extra>",
             row=row,
             col=1,

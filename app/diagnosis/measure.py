@@ -46,7 +46,7 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
     """A button with its cost; once pressed the work, under a bar that Stop or any click interrupts."""
     key, mine, place = f"{name}_requested", (str(view.run.folder), cache.changed(view.run.folder)), st.empty()
     if st.session_state.get(key) != mine:
-        cost = _cost(*mine, name, view.run)
+        cost = _cost(view.run, name)
         place.button(
             plain(f"{label}: about {terms.duration(max(cost['seconds'], 1))}"),
             key=name,
@@ -76,6 +76,6 @@ def _show_progress(bar: Any, name: str, event: Event) -> None:
         bar.progress(min(1.0, event.step / event.steps), plain(f"{event.step} of {event.steps} steps"))
 
 
-@st.cache_data(max_entries=64, show_spinner="Estimating the time")
-def _cost(folder: str, changed: int, name: str, _run: Run) -> dict[str, float]:
-    return retrain.cost(_run) if name == "probe" else retrain.relax_cost(_run)
+@cache.of_run(kind=st.cache_data, max_entries=64, show_spinner="Estimating the time")
+def _cost(run: Run, name: str) -> dict[str, float]:
+    return retrain.cost(run) if name == "probe" else retrain.relax_cost(run)

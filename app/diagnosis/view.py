@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import streamlit as st
 
 from app import cache, panels, session
 from rtl_core.errors import BadInput
@@ -74,11 +73,11 @@ def of(run: Run) -> View:
     kept = audits_folder(run.folder, session.runs_root()).glob("collapse-*.json")
     changes = tuple(sorted((file.name, file.stat().st_mtime_ns) for file in kept))
     try:
-        return _view(str(run.folder), cache.changed(run.folder), str(session.runs_root()), changes, run)
+        return _view(run, session.runs_root(), changes)
     except BadInput as error:
         panels.refuse(f"{error}.")
 
 
-@st.cache_resource(max_entries=16, show_spinner="Comparing the masks at every density")
-def _view(folder: str, changed: int, root: str, audits: tuple[tuple[str, int], ...], _run: Run) -> View:
-    return View(_run, diagnose(_run, Path(root)))
+@cache.of_run(max_entries=16, show_spinner="Comparing the masks at every density")
+def _view(run: Run, root: Path, audits: tuple[tuple[str, int], ...]) -> View:
+    return View(run, diagnose(run, root))

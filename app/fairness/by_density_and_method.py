@@ -52,14 +52,7 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 9, "symbol": symbol},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": ends[:, 1] - value,
-                "arrayminus": value - ends[:, 0],
-                "thickness": 1.4,
-                "width": 4,
-            },
+            error_y=charts.error_bars(value, ends[:, 0], ends[:, 1], thickness=1.4, width=4),
             hovertemplate="%{x:.3g} % density: %{y:.1f} %<extra>%{fullData.name}</extra>",
         )
     densities = list(100 * mine.density)

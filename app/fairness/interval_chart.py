@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.charts import calm
+from app.charts import calm, error_bars
 from app.colours import Tone
 
 _ROW = 44  # pixels of a place with one series
@@ -75,15 +75,9 @@ def _dots(one: Series, y: list[float], tone: Tone, among: int) -> dict:
         },
         "selected": {"marker": {"opacity": 1}, "textfont": {"color": tone.text}},
         "unselected": {"marker": {"opacity": 1}, "textfont": {"color": tone.text}},
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": rows.high.astype(float) - value,
-            "arrayminus": value - rows.low.astype(float),
-            "color": one.colour,
-            "thickness": 1.6,
-            "width": 4,
-        },
+        "error_x": error_bars(
+            value, rows.low.astype(float), rows.high.astype(float), color=one.colour, thickness=1.6, width=4
+        ),
         "customdata": rows[["key", "hover"]].to_numpy(),
         "hovertemplate": "%{customdata[1]}<extra></extra>",
     }

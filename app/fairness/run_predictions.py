@@ -35,8 +35,7 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
             "such a network made, choose “Your own predictions” above.",
         )
     try:
-        audited = _audited(str(run.folder), cache.changed(run.folder), run)
-        cache.compute_as(run)
+        audited = _audited(run)
     except BadInput as error:
         panels.refuse(f"The data of this run cannot be read: {error}")
     dataset = audited.opened.dataset
@@ -54,7 +53,7 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
     if not columns:
         panels.refuse("Tick at least one group column: whom do you want to compare?")
     try:
-        return _subject(str(run.folder), cache.changed(run.folder), method, router, tuple(columns), audited), columns
+        return _subject(run, method, router, tuple(columns)), columns
     except BadInput as error:
         panels.refuse(f"These tickets cannot be audited: {error}")
 
@@ -77,61 +76,47 @@ def _nothing(title: str, why: str) -> None:
     st.stop()
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the networks and their data")
-def _audited(folder: str, changed: int, _run: Run) -> Audited:
+@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks and their data")
+def _audited(run: Run) -> Audited:
     from rtl_core.runs.fairness import Audited
 
-    return Audited(cache.opened(_run))
+    return Audited(cache.opened(run))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Asking the networks")
-def _subject(
-    folder: str, changed: int, method: str, router: str, columns: tuple[str, ...], _networks: Audited
-) -> Subject:
-    decisions = _networks.decisions(columns)
-    predictions = _networks.predictions(decisions, method, router)
-    dataset, rows = _networks.opened.dataset, decisions.eval_set.rows
+@cache.of_run(max_entries=8, show_spinner="Asking the networks")
+def _subject(run: Run, method: str, router: str, columns: tuple[str, ...]) -> Subject:
+    networks = _audited(run)
+    decisions = networks.decisions(columns)
+    predictions = networks.predictions(decisions, method, router)
+    dataset, rows = networks.opened.dataset, decisions.eval_set.rows
     # One-vs-rest tickets each decide about every row, so the rows come once for each ticket.
     rows = np.tile(rows, len(predictions.y_true) // len(rows))
     table = dataset.attributes.iloc[rows].reset_index(drop=True)
     table.insert(0, "row", rows)
     pictures = (dataset, rows) if dataset.kind == "image" else None
-    return Subject((folder, changed, method, router), predictions, table, pictures)
+    return Subject((str(run.folder), cache.changed(run.folder), method, router), predictions, table, pictures)
 
 
 def extra(run: Run, audit: Audit, name: str) -> Any:
     """One of the answers of `runs.fairness.EXTRAS` for what is audited. Raises BadInput where it does not apply."""
-    document = _extra(audit.subject.key, audit.columns, audit.references, name, run)
+    document = _extra(run, audit, name)
     if isinstance(document, dict) and "reason" in document:
         raise BadInput(document["reason"])
     return document
 
 
-@st.cache_resource(max_entries=24, show_spinner="Asking the networks")
-def _extra(key: tuple[Any, ...], columns: tuple[str, ...], reference: tuple[str, ...], name: str, _run: Run) -> Any:
-    from rtl_core.runs.fairness import audit
+@cache.of_run(Audit, max_entries=24, show_spinner="Asking the networks")
+def _extra(run: Run, audit: Audit, name: str) -> Any:
+    from rtl_core.runs import fairness
 
-    folder, changed, method, router = key
-    ask = {} if name == "methods" else _NO_TESTS
-    return audit(_audited(folder, changed, _run), columns, method, router, reference, extras=(name,), **ask)[name]
+    (method, router), ask = how(audit.subject), {} if name == "methods" else _NO_TESTS
+    eval_set = audit.columns, method, router, audit.references
+    return fairness.audit(_audited(run), *eval_set, extras=(name,), **ask)[name]
 
 
+@cache.of_run(Audit, max_entries=24, show_spinner="Choosing thresholds on validation rows")
 def what_if(run: Run, audit: Audit, by: str, aim: str, fixed: float) -> list[dict[str, Any]]:
     """`runs.fairness.what_if`: per grouping, thresholds and what they change. Raises BadInput."""
-    return _what_if(audit.subject.key, audit.columns, audit.references, by, aim, fixed, run)
+    from rtl_core.runs import fairness
 
-
-@st.cache_resource(max_entries=24, show_spinner="Choosing thresholds on validation rows")
-def _what_if(
-    key: tuple[Any, ...],
-    columns: tuple[str, ...],
-    reference: tuple[str, ...],
-    by: str,
-    aim: str,
-    fixed: float,
-    _run: Run,
-) -> list[dict[str, Any]]:
-    from rtl_core.runs.fairness import what_if
-
-    *_, method, router = key
-    return what_if(_run, columns, by, aim, fixed, method, router, reference)["what_if"]
+    return fairness.what_if(run, audit.columns, by, aim, fixed, *how(audit.subject), audit.references)["what_if"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import panels
+from app import panels, terms
 from app.fairness import findings
 from app.fairness.view import Audit, called
 from app.markdown import plain
@@ -34,7 +34,7 @@ def draw(audit: Audit) -> None:
         sizes,
         "sizes",
     )
-    notes = [f"{note[0].upper()}{note[1:]}." for note in audit.document["notes"]]
+    notes = [terms.sentence(note) for note in audit.document["notes"]]
     if notes:
         st.caption(plain(" ".join(notes)))
     if not excluded.empty:

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels
+from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.fairness import findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
@@ -43,7 +43,7 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
         st.space("small")
         _tradeoff(audit, pd.DataFrame(shown["tradeoff"]), aim)
     for note in shown["notes"]:
-        st.caption(plain(note[0].upper() + note[1:] + "."))
+        st.caption(plain(terms.sentence(note)))
 
 
 def _choices(audit: Audit) -> tuple[str, str, float]:
@@ -127,15 +127,7 @@ def _curve(curve: pd.DataFrame, name: str, tone: Tone) -> go.Figure:
         mode="lines+markers",
         line={"color": tone.diverging[-1], "width": 1.5},
         marker={"size": 9, "color": tone.diverging[-1]},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": 100 * (curve.high - curve.accuracy),
-            "arrayminus": 100 * (curve.accuracy - curve.low),
-            "color": tone.muted,
-            "thickness": 1.2,
-            "width": 4,
-        },
+        error_y=charts.error_bars(curve.accuracy, curve.low, curve.high, 100, color=tone.muted, thickness=1.2, width=4),
         customdata=100 * curve[["tolerance", "share_changed"]].to_numpy(),
         hovertemplate="%{customdata[0]:.0f} points allowed<br>largest gap %{x:.1f} points<br>%{y:.1f} % right<br>"
         "%{customdata[1]:.1f} % decided otherwise than now<extra></extra>",

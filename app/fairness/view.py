@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from app import terms
+from app import cache, terms
 from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.group_metrics import SCORES, SHARES
 from rtl_core.audit.fairness.groups import Grouping, groupings
@@ -58,6 +57,10 @@ class Audit:
     strata: tuple[str | None, ...]
     metrics: tuple[str, ...]
     of_class: str | None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.subject.key, self.columns, self.references
 
     @property
     def predictions(self) -> Predictions:
@@ -131,16 +134,10 @@ def group_names(predictions: Predictions, columns: tuple[str, ...]) -> list[str]
     return [name for grouping in groupings(predictions.groups, columns) for name in grouping.names]
 
 
+@cache.of_run(Subject, max_entries=24, show_spinner="Comparing the groups")
 def document(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> dict[str, Any]:
     """The document of `python -m rtl_core fairness`, of the same seed. Raises BadInput."""
-    return _document(subject.key, columns, reference, subject.predictions)
-
-
-@st.cache_resource(max_entries=24, show_spinner="Comparing the groups")
-def _document(
-    key: tuple[Any, ...], columns: tuple[str, ...], reference: tuple[str, ...], _predictions: Predictions
-) -> dict[str, Any]:
-    return fairness(_predictions, columns, reference, seed=SEED)
+    return fairness(subject.predictions, columns, reference, seed=SEED)
 
 
 def in_points(metric: str) -> bool:

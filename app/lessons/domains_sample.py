@@ -7,7 +7,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from app import cache, colours, terms
 from app.attribution import heatmaps
@@ -31,20 +30,16 @@ def view() -> View:
     return View(routing_of(cache.load_run(store.samples()["domains"])), "gate")
 
 
+@cache.of_run(View, max_entries=2, show_spinner=False)
 def to_choose_from(seen: View) -> tuple[Dataset, np.ndarray]:
     """Test pictures of every class, of one domain after the other, and (n,) the ticket that each one is for.
 
     `pictures.own_picture` offers the first test pictures of a class, which here are all of one domain.
     """
-    return _to_choose_from(seen.key, seen)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _to_choose_from(key: tuple, _seen: View) -> tuple[Dataset, np.ndarray]:
-    eval_set, dataset = _seen.eval_set, _seen.dataset
+    eval_set, dataset = seen.eval_set, seen.dataset
     places = []
     for i in range(OF_CLASS * len(dataset.classes)):
-        c, k = i // OF_CLASS, i % len(_seen.names)
+        c, k = i // OF_CLASS, i % len(seen.names)
         among = np.flatnonzero((eval_set.y == c) & (eval_set.subset == k))
         places.append(among[i % len(among)])  # not the same piece of clothing twice
     rows = eval_set.rows[places]
@@ -59,14 +54,10 @@ def _to_choose_from(key: tuple, _seen: View) -> tuple[Dataset, np.ndarray]:
     return some, eval_set.subset[places]
 
 
+@cache.of_run(View, max_entries=2, show_spinner=False)
 def right(seen: View) -> np.ndarray:
     """bool (K, n): whether each ticket answers each test picture rightly."""
-    return _right(seen.key, seen)
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _right(key: tuple, _seen: View) -> np.ndarray:
-    return _seen.routing.answers.credit
+    return seen.routing.answers.credit
 
 
 def reason(seen: View, picture: np.ndarray) -> Reason:

@@ -33,29 +33,22 @@ class Way:
     modules: tuple[nn.Module, ...]
 
 
-def of(run: Run) -> Way:
-    """For a run whose rounds were watched: its masks are stored, the weights of its rounds are not."""
-    return _way(str(run.folder), cache.changed(run.folder), run)
-
-
+@cache.of_run(kind=st.cache_data, max_entries=64, show_spinner=False)
 def answers(run: Run, x: np.ndarray) -> np.ndarray:
     """int64 (rounds, n): the class that the ticket gives pictures x, uint8 (n, c, h, w), after each round."""
-    way = of(run)
-    cache.compute_as(run)
-    return _answers(str(run.folder), cache.changed(run.folder), x, way)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _answers(folder: str, changed: int, x: np.ndarray, _way: Way) -> np.ndarray:
     from rtl_core.audit.attribution.explain import outputs_of
 
-    inputs = replace(_way.dataset, x=x).inputs(np.arange(len(x)))
-    return np.stack([outputs_of(module, inputs).argmax(axis=1) for module in _way.modules])
+    way = of(run)
+    inputs = replace(way.dataset, x=x).inputs(np.arange(len(x)))
+    return np.stack([outputs_of(module, inputs).argmax(axis=1) for module in way.modules])
 
 
-@st.cache_resource(max_entries=2, show_spinner="Training one ticket again, round after round")
-def _way(folder: str, changed: int, _run: Run) -> Way:
-    """A batch is a function of seed and step: the same rounds give the same weights, to the bit on the same machine."""
+@cache.networks_of_run(max_entries=2, show_spinner="Training one ticket again, round after round")
+def of(run: Run) -> Way:
+    """For a run whose rounds were watched: its masks are stored, the weights of its rounds are not.
+
+    A batch is a function of seed and step: the same rounds give the same weights, to the bit on the same machine.
+    """
     from rtl_core.audit.attribution.explain import outputs_of
     from rtl_core.events import MemoryJournal, silent
     from rtl_core.learning.batchnorm_recalibration import recalibrate
@@ -64,15 +57,15 @@ def _way(folder: str, changed: int, _run: Run) -> Way:
     from rtl_core.runs.prepare import experiment, prepare
     from rtl_core.runs.run_data import own_dataset
 
-    config, journal = _run.config, MemoryJournal()
-    setting = prepare(config, silent, journal, own_dataset(_run))
+    journal = MemoryJournal()
+    setting = prepare(run.config, silent, journal, own_dataset(run))
     setup = experiment(setting, silent, journal)
     rounds = ticket_rounds(setup, warm_start(setup), 0)
     modules = []
-    for level in _run.tickets.levels:
+    for level in run.tickets.levels:
         if level.kind == "lighter":
             break
-        subnetwork = rounds.train(_run.tickets.masks(level)[0], level.index)
+        (subnetwork,) = rounds.train(run.tickets.masks(level)[0], level.index)
         subnetwork = recalibrate(setup, subnetwork, setup.subsets[0])
         modules.append(as_module(setup.network, subnetwork, setup.layout))
     whole, own = setting.dataset, setting.partition.assignment == 0
@@ -80,4 +73,4 @@ def _way(folder: str, changed: int, _run: Run) -> Way:
     test = dataset.rows("test")
     right = test[outputs_of(modules[0], dataset.inputs(test)).argmax(axis=1) == dataset.y[test]]
     rows = right[np.unique(dataset.y[right], return_index=True)[1]]
-    return Way(_run.tickets.names[0], dataset, rows, tuple(modules))
+    return Way(run.tickets.names[0], dataset, rows, tuple(modules))

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, terms
+from app import cache, colours, terms
 from app.colours import Tone
 from app.lessons import domains_sample
 from app.routing.view import View
@@ -42,14 +42,10 @@ class Swapped:
     high: float
 
 
+@cache.of_run(View, kind=st.cache_data, max_entries=32, show_spinner=False)
 def of_pair(seen: View, a: int, b: int) -> tuple[Swapped, Swapped]:
     """On a's own pictures, and on b's."""
-    return _of_pair(seen.key, a, b, seen)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _of_pair(key: tuple, a: int, b: int, _seen: View) -> tuple[Swapped, Swapped]:
-    right, eval_set = domains_sample.right(_seen), _seen.eval_set
+    right, eval_set = domains_sample.right(seen), seen.eval_set
     own = {k: eval_set.subset == k for k in (a, b)}
     return tuple(swapped(right[:, own[k]], eval_set.units[own[k]], k, other) for k, other in ((a, b), (b, a)))
 
@@ -77,16 +73,16 @@ def least_lost(right: np.ndarray, subset: np.ndarray) -> tuple[int, int, float]:
 
 def refitted(seen: View, k: int, other: int) -> Estimate:
     """Accuracy on ticket k's own pictures with the other's mask and norm statistics measured anew on k's."""
-    value, low, high = _exchanged(seen.key, k, other, seen)
+    value, low, high = _exchanged(seen, k, other)
     return Estimate(value, low, high, np.zeros(0))
 
 
-@st.cache_data(max_entries=32, show_spinner="Measuring the statistics anew")
-def _exchanged(key: tuple, k: int, other: int, _seen: View) -> tuple[float, float, float]:
+@cache.of_run(View, kind=st.cache_data, max_entries=32, show_spinner="Measuring the statistics anew")
+def _exchanged(seen: View, k: int, other: int) -> tuple[float, float, float]:
     from rtl_core.audit.mask_exchange import exchange
 
-    trained = _seen.routing.opened.trained_tickets
-    exchanged = exchange(trained, _seen.names[k], _seen.names[other], draws=0).set_index("variant")
+    trained = seen.routing.opened.trained_tickets
+    exchanged = exchange(trained, seen.names[k], seen.names[other], draws=0).set_index("variant")
     return tuple(float(exchanged.loc["swapped", name]) for name in ("value", "low", "high"))
 
 

@@ -20,8 +20,6 @@ from rtl_core.errors import BadInput
 from rtl_core.statistics.intervals import bootstrap_ratios, wilson
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
     from torch import nn
 
@@ -123,7 +121,7 @@ def play() -> bool:
 
 def _outcome(run: Run, guess: str) -> None:
     """Test accuracies, the finding, and how the guess fared."""
-    right = _right(run.folder, cache.changed(run.folder))
+    right = _right(run)
     n = len(right["rtl"])
     frame.plot(_dots(run, right, colours.tone()), "winning-accuracy", 290)
     gaps = {method: gap(right["rtl"], answers) for method, answers in right.items() if method != "rtl"}
@@ -198,8 +196,7 @@ def _dots(run: Run, right: dict[str, np.ndarray], tone: Tone) -> go.Figure:
 
 def _own(run: Run) -> None:
     """A picture of the learner's, answered by the four networks."""
-    dataset, modules = _networks(run.folder, cache.changed(run.folder))
-    cache.compute_as(run)
+    dataset, modules = _networks(run)
     picture = pictures.own_picture("winning-own", dataset)
     if picture is None:
         return
@@ -229,23 +226,24 @@ def _answer(module: nn.Module, x: torch.Tensor, classes: tuple[str, ...]) -> tup
     return classes[best], float(shares[best])
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the four networks")
-def _networks(folder: Path, changed: int) -> tuple[Dataset, dict[str, nn.Module]]:
+@cache.networks_of_run(max_entries=8, show_spinner="Loading the four networks")
+def _networks(run: Run) -> tuple[Dataset, dict[str, nn.Module]]:
     """The data of a run and its networks as plain modules, in the order of `NAMES`."""
     from rtl_core.learning.subnetwork import as_module
 
-    run = cache.opened(cache.load_run(folder))
-    modules = {method: as_module(run.network, run.learned[method].subnetworks[0], run.layout) for method in NAMES}
-    return run.dataset, modules
+    opened = cache.opened(run)
+    modules = {
+        method: as_module(opened.network, opened.learned[method].subnetworks[0], opened.layout) for method in NAMES
+    }
+    return opened.dataset, modules
 
 
-@st.cache_data(max_entries=32, show_spinner="Measuring on test pictures")
-def _right(folder: Path, changed: int) -> dict[str, np.ndarray]:
+@cache.of_run(kind=st.cache_data, max_entries=32, show_spinner="Measuring on test pictures")
+def _right(run: Run) -> dict[str, np.ndarray]:
     """Network -> bool (n,): whether each test picture was read rightly."""
     import torch
 
-    dataset, modules = _networks(folder, changed)
-    cache.compute_as(cache.load_run(folder))
+    dataset, modules = _networks(run)
     test = dataset.rows("test")
     with torch.no_grad():
         return {

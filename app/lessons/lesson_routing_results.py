@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from app import cache
 from app.colours import Tone
 from app.lessons import domains_sample
 from app.routing.view import View
@@ -39,14 +40,10 @@ class Delivery:
     lost_own: Estimate
 
 
+@cache.of_run(View, kind=st.cache_data, max_entries=2, show_spinner=False)
 def of_view(seen: View) -> Delivery:
     """Of the gate's deliveries."""
-    return _of_view(seen.key, seen)
-
-
-@st.cache_data(max_entries=2, show_spinner=False)
-def _of_view(key: tuple, _seen: View) -> Delivery:
-    return delivery(domains_sample.right(_seen), _seen.eval_set.subset, _seen.ticket, _seen.eval_set.units)
+    return delivery(domains_sample.right(seen), seen.eval_set.subset, seen.ticket, seen.eval_set.units)
 
 
 def delivery(right: np.ndarray, subset: np.ndarray, ticket: np.ndarray, units: np.ndarray) -> Delivery:

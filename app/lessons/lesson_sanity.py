@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import colours, terms
+from app import charts, colours, terms
 from app.attribution import heatmaps, tiles
 from app.colours import Tone
 from app.lessons import frame, pictures
@@ -188,12 +188,7 @@ def figure(by_method: dict[str, Compared], limit: float, tone: Tone) -> go.Figur
             mode="lines+markers",
             line={"color": _COLOURS[method], "width": 2.4},
             marker={"size": 9},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": np.r_[0, high - mean],
-                "arrayminus": np.r_[0, mean - low],
-            },
+            error_y=charts.error_bars(np.r_[0, mean], np.r_[0, low], np.r_[0, high]),
             hovertemplate=f"{METHODS[method]}: %{{y:.2f}}<extra></extra>",
         )
         drawn.add_annotation(

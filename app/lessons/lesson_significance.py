@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, terms
+from app import charts, colours, terms
 from app.colours import Tone
 from app.fairness.interval_chart import Series, intervals
 from app.lessons import frame, lesson_significance_draws
@@ -110,15 +110,7 @@ def _strip(draws: pd.DataFrame, tone: Tone) -> go.Figure:
             mode="markers",
             name=f"above {LARGE} points" if large else f"up to {LARGE} points",
             marker={"size": 12 if large else 9, "color": colour, "symbol": symbol},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": 100 * (rows.high - rows.gap),
-                "arrayminus": 100 * (rows.gap - rows.low),
-                "color": colour,
-                "thickness": 1.6,
-                "width": 4,
-            },
+            error_y=charts.error_bars(rows.gap, rows.low, rows.high, 100, color=colour, thickness=1.6, width=4),
             customdata=100 * rows[["low", "high"]],
             hovertemplate="audit %{x}<br>gap %{y:+.1f} points, interval %{customdata[0]:+.1f} to "
             "%{customdata[1]:+.1f}<extra></extra>",

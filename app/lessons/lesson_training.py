@@ -182,7 +182,7 @@ def _start(key: str, config: Config, instead_of: Path | None = None) -> None:
     try:
         if instead_of is not None:
             store.delete_run(instead_of, session.runs_root())
-        worker.start(config, session.runs_root(), owner=session.visitor())
+        worker.start(config, session.runs_root())
     except BadInput as error:
         st.session_state[f"{key}-refused"] = f"This cannot start: {error}"
 
@@ -191,7 +191,7 @@ def _resume(key: str, folder: Path) -> None:
     from rtl_core.runs import worker
 
     try:
-        worker.resume(folder, owner=session.visitor())
+        worker.resume(folder)
     except BadInput as error:
         st.session_state[f"{key}-refused"] = f"This cannot go on: {error}"
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from app import terms
 from app.attribution import heatmaps
 from app.attribution.inputs import as_input
 from app.lessons import canvas
@@ -119,7 +120,7 @@ def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
     try:
         return from_upload(file.getvalue(), dataset)
     except BadInput as error:
-        st.error(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
+        st.error(plain(terms.sentence(str(error))))
         return None
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels, session
+from app import charts, colours, panels, session, terms
 from app.charts import calm
 from app.colours import Tone
 from app.markdown import plain
@@ -124,7 +124,7 @@ def _map(view: View) -> None:
     try:
         points, share = view.map_of_masks(_METHODS[method])
     except BadInput as error:
-        st.info(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
+        st.info(plain(terms.sentence(str(error))))
         return
     st.subheader(plain(findings.map_title(method, share)), anchor=False)
     _selectable(_scatter(points, view, method, colours.tone()), view.names, "mask-map")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cache, colours, panels, tasks, terms
-from app.charts import calm
+from app.charts import calm, error_bars
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
@@ -47,7 +47,7 @@ def draw(view: View, i: int, j: int) -> None:
     if st.session_state.get("exchange_requested") != key:
         return
     try:
-        exchanged = _measured(str(view.run.folder), cache.changed(view.run.folder), a, b, view.layers, view.run)
+        exchanged = _measured(view.run, a, b, view.layers)
     except BadInput as error:
         panels.refuse(f"{error}.")
     panels.chart(
@@ -68,11 +68,11 @@ def draw(view: View, i: int, j: int) -> None:
             )
 
 
-@st.cache_data(max_entries=64, show_spinner="Measuring on the test rows", show_time=True)
-def _measured(folder: str, changed: int, a: str, b: str, layers: tuple[str, ...] | None, _run: Run) -> pd.DataFrame:
+@cache.of_run(kind=st.cache_data, max_entries=64, show_spinner="Measuring on the test rows", show_time=True)
+def _measured(run: Run, a: str, b: str, layers: tuple[str, ...] | None) -> pd.DataFrame:
     from rtl_core.audit.mask_exchange import exchange
 
-    return exchange(cache.opened(_run).trained_tickets, a, b, layers, _DRAWS)
+    return exchange(cache.opened(run).trained_tickets, a, b, layers, _DRAWS)
 
 
 def _figure(exchanged: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
@@ -92,15 +92,7 @@ def _figure(exchanged: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
             name=name,
             mode="markers",
             marker={"size": 12, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": 100 * (high - x),
-                "arrayminus": 100 * (x - low),
-                "color": colour,
-                "thickness": 1.6,
-                "width": 5,
-            },
+            error_x=error_bars(x, low, high, 100, color=colour, thickness=1.6, width=5),
             customdata=labels,
             hovertemplate="%{customdata}<br>%{x:+.1f} points, " + name + "<extra></extra>",
         )

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels
+from app import charts, colours, heatmap, panels
 from app.colours import Tone
 from app.headlines import p_value
 from app.markdown import plain
@@ -19,8 +19,6 @@ from app.masks.controls import Measure
 from app.masks.view import Compared, View
 from rtl_core.overlap.similarity import Similarity
 
-_LABELLED = 12  # tickets up to which cells show their numbers
-_SPACED = 40  # tickets up to which there is room for lines between cells
 _CLICKABLE = 100  # tickets up to which every cell is an object that can be clicked
 _NEAREST = 40  # tickets shown around A where there are more
 SIDE_BY_SIDE_UP_TO = 24  # tickets up to which the pair fits beside the matrix
@@ -107,72 +105,29 @@ def _table(measures: Similarity, measure: Measure, order: list[int]) -> None:
 def cells_spec(
     compared: Compared, measure: Measure, order: list[int], chosen: tuple[int, int], tone: Tone
 ) -> dict[str, Any]:
-    """The tickets of `order` against each other as an ECharts heatmap; the chosen pair is framed.
-
-    The position of a cell in the data is row * K + column, which is what a click reports.
-    """
+    """The tickets of `order` against each other; the chosen pair is framed."""
     names = [compared.measures.names[k] for k in order]
-    k = len(order)
     scale, low, high = _scale(compared.measures, measure, tone)
-    axis = {
-        "type": "category",
-        "data": names,
-        "splitArea": {"show": False},
-        "axisTick": {"show": False},
-        "axisLine": {"show": False},
-        "axisLabel": {
-            "color": tone.text,
-            "interval": 0 if k <= _SPACED else "auto",
-            "fontSize": 12 if k <= SIDE_BY_SIDE_UP_TO else 10,
-            "width": 130,
-            "overflow": "truncate",
-        },
-    }
-    tilted = 40 if k > 6 and max(map(len, names)) > 3 else 0
-    border = {"borderColor": tone.surface, "borderWidth": 2 if k <= _SPACED else 0}
-    return {
-        "animation": False,
-        "grid": {"left": 8, "right": 92, "top": 8, "bottom": 8, "containLabel": True},
-        "tooltip": {
-            "formatter": "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>"
-            "{@[6]} weights shared<br/>{@[7]} among all pairs"
-        },
-        "xAxis": {**axis, "axisLabel": {**axis["axisLabel"], "rotate": tilted}},
-        "yAxis": {**axis, "inverse": True},
-        "visualMap": {
-            "min": low,
-            "max": high,
-            "dimension": 2,
-            "seriesIndex": 0,
-            "calculable": False,
-            "right": 0,
-            "top": "middle",
-            "itemHeight": 260,
-            "itemWidth": 14,
-            "precision": 2,
-            "inRange": {"color": list(scale)},
-            "text": [measure.high, measure.low],
-            "textStyle": {"color": tone.text},
-        },
-        "series": [
-            {
-                "type": "heatmap",
-                "data": _data(compared, measure, order, lambda v: colours.on_scale(scale, (v - low) / (high - low))),
-                "selectedMode": "single",
-                "label": {"show": k <= _LABELLED, "formatter": "{@[2]}", "fontSize": 13},
-                "itemStyle": border,
-                "select": {"itemStyle": border},  # the frame says what is chosen
-            },
-            _frame([order.index(ticket) for ticket in chosen if ticket in order], tone),
-        ],
-    }
+    places = [order.index(ticket) for ticket in chosen if ticket in order]
+    return heatmap.spec(
+        names,
+        names,
+        _data(compared, measure, order, lambda v: colours.on_scale(scale, (v - low) / (high - low))),
+        [(places[1], places[0]), (places[0], places[1])] if len(set(places)) == 2 else [],
+        heatmap.Scale(scale, low, high, measure.low, measure.high, {"itemHeight": 260, "precision": 2}),
+        tone,
+        "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>{@[6]} weights shared<br/>"
+        "{@[7]} among all pairs",
+        "{@[2]}",
+        12 if len(names) <= SIDE_BY_SIDE_UP_TO else 10,
+    )
 
 
 def _data(compared: Compared, measure: Measure, order: list[int], fill: Callable[[float], str]) -> list[dict[str, Any]]:
-    """The cells, row by row. Their names are unique: otherwise a whole row lights up under the mouse."""
+    """The cells, row by row."""
     measures = compared.measures
     values = getattr(measures, measure.field)
-    labelled = len(order) <= _LABELLED
+    labelled = len(order) <= heatmap.LABELLED
     cells = []
     for row, i in enumerate(order):
         for column, j in enumerate(order):
@@ -185,17 +140,6 @@ def _data(compared: Compared, measure: Measure, order: list[int], fill: Callable
                     cell["label"] = {"color": colours.readable_on(fill(values[i, j]))}
             cells.append(cell)
     return cells
-
-
-def _frame(places: list[int], tone: Tone) -> dict[str, Any]:
-    """Frames around the chosen pair's two cells: a series of its own, for cells drawn later would cover a border."""
-    return {
-        "type": "heatmap",
-        "silent": True,
-        "data": [[*places[::-1], 0], [*places, 0]] if len(set(places)) == 2 else [],
-        "itemStyle": {"color": "transparent", "borderColor": tone.text, "borderWidth": 3},
-        "emphasis": {"disabled": True},
-    }
 
 
 def _scale(measures: Similarity, measure: Measure, tone: Tone) -> tuple[tuple[str, ...], float, float]:

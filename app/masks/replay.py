@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import colours, panels, tasks, terms
-from app.charts import calm
+from app.charts import calm, error_bars
 from app.colours import Tone
 from app.markdown import plain
 from app.masks.view import View
@@ -128,11 +128,4 @@ def _spread(points: pd.DataFrame, metric: str) -> dict[str, Any] | None:
     """Whiskers from the worst to the best ticket, where a point is the mean of many."""
     if "min" not in points:
         return None
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": tasks.scale(metric) * (points["max"] - points[metric]),
-        "arrayminus": tasks.scale(metric) * (points[metric] - points["min"]),
-        "thickness": 1.2,
-        "width": 3,
-    }
+    return error_bars(points[metric], points["min"], points["max"], tasks.scale(metric), thickness=1.2, width=3)

@@ -10,13 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, colours, panels, terms
+from app import cache, charts, colours, panels, terms
 from app.charts import calm
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
 from app.masks import findings
-from app.masks.view import Key, View
+from app.masks.view import View
 from rtl_core.errors import BadInput
 from rtl_core.overlap import taxonomy
 from rtl_core.overlap.semantic_alignment import MIN_TICKETS, Alignment, alignment, by_layer_and_density
@@ -62,7 +62,7 @@ def _uploaded() -> dict[str, Taxonomy]:
     try:
         read = taxonomy.read_taxonomy(file.getvalue())
     except BadInput as error:
-        st.error(plain(f"{str(error)[0].upper()}{str(error)[1:]}."))
+        st.error(plain(terms.sentence(str(error))))
         return {}
     return {read.name: read}
 
@@ -100,7 +100,7 @@ def _example(names: tuple[str, ...]) -> str:
 
 
 def _scatter(view: View, chosen: Taxonomy) -> None:
-    aligned = _aligned(view.key, chosen, view)
+    aligned = _aligned(view, chosen)
     st.subheader(plain(findings.meaning_title(aligned, view.where)), anchor=False)
     if aligned.reason:
         st.info(plain(f"There is no correlation to compute: {aligned.reason}."))
@@ -116,10 +116,10 @@ def _scatter(view: View, chosen: Taxonomy) -> None:
     )
 
 
-@st.cache_resource(max_entries=64, show_spinner="Permuting names")
-def _aligned(key: Key, chosen: Taxonomy, _view: View) -> Alignment:
-    pairs = _view.tickets.k * (_view.tickets.k - 1) // 2
-    return alignment(_view.compared.measures.excess, _view.names, chosen, _permutations(pairs, _PERMUTED))
+@cache.of_run(View, max_entries=64, show_spinner="Permuting names")
+def _aligned(view: View, chosen: Taxonomy) -> Alignment:
+    pairs = view.tickets.k * (view.tickets.k - 1) // 2
+    return alignment(view.compared.measures.excess, view.names, chosen, _permutations(pairs, _PERMUTED))
 
 
 def _permutations(pairs: int, budget: int) -> int:
@@ -157,7 +157,7 @@ def _pairs_figure(pairs: pd.DataFrame, tone: Tone) -> go.Figure:
 
 def _strip(view: View, chosen: Taxonomy) -> None:
     """rho of every layer at every density."""
-    table = _everywhere((*view.key[:2], 0, None), chosen, view)
+    table = _everywhere(view.at_target().whole, chosen)
     panels.chart(
         findings.strip_title(table),
         _strip_figure(table, colours.tone()),
@@ -168,16 +168,16 @@ def _strip(view: View, chosen: Taxonomy) -> None:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Comparing every layer at every density")
-def _everywhere(key: Key, chosen: Taxonomy, _view: View) -> pd.DataFrame:
-    places = [(_ALL, None), *((short(name), (name,)) for name in _view.tickets.layout.names)]
+@cache.of_run(View, max_entries=8, show_spinner="Comparing every layer at every density")
+def _everywhere(view: View, chosen: Taxonomy) -> pd.DataFrame:
+    places = [(_ALL, None), *((short(name), (name,)) for name in view.tickets.layout.names)]
     measured = [
-        (label, level.density, replace(_view, level=level, layers=layers).compared.measures.excess)
+        (label, level.density, replace(view, level=level, layers=layers).compared.measures.excess)
         for label, layers in places
-        for level in _view.tickets.levels
+        for level in view.tickets.levels
     ]
-    pairs = len(measured) * _view.tickets.k * (_view.tickets.k - 1) // 2
-    return by_layer_and_density(measured, _view.names, chosen, _permutations(pairs, _PERMUTED_STRIP))
+    pairs = len(measured) * view.tickets.k * (view.tickets.k - 1) // 2
+    return by_layer_and_density(measured, view.names, chosen, _permutations(pairs, _PERMUTED_STRIP))
 
 
 def _strip_figure(table: pd.DataFrame, tone: Tone) -> go.Figure:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from app import cache
 from rtl_core.overlap import chance_level, clustering, ownership
@@ -64,6 +63,11 @@ class View:
         return View(self.run, self.tickets.target, self.layers, self.where)
 
     @property
+    def whole(self) -> View:
+        """The whole network at the same density."""
+        return View(self.run, self.level, None, "")
+
+    @property
     def key(self) -> Key:
         return str(self.run.folder), cache.changed(self.run.folder), self.level.index, self.layers
 
@@ -74,41 +78,41 @@ class View:
 
     @property
     def compared(self) -> Compared:
-        return _compared(self.key, self)
+        return _compared(self)
 
     @property
     def profile(self) -> pd.DataFrame:
-        return _profile((*self.key[:3], None), self)
+        return _profile(self.whole)
 
     @property
     def ownership(self) -> pd.DataFrame:
-        return _ownership((*self.key[:3], None), self)
+        return _ownership(self.whole)
 
     @property
     def intersections(self) -> pd.DataFrame:
         """The sets of tickets that own most weights alone, in the layers looked at."""
-        return _intersections(self.key, self)
+        return _intersections(self)
 
     @property
     def dead_filters(self) -> pd.DataFrame:
-        dead = _dead_filters((*self.key[:3], None), self)
+        dead = _dead_filters(self.whole)
         return dead[dead.layer.isin(self.shown_layers)]
 
     @property
     def tree(self) -> Tree:
-        return _tree(self.key, self)
+        return _tree(self)
 
     def map_of_masks(self, method: str) -> tuple[pd.DataFrame, float]:
         """Columns name, x, y; and the share of the masks' variance that two axes of PCA show. BadInput: too few."""
-        return _map(self.key, method, self)
+        return _map(self, method)
 
     def test(self, a: str, b: str) -> PermutationTest:
-        return _test(self.key, a, b, self)
+        return _test(self, a, b)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)  # of 1,000 tickets one takes 110 MB
-def _compared(key: Key, _view: View) -> Compared:
-    counts = _view.counts.only(_view.layers)
+@cache.of_run(View, max_entries=16, show_spinner=False)  # of 1,000 tickets one takes 110 MB
+def _compared(view: View) -> Compared:
+    counts = view.counts.only(view.layers)
     band, by_chance = similarity(counts), chance_level.chance_interval(counts)
     i, j = np.triu_indices(counts.k, 1)
     p = np.full((counts.k, counts.k), np.nan)
@@ -116,36 +120,36 @@ def _compared(key: Key, _view: View) -> Compared:
     return Compared(counts, band, by_chance, p)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _profile(key: Key, _view: View) -> pd.DataFrame:
-    return layer_profile(_view.counts)
+@cache.of_run(View, max_entries=32, show_spinner=False)
+def _profile(view: View) -> pd.DataFrame:
+    return layer_profile(view.counts)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Counting who keeps each weight")
-def _ownership(key: Key, _view: View) -> pd.DataFrame:
-    return ownership.ownership(_view.tickets, _view.level)
+@cache.of_run(View, max_entries=32, show_spinner="Counting who keeps each weight")
+def _ownership(view: View) -> pd.DataFrame:
+    return ownership.ownership(view.tickets, view.level)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _test(key: Key, a: str, b: str, _view: View) -> PermutationTest:
-    return chance_level.permutation_test(_view.counts.only(_view.layers), a, b)
+@cache.of_run(View, max_entries=256, show_spinner=False)
+def _test(view: View, a: str, b: str) -> PermutationTest:
+    return chance_level.permutation_test(view.counts.only(view.layers), a, b)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Counting sets of tickets")
-def _intersections(key: Key, _view: View) -> pd.DataFrame:
-    return ownership.intersections(_view.tickets, _view.level, _view.layers)
+@cache.of_run(View, max_entries=32, show_spinner="Counting sets of tickets")
+def _intersections(view: View) -> pd.DataFrame:
+    return ownership.intersections(view.tickets, view.level, view.layers)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Looking for dead filters")
-def _dead_filters(key: Key, _view: View) -> pd.DataFrame:
-    return ownership.dead_filters(_view.tickets, _view.level)
+@cache.of_run(View, max_entries=32, show_spinner="Looking for dead filters")
+def _dead_filters(view: View) -> pd.DataFrame:
+    return ownership.dead_filters(view.tickets, view.level)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _tree(key: Key, _view: View) -> Tree:
-    return clustering.tree(_view.compared.measures)
+@cache.of_run(View, max_entries=32, show_spinner=False)
+def _tree(view: View) -> Tree:
+    return clustering.tree(view.compared.measures)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
-def _map(key: Key, method: str, _view: View) -> tuple[pd.DataFrame, float]:
-    return clustering.mask_map(_view.compared.measures, method)
+@cache.of_run(View, max_entries=32, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
+def _map(view: View, method: str) -> tuple[pd.DataFrame, float]:
+    return clustering.mask_map(view.compared.measures, method)

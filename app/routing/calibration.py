@@ -53,14 +53,7 @@ def figure(calibration: dict[str, Any], tone: Tone) -> go.Figure:
         textfont={"size": 11, "color": tone.text},
         line={"color": tone.diverging[-1], "width": 1.4},
         marker={"size": 9},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": 100 * (bins.high - bins.agreement),
-            "arrayminus": 100 * (bins.agreement - bins.low),
-            "thickness": 1.4,
-            "width": 4,
-        },
+        error_y=charts.error_bars(bins.agreement, bins.low, bins.high, 100, thickness=1.4, width=4),
         hovertemplate="says %{x:.0f} %, is right %{y:.1f} %<extra></extra>",
         showlegend=False,
     )

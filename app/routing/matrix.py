@@ -8,14 +8,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import colours, panels
+from app import colours, heatmap, panels
 from app.colours import Tone
 from app.markdown import plain
 from app.routing import findings, samples, sankey
 from app.routing.view import View
-
-_LABELLED = 12  # tickets up to which cells show their numbers
-_SPACED = 40  # rows up to which there is room for lines between cells
 
 
 def draw(view: View, by_class: bool, chosen: tuple[str, str]) -> None:
@@ -86,73 +83,30 @@ def _take_row(key: str, names: tuple[str, ...]) -> None:
 def cells_spec(
     view: View, rows: tuple[str, ...], counts: np.ndarray, chosen: tuple[str, str], tone: Tone
 ) -> dict[str, Any]:
-    """Rows against tickets as an ECharts heatmap; colour is the share of the row, the chosen cell is framed.
-
-    The position of a cell in the data is row * K + ticket, which is what a click reports.
-    """
-    tickets = view.names
-    small = max(len(rows), len(tickets)) <= _SPACED
-    label = {
-        "color": tone.text,
-        "interval": 0 if small else "auto",
-        "fontSize": 12,
-        "width": 130,
-        "overflow": "truncate",
+    """Rows against tickets; colour is the share of the row, the chosen cell, or each of the chosen row, is framed."""
+    row, ticket = chosen
+    framed = [view.names.index(ticket)] if ticket in view.names else range(len(view.names))
+    spec = heatmap.spec(
+        rows,
+        view.names,
+        _data(rows, view.names, counts, tone),
+        [(k, rows.index(row)) for k in framed] if row in rows else [],
+        heatmap.Scale(tone.sequential, 0, 100, "0 %", "100 %", {"itemHeight": 240}),
+        tone,
+        "{b}<br/><b>{@[3]}</b> of {@[4]}<br/>{@[2]} % of the row",
+        "{@[3]}",
+    )
+    spec["grid"] |= {"right": 88, "top": 26}
+    spec["yAxis"] |= {
+        "name": "of each row, sent to the ticket below",
+        "nameLocation": "start",
+        "nameTextStyle": {"color": tone.muted, "align": "left"},
     }
-    axis = {
-        "type": "category",
-        "splitArea": {"show": False},
-        "axisTick": {"show": False},
-        "axisLine": {"show": False},
-        "nameLocation": "middle",
-        "nameTextStyle": {"color": tone.muted},
-    }
-    tilted = 40 if len(tickets) > 6 and max(map(len, tickets)) > 3 else 0
-    border = {"borderColor": tone.surface, "borderWidth": 2 if small else 0}
-    return {
-        "animation": False,
-        "grid": {"left": 8, "right": 88, "top": 26, "bottom": 8, "containLabel": True},
-        "tooltip": {"formatter": "{b}<br/><b>{@[3]}</b> of {@[4]}<br/>{@[2]} % of the row"},
-        "xAxis": {**axis, "data": list(tickets), "axisLabel": {**label, "rotate": tilted}},
-        "yAxis": {
-            **axis,
-            "data": list(rows),
-            "axisLabel": label,
-            "inverse": True,
-            "name": "of each row, sent to the ticket below",
-            "nameLocation": "start",
-            "nameTextStyle": {"color": tone.muted, "align": "left"},
-        },
-        "visualMap": {
-            "min": 0,
-            "max": 100,
-            "dimension": 2,
-            "seriesIndex": 0,
-            "calculable": False,
-            "right": 0,
-            "top": "middle",
-            "itemHeight": 240,
-            "itemWidth": 14,
-            "inRange": {"color": list(tone.sequential)},
-            "text": ["100 %", "0 %"],
-            "textStyle": {"color": tone.text},
-        },
-        "series": [
-            {
-                "type": "heatmap",
-                "data": _data(rows, tickets, counts, tone),
-                "selectedMode": "single",
-                "label": {"show": len(tickets) <= _LABELLED, "formatter": "{@[3]}", "fontSize": 13},
-                "itemStyle": border,
-                "select": {"itemStyle": border},  # the frame says what is chosen
-            },
-            _frame(rows, tickets, chosen, tone),
-        ],
-    }
+    return spec
 
 
 def _data(rows: tuple[str, ...], tickets: tuple[str, ...], counts: np.ndarray, tone: Tone) -> list[dict[str, Any]]:
-    """The cells, row by row. Their names are unique: otherwise a whole row lights up under the mouse."""
+    """The cells, row by row."""
     sizes = counts.sum(axis=1)
     share = counts / np.maximum(sizes, 1)[:, None]
     return [
@@ -164,16 +118,3 @@ def _data(rows: tuple[str, ...], tickets: tuple[str, ...], counts: np.ndarray, t
         for i, row in enumerate(rows)
         for k, ticket in enumerate(tickets)
     ]
-
-
-def _frame(rows: tuple[str, ...], tickets: tuple[str, ...], chosen: tuple[str, str], tone: Tone) -> dict[str, Any]:
-    """A frame around the chosen cell, or around each cell of the chosen row."""
-    row, ticket = chosen
-    columns = [tickets.index(ticket)] if ticket in tickets else range(len(tickets))
-    return {
-        "type": "heatmap",
-        "silent": True,
-        "data": [[k, rows.index(row), 0] for k in columns] if row in rows else [],
-        "itemStyle": {"color": "transparent", "borderColor": tone.text, "borderWidth": 3},
-        "emphasis": {"disabled": True},
-    }

@@ -26,8 +26,7 @@ def draw(view: View) -> None:
     try:
         x = as_input(file.getvalue(), view.dataset.input_shape)
     except BadInput as error:
-        reason = str(error)
-        st.error(plain(f"{reason[0].upper()}{reason[1:]}."))
+        st.error(plain(terms.sentence(str(error))))
         return
     reason = view.reason_for(x)
     k = int(reason.probability.argmax())

@@ -27,7 +27,7 @@ def draw(view: View) -> None:
         )
         st.button("Try to merge tickets", key="redundancy", on_click=lambda: st.session_state.update({key: True}))
         return
-    report = _report(str(view.run.folder), cache.changed(view.run.folder), view.run)
+    report = _report(view.run)
     rows = table(report)
     st.subheader(plain(findings.redundancy_title(rows)), anchor=False)
     for sentence in report["warnings"]:
@@ -43,11 +43,11 @@ def draw(view: View) -> None:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Merging the tickets that overlap most")
-def _report(folder: str, changed: int, _run: Run) -> dict[str, Any]:
+@cache.of_run(max_entries=8, show_spinner="Merging the tickets that overlap most")
+def _report(run: Run) -> dict[str, Any]:
     from rtl_core.runs.merge import redundancy_of
 
-    return redundancy_of(_run, _PAIRS)
+    return redundancy_of(run, _PAIRS)
 
 
 def table(report: dict[str, Any]) -> pd.DataFrame:

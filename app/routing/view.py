@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import streamlit as st
 
 from app import cache
 from app.routing.choice_reason import Reason, reason
@@ -76,12 +75,12 @@ class View:
     @property
     def routed(self) -> Routed:
         """The router's choice, tickets at their own density."""
-        return _routed(self.key, self.routing)
+        return _routed(self)
 
     @property
     def document(self) -> dict[str, Any]:
         """The document of `python -m rtl_core route`."""
-        return _document(self.key, self.routing)
+        return _document(self)
 
     @property
     def oracle(self) -> View:
@@ -115,11 +114,11 @@ class View:
     @property
     def point(self) -> dict[str, Any]:
         """What the budget buys: `audit.budget.at_budget`."""
-        return _point(self.key, self.share, self)
+        return _point(self, self.share)
 
     @property
     def curve(self) -> list[dict[str, Any]]:
-        return _curve(self.key, self)
+        return _curve(self)
 
     @property
     def ticket(self) -> np.ndarray:
@@ -133,7 +132,7 @@ class View:
 
     @property
     def _bought(self) -> Assignment:
-        return _bought(self.key, self.share, self)
+        return _bought(self, self.share)
 
     def rows_of_matrix(self, by_class: bool) -> tuple[tuple[str, ...], np.ndarray]:
         """(names of the rows, (n,) which of them each input is in): classes, or the subsets' own tickets."""
@@ -155,12 +154,12 @@ class View:
     def compared(self) -> list[dict[str, Any]]:
         """A row of figures per router that is not slow: on file, or computed now where an older file lacks it. A slow
         router is among them while it is the chosen one."""
-        rows = _compared(self.key[:2], self.routing)
-        return rows if self.router in {row["router"] for row in rows} else [*rows, _row(self.key, self.routing)]
+        rows = _compared(self.run, self.routing)
+        return rows if self.router in {row["router"] for row in rows} else [*rows, _row(self)]
 
     def map_of_inputs(self, method: str) -> tuple[np.ndarray, np.ndarray, float]:
         """(positions among the inputs asked, their places (m, 2), share of variance shown by PCA's two axes)."""
-        return _map(self.key[:2], method, self.routing)
+        return _map(self.run, method, self.routing)
 
     def reason(self, position: int) -> Reason:
         """Why the input at that position among those asked goes where it goes."""
@@ -173,80 +172,74 @@ class View:
     @property
     def usual_distance(self) -> tuple[float, float]:
         """5 % and 95 % of the test inputs' distances to their nearest centroid."""
-        return _usual_distance(self.key[:2], self.routing)
+        return _usual_distance(self.run, self.routing)
 
 
+@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
-    result = _routing(str(run.folder), cache.changed(run.folder), run)
-    cache.compute_as(run)
-    return result
-
-
-@st.cache_resource(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
-def _routing(folder: str, changed: int, _run: Run) -> Routing:
     from rtl_core.runs.routing import Routing
 
-    routing = Routing.of(cache.opened(_run))
+    routing = Routing.of(cache.opened(run))
     _ = routing.answers  # here, under this cache's lock
     return routing
 
 
-@st.cache_resource(max_entries=32, show_spinner="Routing the test rows")
-def _routed(key: Key, _routing: Routing) -> Routed:
-    return _routing.routed(key[2])
+@cache.of_run(View, max_entries=32, show_spinner="Routing the test rows")
+def _routed(view: View) -> Routed:
+    return view.routing.routed(view.router)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Counting who goes where")
-def _document(key: Key, _routing: Routing) -> dict[str, Any]:
+@cache.of_run(View, max_entries=32, show_spinner="Counting who goes where")
+def _document(view: View) -> dict[str, Any]:
     from rtl_core.audit.router_metrics import route_document
 
-    return route_document(_routed(key, _routing))
+    return route_document(_routed(view))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _bought(key: Key, share: float, _view: View) -> Assignment:
+@cache.of_run(View, max_entries=64, show_spinner=False)
+def _bought(view: View, share: float) -> Assignment:
     from rtl_core.routing.budget import within_mean
 
-    choice = _view.routed.choice
-    return within_mean(choice.ticket, choice.confidence, _view.routing.offered, "macs", share * _view.full_cost)
+    choice = view.routed.choice
+    return within_mean(choice.ticket, choice.confidence, view.routing.offered, "macs", share * view.full_cost)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Asking the lighter tickets")
-def _point(key: Key, share: float, _view: View) -> dict[str, Any]:
+@cache.of_run(View, max_entries=64, show_spinner="Asking the lighter tickets")
+def _point(view: View, share: float) -> dict[str, Any]:
     from rtl_core.audit.accuracy_cost import at_budget
 
-    routing = _view.routing
-    bound = share * _view.full_cost
-    return at_budget(routing.eval_set, _view.routed.choice, routing.offered, routing.servings, "macs", bound)
+    routing = view.routing
+    bound = share * view.full_cost
+    return at_budget(routing.eval_set, view.routed.choice, routing.offered, routing.servings, "macs", bound)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Asking the lighter tickets, once for every point of the curve")
-def _curve(key: Key, _view: View) -> list[dict[str, Any]]:
+@cache.of_run(View, max_entries=16, show_spinner="Asking the lighter tickets, once for every point of the curve")
+def _curve(view: View) -> list[dict[str, Any]]:
     from rtl_core.audit.accuracy_cost import cost_curve
 
-    routing = _view.routing
-    return cost_curve(routing.eval_set, _view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
+    routing = view.routing
+    return cost_curve(routing.eval_set, view.routed.choice, routing.offered, routing.servings, "macs", CURVE_POINTS)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _row(key: Key, _routing: Routing) -> dict[str, Any]:
+@cache.of_run(View, max_entries=32, show_spinner=False)
+def _row(view: View) -> dict[str, Any]:
     from rtl_core.audit.router_metrics import router_row
 
-    return router_row(_routed(key, _routing))
+    return router_row(_routed(view))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Comparing the routers")
-def _compared(key: tuple[str, int], _routing: Routing) -> list[dict[str, Any]]:
+@cache.of_run(max_entries=8, show_spinner="Comparing the routers")
+def _compared(run: Run, _routing: Routing) -> list[dict[str, Any]]:
     from rtl_core.runs.routing import SLOW
 
     on_file = {row["router"]: row for row in _routing.run.info["evaluation"]["routers"] if "macs_share" in row}
     names = [name for name in _routing.routers if name not in SLOW]
-    return [on_file.get(name) or _row((*key, name), _routing) for name in names]
+    return [on_file.get(name) or _row(View(_routing, name)) for name in names]
 
 
-@st.cache_resource(max_entries=16, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
-def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarray, np.ndarray, float]:
+@cache.of_run(max_entries=16, show_spinner="Drawing the map (UMAP is loaded when it is first asked for)")
+def _map(run: Run, method: str, _routing: Routing) -> tuple[np.ndarray, np.ndarray, float]:
     from sklearn.decomposition import PCA
 
     n, gate = len(_routing.eval_set.rows), _routing.scene.gate
@@ -258,8 +251,8 @@ def _map(key: tuple[str, int], method: str, _routing: Routing) -> tuple[np.ndarr
     return positions, model.transform(seen), float(model.explained_variance_ratio_.sum())
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _usual_distance(key: tuple[str, int], _routing: Routing) -> tuple[float, float]:
+@cache.of_run(max_entries=8, show_spinner=False)
+def _usual_distance(run: Run, _routing: Routing) -> tuple[float, float]:
     import torch
 
     scene, rows = _routing.scene, _routing.eval_set.rows

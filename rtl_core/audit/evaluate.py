@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rtl_core.data.batches import ROWS_A_PASS
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
@@ -21,7 +22,6 @@ from rtl_core.tasks.classification_metrics import FIGURES as OF_CLASSIFIERS
 from rtl_core.tasks.task import Statistic, Task, figure_value
 from rtl_core.tickets.layout import Layout
 
-BATCH = 128  # larger batches leave the processor's cache and are slower
 REPLICATES = 500
 LEVEL_ROWS = 1000  # validation rows of a subset on which its ticket is measured at a level
 
@@ -103,16 +103,14 @@ def answers_of(
     k: int,
     among: np.ndarray | slice = slice(None),
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `BATCH`."""
-    device = next(iter(subnetwork.shared.values())).device
-    module, rows = as_module(network, subnetwork, layout).to(device), eval_set.rows[among]
-
+    """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `ROWS_A_PASS`."""
+    module, rows = as_module(network, subnetwork, layout).to(subnetwork.device), eval_set.rows[among]
     own = eval_set.subset[among] == k
 
     def pieces() -> Iterator[Piece]:
-        for i in range(0, max(len(rows), 1), BATCH):  # one batch of no rows gives empty answers their shape
-            batch = rows[i : i + BATCH]
-            yield batch, own[i : i + BATCH], module(eval_set.dataset.inputs(batch).to(device)).cpu()
+        for i in range(0, max(len(rows), 1), ROWS_A_PASS):  # one batch of no rows gives empty answers their shape
+            batch = rows[i : i + ROWS_A_PASS]
+            yield batch, own[i : i + ROWS_A_PASS], module(eval_set.dataset.inputs(batch).to(subnetwork.device)).cpu()
 
     return _kept(eval_set, pieces())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +11,14 @@ from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
 BatchAt = Callable[[int], np.ndarray]  # step (0, 1, ...) -> row indices of its batch
+ROWS_A_PASS = 128  # in a forward pass outside training: larger batches leave the processor's cache and are slower
+
+Rows = TypeVar("Rows")  # an array or a tensor, a row each
+
+
+def pieces(rows: Rows, size: int = ROWS_A_PASS) -> Iterator[Rows]:
+    """The rows in stretches of at most `size`, for a pass each."""
+    return (rows[i : i + size] for i in range(0, len(rows), size))
 
 
 def cyclic(rows: np.ndarray, size: int, seed: int, *names: str | int) -> BatchAt:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from rtl_core.config import RECALIBRATE_BATCHES, Config
+from rtl_core.data.batches import pieces
 from rtl_core.data.dataset import Dataset
 from rtl_core.events import Journal, Report
 from rtl_core.learning.batchnorm_recalibration import NormBatches, with_statistics
@@ -40,9 +41,7 @@ def backbone_features(
 
     @torch.no_grad()
     def features(rows: np.ndarray) -> np.ndarray:
-        chunks = [
-            module.features(dataset.inputs(rows[i : i + 128]).to(config.device)) for i in range(0, len(rows), 128)
-        ]
-        return torch.cat(chunks).cpu().numpy()
+        result = [module.features(dataset.inputs(some).to(config.device)) for some in pieces(rows)]
+        return torch.cat(result).cpu().numpy()
 
     return features

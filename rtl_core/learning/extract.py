@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -12,10 +12,11 @@ from rtl_core.config import ExtractSettings
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Stage
 from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.gradients import gradients_for
 from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.subsets import Subset
-from rtl_core.tickets.pruning import kept_count, prune
+from rtl_core.tickets.pruning import kept_count, prune, scores_of
 from rtl_core.tickets.ticket_set import KEPT, Level, around, numbered
 
 MAX_LEVELS = 255  # `pruned_at` is one byte
@@ -101,19 +102,26 @@ class Rounds:
         """How many weights there are to prune."""
         return self.experiment.layout.n
 
-    def train(self, mask: np.ndarray, round_: int) -> Subnetwork:
-        """Rewind W to theta_0, train T steps inside the mask; the first part as it then is."""
+    def train(self, mask: np.ndarray, round_: int) -> Sequence[Subnetwork]:
+        """Rewind W to theta_0, train T steps inside the mask; the parts as they then are."""
         subnetworks = self.rewind(mask)
         train_jointly(
             self.experiment, subnetworks, self.subsets, replace(self.stage, round=round_, kept=int(mask.sum()))
         )
-        return subnetworks[0]
+        return subnetworks
 
-    def cut(self, subnetwork: Subnetwork, mask: np.ndarray, density: float) -> np.ndarray:
-        """The mask of a density within `mask`: the lowest scores among the trained weights go."""
+    def cuts(
+        self, subnetworks: Sequence[Subnetwork], mask: np.ndarray, densities: Iterable[float]
+    ) -> Iterator[np.ndarray]:
+        """The masks of densities, densest first, each within the one before, the first within `mask`: the lowest
+        scores among the trained weights go."""
         layout, settings = self.experiment.layout, self.experiment.config.extract
-        weights = layout.flatten(subnetwork.shared).cpu().numpy()
-        return prune(weights, mask, kept_count(density, layout.n), settings.score, layout, settings.layer_floor)
+        weights = layout.flatten(subnetworks[0].shared).cpu().numpy()
+        gradients = gradients_for(self.experiment, subnetworks, self.subsets)
+        for density in densities:
+            scores = scores_of(settings.score, weights, mask, layout, gradients)
+            mask = prune(scores, mask, kept_count(density, layout.n), layout, settings.layer_floor)
+            yield mask
 
     def tell(self, round_: int, figures: dict[str, float]) -> None:
         """Reports a measurement made at the end of a round."""
@@ -132,14 +140,14 @@ def extract(rounds: Rounds, schedule: Schedule, measure: Measure | None = None) 
     pruned_at = np.full(rounds.n, KEPT, dtype=np.uint8)
     records = []
     for round_, cuts in enumerate(schedule.rounds, start=1):
-        trained = rounds.train(mask, round_)
-        for level in cuts:
-            smaller = rounds.cut(trained, mask, level.density)
+        subnetworks = rounds.train(mask, round_)
+        densities = [level.density for level in cuts]
+        for level, smaller in zip(cuts, rounds.cuts(subnetworks, mask, densities), strict=True):
             pruned_at[mask & ~smaller] = level.index
             mask = smaller
             if measure is not None and level.kind != "lighter":
-                figures = {"density": level.density, **measure(replace(trained, mask=mask))}
+                figures = {"density": level.density, **measure(replace(subnetworks[0], mask=mask))}
                 records.append({"rung": level.index, "measure": "extraction", **figures})
                 rounds.tell(round_, figures)
     steps = rounds.stage.steps * len(schedule.rounds)
-    return Extraction(pruned_at, schedule.levels, tuple(records), trained, steps)
+    return Extraction(pruned_at, schedule.levels, tuple(records), subnetworks[0], steps)

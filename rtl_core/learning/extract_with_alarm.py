@@ -8,7 +8,7 @@ last safe masks (`stop`), or go back to them and on with smaller cuts (`relax`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,8 @@ def extract_watched(
         if not stops or len(path) == MAX_LEVELS:
             break
         path.append(_cut(path[-1], tickets, stops.pop(0) / n))
-    lighter = _lighter(path[-1], tickets, [d for d in config.lighter if d < path[-1].density])
+    below = sorted({d for d in config.lighter if d < path[-1].density}, reverse=True)
+    lighter = _cuts(path[-1], tickets, below)
     return _extractions(path, lighter, spent * settings.steps)
 
 
@@ -83,7 +84,7 @@ def _train_round(
     level: _WatchedLevel, tickets: Sequence[Rounds], measures: Sequence[Measure], round_: int, side_by_side: SideBySide
 ) -> None:
     def one(k: int) -> tuple[Subnetwork, dict[str, Any]]:
-        trained = tickets[k].train(level.masks[k], round_)
+        (trained,) = tickets[k].train(level.masks[k], round_)
         figures = {"density": level.density, **measures[k](trained)}
         tickets[k].tell(round_, figures)
         return trained, figures
@@ -97,19 +98,18 @@ def _kept(level: _WatchedLevel) -> int:
 
 
 def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _WatchedLevel:
+    return _cuts(level, tickets, [density])[0]
+
+
+def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
+    """Nested levels below, ranked by what the rung's round has trained."""
     masks = [
-        each.cut(piece, mask, density) for each, piece, mask in zip(tickets, level.trained, level.masks, strict=True)
+        each.cuts([piece], mask, densities)
+        for each, piece, mask in zip(tickets, level.trained, level.masks, strict=True)
     ]
-    return _WatchedLevel(density, np.stack(masks))
-
-
-def _lighter(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
-    """Nested below the target, ranked by what its round has trained."""
-    levels = []
-    for density in sorted(set(densities), reverse=True):
-        level = replace(_cut(level, tickets, density), trained=level.trained)
-        levels.append(level)
-    return levels
+    return [
+        _WatchedLevel(density, np.stack(at)) for density, at in zip(densities, zip(*masks, strict=True), strict=True)
+    ]
 
 
 def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: int) -> None:

@@ -21,12 +21,13 @@ from rtl_core.config import GatedSettings
 from rtl_core.errors import BadInput
 from rtl_core.events import Stage, Tensors
 from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.gradients import gradients_for
 from rtl_core.learning.loop import parameters, take_steps
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.subsets import Subset
 from rtl_core.models.copies import structure
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.pruning import SCORES, kept_count
+from rtl_core.tickets.pruning import kept_count, scores_of
 from rtl_core.tickets.ticket_set import Level, nested
 
 SOFTNESS = 0.05  # width of the soft step that stands for a weight being kept, in units of score
@@ -42,12 +43,13 @@ class Gate(Protocol):
         ...
 
 
-def first_scores(experiment: Experiment, subnetworks: Sequence[Subnetwork]) -> np.ndarray:
+def first_scores(experiment: Experiment, subnetworks: Sequence[Subnetwork], subsets: Sequence[Subset]) -> np.ndarray:
     """float32 (K, N) in [0, 1]: the warm start, equal for all tickets: the rank of each weight in pruning the dense
     network, 1 for the last to go."""
     layout, score = experiment.layout, experiment.config.extract.score
-    weights = layout.flatten(subnetworks[0].shared).cpu().numpy()
-    ranks = np.argsort(np.argsort(SCORES[score](weights, np.ones(layout.n, bool), layout), kind="stable"))
+    weights, everything = layout.flatten(subnetworks[0].shared).cpu().numpy(), np.ones(layout.n, bool)
+    scores = scores_of(score, weights, everything, layout, gradients_for(experiment, subnetworks, subsets))
+    ranks = np.argsort(np.argsort(scores, kind="stable"))
     return np.tile((ranks / max(1, layout.n - 1)).astype(np.float32), (len(subnetworks), 1))
 
 
@@ -189,7 +191,7 @@ def train_scores(
     """
     config, k, device = experiment.config, len(subnetworks), subnetworks[0].device
     settings, module = config.gated, structure(experiment.network.module).train()
-    tickets = Scored.of(subnetworks, first_scores(experiment, subnetworks), experiment.layout)
+    tickets = Scored.of(subnetworks, first_scores(experiment, subnetworks, subsets), experiment.layout)
     budget, trained = kept_count(density, k * experiment.layout.n), tickets.trained(gate)
     optimizer = _optimizer(trained, settings, stage)
     batches = [subset.batches(settings.batch_size, stage.seed, stage.phase) for subset in subsets]

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
+from rtl_core.data.batches import pieces
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
 from rtl_core.learning.experiment import Inputs
@@ -26,7 +27,6 @@ CELLS = 7  # a side of the grid
 BINS = 16  # of the histogram
 CLIP = 8.0  # standard deviations: an input far from the training data cannot outweigh all other features
 FLOOR = 1e-2  # under the logarithms, in units of the inputs' variance: flat cells differ by rounding alone
-BATCH = 128  # rows at a time
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Features:
 
     def of_rows(self, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
         """(rows, dims), a batch at a time."""
-        return torch.cat([self(inputs(rows[i : i + BATCH])) for i in range(0, len(rows), BATCH)])
+        return torch.cat([self(inputs(some)) for some in pieces(rows)])
 
     def on(self, device: str) -> Features:
         """The same for inputs that lie on a device; a dense network that they come from is copied there."""
@@ -81,7 +81,7 @@ def fitted(
     """
     measure, macs = _measure(name, input_shape, dense)
     with torch.no_grad():
-        raw = torch.cat([measure(inputs(train[i : i + BATCH])) for i in range(0, len(train), BATCH)])
+        raw = torch.cat([measure(inputs(some)) for some in pieces(train)])
     std, mean = torch.std_mean(raw, dim=0, correction=0)
     std = torch.where(std > 1e-6, std, 1.0)  # a constant says nothing, and stays 0
     return Features(name, measure, mean, std, macs + len(mean))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rtl_core.data.batches import pieces
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
 from rtl_core.learning.experiment import Inputs
 from rtl_core.rng import numpy_generator
-from rtl_core.routing.features import BATCH, Features
+from rtl_core.routing.features import Features
 
 STRENGTHS = (0.01, 0.1, 1.0)  # C of the logistic regression, chosen on validation rows
 FIT_ROWS = 10_000  # more train rows hardly move so few parameters
@@ -47,7 +48,7 @@ class LinearGate:
     @torch.no_grad()
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """float32 (rows, K) that sum to 1."""
-        batches = [self.logits(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+        batches = [self.logits(some) for some in pieces(rows)]
         return torch.softmax(torch.cat(batches), dim=1).cpu().numpy()
 
     def on(self, device: str, inputs: Inputs) -> LinearGate:

@@ -13,13 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from rtl_core.data.batches import pieces
 from rtl_core.learning.subnetwork import Subnetwork, as_module
 from rtl_core.models.copies import quick
 from rtl_core.models.network import Network
 from rtl_core.tasks.task import Doubt
 from rtl_core.tickets.layout import Layout
-
-CHUNK = 128  # rows that go through a ticket at a time
 
 Take = Callable[[np.ndarray], torch.Tensor]  # positions in the batch -> their inputs
 
@@ -44,8 +43,7 @@ class Serving:
         order = np.argsort(ticket, kind="stable")
         ends = np.cumsum(np.bincount(ticket, minlength=self.k))
         for module, group in zip(self.modules, np.split(order, ends[:-1]), strict=True):
-            for i in range(0, len(group), CHUNK):
-                piece = group[i : i + CHUNK]
+            for piece in pieces(group):
                 yield piece, module(_channels_last(take(piece))).detach()
 
     def routed(self, take: Take, ticket: np.ndarray) -> torch.Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
+from rtl_core.data.batches import pieces
 from rtl_core.events import Tensors
 from rtl_core.learning.experiment import Inputs
 from rtl_core.learning.subnetwork import Subnetwork, materialise
@@ -57,7 +58,7 @@ class OneShotGradient:
 
     def steepest(self, inputs: Inputs, rows: np.ndarray) -> np.ndarray:
         """int64 (rows,): the ticket whose share lowers the doubt fastest."""
-        batches = [self.slopes(inputs(rows[i : i + BATCH])).argmin(dim=1) for i in range(0, len(rows), BATCH)]
+        batches = [self.slopes(inputs(some)).argmin(dim=1) for some in pieces(rows, BATCH)]
         return torch.cat(batches).numpy()
 
 

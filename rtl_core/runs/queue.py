@@ -1,9 +1,8 @@
-"""Who trains next where several want to: at most `slots()` trainings of a runs folder compute at once.
+"""Trainings take turns: at most `slots()` of a runs folder compute at once, and the others wait, first come, first served.
 
-The queue is the folder `.queue/` beside the runs of a root, so it is common to all processes that keep runs there.
-A training has an entry in it from the moment it is launched: a file with a number, locked by the training's own
-process. The lock is what counts. The kernel gives it up with the process, however that ends, so a killed training
-frees its place at once and the file it leaves means nothing; whoever looks next removes it.
+A training that computes holds a lock on one of the files `.queue/slot-0`, `.queue/slot-1`, ... beside the runs. The
+kernel gives the lock up with the process, however that ends, so a killed training frees its place at once. A training
+that waits says so in its status, and those that do are the queue, in the order in which they were started.
 
 Until its turn comes the process is this module run as a program (`python -m rtl_core.runs.queue`), which knows
 nothing of torch. Then it becomes the training: same process, same lock. Systems without `flock` (Windows) have no
@@ -12,20 +11,17 @@ queue, and every training computes at once.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import TypeAdapter
-
 from rtl_core.errors import BadInput
-from rtl_core.runs.status import HEARTBEAT_SECONDS, process_start, read_status, write_status
+from rtl_core.runs.status import HEARTBEAT_SECONDS, STATUS_FILE, effective_status, process_start, read_status, write_status
 from rtl_core.runs.store import clear_stop, stop_requested
 
 try:
@@ -38,25 +34,6 @@ _FOLDER = ".queue"
 _LOOK_SECONDS = 0.3  # a waiting process looks so often whether its turn has come
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A training that waits or computes.
-
-    number  of arrival; run: the name of its folder
-    owner   for whom it trains, such as a browser session; empty: nobody in particular
-    turn    lower ones compute first, and among equal ones who came first
-    """
-
-    number: int
-    run: str
-    owner: str = ""
-    turn: int = 0
-    computing: bool = False
-
-
-_ENTRY = TypeAdapter(Entry)
-
-
 def slots() -> int:
     """How many trainings may compute at once: RTL_SLOTS, or the number of cores. Raises BadInput."""
     named = os.environ.get("RTL_SLOTS")
@@ -67,34 +44,20 @@ def slots() -> int:
     return int(named)
 
 
-def waiting(root: Path) -> list[Entry]:
-    """The trainings that wait, next one first."""
-    if not (root / _FOLDER).is_dir():
-        return []
-    with locked(root):
-        return in_order(_living(root))
+def waiting(root: Path) -> list[str]:
+    """The names of the runs that wait for their turn, next one first."""
+    names = []
+    for file in root.glob(f"*/{STATUS_FILE}"):
+        status = effective_status(file.parent)
+        if status is not None and status.active and status.phase == QUEUED:
+            names.append((status.started or 0.0, file.parent.name))
+    return [name for _, name in sorted(names)]
 
 
 def place(folder: Path) -> int | None:
     """How many turns until a run's training computes (1: it is next); None where it does not wait."""
-    names = [entry.run for entry in waiting(folder.parent)]
+    names = waiting(folder.parent)
     return names.index(folder.name) + 1 if folder.name in names else None
-
-
-def in_order(entries: list[Entry]) -> list[Entry]:
-    """Those of the entries that wait, next one first."""
-    return sorted((e for e in entries if not e.computing), key=lambda e: (e.turn, e.number))
-
-
-def next_turn(entries: list[Entry], owner: str) -> int:
-    """The turn of a new training: that of those that compute now, but after all others of the same owner.
-
-    So it is first come, first served, but an owner's second training stands behind the first of everybody who comes
-    before it is admitted, the third behind the second, and so on (start-time fair queueing: Goyal, Vin and Cheng,
-    1996).
-    """
-    now = max((e.turn for e in entries if e.computing), default=min((e.turn for e in entries), default=0))
-    return max([now, *(e.turn + 1 for e in entries if owner and e.owner == owner)])
 
 
 @contextmanager
@@ -117,32 +80,18 @@ def _lock_file(root: Path) -> BinaryIO:
         ) from None
 
 
-@contextmanager
-def joined(folder: Path, owner: str, command: list[str]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """A new entry for a run, while `locked`: the command that waits and then becomes `command`, and the files that
-    its process must be given. The entry lives on with that process; it is gone if the block starts none."""
-    if fcntl is None:
-        yield command, ()
-        return
-    slots()  # a number that cannot be read is said here, not by the process
-    root = folder.parent
-    entries = _living(root)
-    number = 1 + max((entry.number for entry in entries), default=0)
-    file = os.open(_path(root, number), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        _write(file, Entry(number, folder.name, owner, next_turn(entries, owner)))
-        yield [sys.executable, "-m", "rtl_core.runs.queue", str(folder), str(number), str(file), *command], (file,)
-    finally:
-        os.close(file)  # the process has the lock too, and keeps it
+def in_turn(folder: Path, command: list[str]) -> list[str]:
+    """The command line that waits for its turn and then becomes `command`. BadInput where RTL_SLOTS is no number."""
+    slots()
+    return [sys.executable, "-m", "rtl_core.runs.queue", str(folder), *command] if fcntl else command
 
 
-def main(folder: Path, number: int, file: int, command: list[str]) -> None:
-    """Waits for the turn of entry `number`, locked through `file`, then becomes the command."""
+def main(folder: Path, command: list[str]) -> None:
+    """Waits for a slot, then becomes the command."""
     pid = os.getpid()
     status = replace(read_status(folder), phase=QUEUED, pid=pid, process_started=process_start(pid))
     beat = float("-inf")
-    while not _admitted(folder.parent, number, file):
+    while (slot := _slot(folder)) is None:
         if stop_requested(folder):
             clear_stop(folder)
             write_status(folder, replace(status, state="stopped", phase="", heartbeat=time.time()))
@@ -151,57 +100,25 @@ def main(folder: Path, number: int, file: int, command: list[str]) -> None:
             write_status(folder, replace(status, heartbeat=time.time()))
             beat = time.monotonic()
         time.sleep(_LOOK_SECONDS)
+    os.set_inheritable(slot, True)  # the training keeps it locked
     status = replace(status, phase="", pid=None, process_started=None)  # the training says itself who it is
     write_status(folder, replace(status, heartbeat=time.time()))
     os.execv(command[0], command)
 
 
-def _admitted(root: Path, number: int, file: int) -> bool:
-    """Whether the entry may compute now; it then counts as computing."""
-    with locked(root):
-        entries = _living(root)
-        free = slots() - sum(entry.computing for entry in entries)
-        mine = next((entry for entry in in_order(entries)[: max(0, free)] if entry.number == number), None)
-        if mine is not None:
-            _write(file, replace(mine, computing=True))
-        return mine is not None
-
-
-def _living(root: Path) -> list[Entry]:
-    """The entries whose processes are there, while `locked`; what others left behind is removed."""
-    entries = []
-    for path in (root / _FOLDER).glob("*.json"):
-        if not (path.is_file() and path.stem.isdecimal()):
-            continue  # none of ours
-        with open(path, "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                entries.append(_read(path, file.read()))
-            else:
-                path.unlink()
-    return entries
-
-
-def _read(path: Path, text: bytes) -> Entry:
-    """An entry whose process is there. One that cannot be read stands first in the queue, so that it keeps its place
-    whether its process waits or computes; where it waits, its process writes it anew once it is admitted."""
-    try:
-        return _ENTRY.validate_json(text)
-    except ValueError:
-        return Entry(int(path.stem), "", turn=-1)
-
-
-def _path(root: Path, number: int) -> Path:
-    return root / _FOLDER / f"{number:08d}.json"
-
-
-def _write(file: int, entry: Entry) -> None:
-    """In place, because the lock belongs to the file. Nobody reads half of it: readers are `locked` out, and if
-    the writer dies the lock goes with it."""
-    text = json.dumps(asdict(entry)).encode()
-    os.pwrite(file, text.ljust(os.fstat(file).st_size), 0)
+def _slot(folder: Path) -> int | None:
+    """A free slot, locked; None where there is none, or where it is another run's turn."""
+    for number in range(slots()):
+        slot = os.open(folder.parent / _FOLDER / f"slot-{number}", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if place(folder) == 1:
+                return slot
+        except BlockingIOError:
+            pass
+        os.close(slot)
+    return None
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
+    main(Path(sys.argv[1]), sys.argv[2:])

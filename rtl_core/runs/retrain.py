@@ -59,7 +59,7 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
         masks = tickets.masks(level)
         for k in range(tickets.k):
             with refusing_divergence(config):
-                trained = rounds[k].train(masks[k], level.index)
+                (trained,) = rounds[k].train(masks[k], level.index)
             figures = measures[k](trained)
             place = {"ticket": k, "rung": level.index, "density": level.density, "kind": level.kind}
             records.append({**place, "measure": "retrained", **figures})

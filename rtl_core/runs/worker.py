@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,11 +37,10 @@ def start(
     again: bool = False,
     command: Command = train_command,
     queued: bool = True,
-    owner: str = "",
 ) -> Path:
     """The folder of the run of this config on its data, with a process at work on it unless it is done.
 
-    queued  whether the process waits for its turn; `owner`, such as a browser session, is who gets the turn
+    queued  whether the process waits for its turn
     Loads the data, because the run's name is a function of its content. Raises BadInput for bad data.
     """
     from rtl_core.data.sources import load
@@ -52,11 +50,11 @@ def start(
         folder, existed = create_run(config, fingerprint, root, again)
         status = effective_status(folder) if existed else None
         if status is None or not (status.active or status.state == "done"):
-            _launch(folder, command, queued, owner)
+            _launch(folder, command, queued)
     return folder
 
 
-def resume(folder: Path, command: Command = train_command, queued: bool = True, owner: str = "") -> None:
+def resume(folder: Path, command: Command = train_command, queued: bool = True) -> None:
     """Starts a process that goes on with a stopped, failed or killed run; BadInput where there is nothing to do, or its
     settings are not those that it was begun with. The process itself looks whether its data are."""
     folder = folder.resolve()
@@ -67,7 +65,7 @@ def resume(folder: Path, command: Command = train_command, queued: bool = True, 
         if status is not None and status.state == "done":
             raise BadInput(f"run '{folder.name}' is done; there is nothing to resume")
         started.check_settings(folder, read_config(folder))
-        _launch(folder, command, queued, owner)
+        _launch(folder, command, queued)
 
 
 def stop(folder: Path) -> None:
@@ -91,24 +89,21 @@ def wait(folder: Path, timeout: float) -> Status:
     )
 
 
-def _launch(folder: Path, command: Command, queued: bool, owner: str) -> None:
+def _launch(folder: Path, command: Command, queued: bool) -> None:
     before = read_status(folder)
     if before is not None and before.active and process_exists(before):
         raise BadInput(f"process {before.pid} still holds run '{folder.name}' though it gives no sign; end it first")
     threads = read_config(folder).threads
     clear_stop(folder)
     now = time.time()
-    status = replace(before or Status("starting"), state="starting", phase="", pid=None, process_started=None)
+    phase = queue.QUEUED if queued else ""
+    status = replace(before or Status("starting"), state="starting", phase=phase, pid=None, process_started=None)
     status = replace(status, heartbeat=now, started=now, finished=None, error=None, eta_seconds=None)
-    argv = command(folder)
-    with (
-        open(folder / LOG_FILE, "ab") as log,
-        queue.joined(folder, owner, argv) if queued else nullcontext((argv, ())) as (argv, lock),
-    ):
+    argv = queue.in_turn(folder, command(folder)) if queued else command(folder)
+    with open(folder / LOG_FILE, "ab") as log:
         write_status(folder, status)
         process = subprocess.Popen(
             argv,
-            pass_fds=lock,
             cwd=project_root(),
             env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.DEVNULL,

@@ -9,16 +9,18 @@ import numpy as np
 from rtl_core.errors import BadInput
 from rtl_core.tickets.layout import Layout
 
-# (weights (N,), kept bool (N,), layout) -> scores (N,); the lowest among the kept go first
-ScoreFunction = Callable[[np.ndarray, np.ndarray, Layout], np.ndarray]
+# (weights (N,), kept bool (N,), layout, gradients (N,) or None) -> scores (N,); the lowest among the kept go first
+ScoreFunction = Callable[[np.ndarray, np.ndarray, Layout, np.ndarray | None], np.ndarray]
 
 
-def global_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+def global_magnitude(
+    weights: np.ndarray, kept: np.ndarray, layout: Layout, gradients: np.ndarray | None = None
+) -> np.ndarray:
     """|w|, all layers together: the paper's Algorithm 1."""
     return np.abs(weights).astype(np.float64)
 
 
-def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout, gradients: np.ndarray | None = None) -> np.ndarray:
     """Layer-adaptive magnitude (Lee et al., 2021, eq. 5): w_i^2 over the sum of its layer's kept w_j^2 >= w_i^2."""
     scores = np.zeros(layout.n)
     for span in layout.slices().values():
@@ -30,7 +32,9 @@ def lamp(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
     return scores
 
 
-def layer_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np.ndarray:
+def layer_magnitude(
+    weights: np.ndarray, kept: np.ndarray, layout: Layout, gradients: np.ndarray | None = None
+) -> np.ndarray:
     """|w| compared within its own layer: the share of the layer's kept weights that are smaller."""
     scores = np.zeros(layout.n)
     for span in layout.slices().values():
@@ -41,11 +45,33 @@ def layer_magnitude(weights: np.ndarray, kept: np.ndarray, layout: Layout) -> np
     return scores
 
 
+def taylor(weights: np.ndarray, kept: np.ndarray, layout: Layout, gradients: np.ndarray | None = None) -> np.ndarray:
+    """|w g|: how far the loss moves to first order when a weight goes (Molchanov et al., 2019)."""
+    return np.abs(weights * gradients)
+
+
 SCORES: dict[str, ScoreFunction] = {
     "global_magnitude": global_magnitude,
     "lamp": lamp,
     "layer_magnitude": layer_magnitude,
+    "taylor": taylor,
 }
+SEES_GRADIENTS = ("taylor",)  # of the loss on training batches; the others read the weights alone
+
+
+def scores_of(
+    score: str, weights: np.ndarray, kept: np.ndarray, layout: Layout, gradients: np.ndarray | None = None
+) -> np.ndarray:
+    """float64 (N,): the scores of the kept weights, -inf for the others.
+
+    weights    float (N,) in logical order
+    kept       bool (N,): the mask so far
+    gradients  float (N,), for the scores of `SEES_GRADIENTS`
+    """
+    seen = weights[kept] if gradients is None else np.r_[weights[kept], gradients[kept]]
+    if not np.isfinite(seen).all():
+        raise BadInput("the weights to prune hold NaN or infinity: the training diverged; lower the learning rate")
+    return np.where(kept, SCORES[score](weights, kept, layout, gradients), -np.inf)
 
 
 def kept_count(density: float, n: int) -> int:
@@ -53,24 +79,19 @@ def kept_count(density: float, n: int) -> int:
     return max(1, round(density * n))
 
 
-def prune(
-    weights: np.ndarray, kept: np.ndarray, keep: int, score: str, layout: Layout, layer_floor: int = 0
-) -> np.ndarray:
+def prune(scores: np.ndarray, kept: np.ndarray, keep: int, layout: Layout, layer_floor: int = 0) -> np.ndarray:
     """The mask of exactly `keep` weights, a subset of `kept`: those with the highest scores stay.
 
-    weights      float (N,) in logical order
+    scores       float (N,) in logical order, as `scores_of` gives them
     kept         bool (N,): the mask so far
     layer_floor  each layer's best so many weights stay whatever the others score
     Equal scores break by logical index (the later one goes first), so equal scores give the same mask
     on every machine. Raises BadInput where the floors alone need more than `keep`.
     """
-    if not np.isfinite(weights[kept]).all():
-        raise BadInput("the weights to prune hold NaN or infinity: the training diverged; lower the learning rate")
     if keep > int(kept.sum()):
         raise BadInput(f"cannot keep {keep:,} weights where only {int(kept.sum()):,} are left")
-    scores = SCORES[score](weights, kept, layout)
-    scores[~kept] = -np.inf
     if layer_floor:
+        scores = scores.copy()
         scores[_protected(scores, kept, layer_floor, layout)] = np.inf
         if int(np.isposinf(scores).sum()) > keep:
             raise BadInput(

@@ -36,7 +36,7 @@ def audit_of(table: pd.DataFrame, of_class: str | None = None, strata=(None,), *
     mapping = {"y_true": "truth", "y_pred": "decision", "groups": ["town"], **mapping}
     predictions = from_table(table, mapping)
     subject = Subject((len(table), str(mapping)), predictions, table)
-    document = view._document.__wrapped__(subject.key, tuple(mapping["groups"]), (), predictions)
+    document = view.document.__wrapped__(subject, tuple(mapping["groups"]), ())
     strata = predictions.tickets if len(predictions.tickets) == 1 else strata
     return Audit(subject, tuple(mapping["groups"]), document, "yes", strata, ("selection_rate", "tpr"), of_class)
 

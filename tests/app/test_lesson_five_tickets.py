@@ -20,6 +20,7 @@ SURPRISE = 'class="learn-surprise"'
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
 EACH = 10  # pictures of each domain, half of them of class a
 _views = count()
+_View = type("View", (SimpleNamespace,), {"__module__": "app.routing.view"})  # a view to the caches: they ask its key
 END = {
     "many-five": "1",
     "many-for": "inverted",
@@ -29,7 +30,7 @@ END = {
 }
 
 
-def toy_view(known_tickets) -> SimpleNamespace:
+def toy_view(known_tickets) -> _View:
     """Own tickets are right in 8 of 10, others in 2; original and rotated in 5 of each other's. Told of a picture from
     elsewhere, every ticket says a with 90 %."""
     subset, y = np.repeat(np.arange(5), EACH), np.tile([0, 1], 5 * EACH // 2)
@@ -46,12 +47,12 @@ def toy_view(known_tickets) -> SimpleNamespace:
     )  # fmt: skip
     eval_set = SimpleNamespace(rows=np.arange(len(y)), y=y, subset=subset, units=dataset.unit)
     reason = Reason(np.array([0.6, 0.1, 0.1, 0.1, 0.1]), np.ones(5), np.zeros(5, int), np.full(5, 0.9))
-    return SimpleNamespace(
+    return _View(
         key=("toy", next(_views), "gate"),
         names=NAMES,
         run=SimpleNamespace(tickets=known_tickets),
         dataset=dataset,
-        eval_set=eval_set,
+        asked=eval_set,
         routing=SimpleNamespace(answers=SimpleNamespace(credit=right)),
         reason_for=lambda x: reason,
     )
@@ -61,7 +62,7 @@ def toy_view(known_tickets) -> SimpleNamespace:
 def seen(known_tickets, monkeypatch):
     view = toy_view(known_tickets)
     monkeypatch.setattr(domains_sample, "view", lambda: view)
-    monkeypatch.setattr(lesson_five_tickets_swap, "_exchanged", lambda key, k, other, seen: (0.6, 0.5, 0.7))
+    monkeypatch.setattr(lesson_five_tickets_swap, "_exchanged", lambda seen, k, other: (0.6, 0.5, 0.7))
     return view
 
 

@@ -116,8 +116,9 @@ def test_the_link_restores_the_end_with_the_learners_density_and_seed(trained):
 
 
 def test_the_surprise_counts_what_the_run_recorded(trained, folder):
-    right = lesson_lottery._right(folder, cache.changed(folder))
-    recorded = {m["method"]: m["accuracy"] for m in cache.load_run(folder).info["evaluation"]["methods"]}
+    run = cache.load_run(folder)
+    right = lesson_lottery._right(run)
+    recorded = {m["method"]: m["accuracy"] for m in run.info["evaluation"]["methods"]}
     assert {method: answers.mean() for method, answers in right.items()} == pytest.approx(recorded)
 
 

@@ -19,6 +19,7 @@ SURPRISE = 'class="learn-surprise"'
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
 N = 100
 _views = count()
+_View = type("View", (SimpleNamespace,), {"__module__": "app.routing.view"})  # a view to the caches: they ask its key
 ACCURACY = {"100 %": 0.8, "75 %": 0.7, "50 %": 0.5, "30 %": 0.2}
 
 
@@ -34,12 +35,12 @@ def seen(known_tickets, monkeypatch):
         std=(0.25,),
     )  # fmt: skip
     reason = Reason(np.array([0.6, 0.1, 0.1, 0.1, 0.1]), np.ones(5), np.zeros(5, int), np.full(5, 0.9))
-    view = SimpleNamespace(
+    view = _View(
         key=("toy", next(_views), "gate"),
         names=NAMES,
         run=SimpleNamespace(tickets=known_tickets),
         dataset=dataset,
-        eval_set=SimpleNamespace(rows=np.arange(N), y=y, subset=subset, units=dataset.unit),
+        asked=SimpleNamespace(rows=np.arange(N), y=y, subset=subset, units=dataset.unit),
         ticket=np.where(np.arange(N) < 10, 1, subset),
         routed=SimpleNamespace(choice=SimpleNamespace(macs=100)),
         full_cost=900.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import nav
 from rtl_core.runs import store
+from rtl_core.runs.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = tuple(Path(page).stem for page in nav.PAGES)
@@ -84,6 +86,17 @@ def test_unfinished_run_points_to_its_progress(known_run, page):
 def test_unknown_run_in_the_address_is_said(known_run):
     app = open_page("overview", run="gone")
     assert "“gone”" in app.warning[0].value
+
+
+def test_a_ticket_whose_name_is_escaped_is_chosen_by_its_name_in_the_address(runs_folder, known_tickets):
+    tickets = replace(known_tickets, names=("a", "b", "*c*", "d", "e"))
+    (runs_folder / "masks-run").mkdir()
+    info = {"kind": "masks", "sources": [], "left_out": [], "warnings": []}
+    save_checkpoint(runs_folder / "masks-run", tickets, {}, [], {}, info)
+    app = open_page("masks", run="masks-run", ticket="*c*")
+    assert not app.exception
+    assert app.session_state["ticket"] == "*c*"
+    assert app.get("pills")[0].options[2] == r"\*c\*"
 
 
 def test_overview_says_what_holds_and_what_does_not(known_run):

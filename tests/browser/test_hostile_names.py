@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +16,8 @@ from tests.browser.conftest import leaves, start_server
 from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Page -> (parameter, run -> its values that are visited)
 VISITS = {
@@ -120,7 +123,7 @@ def handle(page: Page) -> None:
         page.keyboard.press("Escape")
     settle(page, quiet_ms=100)
     pointed = "[data-testid=stTooltipIcon], .st-key-ticket button, [class*=st-key-thumb] button, .js-plotly-plot .point"
-    for place in page.locator(f"{pointed}, .stEChartsChart, [data-testid=stDataFrame]").all()[:40]:
+    for place in page.locator(f"{pointed}, .stEChartsChart, [data-testid=stDataFrame]").all()[:20]:
         if place.is_visible():
             place.hover(force=True)
 
@@ -134,6 +137,20 @@ def test_no_name_fetches_or_runs_or_is_markup(server, page, name):
             handle(page)
             assert_harmless(page)
             assert page.get_by_test_id("stException").all() == [], (run, value)
+
+
+@pytest.mark.parametrize("name", VISITS)
+def test_no_value_in_the_address_does_either(server, page, name):
+    """Every key of a widget may stand in the address, and so may a page's own parameters."""
+    files = [*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").glob("*.py")]
+    known = {key for file in files for key in re.findall(r'key="([\w-]+)"', file.read_text())}
+    assert {"ticket", "detail", "layer", "grouped", "by", "sample"} <= known
+    value = f"{hostile.PICTURE} {hostile.LINK}"
+    query = {**dict.fromkeys(sorted(known - {"run"}), value), "run": "pictures", "present": value, "lesson": value}
+    page.goto(f"{server}/{'' if name == 'overview' else name}?{urlencode(query)}")
+    settle(page)
+    assert_harmless(page)
+    assert page.get_by_test_id("stException").all() == []
 
 
 def test_names_in_an_uploaded_table_do_not_either(server, page, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtl_core.data.batches import balanced, cyclic, reweighed
+from rtl_core.data.batches import balanced, cyclic, pieces, reweighed
 from rtl_core.errors import BadInput
 
 ROWS = np.arange(100, 110)
@@ -54,3 +54,8 @@ def test_reweighed_rows_make_group_and_class_independent():
 def test_reweighing_leaves_independent_rows_as_they_are():
     group, y = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
     assert sorted(reweighed(np.arange(4), group, y)) == [0, 1, 2, 3]
+
+
+def test_pieces_are_the_rows_in_order():
+    assert [piece.tolist() for piece in pieces(ROWS, 4)] == [[100, 101, 102, 103], [104, 105, 106, 107], [108, 109]]
+    assert list(pieces(ROWS[:0])) == []

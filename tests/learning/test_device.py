@@ -20,11 +20,14 @@ from rtl_core.learning.baselines import CONTROLS
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.extract import Extraction
 from rtl_core.learning.grow import against_rest, first_subnetwork, grow_ticket
+from rtl_core.learning.mask_scores import first_scores
 from rtl_core.learning.method_steps import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
 from rtl_core.learning.rewind_point import merged
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.routing.features import fitted
 from rtl_core.routing.gate import zero_gate
+from rtl_core.routing.serving import serving
+from rtl_core.routing.supsup_gradient import one_shot_gradient
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.ticket_set import Level
 from tests.second_device import second_device
@@ -192,3 +195,35 @@ def test_stopped_mask_scores_go_on_there(make_experiment, dataset, elsewhere):
         by_scores(experiment, dataset, elsewhere)
     there, _, _ = by_scores(experiment, dataset, elsewhere)
     same(here.learned.subnetworks, there.learned.subnetworks, elsewhere)
+
+
+def test_tickets_that_lie_there_are_served_here(make_experiment, dataset, elsewhere):
+    """Inference, and the router that asks a gradient, compute on the processor."""
+
+    def eval_set(experiment):
+        masks = np.random.default_rng(0).random((3, experiment.layout.n)) < 0.5
+        subnetworks = learn_tickets(experiment, warm_start(experiment), "rtl", masks, 0, 2).subnetworks
+        tickets = serving(experiment.network, subnetworks, experiment.layout)
+        one_shot = one_shot_gradient(experiment.network, subnetworks, experiment.layout, TASKS["multiclass"].doubt)
+        rows, ticket = np.arange(12), np.arange(12) % 3
+        return tickets.routed(lambda at: dataset.inputs(rows[at]), ticket), one_shot.slopes(dataset.inputs(rows))
+
+    for here, there in zip(
+        eval_set(make_experiment()), eval_set(on(make_experiment(), dataset, elsewhere)), strict=True
+    ):
+        assert there.device.type == "cpu"
+        assert elsewhere == "cuda" or torch.equal(here, there)
+
+
+@pytest.mark.parametrize("mode", ["paper", "gated"])
+def test_a_score_that_sees_gradients(make_experiment, dataset, elsewhere, mode):
+    changes = {"mode": mode, "gated": GATED, "extract": {"score": "taylor", "steps": 2, "warm_steps": 3}}
+
+    def masks(experiment):
+        if mode == "paper":
+            return extract_ticket(experiment, warm_start(experiment), 0, None).pruned_at
+        subnetworks = gated_methods.backbone(experiment).subnetworks(experiment.names, masks=None)
+        return first_scores(experiment, subnetworks, experiment.subsets)
+
+    here, there = masks(make_experiment(**changes)), masks(on(make_experiment(**changes), dataset, elsewhere))
+    assert elsewhere == "cuda" or np.array_equal(here, there)

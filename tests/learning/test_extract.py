@@ -13,7 +13,7 @@ from rtl_core.learning.baselines import CONTROLS, gradient_steps
 from rtl_core.learning.extract import density_schedule
 from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.method_steps import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
-from rtl_core.tickets.pruning import kept_count
+from rtl_core.tickets.pruning import SCORES, kept_count
 
 SCHEDULES = {
     "one_shot": {"schedule": "one_shot"},
@@ -37,7 +37,7 @@ def pointers(learned, kind):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("score", ["lamp", "global_magnitude", "layer_magnitude"])
+@pytest.mark.parametrize("score", SCORES)
 def test_every_rung_keeps_the_exact_count_and_is_nested(make_experiment, schedule, score):
     experiment = make_experiment(extract=settings(schedule, score=score))
     tickets = tickets_of(experiment)

@@ -55,7 +55,7 @@ def test_smaller_budgets_are_nested_in_larger_ones():
 def test_first_scores_rank_the_weights_by_magnitude(make_experiment):
     experiment = make_experiment(extract={"score": "global_magnitude"})
     subnetworks = warm_start(experiment).subnetworks(experiment.names, masks=None)
-    scores = gated.first_scores(experiment, subnetworks)
+    scores = gated.first_scores(experiment, subnetworks, experiment.subsets)
     assert all(np.array_equal(scores[0], row) for row in scores) and scores.min() == 0 and scores.max() == 1
     assert np.array_equal(
         np.argsort(scores[0]), np.argsort(experiment.layout.flatten(subnetworks[0].shared).abs().numpy())
@@ -168,7 +168,8 @@ def test_one_tickets_training_does_not_move_anothers_scores(make_experiment):
     experiment = make_experiment(gated={"batch_size": 8})
     subnetworks = warm_start(experiment).subnetworks(experiment.names, masks=None)
     rests = replace(experiment.subsets[1], loss=lambda logits, targets: 0 * logits.sum())
-    subsets, before = (experiment.subsets[0], rests), gated.first_scores(experiment, subnetworks)
+    subsets = (experiment.subsets[0], rests)
+    before = gated.first_scores(experiment, subnetworks[:2], subsets)
     scores = gated.train_scores(experiment, subnetworks[:2], subsets, None, 0.5, Stage("scores", "rtl", 5, 1e-2, 0))
     assert (scores[0] != before[0]).any() and np.array_equal(scores[1], before[1])
 

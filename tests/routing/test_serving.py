@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from rtl_core.config import ModelSettings
+from rtl_core.data.batches import ROWS_A_PASS
 from rtl_core.learning.subnetwork import Subnetwork, as_module
 from rtl_core.models.catalogue import build
-from rtl_core.routing.serving import CHUNK, serving
+from rtl_core.routing.serving import serving
 from rtl_core.tasks.classification import MULTICLASS
 from rtl_core.tickets.layout import Layout
 
@@ -52,7 +53,7 @@ def test_long_groups_go_in_pieces_and_come_back_in_order():
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
     subnetwork = Subnetwork("a", None, {n: p.detach() for n, p in network.module.named_parameters()}, {}, {})
     subnetwork = Subnetwork("a", None, subnetwork.shared, {}, dict(network.module.named_buffers()))
-    x = torch.randn(2 * CHUNK + 3, 2)
+    x = torch.randn(2 * ROWS_A_PASS + 3, 2)
     sizes = []
 
     def take(at):
@@ -63,4 +64,4 @@ def test_long_groups_go_in_pieces_and_come_back_in_order():
     answers = tickets.routed(take, np.zeros(len(x), np.int64))
     with torch.no_grad():
         torch.testing.assert_close(answers, network.module.eval()(x))
-    assert sizes == [CHUNK, CHUNK, 3]
+    assert sizes == [ROWS_A_PASS, ROWS_A_PASS, 3]

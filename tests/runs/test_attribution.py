@@ -17,7 +17,7 @@ from rtl_core.runs.store import audits_folder
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import MapRequest, Explained
 from rtl_core.runs.checkpoint import load_run
-from rtl_core.runs.report import MapRequest as Report
+from rtl_core.runs.report import ReportRequest as Report
 from rtl_core.runs.report import run_document
 from rtl_core.runs.store import samples
 

@@ -15,10 +15,11 @@ import torch
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import as_module
-from rtl_core.runs import change_tickets, fairness, store, training
+from rtl_core.runs import change_tickets, exports, fairness, store, training
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter, load_run
 from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, redundancy_of, remove
+from rtl_core.interchange.ticket_file import read_ticket
 
 QUICK = {
     "denser": [1.0],
@@ -219,6 +220,14 @@ def test_a_removed_ticket_is_gone_and_can_be_grown_back(people, root):
     back = grow(run, run.config.data.spec, root)
     assert (back["grown"]["ticket"], back["forgetting"]) == ("Bern", [0.0, 0.0])
     assert {row["router"] for row in back["routers"]} == {"gate", "min_entropy"}
+
+
+def test_a_ticket_file_is_measured_on_its_own_subset_where_another_was_removed(people, root, tmp_path):
+    run = load_run(Path(remove(people, "Aix", root)["folder"]))
+    path = exports.export(run, "Bern", ["ticket"], tmp_path)["ticket"]
+    applied = exports.apply_ticket(run, read_ticket(path))
+    own = applied["own"]
+    assert (applied["subset"], applied["n"], applied["accuracy"]) == ("Bern", own["n"], own["accuracy"])
 
 
 def test_a_merged_ticket_has_both_subsets(people, root):

@@ -14,10 +14,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from rtl_core.data.batches import ROWS_A_PASS
 from rtl_core.errors import BadInput
 from rtl_core.rng import torch_generator
-
-ROWS = 128  # inputs in one forward pass: larger batches leave the processor's cache and are slower
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Request:
     @property
     def at_once(self) -> int:
         """How many changed versions of every input fit into one forward pass."""
-        return max(1, ROWS // len(self.x))
+        return max(1, ROWS_A_PASS // len(self.x))
 
 
 def last_convolution(module: nn.Module, layer: str | None = None) -> nn.Module:
@@ -70,7 +69,7 @@ def input_x_gradient(ask: Request) -> torch.Tensor:
 def integrated_gradients(ask: Request) -> torch.Tensor:
     method = _attr().IntegratedGradients(ask.module)
     return method.attribute(
-        ask.x, ask.baseline, ask.target, n_steps=ask.parameters.steps, internal_batch_size=max(ROWS, len(ask.x))
+        ask.x, ask.baseline, ask.target, n_steps=ask.parameters.steps, internal_batch_size=max(ROWS_A_PASS, len(ask.x))
     )
 
 
@@ -111,7 +110,7 @@ def guided_grad_cam(ask: Request) -> torch.Tensor:
 def layer_conductance(ask: Request) -> torch.Tensor:
     layer = last_convolution(ask.module, ask.parameters.layer)
     conductance = _attr().LayerConductance(ask.module, layer)
-    steps, rows = ask.parameters.steps, max(ROWS, len(ask.x))
+    steps, rows = ask.parameters.steps, max(ROWS_A_PASS, len(ask.x))
     by_unit = conductance.attribute(ask.x, ask.baseline, ask.target, n_steps=steps, internal_batch_size=rows)
     return _at_input_size(by_unit.sum(1, keepdim=True), ask.x)
 
@@ -171,7 +170,7 @@ def kernel_shap(ask: Request) -> torch.Tensor:
             ask.target[i : i + 1],
             feature_mask=ask.groups,
             n_samples=ask.parameters.samples,
-            perturbations_per_eval=ROWS,
+            perturbations_per_eval=ROWS_A_PASS,
         )
         for i in range(len(ask.x))
     ]

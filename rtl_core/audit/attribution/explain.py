@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from rtl_core.audit.attribution.captum_methods import ROWS, Request
+from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.methods import Method, check_fit
 from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.regions import Regions
+from rtl_core.data.batches import pieces
 from rtl_core.errors import BadInput
 
-INPUTS = 32  # explained together; with their steps or covered versions `compute.ROWS` rows pass at once
+INPUTS = 32  # explained together; with their steps or covered versions `ROWS_A_PASS` rows pass at once
 TOLERANCE = 0.01  # of the difference that a complete map should sum to
 
 
@@ -153,9 +154,9 @@ def private_copy(module: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def outputs_of(module: nn.Module, x: torch.Tensor) -> np.ndarray:
-    """float32 (n, outputs), in batches of `ROWS`."""
+    """float32 (n, outputs), a piece at a time."""
     device = next(module.parameters()).device
-    chunks = [module(x[i : i + ROWS].to(device)).cpu() for i in range(0, len(x), ROWS)]
+    chunks = [module(some.to(device)).cpu() for some in pieces(x)]
     return torch.cat(chunks).numpy()
 
 
