@@ -15,8 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange.import_masks_pickles import check_pickles
 from rtl_core.interchange.ticket_file import METADATA_KEY, TicketFile, read_ticket
-from rtl_core.tickets.foreign_pickles import check_pickles
 
 MAX_HEADER_BYTES = 16 * 2**20
 _HOLDERS = ("state_dict", "model_state_dict", "model")  # keys under which training scripts put the state dict

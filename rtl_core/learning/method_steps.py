@@ -103,7 +103,7 @@ def extract_multiclass(experiment: Experiment, start: RewindPoint, density: floa
     tickets had."""
 
     def rewind(mask: np.ndarray) -> tuple[Subnetwork, ...]:
-        return (_multiclass_part(experiment, start, mask),)
+        return (_multiclass_subnetwork(experiment, start, mask),)
 
     steps = experiment.config.extract.steps * len(experiment.subsets)
     return _extract_one(experiment.as_multiclass(), rewind, "imp_single", steps, density)
@@ -149,7 +149,7 @@ def learn_tickets(
 def learn_multiclass(experiment: Experiment, start: RewindPoint, mask: np.ndarray, steps_extract: int) -> TrainedMethod:
     """One mask and one multi-class network over the subsets: the paper's row "IMP, one mask"."""
     one, steps = experiment.as_multiclass(), experiment.config.joint.steps
-    subnetworks = (_multiclass_part(experiment, start, mask),)
+    subnetworks = (_multiclass_subnetwork(experiment, start, mask),)
     train_jointly(one, subnetworks, one.subsets, one.stage("joint", "imp_single", steps * len(experiment.subsets)))
     subnetworks = with_own_norms(one, subnetworks, "imp_single")
     return TrainedMethod(
@@ -157,7 +157,7 @@ def learn_multiclass(experiment: Experiment, start: RewindPoint, mask: np.ndarra
     )
 
 
-def _multiclass_part(experiment: Experiment, start: RewindPoint, mask: np.ndarray) -> Subnetwork:
+def _multiclass_subnetwork(experiment: Experiment, start: RewindPoint, mask: np.ndarray) -> Subnetwork:
     """theta_0's body under a fresh head with one output per subset."""
     fresh = cold_start(experiment.one_network, experiment.config.sharing, 1, experiment.config.device)
     shared = start.subnetwork(0, "all", None).shared

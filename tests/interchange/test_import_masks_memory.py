@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange import import_masks_pickles
 from rtl_core.interchange.import_masks import read_masks
-from rtl_core.tickets import foreign_pickles
 from tests.peak import measured, refused
 
 READ = "from rtl_core.interchange.import_masks import join, read_masks"
@@ -102,7 +102,7 @@ def test_many_empty_containers(tmp_path, small, old):
 def test_a_large_pickle_is_not_read(tmp_path, small):
     path = tmp_path / "large.pth"
     with zipfile.ZipFile(path, "w") as archive, archive.open("archive/data.pkl", "w") as file:
-        file.write(b"\x80\x02" + b"}" * foreign_pickles.MAX_PICKLE_BYTES)
+        file.write(b"\x80\x02" + b"}" * import_masks_pickles.MAX_PICKLE_BYTES)
     refused(judged(small, path), "too many objects")
 
 
