@@ -39,7 +39,7 @@ class NormBatches:
 
 
 def recalibrate(experiment: Experiment, subnetwork: Subnetwork, subset: Subset) -> Subnetwork:
-    """The part with norm statistics of its own, of as many training batches of its subset as the settings say."""
+    """The subnetwork with norm statistics of its own, of as many training batches of its subset as the settings say."""
     config = experiment.config
     batches = NormBatches(subset, config.sharing.recalibrate_batches, config.seed)
     return with_statistics(experiment.network, subnetwork, experiment.layout, experiment.inputs, batches)
@@ -49,7 +49,7 @@ def recalibrate(experiment: Experiment, subnetwork: Subnetwork, subset: Subset) 
 def with_statistics(
     network: Network, subnetwork: Subnetwork, layout: Layout, inputs: Inputs, batches: NormBatches
 ) -> Subnetwork:
-    """The part with norm statistics of its own: their mean over the batches. The very part where there are none."""
+    """The subnetwork with norm statistics of its own: their mean over the batches; itself where there are none."""
     module = structure(network.module).train()
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms or batches.count == 0:

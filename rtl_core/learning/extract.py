@@ -88,7 +88,7 @@ class Extraction:
 class Rounds:
     """What every round of an extraction has in common.
 
-    rewind  mask -> fresh parts at theta_0 with that mask: one part for a ticket, one per subset (over the same
+    rewind  mask -> fresh subnetworks at theta_0 with that mask: one for a ticket, one per subset (over the same
             weights) for a single mask that serves all
     """
 
@@ -103,7 +103,7 @@ class Rounds:
         return self.experiment.layout.n
 
     def train(self, mask: np.ndarray, round_: int) -> Sequence[Subnetwork]:
-        """Rewind W to theta_0, train T steps inside the mask; the parts as they then are."""
+        """Rewind W to theta_0, train T steps inside the mask; the subnetworks as they then are."""
         subnetworks = self.rewind(mask)
         train_jointly(
             self.experiment, subnetworks, self.subsets, replace(self.stage, round=round_, kept=int(mask.sum()))

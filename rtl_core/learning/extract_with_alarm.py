@@ -28,7 +28,7 @@ SideBySide = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 @dataclass
 class _WatchedLevel:
-    """One density on the way down: masks (K, N), and after its round the trained parts and the mean signal."""
+    """One density on the way down: masks (K, N), and after its round the trained subnetworks and the mean signal."""
 
     density: float
     masks: np.ndarray

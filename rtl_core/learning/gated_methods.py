@@ -53,7 +53,7 @@ def _learned(
     masks: np.ndarray | None,
     steps: int,
 ) -> TrainedMethod:
-    """The parts with their masks and norm statistics of their own."""
+    """The subnetworks with their masks and norm statistics of their own."""
     masked = tuple(
         replace(subnetwork, mask=None if masks is None else masks[k]) for k, subnetwork in enumerate(subnetworks)
     )

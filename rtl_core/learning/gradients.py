@@ -26,7 +26,7 @@ def gradients_for(
 
 
 def gradients(experiment: Experiment, subnetworks: Sequence[Subnetwork], subsets: Sequence[Subset]) -> np.ndarray:
-    """float64 (N,): root mean square over training batches of the loss's gradient, inside the parts' masks.
+    """float64 (N,): root mean square over training batches of the loss's gradient, inside the subnetworks' masks.
 
     subnetworks  over the same prunable weights, one for each subset; nothing of them moves
     """

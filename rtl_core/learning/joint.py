@@ -25,14 +25,14 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 def train_jointly(
     experiment: Experiment, subnetworks: Sequence[Subnetwork], subsets: Sequence[Subset], stage: Stage
 ) -> None:
-    """Algorithm 2 of the paper, in place on the parts' tensors.
+    """Algorithm 2 of the paper, in place on the subnetworks' tensors.
 
     Line by line: for batch index m, for ticket k: draw ticket k's m-th batch; W <- W - eta * update * m_k.
     Deviations: the update is masked, not the gradient alone (Adam and momentum move a weight whose
     gradient is zero); smaller subsets repeat their rows cyclically in a new order each time.
 
-    With one part this is the inner loop of Algorithm 1; with masks of None it is dense training; with
-    parts that share nothing it trains K separate networks. Raises Diverged.
+    With one subnetwork this is the inner loop of Algorithm 1; with masks of None it is dense training; with
+    subnetworks that share nothing it trains K separate networks. Raises Diverged.
     """
     module, settings = structure(experiment.network.module).train(), experiment.config.optimiser
     optimizer = OPTIMIZERS[settings.name](

@@ -11,7 +11,7 @@ from rtl_core.events import Diverged, Event, Stage, Tensors
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.subnetwork import Subnetwork
 
-StepOfAll = Callable[[int], list[torch.Tensor]]  # batch index -> each part's loss, after it has taken its step
+StepOfAll = Callable[[int], list[torch.Tensor]]  # batch index -> each subnetwork's loss, after it has taken its step
 
 
 def take_steps(
@@ -21,9 +21,9 @@ def take_steps(
     optimizer: torch.optim.Optimizer,
     step_of_all: StepOfAll,
 ) -> None:
-    """Trains in place what the optimizer has of the parts, then frees it of its gradients.
+    """Trains in place what the optimizer has of the subnetworks, then frees it of its gradients.
 
-    Raises Diverged where the parts' mean loss is not finite.
+    Raises Diverged where the subnetworks' mean loss is not finite.
     """
     journal = experiment.journal
 
@@ -46,7 +46,7 @@ def take_steps(
 
 
 def parameters(subnetworks: Sequence[Subnetwork]) -> list[torch.Tensor]:
-    """Every parameter of the parts once, however many share it."""
+    """Every parameter of the subnetworks once, however many share it."""
     return list(
         {
             id(t): t for subnetwork in subnetworks for t in (*subnetwork.shared.values(), *subnetwork.private.values())

@@ -179,11 +179,11 @@ def train_scores(
     density: float,
     stage: Stage,
 ) -> np.ndarray:
-    """Trains mask scores, and in place the parts' private tensors and the gate; returns the scores, float32 (K, N).
+    """Trains mask scores, and in place the subnetworks' private tensors and the gate; the scores, float32 (K, N).
 
     subnetworks  over frozen shared weights; their masks are not read
-    gate     None: the subset alone decides, as for one mask or for a ticket that is added later
-    density  share of the K N weights that the tickets keep together
+    gate         None: the subset alone decides, as for one mask or for a ticket that is added later
+    density      share of the K N weights that the tickets keep together
 
     Line by line: every `binarise_every` steps masks <- the budget's highest scores; for batch index m, for ticket k:
     draw ticket k's m-th batch; route it between ticket k and one other (each other one in turn); step on the loss.

@@ -166,7 +166,7 @@ def _multiclass_subnetwork(experiment: Experiment, start: RewindPoint, mask: np.
 
 
 def with_own_norms(experiment: Experiment, subnetworks: Sequence[Subnetwork], method: str) -> tuple[Subnetwork, ...]:
-    """The parts of the experiment's subsets with norm statistics of their own."""
+    """The subnetworks of the experiment's subsets with norm statistics of their own."""
     experiment.report(Event("recalibrate", method))
     return tuple(
         recalibrate(experiment, subnetwork, subset)

@@ -31,7 +31,7 @@ class RewindPoint:
     def subnetworks(
         self, names: tuple[str, ...], masks: np.ndarray | None, one_network: bool = True
     ) -> tuple[Subnetwork, ...]:
-        """Fresh parts for all subsets: over one shared copy of theta_0, or (imp_multi) over a copy each."""
+        """Fresh subnetworks for all subsets: over one shared copy of theta_0, or (imp_multi) over a copy each."""
         common = _copy(self.shared)
         same_buffers = all(b is self.buffers[0] for b in self.buffers)
         buffers = (
@@ -49,7 +49,7 @@ class RewindPoint:
         )
 
     def subnetwork(self, k: int, name: str, mask: np.ndarray | None) -> Subnetwork:
-        """A fresh part for one subset on its own: where Algorithm 1 rewinds to."""
+        """A fresh subnetwork for one subset on its own: where Algorithm 1 rewinds to."""
         return Subnetwork(name, mask, _copy(self.shared), _copy(self.private[k]), _copy(self.buffers[k]))
 
 
@@ -69,7 +69,7 @@ def cold_start(network: Network, sharing: SharingSettings, k: int, device: str) 
 
 
 def from_subnetworks(subnetworks: tuple[Subnetwork, ...], steps: int) -> RewindPoint:
-    """Freeze what dense training of the parts has arrived at as theta_0 (late rewinding)."""
+    """Freeze what dense training of the subnetworks has arrived at as theta_0 (late rewinding)."""
     return RewindPoint(
         subnetworks[0].shared, tuple(p.private for p in subnetworks), tuple(p.buffers for p in subnetworks), steps
     )

@@ -23,9 +23,9 @@ class Subnetwork:
     """The tensors that serve one subset.
 
     mask     bool (N,) over the prunable weights, None for a dense network
-    shared   parameters that several tickets use: the SAME dict object in each of their parts
+    shared   parameters that several tickets use: the SAME dict object in each of their subnetworks
     private  parameters of this ticket alone (its head, its norms' scale and shift, where so set)
-    buffers  norm statistics; the same dict object in every part where they are shared
+    buffers  norm statistics; the same dict object in every subnetwork where they are shared
     """
 
     subset: str
@@ -40,7 +40,7 @@ class Subnetwork:
         return next(iter(self.shared.values())).device
 
     def mask_tensors(self, layout: Layout) -> Tensors:
-        """Prunable name -> bool tensor of its shape, where the part lies; none for a dense network."""
+        """Prunable name -> bool tensor of its shape, where the subnetwork lies; none for a dense network."""
         if self.mask is None:
             return {}
         return {name: mask.to(self.device) for name, mask in layout.unflatten(torch.from_numpy(self.mask)).items()}
@@ -62,10 +62,10 @@ class Subnetwork:
 class TrainedMethod:
     """One method's outcome.
 
-    reads        "per_subset": part k answers for subset k. Otherwise the one part tells all subsets apart, and is read
-                 by the task's reading of that name
-    output_shape  of the network that the parts belong to
-    steps_*      gradient steps per subset in each phase
+    reads         "per_subset": subnetwork k answers for subset k. Otherwise the one subnetwork tells all subsets apart,
+                  and is read by the task's reading of that name
+    output_shape  of the network that the subnetworks belong to
+    steps_*       gradient steps per subset in each phase
     """
 
     method: str

@@ -22,7 +22,7 @@ def in_turn(jobs):
 
 
 def watched(make_experiment, policy, confidence=CONFIDENCE, journal=None, **changes):
-    """(extractions, events, lab) where the measured confidence is a script, whatever the weights."""
+    """(extractions, events, experiment) where the measured confidence is a script, whatever the weights."""
     events = []
     experiment = make_experiment(
         events.append,

@@ -30,7 +30,7 @@ def bits(subnetwork):
 
 @pytest.fixture(params=[("multiclass", "shared"), ("multiclass", "ticket"), ("one_vs_rest", "ticket")])
 def grown(request, make_experiment, dataset):
-    """(lab, the old tickets' parts, their bits before, the start's private tensors, the new ticket)."""
+    """(experiment, the old tickets' subnetworks, their bits before, the start's private tensors, the new ticket)."""
     task, head = request.param
     experiment = make_experiment(task=task, gated=GATED, sharing={"head": head, "recalibrate_batches": 2})
     start = method_steps.warm_start(experiment)
