@@ -39,7 +39,7 @@ from rtl_core.overlap.similarity import similarity
 from rtl_core.routing.gate import fit_gate
 from rtl_core.routing.serving import serving
 from rtl_core.runs import fairness
-from rtl_core.runs.attribution import Explained, ReportRequest, check
+from rtl_core.runs.attribution import Explained, MapRequest, check
 from rtl_core.runs.checkpoint import Run, load_run
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.fairness import EXTRAS, Audited
@@ -161,11 +161,11 @@ def _over_maps(explained: Explained) -> dict[str, Job]:
     x = dataset.inputs(rows)
 
     def maps_by(name: str) -> Any:
-        question = explained.question(ReportRequest(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
+        question = explained.question(MapRequest(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
         return explain(subject.module(ticket), x, question)
 
     def checked() -> Any:
-        question = explained.question(ReportRequest("saliency"), x[:1])
+        question = explained.question(MapRequest("saliency"), x[:1])
         return check(subject, ticket, x[:1], explain(subject.module(ticket), x[:1], question), question)
 
     def of_all() -> Any:
