@@ -28,6 +28,7 @@ from rtl_core.audit.router_metrics import route_document
 from rtl_core.config import parse
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.batchnorm_recalibration import recalibrate
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.method_steps import warm_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
@@ -122,16 +123,17 @@ def _over_networks(opened: OpenRun) -> dict[str, Job]:
     setting = prepare(opened.config, silent, MemoryJournal())
     shapes = dataset.input_shape, network.output_shape
 
+    def over() -> Experiment:
+        return experiment(setting, silent, MemoryJournal())
+
     def fold() -> Any:
         pieces = serving(network, trained.subnetworks, layout).each(lambda at: dataset.inputs(at), np.arange(40) % 2)
         return {f"{at[0]}": outputs for at, outputs in pieces}
 
     return {
         "fold": fold,
-        "train": lambda: warm_start(experiment(setting, silent, MemoryJournal())).shared,
-        "recalibrate": lambda: (
-            recalibrate(network, subnetwork, subset, layout, dataset.inputs, 2, trained.seed).buffers
-        ),
+        "train": lambda: warm_start(over()).shared,
+        "recalibrate": lambda: recalibrate(over(), subnetwork, subset).buffers,
         "cost": lambda: forward_cost(network),
         "build": lambda: build(opened.config.model, *shapes, trained.seed).module.state_dict(),
         "merge": lambda: redundancy(trained, pairs=1),
