@@ -1,0 +1,1 @@
+"""What every verb, training and page gives, kept as files and compared: see `__main__.py`."""
