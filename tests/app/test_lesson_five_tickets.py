@@ -52,7 +52,7 @@ def toy_view(known_tickets) -> _View:
         names=NAMES,
         run=SimpleNamespace(tickets=known_tickets),
         dataset=dataset,
-        asked=eval_set,
+        eval_set=eval_set,
         routing=SimpleNamespace(answers=SimpleNamespace(credit=right)),
         reason_for=lambda x: reason,
     )

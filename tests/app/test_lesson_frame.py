@@ -167,7 +167,7 @@ def test_an_upload_stays_as_it_is_where_the_data_are_not_light_on_dark():
 
 
 def test_an_upload_that_is_no_picture_is_refused():
-    with pytest.raises(BadInput, match="PNG or JPEG"):
+    with pytest.raises(BadInput, match="JPEG or PNG"):
         pictures.from_upload(b"no picture", picture_data())
 
 

@@ -40,7 +40,7 @@ def seen(known_tickets, monkeypatch):
         names=NAMES,
         run=SimpleNamespace(tickets=known_tickets),
         dataset=dataset,
-        asked=SimpleNamespace(rows=np.arange(N), y=y, subset=subset, units=dataset.unit),
+        eval_set=SimpleNamespace(rows=np.arange(N), y=y, subset=subset, units=dataset.unit),
         ticket=np.where(np.arange(N) < 10, 1, subset),
         routed=SimpleNamespace(choice=SimpleNamespace(macs=100)),
         full_cost=900.0,
