@@ -13,6 +13,7 @@ from benchmarks.golden.items import LESSONS, MEASUREMENTS, Item
 from benchmarks.golden.outputs import ROOT, TIMES, run_folder
 
 DROPPED = {"id", "form_id", "page_script_hash", "deferred_file_id", "arrow_data", "stack_trace"}
+MOST = 9  # options of a segmented control that are chosen, so that of many pictures some are
 LABELLED = ("expander", "tab", "popover")  # blocks that say something; the others only arrange
 
 
@@ -77,13 +78,13 @@ def settled(app: Any) -> Any:
 
 
 def choices(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(key in the address, place -> value): all other options of a segmented control, one other of another widget."""
+    """(key in the address, place -> value): the other options of a segmented control, one other of another widget."""
     widget, kind = node.proto, node.type
     key = getattr(widget, "query_param_key", "")
     if not key:
         return
     if kind == "button_group":
-        free = {str(i): option.content for i, option in enumerate(widget.options) if i not in widget.default}
+        free = {str(i): option.content for i, option in enumerate(widget.options[:MOST]) if i not in widget.default}
         yield key, free if widget.required else dict(list(free.items())[1:2])
     elif kind == "multiselect":
         free = [i for i in range(len(widget.options)) if i not in widget.default][:1]
@@ -108,7 +109,7 @@ def elements(app: Any) -> list[dict[str, Any]]:
     for node in app.main:
         sent = MessageToDict(node.proto, preserving_proto_field_name=True) if node.proto is not None else {}
         if node.type in LABELLED:
-            shown.append({"type": node.type, "label": sent.get(node.type, sent).get("label")})
+            shown.append({"element": node.type, "label": sent.get(node.type, sent).get("label")})
         elif node.type == "warning" and TIMES.search(node.value):
             continue  # of a training that a measured time says is too long
         elif not hasattr(node, "children"):
@@ -121,5 +122,5 @@ def elements(app: Any) -> list[dict[str, Any]]:
                     "index": list(frame.index),
                     "rows": frame.values.tolist(),
                 }
-            shown.append({"type": node.type, **kept})
+            shown.append({"element": node.type, **kept})
     return shown
