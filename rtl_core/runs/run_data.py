@@ -1,7 +1,7 @@
 """The data of a run, read again: its own as they were when it was trained, or others without rows that it has seen.
 
-Rows are compared by content. It keeps a digest of the inputs of every train and validation row; of runs that
-were made before there were any, the digests are made anew where their data are still the same.
+Rows are compared by content: a run keeps a digest of the inputs of every train and validation row. Of runs that were
+made before there were any, the digests are made anew where their data are still the same.
 """
 
 from __future__ import annotations

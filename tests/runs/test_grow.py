@@ -14,6 +14,7 @@ import torch
 
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
+from rtl_core.interchange.ticket_file import read_ticket
 from rtl_core.learning.subnetwork import as_module
 from rtl_core.runs import change_tickets, exports, fairness, store, training
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter, load_run
