@@ -264,12 +264,12 @@ class Config(_Settings):
     )
     denser: tuple[float, ...] = Field(
         (1.0, 0.7, 0.5, 0.35, 0.25, 0.15),
-        title="Denser rungs",
+        title="Denser levels",
         description="Densities above the target at which a one-shot extraction is also recorded",
     )
     lighter: tuple[float, ...] = Field(
         (0.07, 0.05, 0.035, 0.025, 0.015),
-        title="Lighter rungs",
+        title="Lighter levels",
         description="Densities below the target to which the ranking goes on",
     )
     threads: int = Field(

@@ -24,7 +24,7 @@ def probe(view: View) -> None:
         view,
         "probe",
         "Retrain every level and watch for the alarm",
-        "Every rung's masks are trained from theta_0, each ticket alone, and asked on validation inputs. The run "
+        "Every level's masks are trained from theta_0, each ticket alone, and asked on validation inputs. The run "
         "itself stays as it is; what was heard is kept in its audits.",
         lambda on_event: retrain.probe(view.run, session.runs_root(), on_event),
     )

@@ -82,7 +82,7 @@ def _extras(document: dict[str, Any]) -> list[Any]:
             ("class", "ticket", *place, "n"),
             ("change", "excess", "gap_change", "gap_excess"),
         ),
-        "by_density": ("At lighter rungs", ("density", *place, "n"), ("after", "change", "gap_after", "gap_change")),
+        "by_density": ("At lighter levels", ("density", *place, "n"), ("after", "change", "gap_after", "gap_change")),
         "methods": (
             "Other methods, and what changes from this one to them",
             ("method", *place, "n"),

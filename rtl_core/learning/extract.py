@@ -72,7 +72,7 @@ class Extraction:
     """One ticket as Algorithm 1 leaves it.
 
     pruned_at  uint8 (N,) as in `TicketSet`, over `levels`
-    records    per level what `measure` found, with the rung's index
+    records    per level what `measure` found, with the level's index
     trained    the weights of the last round
     steps      gradient steps that were spent
     """

@@ -102,7 +102,7 @@ def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _Wa
 
 
 def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
-    """Nested levels below, ranked by what the rung's round has trained."""
+    """Nested levels below, ranked by what the level's round has trained."""
     masks = [
         each.cuts([piece], mask, densities)
         for each, piece, mask in zip(tickets, level.trained, level.masks, strict=True)

@@ -21,7 +21,7 @@ class Overlap:
     """The counts of K tickets at one level over L layers.
 
     names    one per ticket
-    density  the rung's density over all of the network's layers
+    density  the level's density over all of the network's layers
     layers   names, in the network's order; n (L,) int64: the weights of each
     shared   int32 (L, K, K): weights of a layer that both of a pair keep; the diagonal is what each ticket keeps
     """

@@ -31,7 +31,7 @@ class Similarity:
     """The overlaps of K tickets over the layers of some counts.
 
     names                 one per ticket
-    density               the rung's density over all layers
+    density               the level's density over all layers
     iou, chance, excess, coefficient, hamming
                           float (K, K); see the module. A ticket with itself: IoU 1, excess 1 (NaN where undefined)
     intersection          int64 (K, K): weights that both keep

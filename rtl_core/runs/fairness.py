@@ -282,7 +282,7 @@ def _where(question: Question) -> dict[str, Any]:
 
 
 def _density(question: Question) -> list[dict[str, Any]]:
-    """RTL at its target and at each lighter level: the target's decisions are `before`, the rung's `after`.
+    """RTL at its target and at each lighter level: the target's decisions are `before`, the level's `after`.
 
     Denser levels were measured on weights that were not kept and so are not here."""
     _only_context(question)

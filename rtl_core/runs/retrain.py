@@ -38,7 +38,7 @@ def relax_cost(run: Run) -> dict[str, float]:
 
 
 def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
-    """Trains every rung's masks from theta_0, each ticket alone, and measures it on validation rows; the document of
+    """Trains every level's masks from theta_0, each ticket alone, and measures it on validation rows; the document of
     `diagnose` with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
     from rtl_core.learning.method_steps import ticket_rounds
     from rtl_core.runs import train_methods
