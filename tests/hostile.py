@@ -97,7 +97,7 @@ def label(folder: Path) -> None:
     document = json.loads(file.read_text("utf-8"))
     info = document["info"]
     info["warnings"] = [*info.get("warnings", []), *NAMES]
-    for place in ("data", "model", "environment"):
+    for place in ("data", "environment"):  # a network of another name than the catalogue's is refused
         info[place] = {**info.get(place, {}), "licence": PICTURE, "name": TAG, "torch": LINK}
     if "evaluation" in info:
         info["evaluation"]["methods"].append({"method": STYLE, "applies": False, "reason": SCRIPT})

@@ -32,7 +32,7 @@ def test_a_run_cut_in_one_go_is_stopped_retrained_and_heard_as_the_command_line_
     page = visit(f"{serve(runs)}/diagnosis?run=adult")
     headline = page.get_by_role("heading", level=1)
     expect(headline).to_contain_text("cut in one go", timeout=30_000)
-    probe, stop = page.get_by_role("button", name="Retrain every rung"), page.get_by_role("button", name="Stop")
+    probe, stop = page.get_by_role("button", name="Retrain every level"), page.get_by_role("button", name="Stop")
     probe.click()
     expect(page.get_by_text(re.compile(r"\d+ of \d+ masks retrained"))).to_be_visible(timeout=60_000)
     stop.nth(-1).click()
@@ -46,7 +46,7 @@ def test_a_run_cut_in_one_go_is_stopped_retrained_and_heard_as_the_command_line_
     process = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     assert process["watched"]
     expect(headline).to_contain_text(f"{100 * process['last_safe_density']:.3g} %")
-    expect(page.get_by_role("button", name="Retrain every rung")).to_have_count(0)
+    expect(page.get_by_role("button", name="Retrain every level")).to_have_count(0)
 
     page.get_by_role("combobox", name="Overlap in").click()
     page.get_by_role("option", name="fc2").click()
