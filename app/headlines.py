@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from app import tasks, terms
+from rtl_core.audit.against_controls import Against, compare_with_controls
+from rtl_core.display_names import method_words
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
 
@@ -26,7 +28,7 @@ def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
         rows.append(
             {
                 "method": entry["method"],
-                "label": terms.METHODS.get(entry["method"], entry["method"]),
+                "label": method_words(entry["method"])[0],
                 metric: figure_value(entry, metric),
                 "low": low,
                 "high": high,
@@ -40,18 +42,10 @@ def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values(metric, ascending=False, ignore_index=True)
 
 
-def against_rtl(methods: pd.DataFrame, metric: str) -> dict[str, list[str]]:
+def against_rtl(methods: pd.DataFrame, metric: str) -> Against:
     """Labels of the controls that RTL is above, level with, below. Level: the 95 % intervals overlap."""
-    against: dict[str, list[str]] = {"above": [], "level": [], "below": []}
-    if "rtl" not in set(methods.method):
-        return against
-    rtl = methods[methods.method == "rtl"].iloc[0]
-    for row in methods[methods.method != "rtl"].itertuples():
-        if pd.isna(rtl.low) or pd.isna(row.low) or (row.low <= rtl.high and rtl.low <= row.high):
-            against["level"].append(row.label)
-        else:
-            against["above" if rtl[metric] > getattr(row, metric) else "below"].append(row.label)
-    return against
+    columns = methods[["label", metric, "low", "high"]]
+    return compare_with_controls(columns.itertuples(index=False, name=None), method_words("rtl")[0])
 
 
 def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
@@ -65,9 +59,9 @@ def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
     if controls == 0:
         return f"{reached}; no control was trained to compare with"
     against = against_rtl(methods, metric)
-    if len(against["above"]) == controls:
+    if len(against.above) == controls:
         return f"{reached}, above all {controls} controls"
-    pieces = [f"{name} {len(against[name])}" for name in ("above", "level", "below") if against[name]]
+    pieces = [f"{name} {len(labels)}" for name, labels in vars(against).items() if labels]
     pieces = [subnetwork.replace("level", "level with") for subnetwork in pieces]
     return f"{reached}: {terms.listed(pieces)} of {controls} controls"
 
@@ -103,7 +97,7 @@ def does_not_hold(methods: pd.DataFrame, metric: str) -> list[str]:
         f"{verb[kind]} “{label}” ({tasks.value(metric, value[label])}, "
         f"RTL {tasks.difference(metric, own - value[label])})"
         for kind in ("below", "level")
-        for label in against[kind]
+        for label in getattr(against, kind)
     ]
 
 

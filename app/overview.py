@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import headlines, nav, tasks, terms
 from app.markdown import plain
+from rtl_core.display_names import method_words, router_words
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
 
@@ -100,7 +101,7 @@ def steps_table(methods: pd.DataFrame, metric: str) -> None:
     table = pd.DataFrame(
         {
             "method": methods.label,
-            "what it is": methods.method.map(terms.METHOD_NOTES),
+            "what it is": [method_words(name)[1] for name in methods.method],
             tasks.title_of(metric): [tasks.value(metric, v) for v in methods[metric]],
             "95 % interval": [tasks.interval(metric, ends) for ends in methods[["low", "high"]].values.tolist()],
             "steps to extract": methods.steps_extract,
@@ -135,7 +136,7 @@ def skipped(evaluation: dict[str, Any]) -> None:
         st.write("None of the controls that were asked for was left out.")
     for entry in left_out:
         reason = entry.get("reason") or "does not apply to this task"
-        st.markdown(f"- **{plain(terms.METHODS.get(entry['method'], entry['method']))}**: {plain(reason)}")
+        st.markdown(f"- **{plain(method_words(entry['method'])[0])}**: {plain(reason)}")
 
 
 def routers_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
@@ -148,7 +149,7 @@ def _router(entry: dict[str, Any], metric: str) -> dict[str, str]:
     figures = {tasks.title_of(name): tasks.value(name, figure_value(entry, name)) for name in shown}
     first = tasks.title_of(shown[0])
     return {
-        "router": terms.ROUTERS.get(entry["router"], entry["router"]),
+        "router": router_words(entry["router"])[0],
         "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
         first: figures.pop(first),
         "95 % interval": tasks.interval(shown[0], (entry.get("ci") or {}).get(shown[0])),

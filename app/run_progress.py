@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import cache, charts, terms
 from app.markdown import plain
+from rtl_core.display_names import method_words
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, store
 from rtl_core.runs.status import ACTIVE, Status, effective_status
@@ -53,7 +54,7 @@ def bar(folder: Path, status: Status | None) -> None:
         return
     word, mark = terms.STATES[status.state]
     what = _PHASES.get(status.phase, status.phase.replace("_", " ").capitalize() or "Getting ready")
-    method = terms.METHODS.get(status.method, status.method)
+    method = method_words(status.method)[0]
     st.markdown(f"**{plain(f'{mark} {word.capitalize()}')}** · {plain(f'{what} · {method}' if method else what)}")
     if status.total:
         share = min(1.0, status.done / status.total)

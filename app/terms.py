@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from rtl_core import display_names
-
-METHODS = {method: title for method, (title, _) in display_names.METHODS.items()}
-METHOD_NOTES = {method: note for method, (_, note) in display_names.METHODS.items()}
-ROUTERS = display_names.ROUTERS
+from rtl_core.display_names import METHODS
 
 # Fairness metrics: (what it is called, what it counts). {yes} is the positive outcome, as the reader names it.
 FAIRNESS = {
@@ -93,7 +89,7 @@ PARTITIONS = {
 }
 
 CHOICES = {
-    **METHODS,
+    **{method: title for method, (title, _) in METHODS.items()},
     **PARTITIONS,
     "multiclass": "Every ticket tells all classes",
     "one_vs_rest": "A ticket tells its subset from the rest",

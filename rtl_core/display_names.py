@@ -24,14 +24,25 @@ METHODS = {
         "the same mask, saying yes where a class is likelier than usual",
     ),
 }
+# router -> (title, what it is called as the subject of a sentence)
 ROUTERS = {
-    "oracle": "Oracle (told the subset)",
-    "context": "Context (told the subset)",
-    "max_response": "Strongest ticket answers",
-    "min_entropy": "Most certain ticket answers",
-    "gate": "Learned gate",
-    "centroid": "Nearest centroid",
-    "one_shot_gradient": "One-shot gradient",
-    "top2": "The gate's two best, mixed",
-    "hierarchical": "Coarse to fine",
+    "oracle": ("Oracle (told the subset)", "The oracle"),
+    "context": ("Context (told the subset)", "The context"),
+    "max_response": ("Strongest ticket answers", "Asking every ticket who claims most"),
+    "min_entropy": ("Most certain ticket answers", "Asking every ticket who is surest"),
+    "gate": ("Learned gate", "The gate"),
+    "centroid": ("Nearest centroid", "The nearest centroid"),
+    "one_shot_gradient": ("One-shot gradient", "The one-shot gradient"),
+    "top2": ("The gate's two best, mixed", "Mixing the gate's two best tickets"),
+    "hierarchical": ("Coarse to fine", "The tree of tickets"),
 }
+
+
+def method_words(name: str) -> tuple[str, str]:
+    """(title, what it is), also of a method that is not known here."""
+    return METHODS.get(name, (name.replace("_", " "), ""))
+
+
+def router_words(name: str) -> tuple[str, str]:
+    """(title, what it is called as the subject of a sentence), also of a router that is not known here."""
+    return ROUTERS.get(name, (name.replace("_", " "),) * 2)

@@ -21,6 +21,8 @@ from rtl_core.data.picture_files import read_picture
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.attribution import Explained
 
@@ -104,13 +106,7 @@ def _take(place: int) -> Callable[[], None]:
 
 
 def _uploaded(dataset: Dataset) -> Chosen:
-    file = st.file_uploader(
-        "A picture of any size and colour",
-        type=["png", "jpg", "jpeg"],
-        key="attribution-upload",
-        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
-        "pictures were. It stays on this machine and is not kept.",
-    )
+    file = picture_file("attribution-upload")
     if file is None:
         st.info("Choose a picture to see what every ticket makes of it.")
         st.stop()
@@ -121,6 +117,17 @@ def _uploaded(dataset: Dataset) -> Chosen:
         st.error(plain(str(error)))
         st.stop()
     return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
+
+
+def picture_file(key: str) -> UploadedFile | None:
+    """Where a picture is uploaded; None until there is one."""
+    return st.file_uploader(
+        "A picture of any size and colour",
+        type=["png", "jpg", "jpeg"],
+        key=key,
+        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
+        "pictures were. It stays on this machine and is not kept.",
+    )
 
 
 def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:

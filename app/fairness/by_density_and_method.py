@@ -14,6 +14,7 @@ from app.fairness import controls, findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat
 from app.fairness.view import Audit
+from rtl_core.display_names import method_words
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def methods(run: Run, audit: Audit, metric: str) -> None:
     if rows.empty or rows.gap.isna().all():
         raise BadInput(f"{group} or {reference} is too small for this gap in every method.")
     rows = rows[rows.gap.notna()].reset_index(drop=True)
-    rows["label"] = [terms.METHODS.get(name, name) for name in rows.method]
+    rows["label"] = [method_words(name)[0] for name in rows.method]
     name, scale = audit.term(metric)[0], findings.scale_of(metric)
     drawn = pd.DataFrame(
         {

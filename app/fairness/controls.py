@@ -11,6 +11,7 @@ from app.fairness import view
 from app.fairness.view import Audit, Subject
 from app.markdown import plain
 from app.segmented import one_of
+from rtl_core.display_names import method_words, router_words
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def method(run: Run) -> str:
     return st.selectbox(
         "Decided by",
         run.methods,
-        format_func=lambda name: terms.METHODS.get(name, name),
+        format_func=lambda name: method_words(name)[0],
         key="method",
         bind="query-params",
         width=190,
@@ -51,7 +52,7 @@ def router(routers: tuple[str, ...]) -> str:
     return st.selectbox(
         "Ticket chosen by",
         routers,
-        format_func=lambda name: terms.ROUTERS.get(name, name),
+        format_func=lambda name: router_words(name)[0],
         key="router",
         bind="query-params",
         width=210,

@@ -14,6 +14,7 @@ from app import cache, colours, run_progress, session, terms, training_cost
 from app.lessons import frame
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings
+from rtl_core.display_names import METHODS, method_words
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, store
 from rtl_core.runs.status import ACTIVE, effective_status
@@ -72,7 +73,7 @@ def curves(metrics: Sequence[dict[str, Any]], tickets: Sequence[str]) -> go.Figu
     tickets  their names in the order of the partition, which gives them their colours
     """
     points = _points(pd.DataFrame(metrics))
-    order = tickets if points.line.isin(tickets).any() else terms.METHODS
+    order = tickets if points.line.isin(tickets).any() else METHODS
     names = list(dict.fromkeys([*order, *points.line]))
     palette = dict(zip(names, colours.of_tickets(len(names)), strict=True))
     figure = go.Figure()
@@ -80,7 +81,7 @@ def curves(metrics: Sequence[dict[str, Any]], tickets: Sequence[str]) -> go.Figu
     heights = _apart(ends.loss, 0.09 * points.loss.max())
     for name, (step, height) in zip(ends.index, zip(ends.step, heights, strict=True), strict=True):
         own = points[points.line == name]
-        title = terms.METHODS.get(name, name)
+        title = method_words(name)[0]
         figure.add_scatter(x=own.step, y=own.loss, name=title, mode="lines", line={"color": palette[name], "width": 2})
         figure.add_annotation(
             x=step, y=height, text=title, xanchor="left", showarrow=False, font={"color": palette[name]}

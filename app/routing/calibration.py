@@ -13,13 +13,14 @@ from app.colours import Tone
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
+from rtl_core.display_names import router_words
 
 
 def draw(view: View) -> None:
     calibration = view.document["calibration"]
     if calibration is None:
         st.info(
-            plain(f"{findings.called(view.router)} gives no probability for its choice, so there is none to check.")
+            plain(f"{router_words(view.router)[1]} gives no probability for its choice, so there is none to check.")
         )
         return
     panels.chart(

@@ -10,6 +10,7 @@ import streamlit as st
 from app import panels, terms
 from app.routing.view import View
 from app.segmented import one_of
+from rtl_core.display_names import router_words
 
 if TYPE_CHECKING:
     from rtl_core.runs.routing import Routing
@@ -23,7 +24,7 @@ def router(routing: Routing) -> str:
 
     labels = {}
     for name in routing.routers:
-        title = terms.ROUTERS.get(name, name)
+        title = router_words(name)[0]
         labels[_SLOW.format(title) if name in SLOW else title] = name
     if st.session_state.get("router") not in labels:
         st.session_state.pop("router", None)  # another run's, or another page's

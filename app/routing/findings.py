@@ -10,29 +10,13 @@ import pandas as pd
 from app import terms
 from app.routing.choice_reason import Reason
 from app.routing.view import View
-
-_NAMES = {
-    "oracle": "The oracle",
-    "context": "The context",
-    "gate": "The gate",
-    "top2": "Mixing the gate's two best tickets",
-    "centroid": "The nearest centroid",
-    "hierarchical": "The tree of tickets",
-    "max_response": "Asking every ticket who claims most",
-    "min_entropy": "Asking every ticket who is surest",
-    "one_shot_gradient": "The one-shot gradient",
-}
-
-
-def called(router: str) -> str:
-    """A router as the subject of a sentence."""
-    return _NAMES.get(router, router)
+from rtl_core.display_names import router_words
 
 
 def headline(view: View) -> str:
     """The answer of the Routing page."""
     document = view.document
-    who, own = called(view.router), document["agreement_with_oracle"]
+    who, own = router_words(view.router)[1], document["agreement_with_oracle"]
     if view.share is not None:
         return _within(view)
     if view.router == view.oracle.router:
@@ -54,7 +38,7 @@ def _oracle_knows(view: View) -> str:
 
 
 def _oracle_headline(view: View) -> str:
-    document, who = view.document, f"{called(view.router)} is told the {_oracle_knows(view)}"
+    document, who = view.document, f"{router_words(view.router)[1]} is told the {_oracle_knows(view)}"
     if document["accuracy"] is None:
         return f"{who}, which is the answer itself: nothing is shown by it"
     return f"{who}: {terms.percent(document['accuracy'])} right is what tickets reach when nothing is misrouted"
@@ -85,8 +69,8 @@ def _by_chance(view: View) -> float:
 def uses_label(view: View) -> str:
     """What stands beside every figure of a router that is told the answer."""
     return (
-        f"{called(view.router)} reads the label, or the attribute that the subsets were made from: its figures are an "
-        "upper bound, not what a router in the field could reach."
+        f"{router_words(view.router)[1]} reads the label, or the attribute that the subsets were made from: its "
+        "figures are an upper bound, not what a router in the field could reach."
     )
 
 
@@ -142,7 +126,7 @@ def routers_title(rows: pd.DataFrame) -> str:
     value = best.accuracy if not pd.isna(best.accuracy) else best.agreement_with_oracle
     calls = best.calls_per_input
     extra = f"{calls or 'no':{'g' if calls else ''}} further forward pass{'es' if calls > 1 else ''}"
-    name = terms.ROUTERS.get(best.router, best.router).lower()
+    name = router_words(best.router)[0].lower()
     return f"Best without being told: {name}, {terms.percent(value)} right, {extra}"
 
 
@@ -181,7 +165,7 @@ def calibration_title(view: View, calibration: dict[str, Any]) -> str:
     than = "as it is right" if way == "sure" else "than it is right"
     low, high = calibration["ci"]
     return (
-        f"{called(view.router)} is {'about as ' if way == 'sure' else ''}{way} {than}: calibration error "
+        f"{router_words(view.router)[1]} is {'about as ' if way == 'sure' else ''}{way} {than}: calibration error "
         f"{terms.percent(calibration['ece'])} ({terms.interval([low, high])})"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import terms
-from app.attribution.inputs import as_input
+from app.attribution.inputs import as_input, picture_file
 from app.markdown import plain
 from app.routing import choice_explained
 from app.routing.view import View
@@ -13,13 +13,7 @@ from rtl_core.errors import BadInput
 
 
 def draw(view: View) -> None:
-    file = st.file_uploader(
-        "A picture of any size and colour",
-        type=["png", "jpg", "jpeg"],
-        key="routing-upload",
-        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
-        "pictures were. It stays on this machine and is not kept.",
-    )
+    file = picture_file("routing-upload")
     if file is None:
         st.info("Choose a picture to see which ticket it gets, and what every ticket would say.")
         return

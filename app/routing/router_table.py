@@ -10,6 +10,7 @@ from app.fairness.interval_chart import Series, intervals
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
+from rtl_core.display_names import router_words
 
 _FIELDS = {"accuracy": "answered rightly", "agreement_with_oracle": "sent to their own ticket"}
 _ORACLE_NOTE = " · told the label"
@@ -35,12 +36,12 @@ def draw(view: View) -> None:
     if "one_shot_gradient" not in set(rows.router):
         st.caption("The one-shot gradient, a backward pass for every input, joins them when you choose it above.")
     for row in rows[rows.note.notna()].drop_duplicates("note").itertuples():
-        st.caption(plain(f"{terms.ROUTERS.get(row.router, row.router)}: {row.note}"))
+        st.caption(plain(f"{router_words(row.router)[0]}: {row.note}"))
 
 
 def called(row: object) -> str:
     """A router's title; one that reads the label says so."""
-    title = terms.ROUTERS.get(row.router, row.router)
+    title = router_words(row.router)[0]
     return f"{title.split(' (')[0]}{_ORACLE_NOTE}" if row.uses_label else title
 
 

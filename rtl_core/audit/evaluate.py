@@ -16,7 +16,7 @@ from rtl_core.data.partition import Partition
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.models.network import Network
 from rtl_core.routing.serving import Serving
-from rtl_core.statistics.estimates import json_interval, json_number
+from rtl_core.statistics.estimates import json_interval, json_number, mean_of_known
 from rtl_core.statistics.intervals import bootstrap_units
 from rtl_core.tasks.classification_metrics import FIGURES as OF_CLASSIFIERS
 from rtl_core.tasks.task import Statistic, Task, figure_value
@@ -248,14 +248,14 @@ def method_figures(eval_set: EvaluationSet, answers: Sequence[np.ndarray], seed:
     """
     task = eval_set.task
     each = [ticket_figures(eval_set, k, of_ticket) for k, of_ticket in enumerate(answers)]
-    means = {figure.name: _mean([figure_value(row, figure.name) for row in each]) for figure in task.figures}
+    means = {figure.name: mean_of_known([figure_value(row, figure.name) for row in each]) for figure in task.figures}
     low, high = bootstrap_units(
         over_subsets(eval_set, answers), eval_set.units, seed=seed, names=("methods",), replicates=REPLICATES
     )
     ci = {figure.name: json_interval(low[i], high[i]) for i, figure in enumerate(task.resampled)}
     for figure in (figure for figure in task.figures if not figure.resampled):
         bounds = [row["ci"][figure.name] for row in each]
-        ci[figure.name] = [_mean([b[0] for b in bounds]), _mean([b[1] for b in bounds])]
+        ci[figure.name] = [mean_of_known([b[0] for b in bounds]), mean_of_known([b[1] for b in bounds])]
     own = means if task.estimates is not None else {**dict.fromkeys(OF_CLASSIFIERS), "figures": means}
     return {**own, "n": len(eval_set.rows), "ci": ci}
 
@@ -281,8 +281,3 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     more = {"figures": row["figures"]} if "figures" in row else {}
     ci = {name: row["ci"][name] for name in (*names, *more.get("figures", ())) if name in row["ci"]}
     return {**{name: row[name] for name in names}, **more, "n": row["n"], "ci": ci}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

@@ -76,13 +76,13 @@ def table_dataset(
 
 def encode_target(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     """int64 codes (n,) and class names, in the order of the values; refuses what is a quantity rather than a class."""
-    values, codes = np.unique(column.to_numpy() if _is_number(column) else column.astype(str), return_inverse=True)
-    if len(values) > len(column) / 2 or (_is_number(column) and len(values) > MAX_NUMERIC_CLASSES):
+    values, codes = np.unique(column.to_numpy() if is_number(column) else column.astype(str), return_inverse=True)
+    if len(values) > len(column) / 2 or (is_number(column) and len(values) > MAX_NUMERIC_CLASSES):
         raise BadInput(
             f"target '{column.name}' has {len(values)} different values in {len(column)} rows; this tool classifies: "
             "choose a column of few classes, or cut this one into ranges first"
         )
-    whole = _is_number(column) and (values == np.floor(values)).all()
+    whole = is_number(column) and (values == np.floor(values)).all()
     return codes.astype(np.int64), tuple(str(int(value)) if whole else str(value) for value in values)
 
 
@@ -105,7 +105,7 @@ def encode_features(
         if reason:
             notes.append(f"column '{name}' is not a feature: {reason}")
             continue
-        of_column, fill = _numeric(column, train) if _is_number(column) else _one_hot(column, train)
+        of_column, fill = _numeric(column, train) if is_number(column) else _one_hot(column, train)
         names += of_column
         sources += [str(name)] * len(of_column)
         fills.append((len(of_column), fill))
@@ -129,7 +129,7 @@ def encode_features(
 
 def attribute(column: pd.Series) -> pd.Series:
     """A group column as it is kept beside the rows: numbers as they are, anything else as text with "missing"."""
-    if _is_number(column) or (isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered):
+    if is_number(column) or (isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered):
         return column
     return _texts(column)
 
@@ -172,7 +172,7 @@ def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:
     """Why a column cannot be a feature; None if it can."""
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return "dates are not used"
-    if _is_number(column):
+    if is_number(column):
         finite = column[train].to_numpy(dtype=np.float64, na_value=np.nan)
         finite = finite[np.isfinite(finite)]
         if len(finite) == 0 or finite.min() == finite.max():
@@ -186,7 +186,8 @@ def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:
     return "almost every row has a value of its own" if distinct > max(train.sum() / 2, 20) else None
 
 
-def _is_number(column: pd.Series) -> bool:
+def is_number(column: pd.Series) -> bool:
+    """Whether a column holds numbers; a yes or no is none."""
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 

@@ -17,6 +17,7 @@ from rtl_core.runs import retraining_file, store
 from rtl_core.runs.atomic import plain
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.retraining_file import PROBE, RELAX
+from rtl_core.statistics.estimates import mean_of_known
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
 from rtl_core.overlap.chance_level import chance_interval
@@ -85,8 +86,8 @@ def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], met
         "chance_low": over_pairs(band.low),
         "chance_high": over_pairs(band.high),
         "excess_mean": over_pairs(measures.excess),
-        **{key: _mean([figure_value(r, key) for r in here]) for key in (*figures, "confidence")},
-        "ci": {key: [_mean([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)] for key in figures},
+        **{key: mean_of_known([figure_value(r, key) for r in here]) for key in (*figures, "confidence")},
+        "ci": {key: [mean_of_known([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)] for key in figures},
         "drop": None,
         "measure": measure,
     }
@@ -96,11 +97,6 @@ def _layers(level: Level, counts: Overlap) -> list[dict[str, Any]]:
     columns = ["layer", "iou_mean", "chance_mean", "excess_mean", "density_mean", "empty_tickets"]
     rows = layer_profile(counts)[columns].to_dict("records")
     return [{"round": level.index, "density": level.density, **row} for row in rows]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
 
 
 def _rows_measured(records: Sequence[dict[str, Any]]) -> int | None:

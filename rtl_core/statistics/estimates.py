@@ -140,3 +140,9 @@ def json_number(value: float) -> float | None:
 def json_interval(low: float, high: float) -> list[float | None]:
     """[low, high] for JSON."""
     return [json_number(low), json_number(high)]
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """The plain mean of those that are not None; None if all are."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from rtl_core.data.frames import is_number
 
 from rtl_core.errors import BadInput
 
@@ -44,11 +45,11 @@ def tidy_groups(
     """
     bins = bins or {}
     for name in bins:
-        if name not in frame or not _is_number(frame[name]):
+        if name not in frame or not is_number(frame[name]):
             raise BadInput(f"Only number columns among the groups can be cut into ranges, and '{name}' is none.")
     columns, notes = {}, []
     for name, column in frame.items():
-        if _is_number(column) and (name in bins or column.nunique() > FEW_VALUES):
+        if is_number(column) and (name in bins or column.nunique() > FEW_VALUES):
             columns[name], cuts = _ranges(column, bins.get(name, QUANTILES))
             how = "as given" if name in bins and not isinstance(bins[name], int) else "at quantiles"
             notes.append(f"{name} is cut at {', '.join(map(_plain, cuts))} ({how})")
@@ -140,10 +141,6 @@ def _with_missing(codes: np.ndarray, labels: list[str]) -> pd.Categorical:
 def _check_number(names: Sequence[str], what: str) -> None:
     if len(names) > MAX_GROUPS:
         raise BadInput(f"{what} makes {len(names):,} groups; at most {MAX_GROUPS} can be compared, so join some first")
-
-
-def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def _plain(value: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from rtl_core import display_names
 from rtl_core.audit.report import number_format, svg, tables, words
 
 SECTIONS = {
@@ -52,7 +53,7 @@ def page(document: Mapping[str, Any]) -> str:
     for name in FILTERS:
         environment.filters[name] = getattr(number_format, name)
     environment.filters["mean"] = mean
-    environment.globals.update(drawing=svg, findings=tables, words=words)
+    environment.globals.update(drawing=svg, findings=tables, words=words, display_names=display_names)
     template = environment.get_template("report.html.j2")
     return template.render(document=document, settings=list(_flat(document["settings"])), sections=SECTIONS)
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rtl_core.audit.against_controls import Against, compare_with_controls
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 from rtl_core.audit.report import words
 from rtl_core.audit.report.svg import reach_of
+from rtl_core.display_names import method_words
 from rtl_core.tasks.catalogue import task_named
 
 # The most rows that are shown, so that the file stays small and can be read; the JSON documents have the others.
@@ -18,19 +20,6 @@ TICKET_ROWS = 300  # of all tickets by themselves, groups and gaps
 EXCLUDED = 200
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Against:
-    """Controls that RTL is above, level with and below. Level: the intervals overlap, so neither is ahead."""
-
-    above: list[str]
-    level: list[str]
-    below: list[str]
-
-    @property
-    def n(self) -> int:
-        return len(self.above) + len(self.level) + len(self.below)
 
 
 @dataclass(frozen=True)
@@ -63,18 +52,7 @@ def trained(evaluate: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
 
 
 def against_rtl(evaluate: Mapping[str, Any], metric: str) -> Against:
-    rows = {row["method"]: row for row in trained(evaluate, metric)}
-    verdicts = Against([], [], [])
-    if "rtl" not in rows:
-        return verdicts
-    rtl = rows.pop("rtl")
-    for name, row in rows.items():
-        ends = [*_bounds(rtl, metric), *_bounds(row, metric)]
-        if None in ends or (ends[2] <= ends[1] and ends[0] <= ends[3]):
-            verdicts.level.append(words.method(name)[0])
-        else:
-            (verdicts.above if rtl[metric] > row[metric] else verdicts.below).append(words.method(name)[0])
-    return verdicts
+    return compare_with_controls(lines(trained(evaluate, metric), metric), method_words("rtl")[0])
 
 
 def pairs(similarity: Mapping[str, Any], measure: str) -> list[float]:
@@ -86,7 +64,7 @@ def pairs(similarity: Mapping[str, Any], measure: str) -> list[float]:
 
 def lines(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, float, float | None, float | None]]:
     """(label, value, low, high) of each method."""
-    return [(words.method(row["method"])[0], row[metric], *_bounds(row, metric)) for row in rows]
+    return [(method_words(row["method"])[0], row[metric], *_bounds(row, metric)) for row in rows]
 
 
 def n_rare(fairness: Mapping[str, Any]) -> int:

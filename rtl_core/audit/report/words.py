@@ -1,8 +1,6 @@
-"""What methods, routers and metrics are called in the report, and the limits that every reader should know."""
+"""What metrics are called in the report, and the limits that every reader should know."""
 
 from __future__ import annotations
-
-from rtl_core.display_names import METHODS, ROUTERS
 
 METRICS = {
     "selection_rate": ("Selection rate", "share of rows for which the answer is yes"),
@@ -34,14 +32,6 @@ MASK_LIMITS = (
     "Chance means masks that keep as many weights of each layer at random. Networks with a common beginning share more "
     "than that without having learned the same.",
 )
-
-
-def method(name: str) -> tuple[str, str]:
-    return METHODS.get(name, (name.replace("_", " "), ""))
-
-
-def router(name: str) -> str:
-    return ROUTERS.get(name, name.replace("_", " "))
 
 
 def metric(name: str) -> tuple[str, str]:
