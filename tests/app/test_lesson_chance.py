@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app.lessons import lesson_chance
 from app.lessons.lesson_chance_masks import drawn, real_pairs
 from rtl_core.overlap.overlap import Overlap
+from tests.app.lesson_page import open_lesson, shown_text
 
 END = {"chance-guess": "10 %", "chance-drawn": "1", "chance-real": "1"}
 
@@ -20,17 +21,7 @@ def tell():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(tell, default_timeout=30)
-    app.query_params["lesson"] = "chance"
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(tell, {"lesson": "chance", **query})
 
 
 def test_two_masks_have_the_counts_they_say():

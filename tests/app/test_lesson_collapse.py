@@ -15,6 +15,7 @@ from rtl_core.data.sources import load
 from rtl_core.runs.checkpoint import finished_run
 from rtl_core.runs.training import train_new
 from rtl_core.tasks.classification import MULTICLASS
+from tests.app.lesson_page import open_lesson, shown_text
 
 SMALL = {
     "density": 0.1,
@@ -40,16 +41,11 @@ def page(run, monkeypatch):
     """page(mark="1"): the lesson over the small run, with that in the address."""
     monkeypatch.setattr(lesson_collapse, "_run", lambda: run)
 
-    def open_lesson(**query: str) -> AppTest:
-        app = AppTest.from_function(draw_lesson, default_timeout=60)
-        app.query_params["lesson"] = "too_far"
-        for name, value in query.items():
-            app.query_params[f"too_far-{name}"] = value
-        app.run()
-        assert not app.exception
-        return app
+    def opened(**query: str) -> AppTest:
+        in_address = {f"too_far-{name}": value for name, value in query.items()}
+        return open_lesson(draw_lesson, {"lesson": "too_far", **in_address})
 
-    return open_lesson
+    return opened
 
 
 def draw_lesson():
@@ -59,10 +55,6 @@ def draw_lesson():
     from app.lessons.lesson_collapse import LESSON
 
     frame.draw((LESSON, replace(LESSON, slug="after")))
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
 
 
 def document(alarm: int | None, fall: int | None, safe: int | None = None) -> dict:

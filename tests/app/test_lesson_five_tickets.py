@@ -15,6 +15,7 @@ from app.lessons import domains_sample, lesson_five_tickets, lesson_five_tickets
 from app.routing.choice_reason import Reason
 from rtl_core.data.dataset import Dataset
 from rtl_core.statistics.estimates import Estimate
+from tests.app.lesson_page import open_lesson, shown_text
 
 SURPRISE = 'class="learn-surprise"'
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
@@ -73,16 +74,7 @@ def draw():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw, default_timeout=30)
-    for name, value in {"lesson": "many", **query}.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(draw, {"lesson": "many", **query})
 
 
 def test_pictures_of_every_class_come_from_one_domain_after_the_other(seen):

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app.lessons import canvas, frame, pictures
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
+from tests.app.lesson_page import open_lesson, shown_text
 
 
 def draw_lessons():
@@ -39,16 +40,7 @@ def draw_lessons():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw_lessons)
-    for name, value in query.items():
-        app.query_params[name.replace("_", "-")] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(draw_lessons, {name.replace("_", "-"): value for name, value in query.items()})
 
 
 def picture_data(ground: int = 0, side: int = 8, channels: int = 1) -> Dataset:

@@ -13,6 +13,7 @@ from app.lessons import lesson_lottery
 from app.lessons.lesson_lottery import Gap
 from rtl_core.config import Config
 from rtl_core.runs.training import train_new
+from tests.app.lesson_page import open_lesson, shown_text
 
 SURPRISE = 'class="learn-surprise"'
 AHEAD, LEVEL, SMALLER = Gap(0.03, 0.01, 0.05), Gap(0.01, -0.01, 0.03), Gap(-0.02, -0.03, -0.01)
@@ -47,16 +48,7 @@ def draw():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw, default_timeout=60)
-    for name, value in {"lesson": "winning", **query}.items():
-        app.query_params[name.replace("_", "-")] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(draw, {"lesson": "winning", **{name.replace("_", "-"): value for name, value in query.items()}})
 
 
 def test_a_gap_is_paired_and_equal_answers_are_level():

@@ -14,6 +14,7 @@ from app import colours
 from app.lessons import domains_sample, lesson_routing, lesson_routing_results
 from app.routing.choice_reason import Reason
 from rtl_core.data.dataset import Dataset
+from tests.app.lesson_page import open_lesson, shown_text
 
 SURPRISE = 'class="learn-surprise"'
 NAMES = ("original", "rotated", "inverted", "noisy", "blurred")
@@ -69,16 +70,7 @@ def draw():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw, default_timeout=30)
-    for name, value in {"lesson": "post", **query}.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(draw, {"lesson": "post", **query})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
 from app.lessons import lesson_sanity, lesson_sanity_scores
+from tests.app.lesson_page import open_lesson, shown_text
 
 FEW = 8  # pictures behind the score
 
@@ -29,17 +30,8 @@ def draw_lesson():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw_lesson, default_timeout=60)
-    app.query_params["lesson"] = "lying_map"
-    for name, value in query.items():
-        app.query_params[f"lying_map-{name}"] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    in_address = {f"lying_map-{name}": value for name, value in query.items()}
+    return open_lesson(draw_lesson, {"lesson": "lying_map", **in_address})
 
 
 def rightly() -> str:

@@ -13,6 +13,7 @@ from app import colours
 from app.lessons import lesson_seeds, lesson_seeds_class
 from rtl_core.config import Config
 from rtl_core.runs.checkpoint import save_checkpoint
+from tests.app.lesson_page import open_lesson, shown_text
 
 SURPRISE = 'class="learn-surprise"'
 
@@ -40,16 +41,7 @@ def draw():
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(draw, default_timeout=60)
-    for name, value in {"lesson": "luck", **query}.items():
-        app.query_params[name.replace("_", "-")] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(draw, {"lesson": "luck", **{name.replace("_", "-"): value for name, value in query.items()}})
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.lessons import lesson_significance, lesson_significance_draws
 from rtl_core.audit.fairness.predictions import Predictions
+from tests.app.lesson_page import open_lesson, shown_text
 
 END = {"noise-guess": "1 in 20", "noise-presses": "7", "noise-many": "1"}
 
@@ -39,17 +40,7 @@ def sample(monkeypatch):
 
 
 def opened(**query: str) -> AppTest:
-    app = AppTest.from_function(tell, default_timeout=30)
-    app.query_params["lesson"] = "noise"
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
-
-
-def shown_text(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.get("html"))
+    return open_lesson(tell, {"lesson": "noise", **query})
 
 
 def test_drawn_counts_are_as_people_dealt_into_groups():

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from rtl_core.data.frames import is_number
 
+from rtl_core.data.tabular import is_number
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
