@@ -20,7 +20,6 @@ from rtl_core.runs import change_tickets, exports, fairness, store, training
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter, load_run
 from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, redundancy_of, remove
-from rtl_core.interchange.ticket_file import read_ticket
 
 QUICK = {
     "denser": [1.0],
