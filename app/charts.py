@@ -26,15 +26,15 @@ def show(figure: go.Figure, key: str, **more: Any) -> Any:
     return st.plotly_chart(go.Figure(as_written(figure.to_dict())), config=more.pop("config", CONFIG), key=key, **more)
 
 
-def as_written(subnetwork: Any) -> Any:
+def as_written(value: Any) -> Any:
     """A piece of a figure with everything in its texts escaped that Plotly would take for HTML other than ours."""
-    if isinstance(subnetwork, str):
-        return _NOT_OURS.sub(lambda result: "&lt;" if result[0] == "<" else "&amp;", subnetwork)
-    if isinstance(subnetwork, dict):
-        return {name: inner if name == "template" else as_written(inner) for name, inner in subnetwork.items()}
-    if isinstance(subnetwork, np.ndarray) and subnetwork.dtype.kind in "OU":
-        subnetwork = subnetwork.tolist()
-    return [as_written(inner) for inner in subnetwork] if isinstance(subnetwork, list | tuple) else subnetwork
+    if isinstance(value, str):
+        return _NOT_OURS.sub(lambda match: "&lt;" if match[0] == "<" else "&amp;", value)
+    if isinstance(value, dict):
+        return {name: inner if name == "template" else as_written(inner) for name, inner in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        value = value.tolist()
+    return [as_written(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def error_bars(value: Any, low: Any, high: Any, scale: float = 1, **style: Any) -> dict[str, Any]:

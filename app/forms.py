@@ -90,7 +90,7 @@ def _several(kind: Any, value: list[Any], common: dict[str, Any]) -> list[Any]:
         return st.multiselect(options=list(get_args(kind)), default=list(value), format_func=_choice, **common)
     text = st.text_input(value=", ".join(f"{v:g}" if kind is float else v for v in value), **common)
     pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
-    return [_float_or_text(subnetwork) for subnetwork in pieces] if kind is float else pieces
+    return [_float_or_text(piece) for piece in pieces] if kind is float else pieces
 
 
 def _choice(value: str) -> str:

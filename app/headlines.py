@@ -61,9 +61,9 @@ def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:
     against = against_rtl(methods, metric)
     if len(against.above) == controls:
         return f"{reached}, above all {controls} controls"
-    pieces = [f"{name} {len(labels)}" for name, labels in vars(against).items() if labels]
-    pieces = [subnetwork.replace("level", "level with") for subnetwork in pieces]
-    return f"{reached}: {terms.listed(pieces)} of {controls} controls"
+    phrases = [f"{name} {len(labels)}" for name, labels in vars(against).items() if labels]
+    phrases = [phrase.replace("level", "level with") for phrase in phrases]
+    return f"{reached}: {terms.listed(phrases)} of {controls} controls"
 
 
 def methods_title(methods: pd.DataFrame, metric: str) -> str:

@@ -134,7 +134,7 @@ def _names(entry: zipfile.ZipInfo) -> Names:
         with suppress(UnicodeError):  # many programs write UTF-8 and do not say so
             name = name.encode("cp437").decode("utf-8")
     pieces = name.replace("\\", "/").split("/")
-    return tuple(subnetwork for subnetwork in pieces if subnetwork not in ("", ".", "..")) or ("",)
+    return tuple(piece for piece in pieces if piece not in ("", ".", "..")) or ("",)
 
 
 def _read_bounded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, allowed: int) -> bytes:

@@ -141,14 +141,14 @@ hard ones are over-confident networks: their confidence comes down to what they 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=("tuning", "held_out", "page"), help="all three unless given")
+    parser.add_argument("--part", dest="runs", choices=("tuning", "held_out", "page"), help="all three unless given")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    pieces = {
+    by_group = {
         runs: study(runs, options.workers) for runs in ("tuning", "held_out") if options.runs in (None, runs, "page")
     }
-    if len(pieces) == 2:
-        text = page(**pieces)
+    if len(by_group) == 2:
+        text = page(**by_group)
         (RESULTS / "collapse.md").write_text(text)
         print(text)
 

@@ -82,12 +82,12 @@ def _classes(name: str, pictures: str) -> str:
 
 def _alarm() -> str:
     """How the collapse alarm, and the rise of overlap, did on the held-out runs."""
-    pieces: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
+    by_group: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
     for name, run in read("collapse").items():
-        pieces[run["part"]][name] = run
-    held_out = pieces["held_out"]
+        by_group[run["part"]][name] = run
+    held_out = by_group["held_out"]
     verdicts = list(judged(held_out, SIGNAL_NAME, CollapseSettings().threshold).values())
-    risen = list(judged(held_out, OVERLAP, calibrate(pieces["tuning"], OVERLAP)).values())
+    risen = list(judged(held_out, OVERLAP, calibrate(by_group["tuning"], OVERLAP)).values())
     fell = [one for one in verdicts if one.fall is not None]
     early = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
     false = share(count(verdicts, collapse.FALSE_ALARM), len(verdicts) - len(fell))

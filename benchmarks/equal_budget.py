@@ -133,7 +133,7 @@ def table(runs: dict[str, dict], regimes: Sequence[str], seeds: tuple[int, ...])
 
 def page(tried: dict[str, dict], confirmed: dict[str, dict]) -> str:
     """The result as Markdown."""
-    pieces = [
+    lines = [
         "# Where learned masks win, and where they do not",
         "",
         "`python -m benchmarks.equal_budget --confirm`. Accuracy when told the domain; differences are paired by seed,",
@@ -145,15 +145,15 @@ def page(tried: dict[str, dict], confirmed: dict[str, dict]) -> str:
         seeds = ", ".join(map(str, FRESH_SEEDS))
         chosen = "Regimes in which RTL, from either start, was ahead of `random_same_total` with every tuning seed."
         rows = table(confirmed, promising(tried), FRESH_SEEDS)
-        pieces += ["", f"## Seeds that nothing was chosen with ({seeds}), test rows", "", chosen, "", rows]
+        lines += ["", f"## Seeds that nothing was chosen with ({seeds}), test rows", "", chosen, "", rows]
     seeds = ", ".join(map(str, TUNING_SEEDS))
-    pieces += [
+    lines += [
         "",
         f"## Where the regimes were first tried (seeds {seeds}), validation rows",
         "",
         table(tried, list(REGIMES), TUNING_SEEDS),
     ]
-    return "\n".join(pieces) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:

@@ -67,10 +67,10 @@ def exchange(
     network, truth, units = trained.network, eval_set.truth(k, among), eval_set.units[among]
 
     def answers(mask: np.ndarray) -> np.ndarray:
-        piece = ticket
+        subnetwork = ticket
         if not np.array_equal(mask, ticket.mask):
-            piece = with_statistics(network, replace(ticket, mask=mask), layout, dataset.inputs, batches)
-        return own_answers(network, piece, layout, eval_set, k)
+            subnetwork = with_statistics(network, replace(ticket, mask=mask), layout, dataset.inputs, batches)
+        return own_answers(network, subnetwork, layout, eval_set, k)
 
     def value_of(given: np.ndarray) -> tuple[float, float, float]:
         return headline(task, given, truth, units, dataset.classes)

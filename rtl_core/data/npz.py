@@ -85,7 +85,7 @@ def _joined(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.n
     splits = [split for split in SPLITS if f"x_{split}" in arrays and f"y_{split}" in arrays]
     if "train" not in splits:
         raise BadInput(f"an npz archive needs {_KEYS}; this one holds {', '.join(sorted(arrays)) or 'nothing'}")
-    pairs = [_aligned(arrays, f"x_{subnetwork}", f"y_{subnetwork}") for subnetwork in splits]
+    pairs = [_aligned(arrays, f"x_{split}", f"y_{split}") for split in splits]
     if len({x.shape[1:] for x, _ in pairs}) > 1:
         raise BadInput("x_train and the other parts differ in shape: " + ", ".join(str(x.shape) for x, _ in pairs))
     given = np.repeat(splits, [len(y) for _, y in pairs])

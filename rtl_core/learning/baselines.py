@@ -6,7 +6,7 @@ own subset (`permuted`), that it belongs to these initial weights (`reinitialise
 that they are sparse (`dense`), and would the extraction's steps not have bought as much in plain training
 (`random_same_total`, `dense_same_total`)?
 
-A new control is an entry of `CONTROLS` here and its title in names.py.
+A new control is an entry of `CONTROLS` here and its title in display_names.py.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _Wa
 def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
     """Nested levels below, ranked by what the level's round has trained."""
     masks = [
-        each.cuts([piece], mask, densities)
-        for each, piece, mask in zip(tickets, level.trained, level.masks, strict=True)
+        each.cuts([subnetwork], mask, densities)
+        for each, subnetwork, mask in zip(tickets, level.trained, level.masks, strict=True)
     ]
     return [
         _WatchedLevel(density, np.stack(at)) for density, at in zip(densities, zip(*masks, strict=True), strict=True)

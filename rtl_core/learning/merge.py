@@ -39,10 +39,10 @@ def merge(trained: TrainedTickets, chosen: Sequence[int], how: str) -> Merged:
     subnetworks, name = [trained.subnetworks[k] for k in chosen], " + ".join(tickets.names[k] for k in chosen)
     start = first_subnetwork(trained.network, subnetworks, name)
     own = {tensor: start.private[tensor] for tensor in subnetworks[0].private}
-    piece = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
+    subnetwork = replace(start, mask=WAYS[how](tickets.masks()[list(chosen)]), private=own)
     subset, _ = against_rest(dataset, merged_assignment(trained, chosen), name, trained.task)
     batches = NormBatches(subset, trained.batches, trained.seed)
-    return Merged(with_statistics(trained.network, piece, tickets.layout, dataset.inputs, batches), pruned_at)
+    return Merged(with_statistics(trained.network, subnetwork, tickets.layout, dataset.inputs, batches), pruned_at)
 
 
 def merged_assignment(trained: TrainedTickets, chosen: Sequence[int]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Every method starts from the same theta_0, takes the same number of joint steps per subset over the same
 batches, and has its norm statistics re-estimated in the same way. What differs is the masks and where they
-come from: controls.py says that for each.
+come from: baselines.py says that for each.
 """
 
 from __future__ import annotations

@@ -82,14 +82,16 @@ def merged(start: RewindPoint, trained: Sequence[Subnetwork], masks: np.ndarray,
     A prunable weight is the mean over the tickets that keep it, theta_0's where none does; whatever else tickets share
     is the mean over all; what is a ticket's own is its own.
     """
-    weights = torch.stack([layout.flatten(piece.shared) for piece in trained]).double()
+    weights = torch.stack([layout.flatten(subnetwork.shared) for subnetwork in trained]).double()
     kept = torch.from_numpy(masks).to(weights.device)
     owners = kept.sum(dim=0)
     mean = torch.where(kept, weights, 0.0).sum(dim=0) / owners.clamp(min=1)
     theta_0 = layout.flatten(start.shared)
     prunable = layout.unflatten(torch.where(owners > 0, mean.to(theta_0.dtype), theta_0))
     shared = {
-        name: prunable[name].contiguous() if name in prunable else mean_of([piece.shared[name] for piece in trained])
+        name: prunable[name].contiguous()
+        if name in prunable
+        else mean_of([subnetwork.shared[name] for subnetwork in trained])
         for name in start.shared
     }
     return RewindPoint(shared, tuple(p.private for p in trained), tuple(p.buffers for p in trained), start.steps)

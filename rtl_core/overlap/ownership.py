@@ -66,9 +66,9 @@ def intersections(
         if layer not in spans:
             raise BadInput(f"there is no layer '{layer}'; the prunable layers are: {', '.join(spans)}")
     owners, densities, sizes = [], [], []
-    for layer, subnetwork in spans.items():
+    for layer, span in spans.items():
         if layers is None or layer in layers:
-            own = tickets.masks(level, subnetwork)
+            own = tickets.masks(level, span)
             owners.append(_owners(own))
             densities.append(own.mean(axis=1))
             sizes.append(own.shape[1])

@@ -109,7 +109,7 @@ def pair(counts: Overlap, a: str, b: str) -> pd.DataFrame:
     """
     two = counts.between([counts.index(a), counts.index(b)])
     places = [two.only([layer]) for layer in two.layers] + [two]
-    measures = np.array([[matrix[0, 1] for matrix in against_chance(subnetwork)] for subnetwork in places])
+    measures = np.array([[matrix[0, 1] for matrix in against_chance(place)] for place in places])
     both, n = _with_total(two.shared[:, 0, 1]), _with_total(two.n)
     kept_a, kept_b = (_with_total(column) for column in two.kept.T)
     return pd.DataFrame(

@@ -5,7 +5,7 @@
                           lighter/LEVEL/K/NAME; of the gate router/gate/NAME and router/features/NAME; of pictures
                           seen_rows (n, 8), digests of the train and validation rows (data/fingerprint.py); of
                           clusters assignment (n,), the subset of each row
-    methods.safetensors   the other methods (learned_file.py)
+    methods.safetensors   the other methods (weights_file.py)
     run.json              format, names, layout, rungs, manifest, sizes and SHA-256 of both files, its own digest
 
 Reading the masks and the JSON needs no torch, so the app can show a run within milliseconds. The digests

@@ -122,8 +122,8 @@ class Routing:
 
     def _credit(self, k: int, index: int) -> float:
         """What a ticket's answers to its own validation rows are worth at a level."""
-        piece = self._at(self.run.tickets.levels[index - 1])[k]
-        answers = own_answers(self.opened.network, piece, self.opened.layout, self._validation, k)
+        subnetwork = self._at(self.run.tickets.levels[index - 1])[k]
+        answers = own_answers(self.opened.network, subnetwork, self.opened.layout, self._validation, k)
         return own_credit(self._validation, k, answers)
 
     @cached_property

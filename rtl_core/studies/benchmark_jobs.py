@@ -163,7 +163,7 @@ def stored_bits(learned: TrainedMethod, layout: Layout) -> tuple[int, float]:
     weights = int(sum(mask.sum() for mask in masks) if separate else np.logical_or.reduce(masks).sum())
     different = masks if separate else list({mask.tobytes(): mask for mask in masks}.values())
     slices = layout.slices().values()
-    bound = sum(_log2_choices(mask[piece].size, int(mask[piece].sum())) for mask in different for piece in slices)
+    bound = sum(_log2_choices(mask[span].size, int(mask[span].sum())) for mask in different for span in slices)
     return WEIGHT_BITS * weights + len(different) * layout.n, WEIGHT_BITS * weights + bound
 
 

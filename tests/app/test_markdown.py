@@ -46,8 +46,8 @@ def is_ours(node: ast.AST, ours: set[str]) -> bool:
     match node:
         case ast.Constant():
             return True
-        case ast.JoinedStr(values=parts):
-            return all(is_ours(subnetwork, ours) for subnetwork in parts)
+        case ast.JoinedStr(values=nodes):
+            return all(is_ours(inner, ours) for inner in nodes)
         case ast.FormattedValue(value=value, format_spec=spec):
             numeric = spec is not None and ast.unparse(spec).rstrip("'\"")[-1] in ",dfeg%"
             return numeric or is_ours(value, ours)
@@ -55,12 +55,12 @@ def is_ours(node: ast.AST, ours: set[str]) -> bool:
             return is_ours(left, ours) and is_ours(right, ours)
         case ast.IfExp(body=body, orelse=other):
             return is_ours(body, ours) and is_ours(other, ours)
-        case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return all(is_ours(subnetwork, ours) for subnetwork in parts)
-        case ast.GeneratorExp(elt=part):
-            return is_ours(part, ours)
-        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[parts]):
-            return is_ours(parts, ours)
+        case ast.List(elts=nodes) | ast.Tuple(elts=nodes):
+            return all(is_ours(inner, ours) for inner in nodes)
+        case ast.GeneratorExp(elt=inner):
+            return is_ours(inner, ours)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr="join"), args=[nodes]):
+            return is_ours(nodes, ours)
         case ast.Call(func=ast.Name(id=name)):
             return name in OURS
         case ast.Call(func=ast.Attribute(value=ast.Name(id="terms"), attr=name)):
