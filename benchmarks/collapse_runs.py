@@ -169,7 +169,7 @@ def _listener(setup: Experiment, eval_set: audit.EvaluationSet, k: int) -> Calla
 
     def listen(subnetwork: Any) -> dict[str, Any]:
         subnetwork = recalibrate(setup, subnetwork, setup.subsets[k])
-        logits = audit.own_answers(setup.network, subnetwork, setup.layout, eval_set, k)
+        logits, doubt = audit.answers_of(setup.network, subnetwork, setup.layout, eval_set, k, eval_set.judged(k))
         figures = audit.ticket_figures(eval_set, k, logits)
         probability = softmax(logits, axis=1) if logits.shape[1] > 1 else np.hstack([p := expit(logits), 1 - p])
         before.append(answer := probability.argmax(axis=1))
@@ -178,7 +178,7 @@ def _listener(setup: Experiment, eval_set: audit.EvaluationSet, k: int) -> Calla
             "density": float(subnetwork.mask.mean()),
             "accuracy": figures["accuracy"],
             "balanced_accuracy": figures["balanced_accuracy"],
-            **collapse.signals(logits),
+            **collapse.signals(eval_set.task, logits, doubt),
             "margin": float((top[:, -1] - top[:, -2]).mean()),
             "spread": float(logits.std(axis=0).mean()),
             "agreement": float((answer == before[-2]).mean()) if len(before) > 1 else 1.0,
