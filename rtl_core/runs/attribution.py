@@ -18,15 +18,15 @@ import numpy as np
 import torch
 
 from rtl_core.audit.attribution import aggregate
-from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
 from rtl_core.audit.attribution.attribute import attribute, output_of
+from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
 from rtl_core.audit.attribution.explain import Maps, Question, outputs_of
 from rtl_core.audit.attribution.methods import method_named, settings_of
 from rtl_core.audit.attribution.sanity import Sanity, sanity
 from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.audit.attribution.verdict import verdicts
-from rtl_core.data.partition import Partition
 from rtl_core.data.npz import read_arrays
+from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
 from rtl_core.files import replacing
@@ -152,7 +152,9 @@ def audit_many(
     method = method_named(request.method)
     settings = settings_of(method, dict(request.parameters))
     output = output_of(subject, request.target)
-    audited = aggregate.audit(subject, tickets, rows, method, settings, request.baseline, output, request.seed, report=report)
+    audited = aggregate.audit(
+        subject, tickets, rows, method, settings, request.baseline, output, request.seed, report=report
+    )
     document = {
         "kind": "many",
         **_origin(explained.run),

@@ -16,14 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.statistics.estimates import json_interval, json_number, mean_credit
 from rtl_core.audit.evaluate import Answers, EvaluationSet, answers_of_all, evaluation_set
-from rtl_core.statistics.intervals import bootstrap_ratios
-from rtl_core.config import Config, PartitionSettings
-from rtl_core.data import partitions
+from rtl_core.config import Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
-from rtl_core.errors import BadInput
 from rtl_core.files import make_once
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.catalogue import rebuild
@@ -32,11 +28,13 @@ from rtl_core.routing.gate import LinearGate, fit_gate
 from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
-from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_run, load_theta_0, save_checkpoint
+from rtl_core.runs.checkpoint import Run, load_gate, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.open_run import open_run
-from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.prepare import Setting
+from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.store import CONFIG_FILE, is_whole, slug
+from rtl_core.statistics.estimates import json_interval, json_number, mean_credit
+from rtl_core.statistics.intervals import bootstrap_ratios
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -124,7 +122,11 @@ def on_test_rows(state: Tickets) -> EvaluationSet:
 def share(credit: np.ndarray, units: np.ndarray) -> dict[str, Any]:
     """{accuracy, n, ci} of the answers to some rows: their mean credit."""
     mean = mean_credit(credit, units)
-    return {"accuracy": json_number(mean.value), "n": len(credit), "ci": {"accuracy": json_interval(mean.low, mean.high)}}
+    return {
+        "accuracy": json_number(mean.value),
+        "n": len(credit),
+        "ci": {"accuracy": json_interval(mean.low, mean.high)},
+    }
 
 
 def new_folder(run: Run, root: Path, verb: str, *stated: Any) -> Path:

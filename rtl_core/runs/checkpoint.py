@@ -104,8 +104,8 @@ def save_checkpoint(
     """
     import torch
 
-    from rtl_core.runs.weights_file import check_layout, pack_learned, prefixed
     from rtl_core.runs.tensors import write_tensors
+    from rtl_core.runs.weights_file import check_layout, pack_learned, prefixed
 
     if theta_0:
         check_layout(theta_0, tickets.layout, "theta_0")
@@ -324,7 +324,8 @@ def _array(file: Any, name: str, shape: tuple[int, ...], dtype: str = "U8") -> n
     stored = file.get_slice(name)  # type and shape stand in the header: looked at before the values are read
     if stored.get_dtype() != dtype or tuple(stored.get_shape()) != shape:
         raise BadInput(
-            f"tensor '{name}' is {stored.get_dtype()} of shape {tuple(stored.get_shape())}; it should be {dtype} of {shape}"
+            f"tensor '{name}' is {stored.get_dtype()} of shape {tuple(stored.get_shape())}; "
+            f"it should be {dtype} of {shape}"
         )
     return file.get_tensor(name)
 

@@ -29,7 +29,7 @@ def demo() -> dict[str, Any]:
 
 
 def lead(control: str) -> tuple[float, float, float] | None:
-    """(RTL's accuracy less a control's at the demo's density, low, high) of the benchmark; None where it was not run."""
+    """(RTL's accuracy less a control's at the demo's density, low, high) of the benchmark; None if it was not run."""
     for row in (_benchmark() or {"summary": []})["summary"]:
         if row["method"] == control and row["density"] == _density():
             return (row["difference"], *row["ci"])

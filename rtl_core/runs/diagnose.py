@@ -13,6 +13,9 @@ import numpy as np
 
 from rtl_core.audit import collapse
 from rtl_core.config import Config
+from rtl_core.overlap.chance_level import chance_interval
+from rtl_core.overlap.overlap import Overlap, overlap
+from rtl_core.overlap.similarity import layer_profile, similarity
 from rtl_core.runs import retraining_file, store
 from rtl_core.runs.atomic import plain
 from rtl_core.runs.checkpoint import Run
@@ -20,9 +23,6 @@ from rtl_core.runs.retraining_file import PROBE, RELAX
 from rtl_core.statistics.estimates import mean_of_known
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
-from rtl_core.overlap.chance_level import chance_interval
-from rtl_core.overlap.overlap import Overlap, overlap
-from rtl_core.overlap.similarity import layer_profile, similarity
 from rtl_core.tickets.ticket_set import Level
 
 _MEASURES = ("retrained", "extraction", "final")  # the first that a level has is the one that counts
@@ -40,7 +40,9 @@ def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
     layers = [row for level, counts in zip(run.tickets.levels, counted, strict=True) for row in _layers(level, counts)]
     threshold = run.config.collapse.threshold if run.config else Config().collapse.threshold
     retrained = [row for row in rounds if row["measure"] == "retrained" and row["confidence"] is not None]
-    for row, drop in zip(retrained, collapse.drops([row["confidence"] for row in retrained]) if retrained else [], strict=True):
+    for row, drop in zip(
+        retrained, collapse.drops([row["confidence"] for row in retrained]) if retrained else [], strict=True
+    ):
         row["drop"] = float(drop)
     alarm, fall = _alarm(retrained, threshold), _fall(retrained, metric)
     document = {
@@ -87,7 +89,10 @@ def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], met
         "chance_high": over_pairs(band.high),
         "excess_mean": over_pairs(measures.excess),
         **{key: mean_of_known([figure_value(r, key) for r in here]) for key in (*figures, "confidence")},
-        "ci": {key: [mean_of_known([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)] for key in figures},
+        "ci": {
+            key: [mean_of_known([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)]
+            for key in figures
+        },
         "drop": None,
         "measure": measure,
     }
@@ -182,13 +187,11 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
     if alarm is None and events:
         densities = ", ".join(f"{event['density']:.3g}" for event in events)
         return (
-            f"The alarm came at density {densities} while the run was trained, and its policy ({document['policy']}) went "
-            f"back: {safe:.3g}, where the run is now, is the last safe density."
+            f"The alarm came at density {densities} while the run was trained, and its policy ({document['policy']}) "
+            f"went back: {safe:.3g}, where the run is now, is the last safe density."
         )
     if alarm is None:
-        return (
-            f"No alarm down to density {safe:.3g}: the tickets have not collapsed. A lighter target can be tried."
-        )
+        return f"No alarm down to density {safe:.3g}: the tickets have not collapsed. A lighter target can be tried."
     if safe is None:
         return "The alarm comes at the first level: train longer per round, or take a larger network."
     gain = ""

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange.import_masks import distinct
+from rtl_core.interchange.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.similarity import TOTAL, pair
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.store import find_run
 from rtl_core.tickets.bits import unpack
-from rtl_core.interchange.import_masks import distinct
 from rtl_core.tickets.layout import Layout
-from rtl_core.overlap.overlap import overlap
-from rtl_core.overlap.similarity import TOTAL, pair
-from rtl_core.interchange.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
 from rtl_core.tickets.ticket_set import KEPT, Level, TicketSet
 
 FORMATS = {"ticket": ".ticket.safetensors", "safetensors": ".safetensors"}

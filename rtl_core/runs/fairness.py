@@ -7,28 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rtl_core.audit import evaluate
-from rtl_core.audit.fairness.ticket_predictions import Decisions
 from rtl_core.audit.fairness import thresholds
-from rtl_core.audit.fairness.paired_changes import changes
 from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.groups import Grouping, groupings
+from rtl_core.audit.fairness.paired_changes import changes
 from rtl_core.audit.fairness.predictions import Predictions, from_table
 from rtl_core.audit.fairness.routing_gap import decomposition, routing_gap
+from rtl_core.audit.fairness.ticket_predictions import Decisions
 from rtl_core.audit.fairness.weight_ablation import ablations
-from rtl_core.statistics.clustered_rows import Units
 from rtl_core.data.tables import read_table
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.batchnorm_recalibration import recalibrate
-from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
-from rtl_core.models.network import Network
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.open_run import OpenRun, open_run
+from rtl_core.statistics.clustered_rows import Units
 
 SIDE_BY_SIDE = ("rtl", "dense", "imp_single", "imp_single_union")
 COLUMNS = ("y_true", "y_pred", "score", "ticket")  # of a table, used by these names unless others are given
@@ -91,7 +88,9 @@ class Audited:
         eval_set, layout = decisions.eval_set, self.opened.layout
         if learned.reads == "per_subset":
             return evaluate.answers_of_all(self.opened.network, learned.subnetworks, layout, eval_set)
-        return evaluate.gathered(eval_set, evaluate.read_answers(self.opened.network_of(learned), learned, layout, eval_set))
+        return evaluate.gathered(
+            eval_set, evaluate.read_answers(self.opened.network_of(learned), learned, layout, eval_set)
+        )
 
 
 @dataclass(frozen=True)
@@ -296,7 +295,8 @@ def _density(question: Question) -> list[dict[str, Any]]:
         if level.kind == "lighter":
             masks = tickets.masks(level)
             subnetworks = tuple(
-                replace(subnetwork, mask=masks[k], buffers=buffers[level.index, k]) for k, subnetwork in enumerate(learned.subnetworks)
+                replace(subnetwork, mask=masks[k], buffers=buffers[level.index, k])
+                for k, subnetwork in enumerate(learned.subnetworks)
             )
         after = audited.decided(replace(learned, subnetworks=subnetworks), question.decisions)
         for grouping, base in question.divided:

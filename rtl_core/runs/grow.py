@@ -14,17 +14,17 @@ import numpy as np
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, parse, with_setting
 from rtl_core.data import sources
-from rtl_core.data.dataset import Dataset
 from rtl_core.data.concatenate import joined
+from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
-from rtl_core.learning.grow import Grown, against_rest, first_subnetwork, grow_ticket
 from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.grow import Grown, against_rest, first_subnetwork, grow_ticket
 from rtl_core.runs import change_tickets, open_run
-from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.change_tickets import Tickets
-from rtl_core.runs.train_methods import lighter_tickets
+from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.prepare import Setting, device_here, refusing_divergence
+from rtl_core.runs.train_methods import lighter_tickets
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -98,7 +98,9 @@ def grow(
         "tickets": _old_and_new(after),
     }
     lighter = {**load_lighter(run), **lighter}
-    return change_tickets.save(run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began)
+    return change_tickets.save(
+        run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began
+    )
 
 
 def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Sequence[str]) -> Plan:
@@ -172,8 +174,14 @@ def _train(
         grown = grow_ticket(experiment, start, run.tickets.levels, run.tickets.target.density)
     alone = TicketSet((plan.name,), (plan.name,), setting.layout, grown.pruned_at[None], run.tickets.levels)
     eval_set = audit.evaluation_set(dataset, two, setting.task, "val", audit.LEVEL_ROWS)
-    lighter, records = lighter_tickets(experiment, replace(before.rtl, subnetworks=(grown.subnetwork,)), alone, eval_set)
-    return grown, {(level, k): of_level for (level, _), of_level in lighter.items()}, [{**r, "ticket": k} for r in records]
+    lighter, records = lighter_tickets(
+        experiment, replace(before.rtl, subnetworks=(grown.subnetwork,)), alone, eval_set
+    )
+    return (
+        grown,
+        {(level, k): of_level for (level, _), of_level in lighter.items()},
+        [{**r, "ticket": k} for r in records],
+    )
 
 
 def _with_ticket(tickets: TicketSet, name: str, grown: Grown) -> TicketSet:

@@ -15,10 +15,10 @@ import numpy as np
 from rtl_core import __version__
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once
-from rtl_core.runs.checkpoint import save_checkpoint
-from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.interchange.import_masks import ForeignTicket, base_name, check_tickets, join, read_masks
 from rtl_core.interchange.import_masks_arrays import check_total
+from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.tickets.ticket_set import TicketSet
 
 Progress = Callable[[int, int, str], None]

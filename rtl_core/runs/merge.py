@@ -15,14 +15,14 @@ from rtl_core.audit.redundancy import answers_to_all, changes, redundancy
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Report, silent
+from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.grow import against_rest
 from rtl_core.learning.merge import Merged, merged_assignment
 from rtl_core.learning.merge import merge as merge_tickets
-from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.runs import change_tickets, open_run
-from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.change_tickets import Tickets
+from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.train_methods import lighter_tickets
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -40,7 +40,9 @@ def remove(run: Run, ticket: str, root: Path) -> dict[str, Any]:
     values = _values(run, left)
     after = _with(before, left, None, values)
     document = {"from": run.name, "removed": ticket, **_routed(before, after)}
-    return change_tickets.save(run, folder, after, _lighter(run, left), _levels(run, left), values, "removed", document, began)
+    return change_tickets.save(
+        run, folder, after, _lighter(run, left), _levels(run, left), values, "removed", document, began
+    )
 
 
 def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def _routed(before: Tickets, after: Tickets) -> dict[str, Any]:
     eval_set, was = change_tickets.on_test_rows(after), before.setting.partition
     eval_set_before = replace(eval_set, subset=was.assignment[eval_set.rows], names=was.names)
     credits = [
-        change_tickets.credit_by_router(state, state.answers(own), own) for state, own in ((before, eval_set_before), (after, eval_set))
+        change_tickets.credit_by_router(state, state.answers(own), own)
+        for state, own in ((before, eval_set_before), (after, eval_set))
     ]
     return change_tickets.routed(*credits, eval_set.units)
 
@@ -121,7 +124,9 @@ def _measured(
     experiment = Experiment(config, trained.network, layout, (subset,), setting.dataset.inputs, silent, MemoryJournal())
     alone = TicketSet((name,), (name,), layout, merged.pruned_at[None], before.tickets.levels)
     eval_set = audit.evaluation_set(setting.dataset, two, trained.task, "val", audit.LEVEL_ROWS)
-    lighter, records = lighter_tickets(experiment, replace(before.rtl, subnetworks=(merged.subnetwork,)), alone, eval_set)
+    lighter, records = lighter_tickets(
+        experiment, replace(before.rtl, subnetworks=(merged.subnetwork,)), alone, eval_set
+    )
     return {(level, k): of_level for (level, _), of_level in lighter.items()}, [{**r, "ticket": k} for r in records]
 
 

@@ -24,8 +24,8 @@ from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs.checkpoint import Run, load_assignment, load_gate, load_learned
 from rtl_core.runs.gates import remade_gate
-from rtl_core.runs.run_data import dataset_of
 from rtl_core.runs.prepare import Setting
+from rtl_core.runs.run_data import dataset_of
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.threads import use_threads
 

@@ -24,8 +24,8 @@ from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
 from rtl_core.runs.gates import gate_tensors
-from rtl_core.runs.train_methods import MODES, lighter_tickets
 from rtl_core.runs.prepare import Setting, experiment, prepare, refusing_divergence
+from rtl_core.runs.train_methods import MODES, lighter_tickets
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.ticket_set import TicketSet
@@ -57,13 +57,19 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
     eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.LEVEL_ROWS)
     with refusing_divergence(config):
         trained = MODES[config.mode](setting, new_experiment, eval_set)
-    lighter_buffers, lighter_records = lighter_tickets(new_experiment, trained.learned["rtl"], trained.tickets, eval_set)
+    lighter_buffers, lighter_records = lighter_tickets(
+        new_experiment, trained.learned["rtl"], trained.tickets, eval_set
+    )
     report(Event("evaluate", "rtl"))
     info = {
         "evaluation": evaluate(setting, trained.tickets, trained.learned, trained.gate),
         "rungs": [*trained.records, *lighter_records],
         **describe(setting, trained.tickets),
-        "gate": {"features": trained.gate.features.name, "macs": trained.gate.macs, "trained": GATE_TRAINED[config.mode]},
+        "gate": {
+            "features": trained.gate.features.name,
+            "macs": trained.gate.macs,
+            "trained": GATE_TRAINED[config.mode],
+        },
         "environment": {**_environment(config), "seconds": time.monotonic() - began},
     }
     learned, gate = tuple(trained.learned.values()), gate_tensors(trained.gate, trained.seen)
@@ -71,7 +77,11 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
 
 
 def evaluate(
-    setting: Setting, tickets: TicketSet, learned: dict[str, TrainedMethod], gate: LinearGate | None, split: str = "test"
+    setting: Setting,
+    tickets: TicketSet,
+    learned: dict[str, TrainedMethod],
+    gate: LinearGate | None,
+    split: str = "test",
 ) -> dict[str, Any]:
     """The JSON document of `evaluate`: tickets, methods and routers on the rows of a split."""
     config = setting.config
@@ -120,7 +130,10 @@ def _network_of(setting: Setting, learned: TrainedMethod) -> Network:
 
 
 def _method_row(setting: Setting, learned: TrainedMethod, figures: dict[str, Any]) -> dict[str, Any]:
-    masks = [np.ones(setting.layout.n, bool) if subnetwork.mask is None else subnetwork.mask for subnetwork in learned.subnetworks]
+    masks = [
+        np.ones(setting.layout.n, bool) if subnetwork.mask is None else subnetwork.mask
+        for subnetwork in learned.subnetworks
+    ]
     separate = len({id(subnetwork.shared) for subnetwork in learned.subnetworks}) > 1
     stored = sum(int(m.sum()) for m in masks) if separate else int(np.logical_or.reduce(masks).sum())
     return {

@@ -17,8 +17,7 @@ from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Diverged, Journal, Report
 from rtl_core.learning.backbone import backbone_features
-from rtl_core.learning.experiment import Inputs
-from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.experiment import Experiment, Inputs
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.models.catalogue import build
 from rtl_core.models.network import Network
@@ -75,7 +74,9 @@ def refusing_divergence(config: Config) -> Iterator[None]:
         yield
     except Diverged as error:
         scores = error.stage.phase == "scores"
-        name, rate = ("gated.learning_rate", config.gated.learning_rate) if scores else (None, error.stage.learning_rate)
+        name, rate = (
+            ("gated.learning_rate", config.gated.learning_rate) if scores else (None, error.stage.learning_rate)
+        )
         raise BadInput(f"{error}: lower {name or 'the learning rate'} (it is {rate:g})") from None
 
 

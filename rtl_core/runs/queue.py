@@ -1,4 +1,4 @@
-"""Trainings take turns: at most `slots()` of a runs folder compute at once, and the others wait, first come, first served.
+"""Trainings take turns: at most `slots()` of a runs folder compute at once; the others wait, first come, first served.
 
 A training that computes holds a lock on one of the files `.queue/slot-0`, `.queue/slot-1`, ... beside the runs. The
 kernel gives the lock up with the process, however that ends, so a killed training frees its place at once. A training
@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rtl_core.errors import BadInput
-from rtl_core.runs.status import HEARTBEAT_SECONDS, STATUS_FILE, effective_status, process_start, read_status, write_status
+from rtl_core.runs.status import (
+    HEARTBEAT_SECONDS,
+    STATUS_FILE,
+    effective_status,
+    process_start,
+    read_status,
+    write_status,
+)
 from rtl_core.runs.store import clear_stop, stop_requested
 
 try:

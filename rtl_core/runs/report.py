@@ -54,9 +54,9 @@ def run_document(run: Run, request: ReportRequest = ReportRequest(), root: Path 
     `absent` holds for each section that is not there the reason, `skipped` all checks that were not made.
     Without named groups, the first columns of few categories are taken that the subsets were not made from.
     """
-    from rtl_core.runs import training
     from rtl_core.overlap.overlap import overlap
     from rtl_core.overlap.similarity import as_json
+    from rtl_core.runs import training
 
     config = run.config.model_dump(mode="json") if run.config else {}
     document = {

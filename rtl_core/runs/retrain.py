@@ -7,7 +7,6 @@ back gives. Both are kept in the run's audits, and `diagnose` finds them there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +114,8 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.method_steps import warm_start
     from rtl_core.runs import pipeline
-    from rtl_core.runs.run_data import own_dataset
     from rtl_core.runs.prepare import experiment, refusing_divergence
+    from rtl_core.runs.run_data import own_dataset
 
     journal = MemoryJournal()
     setting = pipeline.prepare(config, silent, journal, own_dataset(run))

@@ -21,18 +21,15 @@ from rtl_core.audit.evaluate import (
     served_answers,
 )
 from rtl_core.audit.router_metrics import Routed, TicketCosts, route_document, router_row
-from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
-from rtl_core.events import Tensors
-from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.models.cost import forward_cost
-from rtl_core.models.network import Network
-from rtl_core.routing.serving import Serving, serving
 from rtl_core.routing.budget import Options, options
-from rtl_core.routing.features import fitted, remade
-from rtl_core.routing.gate import LinearGate, gate_from
-from rtl_core.routing.routers import Router, make_router, router_names
+from rtl_core.routing.features import fitted
+from rtl_core.routing.gate import LinearGate
 from rtl_core.routing.router_inputs import Scene, scene_of
+from rtl_core.routing.routers import Router, make_router, router_names
+from rtl_core.routing.serving import Serving, serving
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.open_run import OpenRun
 from rtl_core.runs.prepare import Setting

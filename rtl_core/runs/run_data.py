@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 
 from rtl_core.data.changes import difference
+from rtl_core.data.concatenate import load_joined, places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.data.kinds import KINDS
-from rtl_core.data.concatenate import load_joined, places
-from rtl_core.errors import BadInput
 from rtl_core.data.partition import Partition
+from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import ASSIGNMENT, SEEN_ROWS, Run, load_seen_rows
 
 SEEN = "seen"  # the split of rows of other data that the run has seen

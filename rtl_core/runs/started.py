@@ -85,8 +85,8 @@ def _begun(folder: Path) -> dict[str, Any] | None:
 
 def _damaged(folder: Path, error: Exception) -> BadInput:
     return BadInput(
-        f"what run '{folder.name}' was begun with cannot be read ({error}); put {START_FILE} back, or remove it to go on "
-        "unchecked"
+        f"what run '{folder.name}' was begun with cannot be read ({error}); put {START_FILE} back, or remove it to "
+        "go on unchecked"
     )
 
 

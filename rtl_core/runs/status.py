@@ -52,6 +52,7 @@ class Status:
 
 _STATUS = TypeAdapter(Status)  # to build one takes longer than to read a status
 
+
 def read_status(folder: Path) -> Status | None:
     """What the run's process wrote last; None where there is no readable status."""
     try:

@@ -12,8 +12,10 @@ from rtl_core.config import Config
 from rtl_core.events import Tensors
 from rtl_core.learning import gated_methods
 from rtl_core.learning.baselines import CONTROLS, does_not_apply
-from rtl_core.learning.extract import Extraction, Measure
+from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
+from rtl_core.learning.extract import Extraction, Measure
+from rtl_core.learning.extract_with_alarm import extract_watched
 from rtl_core.learning.method_steps import (
     extract_ticket,
     learn_tickets,
@@ -21,16 +23,13 @@ from rtl_core.learning.method_steps import (
     ticket_set,
     warm_start,
 )
-from rtl_core.learning.batchnorm_recalibration import recalibrate
-from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork, as_module
 from rtl_core.learning.rewind_point import RewindPoint, merged
-from rtl_core.learning.extract_with_alarm import extract_watched
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
 from rtl_core.runs.prepare import Setting
 from rtl_core.threads import pool
 from rtl_core.tickets.ticket_set import TicketSet
-
 
 T = TypeVar("T")
 
@@ -58,7 +57,9 @@ def paper(setting: Setting, new_experiment: Experiment, eval_set: audit.Evaluati
     """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
     config, k = setting.config, setting.partition.k
     start = warm_start(new_experiment)
-    extractions = (_extract if config.collapse.policy == "off" else _extract_watched)(config, new_experiment, start, eval_set)
+    extractions = (_extract if config.collapse.policy == "off" else _extract_watched)(
+        config, new_experiment, start, eval_set
+    )
     tickets, steps = ticket_set(new_experiment, extractions), extractions[0].steps
 
     def rtl() -> TrainedMethod:
@@ -80,7 +81,9 @@ def paper(setting: Setting, new_experiment: Experiment, eval_set: audit.Evaluati
     return Trained(start, tickets, learned, records, gate, seen)
 
 
-def _extract(config: Config, new_experiment: Experiment, start: RewindPoint, eval_set: audit.EvaluationSet) -> list[Extraction]:
+def _extract(
+    config: Config, new_experiment: Experiment, start: RewindPoint, eval_set: audit.EvaluationSet
+) -> list[Extraction]:
     """Every subset's ticket, independent of all others."""
 
     def one(i: int) -> Extraction:
@@ -159,9 +162,13 @@ def measure(experiment: Experiment, eval_set: audit.EvaluationSet, k: int) -> Me
     return measured
 
 
-def measured_on(experiment: Experiment, subnetwork: Subnetwork, eval_set: audit.EvaluationSet, k: int) -> dict[str, Any]:
+def measured_on(
+    experiment: Experiment, subnetwork: Subnetwork, eval_set: audit.EvaluationSet, k: int
+) -> dict[str, Any]:
     """Ticket k's headline figures on the rows that it answers for, and how sure it is of its answers."""
-    answers, doubt = audit.answers_of(experiment.network, subnetwork, experiment.layout, eval_set, k, eval_set.judged(k))
+    answers, doubt = audit.answers_of(
+        experiment.network, subnetwork, experiment.layout, eval_set, k, eval_set.judged(k)
+    )
     return {
         **audit.summary(audit.ticket_figures(eval_set, k, answers)),
         "credit": audit.own_credit(eval_set, k, answers),
@@ -176,7 +183,11 @@ def lighter_tickets(
     buffers, records = {}, []
     for level in (r for r in tickets.levels if r.kind != "denser"):
         for k, (subnetwork, mask) in enumerate(zip(rtl.subnetworks, tickets.masks(level), strict=True)):
-            subnetwork = subnetwork if level.kind == "target" else recalibrate(experiment, replace(subnetwork, mask=mask), experiment.subsets[k])
+            subnetwork = (
+                subnetwork
+                if level.kind == "target"
+                else recalibrate(experiment, replace(subnetwork, mask=mask), experiment.subsets[k])
+            )
             figures = measured_on(experiment, subnetwork, eval_set, k)
             place = {"ticket": k, "rung": level.index, "density": level.density, "kind": level.kind}
             records.append({**place, "measure": "final", **figures})

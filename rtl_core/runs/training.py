@@ -6,26 +6,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rtl_core.config import Config
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.partition import Partition
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.baselines import gradient_steps
-from rtl_core.models.catalogue import build
 from rtl_core.runs import pipeline, started
-from rtl_core.runs.checkpoint import Run, load_learned, load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Run, save_checkpoint
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.run_data import kept_rows
-from rtl_core.runs.prepare import Setting
-from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
-from rtl_core.tasks.catalogue import task_named, task_of
+from rtl_core.tasks.catalogue import task_of
 
 
 def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.runs.tensors import as_bytes
 from rtl_core.tickets.bits import pack, unpack
 from rtl_core.tickets.layout import Layout

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from rtl_core.learning.subnetwork import TrainedMethod, Subnetwork
+from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet

@@ -13,13 +13,12 @@ from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.explain import explain
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
-from rtl_core.runs.store import audits_folder
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import MapRequest, Explained
+from rtl_core.runs.attribution import Explained, MapRequest
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.report import ReportRequest as Report
 from rtl_core.runs.report import run_document
-from rtl_core.runs.store import samples
+from rtl_core.runs.store import audits_folder, samples
 
 QUICK = MapRequest("input_x_gradient", baseline="black")
 HERE = {"class": "Bag"}
@@ -39,7 +38,10 @@ def deaf(explained: Explained, ticket: str) -> Explained:
     """The same run with a ticket whose head has lost its weights, so that it says the same to everything."""
     subnetwork = explained.subject.subnetworks[ticket]
     silent = {name: torch.zeros_like(tensor) for name, tensor in subnetwork.private.items()}
-    subnetworks = {**explained.subject.subnetworks, ticket: Subnetwork(subnetwork.subset, subnetwork.mask, subnetwork.shared, silent, subnetwork.buffers)}
+    subnetworks = {
+        **explained.subject.subnetworks,
+        ticket: Subnetwork(subnetwork.subset, subnetwork.mask, subnetwork.shared, silent, subnetwork.buffers),
+    }
     return replace(explained, subject=replace(explained.subject, subnetworks=subnetworks))
 
 

@@ -46,7 +46,11 @@ def rounds(tmp_path_factory):
 
 def test_a_run_cut_in_one_go_gives_no_alarm_and_says_why(one_shot):
     diagnosis_document = diagnosis.diagnose(one_shot)
-    assert not diagnosis_document["watched"] and diagnosis_document["alarm"] is None and diagnosis_document["last_safe_density"] is None
+    assert (
+        not diagnosis_document["watched"]
+        and diagnosis_document["alarm"] is None
+        and diagnosis_document["last_safe_density"] is None
+    )
     assert "no alarm can be given" in diagnosis_document["advice"]
     assert [row["density"] for row in diagnosis_document["rounds"]] == pytest.approx([0.5, 0.2, 0.05], rel=1e-2)
     assert [row["measure"] for row in diagnosis_document["rounds"]] == ["extraction", "extraction", "final"]

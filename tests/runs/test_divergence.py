@@ -42,7 +42,9 @@ def far(monkeypatch):
 def test_a_training(spec, far):
     config = parse({**TINY, "data": {"spec": spec}})
     setting = prepare(config, silent, MemoryJournal())
-    with pytest.raises(BadInput, match=r"the loss of 'rtl' became \w+ in step 1 of warm_start: lower the learning rate"):
+    with pytest.raises(
+        BadInput, match=r"the loss of 'rtl' became \w+ in step 1 of warm_start: lower the learning rate"
+    ):
         train(setting, silent, MemoryJournal())
     with pytest.raises(BadInput, match=r"lower the learning rate \(it is 0\.25\)"):
         estimate(config)
@@ -56,7 +58,7 @@ def test_an_extraction_in_a_thread_of_its_own(spec, far):
 
 def test_a_backbone_to_cluster_on(spec, far):
     clusters = {"by": "kmeans", "k": 2, "features": "backbone", "min_size": 2}
-    with pytest.raises(BadInput, match="the loss of 'backbone' became .* lower the learning rate"):
+    with pytest.raises(BadInput, match=r"the loss of 'backbone' became .* lower the learning rate"):
         prepare(parse({**TINY, "data": {"spec": spec}, "partition": clusters}), silent, MemoryJournal())
 
 

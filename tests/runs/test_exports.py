@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange.ticket_file import read_ticket, require_same_theta
 from rtl_core.learning.subnetwork import as_module, fill
 from rtl_core.models.catalogue import rebuild
 from rtl_core.runs import exports
 from rtl_core.runs.checkpoint import load_learned, load_run
 from rtl_core.runs.store import samples
 from rtl_core.tickets.layout import Layout
-from rtl_core.interchange.ticket_file import read_ticket, require_same_theta
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,12 @@ def test_export_refuses_what_is_not_there(run, tmp_path):
 def test_diff_counts_on_paper():
     a, b = ticket([1, 1, 0, 0, 1, 0, 0, 0], name="a"), ticket([1, 0, 1, 0, 1, 1, 0, 0], name="b")
     difference = exports.diff(a, b)
-    assert (difference["shared"], difference["only_a"], difference["only_b"], difference["same_theta"]) == (2, 1, 2, None)
+    assert (difference["shared"], difference["only_a"], difference["only_b"], difference["same_theta"]) == (
+        2,
+        1,
+        2,
+        None,
+    )
     assert difference["layers"][0] == {
         "name": "a",
         "shared": 1,
@@ -101,7 +106,11 @@ def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
     from_file = exports.open_ticket(path, tmp_path)
     from_run = exports.open_ticket(f"domains:{run.tickets.names[0]}", tmp_path)
     difference = exports.diff(from_file, from_run)
-    assert difference["same_theta"] is True and difference["only_a"] == difference["only_b"] == 0 and difference["iou"] == 1
+    assert (
+        difference["same_theta"] is True
+        and difference["only_a"] == difference["only_b"] == 0
+        and difference["iou"] == 1
+    )
     with pytest.raises(BadInput, match="is no ticket file; name a file, or a ticket of a run as RUN:TICKET"):
         exports.open_ticket("nowhere", tmp_path)
 

@@ -264,4 +264,8 @@ def test_what_cannot_be_removed_or_merged(people, root):
 
 def test_redundancy_of_a_run(people):
     redundancy_report = redundancy_of(people)
-    assert (redundancy_report["run"], redundancy_report["split"], len(redundancy_report["pairs"])) == (people.name, "val", 6)
+    assert (redundancy_report["run"], redundancy_report["split"], len(redundancy_report["pairs"])) == (
+        people.name,
+        "val",
+        6,
+    )

@@ -14,12 +14,12 @@ import pytest
 import safetensors.numpy
 
 from rtl_core.errors import BadInput
+from rtl_core.interchange.ticket_file import write_ticket
 from rtl_core.runs import store
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import TICKETS_FILE, load_learned, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.imports import import_masks
 from rtl_core.tickets.layout import Layout
-from rtl_core.interchange.ticket_file import write_ticket
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -166,7 +166,9 @@ def test_waiting_needs_no_torch():
     code = (
         "import sys, rtl_core.runs.queue; print(sorted({'torch', 'pandas', 'sklearn', 'streamlit'} & set(sys.modules)))"
     )
-    process = subprocess.run([sys.executable, "-c", code], cwd=project_root(), capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=project_root(), capture_output=True, text=True, check=True
+    )
     assert process.stdout.strip() == "[]"
 
 

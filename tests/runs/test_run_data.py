@@ -15,17 +15,17 @@ from rtl_core.config import DataSettings, parse
 from rtl_core.data import sources
 from rtl_core.data.fingerprint import are_among, row_digests
 from rtl_core.errors import BadInput
+from rtl_core.interchange.ticket_file import read_ticket
 from rtl_core.runs import change_tickets, exports, merge, report, retrain, run_data, started, worker
 from rtl_core.runs.attribution import Explained
 from rtl_core.runs.checkpoint import load_run, load_seen_rows
 from rtl_core.runs.fairness import Audited
 from rtl_core.runs.grow import grow
 from rtl_core.runs.journal import FileJournal
+from rtl_core.runs.open_run import open_run
 from rtl_core.runs.status import read_status
 from rtl_core.runs.store import create_run, samples
-from rtl_core.runs.open_run import open_run
 from rtl_core.runs.training import train_folder, train_new
-from rtl_core.interchange.ticket_file import read_ticket
 
 SETTINGS = {
     "task": "one_vs_rest",
@@ -88,18 +88,20 @@ READERS = {
 @pytest.mark.parametrize("reader", READERS)
 def test_changed_data_are_refused_by_all_that_read_them(run, data, tmp_path, reader):
     write(data, more=1)
-    with pytest.raises(BadInput, match="no longer holds the data that run .* was trained on .*fingerprint"):
+    with pytest.raises(BadInput, match=r"no longer holds the data that run .* was trained on .*fingerprint"):
         READERS[reader](run, tmp_path)
 
 
 def test_what_changed_is_named(run, data):
     write(data, more=10)
-    with pytest.raises(BadInput, match=r"train rows: 65 then, 72 now; validation rows: 7 then, 8 now; test .* 20 now; f"):
+    with pytest.raises(
+        BadInput, match=r"train rows: 65 then, 72 now; validation rows: 7 then, 8 now; test .* 20 now; f"
+    ):
         open_run(run)
     write(data)
     x = np.load(data)["x"]
     np.savez(data, x=x[:, :7].repeat(2, axis=1)[:, :8], y=np.arange(90) % 3)
-    with pytest.raises(BadInput, match="not the same, or in another order or split.* 72 of the 72 rows .* are gone"):
+    with pytest.raises(BadInput, match=r"not the same, or in another order or split.* 72 of the 72 rows .* are gone"):
         open_run(run)
     np.savez(data, x=x, y=np.array(["a", "b", "c"])[np.arange(90) % 3])
     with pytest.raises(BadInput, match="classes: 0, 1, 2 then, a, b, c now"):
@@ -183,13 +185,13 @@ def test_two_data_sets_as_one_are_still_both_checked(run, home, data):
     both = f"npz:{second} + npz:{data}"  # the order makes no other data of them
     assert open_run(grown, both).dataset.fingerprint == grown.info["data"]["fingerprint"]
     np.savez(second, x=x[:-1], y=y[:-1])
-    with pytest.raises(BadInput, match="no longer holds the data"):
+    with pytest.raises(BadInput, match=r"no longer holds the data"):
         open_run(grown)
 
 
 def test_the_fingerprint_alone_decides_whose_data_they_are(run, data):
     info = {**run.info, "data": {**run.info["data"], "fingerprint": "0" * 32}}
-    with pytest.raises(BadInput, match="not the same, or in another order or split"):
+    with pytest.raises(BadInput, match=r"not the same, or in another order or split"):
         open_run(replace(run, info=info))
 
 
@@ -201,7 +203,7 @@ def test_a_process_that_finds_other_data_than_its_run_was_made_for_does_not_trai
     config = parse({**SETTINGS, "data": {"spec": f"npz:{data}"}})
     folder, _ = create_run(config, sources.load(config.data, config.seed).fingerprint, tmp_path)
     write(data, more=1)
-    with pytest.raises(BadInput, match="was begun on other data than 'npz:.*' holds now"):
+    with pytest.raises(BadInput, match=r"was begun on other data than 'npz:.*' holds now"):
         train_folder(folder)
     assert read_status(folder).state == "failed" and not FileJournal(folder).holds_anything
     write(data)
