@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: app test test-all lint bench samples clean
+.PHONY: app fast test test-all lint bench samples clean
 
 .venv/app.done: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -17,9 +17,12 @@ export OMP_NUM_THREADS ?= 1
 app: .venv/app.done            ## open the app on a bundled sample
 	$(BIN)/python -m app
 
-test: .venv/dev.done           ## style, the fast tests and, where a Chromium is found, the browser tests
+fast: .venv/dev.done           ## style and the fast tests: what to run after every change
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -n 2 -m "not long and not slow and not browser and not gpu"
+
+test: fast                     ## also the long tests and, where a Chromium is found, the browser tests
+	$(BIN)/python -m pytest -q -n 2 -m long
 	$(BIN)/python -m pytest -q -m browser -rs
 
 test-all: test                 ## also the slow tests

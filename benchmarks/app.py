@@ -6,16 +6,13 @@ choice on a page to the page being settled again, on a sample.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 
-from rtl_core.runs.store import project_root, samples
+from benchmarks.app_server import APP, served
+from rtl_core.runs.store import samples
 
 RERUNS = 15
 _WATCH = """() => {
@@ -39,34 +36,15 @@ def run() -> dict[str, float]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         began = time.perf_counter()
-        server, address = _serve(runs)
-        try:
-            _open(page, address)
+        with served(*APP, wait=False, RTL_RUNS=runs) as address:
+            _open(page, f"http://{address}")
             seconds = {"first page, s": time.perf_counter() - began}
             for name, path in (("overview", ""), ("masks", "masks")):
-                times = _rerun_times(page, f"{address}/{path}?run={next(iter(samples()))}")
+                times = _rerun_times(page, f"http://{address}/{path}?run={next(iter(samples()))}")
                 seconds[f"{name} rerun, median ms"] = statistics.median(times)
                 seconds[f"{name} rerun, worst ms"] = max(times)
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-            browser.close()
+        browser.close()
     return seconds
-
-
-def _serve(runs: str) -> tuple[subprocess.Popen, str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
-    server = subprocess.Popen(
-        command,
-        cwd=project_root(),
-        env={**os.environ, "RTL_RUNS": runs},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return server, f"http://127.0.0.1:{port}"
 
 
 def _open(page, address: str) -> None:

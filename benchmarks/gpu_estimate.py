@@ -29,6 +29,7 @@ from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
 from rtl_core.models.cost import forward_cost
 from rtl_core.models.network import Network
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.layout import Layout
 
 NAME, SHAPE, TICKETS = "cifar10_paper", (3, 32, 32), 10
@@ -69,7 +70,7 @@ def kernels_of_a_step(network: Network, config: Config) -> int:
         std=(0.3,) * 3,
     )
     partition = Partition("class", None, data.classes, data.y, True)
-    subsets = ticket_subsets(data, partition, config.task)
+    subsets = ticket_subsets(data, partition, task_named(config.task))
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
     masks = rng.random((TICKETS, layout.n)) < 0.5
 

@@ -11,9 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,11 +24,11 @@ from streamlit.proto.ButtonGroup_pb2 import ButtonGroup
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app.lessons.lesson import lessons
+from benchmarks.app_server import APP, served
 from benchmarks.pages import show
 from rtl_core.config import parse, preset
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, worker
-from rtl_core.runs.store import project_root
 
 LEARNERS = 20
 TRAININGS = 4
@@ -52,10 +49,10 @@ class Learner:
         self._chosen: dict[str, str] = {}
         self._lot = random.Random(number)
 
-    async def learn(self, port: int) -> None:
+    async def learn(self, address: str) -> None:
         await asyncio.sleep(self._lot.uniform(0, THINK[1]))  # a class does not press all at once
-        address = f"ws://127.0.0.1:{port}/_stcore/stream"
-        async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket_:
+        stream = f"ws://{address}/_stcore/stream"
+        async with websockets.connect(stream, subprotocols=["streamlit"], max_size=None) as socket_:
             self.opened = await self._run(socket_)
             for _ in range(RERUNS):
                 await asyncio.sleep(self._lot.uniform(*THINK))
@@ -103,18 +100,18 @@ class Learner:
 def table() -> str:
     pages = [("learn", f"lesson={lesson.slug}") for lesson in lessons() if not lesson.trains]
     learners = [Learner(i, *pages[i % len(pages)]) for i in range(LEARNERS)]
-    with tempfile.TemporaryDirectory() as runs, _server(runs) as port:
-        asyncio.run(_class([Learner(i, *page) for i, page in enumerate(pages)], port))  # the teacher, before class
+    with tempfile.TemporaryDirectory() as runs, served(*APP, RTL_RUNS=runs) as address:
+        asyncio.run(_class([Learner(i, *page) for i, page in enumerate(pages)], address))  # the teacher, before class
         with _trainings(Path(runs)):
             time.sleep(WARM_UP)
             computing = TRAININGS - len(queue.waiting(Path(runs)))
-            asyncio.run(_class(learners, port))
+            asyncio.run(_class(learners, address))
             still = TRAININGS - len(queue.waiting(Path(runs)))
     return "\n".join(_lines(learners, pages, min(computing, still)))
 
 
-async def _class(learners: list[Learner], port: int) -> None:
-    await asyncio.gather(*(learner.learn(port) for learner in learners))
+async def _class(learners: list[Learner], address: str) -> None:
+    await asyncio.gather(*(learner.learn(address) for learner in learners))
 
 
 def _lines(learners: list[Learner], pages: list[tuple[str, str]], computing: int) -> Iterator[str]:
@@ -136,28 +133,6 @@ def _lines(learners: list[Learner], pages: list[tuple[str, str]], computing: int
             f"| {page} {query} | {len(here)} | {np.median([one.opened for one in here]):.2f} | {p50:.0f} | {p95:.0f} | "
             f"{worst:.0f} | {len(times) - len(served)} of {len(times)} |"
         )
-
-
-@contextmanager
-def _server(runs: str) -> Iterator[int]:
-    """The app on a free port, once it listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, cwd=project_root(), env={**os.environ, "RTL_RUNS": runs}, **quiet)
-    try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.rewind_point import cold_start
 from rtl_core.learning.subsets import ticket_subsets
 from rtl_core.models.catalogue import build
+from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.layout import Layout
 
 K, STEPS, ROUNDS = 5, 4, 15
@@ -44,7 +45,7 @@ def run(model: str = "convnet") -> dict[str, Any]:
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
     config = Config()
     start = cold_start(network, config.sharing, K, "cpu")
-    subsets = ticket_subsets(dataset, partition, "multiclass")
+    subsets = ticket_subsets(dataset, partition, task_named("multiclass"))
     masks = np.random.default_rng(1).random((K, layout.n)) < 0.1
     stage = Stage("joint", "rtl", STEPS, 1e-3, 0)
 

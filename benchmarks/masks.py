@@ -24,7 +24,7 @@ from rtl_core.overlap.similarity import against_chance, layer_profile, similarit
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets import bits
 from rtl_core.tickets.layout import Layout
-from rtl_core.tickets.pruning import kept_count, prune
+from rtl_core.tickets.pruning import kept_count, prune, scores_of
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
 TICKETS, DENSITY, SCORES = 10, 0.1, ("global_magnitude", "lamp")
@@ -131,7 +131,8 @@ def _tickets(score: str) -> TicketSet:
         parameters = dict(network.module.named_parameters())
         layout = Layout.of(parameters, network.prunable)
         theta = layout.flatten(parameters).numpy()
-        mask = prune(theta, np.ones(layout.n, dtype=bool), kept_count(DENSITY, layout.n), score, layout)
+        kept = np.ones(layout.n, dtype=bool)
+        mask = prune(scores_of(score, theta, kept, layout), kept, kept_count(DENSITY, layout.n), layout)
         pruned_at.append((~mask).astype(np.uint8))
     names = tuple(f"ticket {k}" for k in range(TICKETS))
     return TicketSet(names, names, layout, np.stack(pruned_at), (Level(1, DENSITY, "target"),))

@@ -64,7 +64,7 @@ def mixed_batches(name: str) -> dict[str, Any]:
     x = torch.from_numpy(draw.standard_normal((BATCH, *SHAPE), np.float32)).to(memory_format=torch.channels_last)
     ticket = draw.integers(TICKETS, size=BATCH)
     dense = network.module.eval().to(memory_format=torch.channels_last)
-    single = Serving((quick(dense),), OUTPUTS)
+    single = Serving((quick(dense),), (OUTPUTS,))
     features = fitted("grid", lambda at: x[at], np.arange(BATCH), SHAPE)
     gate = zero_gate(features, lambda at: x[at], TICKETS)
     jobs = {

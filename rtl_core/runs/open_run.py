@@ -6,7 +6,7 @@ in or taken from is opened as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -108,8 +108,7 @@ def subsets_of(run: Run, dataset: Dataset) -> Partition:
             f"the run's subsets were made by {by}{f' ({column})' if column else ''}, which cannot be read off "
             f"'{dataset.spec}'; give data that has this attribute"
         )
-    owner = {value: k for k, own in enumerate(values.values()) for value in own}
-    return _partition(run, np.array([owner.get(str(value), -1) for value in result], np.int64))
+    return _partition(run, _subset_of_each(result, values))
 
 
 def _partition(run: Run, assignment: np.ndarray) -> Partition:
@@ -139,7 +138,11 @@ def all_values(run: Run, dataset: Dataset) -> Partition:
 
 def by_values(split: Partition, values: Mapping[str, Sequence[str]]) -> Partition:
     """The same rows by subset, where a subset has several of the split's values or one; -1 for the rest."""
-    owner = {value: k for k, of_subset in enumerate(values.values()) for value in of_subset}
-    code = np.array([owner.get(name, -1) for name in split.names])
-    assignment = np.where(split.assignment >= 0, code[split.assignment], -1)
+    assignment = np.where(split.assignment >= 0, _subset_of_each(split.names, values)[split.assignment], -1)
     return replace(split, names=tuple(values), assignment=assignment)
+
+
+def _subset_of_each(listed: Iterable[object], values: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """int64: the number of the subset that each of the listed values belongs to; -1 for values of none."""
+    owner = {value: k for k, of_subset in enumerate(values.values()) for value in of_subset}
+    return np.array([owner.get(str(value), -1) for value in listed], np.int64)

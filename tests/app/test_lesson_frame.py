@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.lessons import canvas, frame, pictures
 from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
+from rtl_core.runs.store import project_root
 from tests.app.lesson_page import open_lesson, shown_text
 
 
@@ -66,6 +68,13 @@ def test_a_word_carries_its_entry_and_the_rest_is_escaped():
     assert ">Tickets</button>" in page and frame.terms.GLOSSARY["ticket"] in page
     ids = [piece.split('"')[0] for piece in page.split('aria-describedby="')[1:]]
     assert len(set(ids)) == 2 and all(f'id="{name}"' in page for name in ids)
+
+
+def test_every_entry_of_the_glossary_explains_a_word_somewhere():
+    source = "".join(path.read_text("utf-8") for path in (project_root() / "app").rglob("*.py"))
+    in_prose = {(word or shown).lower() for shown, word in re.findall(r"\[\[([^]|]+)\|?([^]]*)\]\]", source)}
+    asked_for = set(re.findall(r'(?:term\(|GLOSSARY\[)"([^"]+)"', source))
+    assert set(frame.terms.GLOSSARY) - in_prose - asked_for == set()
 
 
 def test_a_word_without_entry_is_an_error():

@@ -24,9 +24,9 @@ EVERYWHERE = [
 @pytest.mark.slow
 def test_two_visitors_of_everything_at_once(tmp_path):
     """The second round has every page from the caches that the first one filled, and the last visitor comes alone."""
-    with server(tmp_path) as port:
-        crowds = [at_once(port, [*EVERYWHERE, *EVERYWHERE]) for _ in range(2)]
-        alone = [look(port, *visit) for visit in EVERYWHERE]
+    with server(tmp_path) as address:
+        crowds = [at_once(address, [*EVERYWHERE, *EVERYWHERE]) for _ in range(2)]
+        alone = [look(address, *visit) for visit in EVERYWHERE]
     for i, (visit, calm) in enumerate(zip(EVERYWHERE, alone, strict=True)):
         assert calm.texts and not calm.errors, visit
         crowded = [seen for crowd in crowds for seen in (crowd[i], crowd[len(EVERYWHERE) + i])]

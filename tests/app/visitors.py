@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +11,10 @@ from pathlib import Path
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.app_server import APP, served
+
 PATIENCE = 300.0  # seconds for a page that is computed for the first time on a busy machine
 _WORDS = {"heading": "body", "markdown": "body", "alert": "body", "exception": "message"}
 
@@ -36,28 +32,18 @@ class Seen:
 
 
 @contextmanager
-def server(runs: Path) -> Iterator[int]:
-    """The port of a fresh server that keeps its runs there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "app", "--no-browser", "--server.port", str(port)]
-    environment = {**os.environ, "RTL_RUNS": str(runs)}
-    with open(runs / "server.txt", "wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            yield port
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+def server(runs: Path) -> Iterator[str]:
+    """The address of a fresh server that keeps its runs and its output there."""
+    with served(*APP, log=runs / "server.txt", RTL_RUNS=str(runs)) as address:
+        yield address
 
 
-def look(port: int, page: str, query: str) -> Seen:
+def look(address: str, page: str, query: str) -> Seen:
     """Opens a page of the server in a session of its own, and waits until it has been drawn."""
     message = BackMsg()
     message.rerun_script.query_string, message.rerun_script.page_name = query, "" if page == "overview" else page
     until, drawn = time.monotonic() + PATIENCE, {}
-    with _connected(port, until) as stream:
+    with connect(f"ws://{address}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as stream:
         stream.send(message.SerializeToString())
         while True:
             forward = ForwardMsg.FromString(stream.recv(timeout=until - time.monotonic()))
@@ -76,18 +62,7 @@ def look(port: int, page: str, query: str) -> Seen:
     return Seen(sentence, tuple(e.exception.message for kind, e in texts if kind == "exception"))
 
 
-def at_once(port: int, visits: list[tuple[str, str]]) -> list[Seen]:
+def at_once(address: str, visits: list[tuple[str, str]]) -> list[Seen]:
     """What visitors saw who all came at the same time, each to one (page, query)."""
     with ThreadPoolExecutor(len(visits)) as visitors:
-        return list(visitors.map(lambda visit: look(port, *visit), visits))
-
-
-def _connected(port: int, until: float):
-    """A connection; a server that does not answer yet is asked again."""
-    while True:
-        try:
-            return connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None)
-        except (OSError, WebSocketException):
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
+        return list(visitors.map(lambda visit: look(address, *visit), visits))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
+from benchmarks.app_server import APP, served
 from tests.browser.settling import settle
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -55,50 +49,9 @@ def visit(browser):
 @pytest.fixture
 def serve():
     """serve(runs folder): the address of a fresh server that keeps its runs there."""
-    servers = []
-
-    def start(runs: Path) -> str:
-        server, address = start_server("-m", "app", "--no-browser", RTL_RUNS=str(runs))
-        servers.append(server)
-        return address
-
-    yield start
-    for server in servers:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def start_server(*program: str, **environment: str) -> tuple[subprocess.Popen, str]:
-    """The process and the address of a Streamlit server that `python *program` is."""
-    port = _free_port()
-    server = subprocess.Popen(
-        [sys.executable, *program, "--server.port", str(port)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    _wait_for(f"{address}/_stcore/health")
-    return server, address
+    with ExitStack() as servers:
+        yield lambda runs: f"http://{servers.enter_context(served(*APP, RTL_RUNS=str(runs)))}"
 
 
 def leaves(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(url: str, seconds: float = 40) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError(f"no answer from {url}")

@@ -9,10 +9,11 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page
 
+from benchmarks.app_server import APP, served
 from rtl_core.runs import report
 from rtl_core.runs.checkpoint import load_run
 from tests import hostile
-from tests.browser.conftest import leaves, start_server
+from tests.browser.conftest import leaves
 from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
@@ -85,10 +86,8 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(runs):
-    server, address = start_server("-m", "app", "--no-browser", RTL_RUNS=str(runs))
-    yield address
-    server.terminate()
-    server.wait(timeout=20)
+    with served(*APP, RTL_RUNS=str(runs)) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.markdown import plain
-from tests.browser.conftest import start_server
+from benchmarks.app_server import served
 from tests.browser.settling import settle
 
 pytestmark = pytest.mark.browser
@@ -68,10 +68,8 @@ DRAWN = "a, img, code, em, del, pre, table, hr, blockquote, h4, .katex, svg.x, s
 def address(tmp_path):
     script = tmp_path / "page.py"
     script.write_text(SCRIPT)
-    server, address = start_server("-m", "streamlit", "run", str(script))
-    yield address
-    server.terminate()
-    server.wait(timeout=20)
+    with served("-m", "streamlit", "run", str(script)) as address:
+        yield f"http://{address}"
 
 
 def test_it_reads_as_it_stands_and_is_nothing_else(address, visit):

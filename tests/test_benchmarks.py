@@ -1,0 +1,130 @@
+"""Every benchmark runs to its end, on tiny settings: what it measures is not looked at, only that it still measures."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import benchmarks
+
+pytestmark = pytest.mark.long
+
+TINY = ("data.limit=400", "extract.steps=2", "extract.warm_steps=1", "joint.steps=2", "gated.steps=2", "threads=1")
+TINY_GATED = (*TINY, "gated.backbone_steps=2", "workers=1")
+DIGITS = {"data": {"spec": "bundled:digits", "limit": 400}, "model": {"name": "mlp"}, "threads": 1}
+
+
+def set_small(monkeypatch, name: str, **values):
+    module = importlib.import_module(f"benchmarks.{name}")
+    for constant, value in values.items():
+        monkeypatch.setattr(module, constant, value)
+    return module
+
+
+@pytest.mark.parametrize("name", [module.name for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")])
+def test_it_can_be_imported(name):
+    assert importlib.import_module(name).__doc__ or name.endswith("golden")
+
+
+def test_masked_step(monkeypatch):
+    figures = set_small(monkeypatch, "masked_step", ROUNDS=1, STEPS=1).run()
+    assert all(value > 0 for value in figures.values() if isinstance(value, float))
+
+
+def test_iou(monkeypatch):
+    module = set_small(monkeypatch, "iou", MASKS=5, WEIGHTS=2_000, REPEATS=1)
+    assert "|" in module.table(module.run())
+
+
+def test_fairness(monkeypatch):
+    module = set_small(monkeypatch, "fairness", ROWS=400, GROUPS=2, TICKETS=2, PERMUTATIONS=20, BOOTSTRAPS=2, REPEATS=1)
+    assert "|" in module.table(module.run())
+
+
+def test_attribution(monkeypatch):
+    module = set_small(monkeypatch, "attribution", IMAGES=2, STEPS=8, ROUNDS=1)
+    assert "|" in module.table(module.run())
+
+
+def test_masks_of_a_large_network(monkeypatch):
+    small = {"TICKETS": 2, "MASKS": 4, "WEIGHTS": 5_000, "REPEATS": 1, "SCORES": ("lamp",)}
+    module = set_small(monkeypatch, "masks", **small)
+    assert "|" in module.table(module.run())
+
+
+def test_routing(monkeypatch):
+    module = set_small(monkeypatch, "routing", BATCH=20, REPEATS=1, SIZES=(10,))
+    batches = [module.mixed_batches("convnet")]
+    assert "|" in module.table(batches, module.hierarchies(), {"domains": module.sample_routers("domains")})
+
+
+def test_gpu_estimate():
+    from benchmarks import gpu_estimate
+
+    assert "min" in gpu_estimate.table()
+
+
+def test_defaults():
+    from benchmarks import defaults
+
+    assert math.isfinite(defaults.measure("domains", TINY, 0)["accuracy"])
+
+
+def test_gated_defaults():
+    from benchmarks import gated_defaults
+
+    assert math.isfinite(gated_defaults.measure(TINY_GATED, 0)["gate"])
+
+
+@pytest.mark.parametrize("mode", ["paper", "gated"])
+def test_routers(monkeypatch, mode):
+    module = set_small(monkeypatch, "routers", LIGHT=("denser=[]", "lighter=[]", *TINY_GATED))
+    assert module.measure(next(iter(module.STUDIES)), mode, 0)["routers"]
+
+
+def test_equal_budget(monkeypatch):
+    base = importlib.import_module("benchmarks.equal_budget").BASE
+    tiny = {"extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}, "controls": [], "threads": 1}
+    module = set_small(monkeypatch, "equal_budget", BASE={**base, **tiny, "data": {**base["data"], "limit": 400}})
+    monkeypatch.setattr(module, "REGIMES", {"tiny": ("accuracy", {}, False)})
+    assert "merged" in module.run(("tiny", 0, "val"))["methods"]
+
+
+def test_collapse_its_signals_and_going_back():
+    from benchmarks import after_relaxing, collapse
+    from benchmarks.collapse_runs import Case, config_of, run
+
+    case = Case({**DIGITS, "task": "multiclass", "partition": {"by": "class"}}, {"steps": 2, "warm_steps": 1}, 0.3, 0.5)
+    config = config_of(case, case.deep, seed=0)
+    one = run(("tuning", config))
+    assert all(np.isfinite(signal(one["rounds"])[-1]) for signal in collapse.SIGNALS.values())
+    assert after_relaxing.run(config)["rows"] > 0
+
+
+def test_shortcut(monkeypatch, tmp_path):
+    module = set_small(
+        monkeypatch,
+        "shortcut",
+        STEPS={"extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}},
+        METHODS=("saliency",),
+    )
+    assert "|" in module.table(module.run())
+
+
+def test_a_sample_is_made(monkeypatch, tmp_path):
+    module = importlib.import_module("benchmarks.samples")
+    preset = {
+        **module.preset("domains"),
+        "data": {"spec": "bundled:domains", "limit": 400},
+        "threads": 1,
+        "controls": [],
+    }
+    preset |= {"extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}, "denser": [], "lighter": []}
+    monkeypatch.setattr(module, "preset", lambda name: preset)
+    monkeypatch.setattr(module, "project_root", lambda: Path(tmp_path))
+    assert {file.name for file in module.make("domains").iterdir()} == set(module.KEPT)
