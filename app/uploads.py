@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from rtl_core.data.archives import DAMAGED, opened_zip
-from rtl_core.data.class_folders import NAMES_FILE, Names, Place, is_picture, places, wrappers
+from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, Place, is_picture, places
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once, remove
@@ -116,15 +116,13 @@ def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], l
     files = {_names(entry): entry for entry in archive.infolist() if not entry.is_dir()}
     pictures = [path for path in files if is_picture(path)]
     if not pictures:
-        raise BadInput("the zip holds no pictures; put .jpg or .png files into one folder per class")
+        raise BadInput(f"the zip holds no {KINDS} pictures; put them into one folder per class")
     if len(pictures) > MAX_FILES:
         raise BadInput(f"the zip holds {len(pictures):,} pictures; at most {MAX_FILES:,} are taken")
-    outer = wrappers(pictures)
-    entries = {path[outer:]: files[path] for path in pictures}
-    in_class, left_out = places([*entries, *(path for path in files if not is_picture(path))])
+    in_class, left_out = places(map(Entry, files))
     if not in_class:
         raise BadInput("the zip holds pictures outside any folder; put them into one folder per class")
-    return entries, in_class, left_out
+    return files, in_class, left_out
 
 
 def _names(entry: zipfile.ZipInfo) -> Names:

@@ -17,6 +17,7 @@ from app.attribution import heatmaps
 from app.attribution.view import Chosen
 from app.markdown import plain
 from app.segmented import one_of
+from rtl_core.data.class_folders import SUFFIXES
 from rtl_core.data.picture_files import read_picture
 from rtl_core.errors import BadInput
 
@@ -123,7 +124,7 @@ def picture_file(key: str) -> UploadedFile | None:
     """Where a picture is uploaded; None until there is one."""
     return st.file_uploader(
         "A picture of any size and colour",
-        type=["png", "jpg", "jpeg"],
+        type=sorted(suffix[1:] for suffix in SUFFIXES),
         key=key,
         help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
         "pictures were. It stays on this machine and is not kept.",
@@ -131,11 +132,11 @@ def picture_file(key: str) -> UploadedFile | None:
 
 
 def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 (1, c, h, w) from the bytes of a PNG or JPEG; BadInput where it is none or too large."""
+    """uint8 (1, c, h, w) from the bytes of a picture file; BadInput where it is none or too large."""
     if len(content) > MAX_BYTES:
         raise BadInput(f"the picture is larger than {MAX_BYTES // 2**20} MB; save it smaller")
     channels, side, _ = shape
-    pixels = read_picture(io.BytesIO(content), side, "the picture")
+    pixels = read_picture(io.BytesIO(content), side, "the picture").pixels
     if channels == 1:
         pixels = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"))[None]
     return pixels[None]

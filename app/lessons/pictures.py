@@ -16,6 +16,7 @@ from app.lessons import canvas
 from app.lessons.frame import keep, state
 from app.markdown import plain
 from app.segmented import one_of
+from rtl_core.data.class_folders import SUFFIXES
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
 
 def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
     file = st.file_uploader(
-        "A PNG or JPEG of any size and colour",
-        type=["png", "jpg", "jpeg"],
+        "A picture of any size and colour",
+        type=sorted(suffix[1:] for suffix in SUFFIXES),
         key=f"{key}-upload",
         help="It stays on this machine, is not kept, and is not in the link.",
     )
@@ -125,7 +126,7 @@ def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
 
 
 def from_upload(content: bytes, dataset: Dataset) -> np.ndarray:
-    """uint8 (c, h, w) of an uploaded PNG or JPEG, its middle square. BadInput where it is no picture or too large.
+    """uint8 (c, h, w) of an uploaded picture, its middle square. BadInput where it is no picture or too large.
 
     Grey data that are light on dark get it so too, centred and scaled as they are: a pen on paper turns into light ink.
     """

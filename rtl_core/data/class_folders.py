@@ -1,15 +1,17 @@
 """Which split and class a picture belongs to, told by the folders above it.
 
-One rule for folders on disk and for uploaded archives. Directly below the root stands one folder per class, or one per
-split with class folders in it; a class has its pictures at any depth. A class is called as its folder, in Unicode's
-composed form (NFC), or as the root's `class-names.json` says: {"classes": {folder: name, ...}}.
+One rule for folders on disk and for uploaded archives. One folder stands there per class, or one per split with class
+folders in it; folders around all of these do not count, and a class has its pictures at any depth. A class is called
+as its folder, in Unicode's composed form (NFC), or as the root's `class-names.json` says:
+{"classes": {folder: name, ...}}.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -18,20 +20,46 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rtl_core.errors import BadInput
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
+KINDS = "JPEG, PNG, WebP, TIFF, GIF or BMP"
 NAMES_FILE = "class-names.json"
 MAX_NAMES_BYTES = 16 * 2**20
 MAX_NAME = 200  # characters; a ticket file gives a subset's name as many
 SPLIT_WORDS = {
-    "train": ("train", "training", "training_set", "seg_train"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "eval", "seg_test"),
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "development"),
+    "test": ("test", "testing", "eval", "evaluation"),
 }
 _SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
-_SYSTEM = {"__MACOSX", "@eaDir"}  # copies and thumbnails that systems leave behind
+_SAYING_NOTHING = {"set", "sets", "seg", "data", "dataset", "split", "images", "image", "imgs", "img", "pictures"}
+_UNLABELLED = {"pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "inference"}
+# Copies, thumbnails and waste that systems leave behind, in small letters; hidden folders are known by their dot.
+_SYSTEM = {
+    "__macosx",
+    "@eadir",
+    "@recycle",
+    "#recycle",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "__pycache__",
+    "ipynb_checkpoints",
+}
 _UNSEEN = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: control characters, half characters, ends of lines
 
 Names = tuple[str, ...]  # of the folders above a file, then its own, from the root on
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something below the root: a file, or what is left out whatever its name is.
+
+    path     a folder that is not gone into ends in an empty name
+    problem  why it is left out; None for plain files
+    """
+
+    path: Names
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,32 +99,53 @@ def name_table(root: Path) -> NameTable | None:
         raise BadInput(f'{path} is no table of names; wanted is {{"classes": {{"folder": "name"}}}}') from None
 
 
-def places(files: Iterable[Names], table: NameTable | None = None) -> tuple[list[Place], Counter]:
-    """The pictures among the files, in the order of splits and paths; reason -> how many files were left out for it.
+def places(entries: Iterable[Entry], table: NameTable | None = None) -> tuple[list[Place], Counter]:
+    """The pictures among the entries, in the order of splits and paths; reason -> how many were left out for it.
 
-    BadInput: a folder beside those of the splits that is none; class names that cannot be shown, or that are equal.
+    BadInput: a folder beside those of the splits that is none; a class without any picture that is read; class names
+    that cannot be shown, or that are equal.
     """
     left_out: Counter = Counter(table.left_out if table else {})
     pictures: list[Names] = []
-    for path in files:
-        reason = _no_picture(path)
+    unread: dict[Names, str] = {}
+    for entry in entries:
+        reason = entry.problem or _no_picture(entry.path)
         if reason:
             left_out[reason] += 1
-        elif path != (NAMES_FILE,):
-            pictures.append(path)
-    splits = _split_folders(pictures)
+            if not _is_hidden(entry.path):
+                unread[entry.path] = reason
+        elif entry.path != (NAMES_FILE,):
+            pictures.append(entry.path)
+    outer = 0 if table else wrappers(pictures)
+    splits = _split_folders([path[outer:] for path in pictures])
     in_class: list[tuple[str, Names, str]] = []
     for path in pictures:
-        split, folders = (splits[path[0]], path[1:-1]) if splits and len(path) > 1 else ("train", path[:-1])
-        if folders:
-            in_class.append((split, path, folders[0]))
+        split, folder = _split_and_class(path[outer:], splits)
+        if folder:
+            in_class.append((split, path, folder))
         else:
-            where = f" in '{path[0]}'," if len(path) > 1 else ""
+            where = f" in '{path[outer]}'," if len(path) > outer + 1 else ""
             left_out[f"pictures{where} outside any class folder"] += 1
+    around = pictures[0][:outer] if pictures else ()
+    below = {path[outer:]: reason for path, reason in unread.items() if path[:outer] == around}
+    _check_read(below, {(split, folder) for split, _, folder in in_class}, splits)
     labels = _labels({(split, folder) for split, _, folder in in_class}, table)
     order = list(SPLIT_WORDS)
     in_class.sort(key=lambda one: (order.index(one[0]), one[1]))
     return [Place(path, split, labels[folder]) for split, path, folder in in_class], left_out
+
+
+def left_out_notes(left_out: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for each of the ten commonest reasons, and one that counts the rest."""
+    ranked = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    notes = [f"{count:,} skipped: {reason}" for reason, count in ranked[:10]]
+    rest = sum(count for _, count in ranked[10:])
+    return (*notes, f"{rest:,} skipped for {len(ranked) - 10} other reasons") if rest else tuple(notes)
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name says, as people write it: "Training", "seg_train", "test-images", "val2017"; else None."""
+    return _SPLITS.get(_said(name))
 
 
 def wrappers(pictures: Collection[Names]) -> int:
@@ -104,9 +153,9 @@ def wrappers(pictures: Collection[Names]) -> int:
 
     A folder that holds everything says nothing, unless pictures lie in it (it is a class) or it is called as a split.
     """
-    first = min(pictures, key=len)
+    first = min(pictures, key=len, default=())
     for depth, folder in enumerate(first[:-2]):
-        if folder.lower() in _SPLITS or any(path[: depth + 1] != first[: depth + 1] for path in pictures):
+        if split_of(folder) or any(path[: depth + 1] != first[: depth + 1] for path in pictures):
             return depth
     return max(0, len(first) - 2)
 
@@ -140,37 +189,97 @@ def check_apart(names: Iterable[str]) -> None:
         taken[composed] = name
 
 
+def _said(name: str) -> str:
+    """What is left of a folder's name without numbers and words that say nothing: `train` of `seg_train_2`."""
+    words = [word.removesuffix("set") or word for word in re.findall(r"[^\W\d_]+", name.lower())]
+    return " ".join(word for word in words if word not in _SAYING_NOTHING)
+
+
+def _is_hidden(path: Names) -> bool:
+    return any(folder.startswith(".") or folder.lower() in _SYSTEM for folder in path[:-1]) or path[-1].startswith(".")
+
+
 def _no_picture(path: Names) -> str | None:
     """Why a file is left out; None where it is a picture, or the table of names."""
-    if any(folder.startswith(".") or folder in _SYSTEM for folder in path[:-1]):
-        return "files in hidden or system folders"
+    for folder in path[:-1]:
+        if folder.startswith(".") or folder.lower() in _SYSTEM:
+            return f"files in hidden or system folders ('{folder}')"
     if path[-1].startswith("."):
         return "hidden files"
-    if PurePosixPath(path[-1]).suffix.lower() not in SUFFIXES and path != (NAMES_FILE,):
-        return "files that are not JPEG or PNG"
+    suffix = PurePosixPath(path[-1]).suffix.lower()
+    if suffix not in SUFFIXES and path != (NAMES_FILE,):
+        return f"files that are no {KINDS} pictures ({suffix or 'no ending'})"
     return None
 
 
-def _split_folders(pictures: list[Names]) -> dict[str, str]:
-    """Folder -> split where folders of splits with class folders in them stand at the top; empty where classes do."""
-    tops = {path[0] for path in pictures if len(path) > 1}
-    splits = {name: _SPLITS[name.lower()] for name in sorted(tops) if name.lower() in _SPLITS}
-    with_classes = [name for name in splits if any(path[0] == name and len(path) > 2 for path in pictures)]
+@dataclass(frozen=True)
+class _SplitFolder:
+    """A folder of a split; `above`: how many folders stand above its classes, 2 in `seg_train/seg_train/sea/1.png`."""
+
+    split: str
+    above: int
+
+
+def _split_folders(pictures: list[Names]) -> dict[str, _SplitFolder]:
+    """Folders of splits by their names where such, with class folders in them, stand at the top; empty where classes
+    do."""
+    tops: dict[str, list[Names]] = defaultdict(list)
+    for path in pictures:
+        if len(path) > 1:
+            tops[path[0]].append(path)
+    splits = {
+        name: _SplitFolder(split, 1 + _is_nested(paths)) for name, paths in tops.items() if (split := split_of(name))
+    }
+    with_classes = sorted(name for name, one in splits.items() if any(len(p) > one.above + 1 for p in tops[name]))
     if not with_classes:
         return {}
-    train = [name for name in with_classes if splits[name] == "train"]
+    train = [name for name in with_classes if splits[name].split == "train"]
     if not train:
         raise BadInput(
             f"'{with_classes[0]}' holds class folders, but there is no folder 'train' with class folders beside it; "
             "put all classes into train, val and test, or directly into one folder"
         )
-    other = sorted(tops - splits.keys())
+    other = sorted(name for name in tops.keys() - splits.keys() if _said(name) not in _UNLABELLED)
     if other:
         raise BadInput(
             f"the folder '{other[0]}' stands beside '{train[0]}' and is neither train, val nor test by its name; "
             "rename it, or take it out"
         )
     return splits
+
+
+def _is_nested(paths: Iterable[Names]) -> bool:
+    """Whether everything in a folder lies in another of the same name, as some archives unpack."""
+    return all(len(path) > 2 and path[1].lower() == path[0].lower() for path in paths)
+
+
+def _split_and_class(path: Names, splits: Mapping[str, _SplitFolder]) -> tuple[str, str | None]:
+    """The split, and the class folder if there is one; no class in folders that stand beside those of the splits."""
+    if not splits:
+        return "train", path[0] if len(path) > 1 else None
+    if path[0] not in splits:
+        return "train", None
+    one = splits[path[0]]
+    return one.split, path[one.above] if len(path) > one.above + 1 else None
+
+
+def _check_read(
+    unread: Mapping[Names, str], in_class: Collection[tuple[str, str]], splits: Mapping[str, _SplitFolder]
+) -> None:
+    """BadInput where a folder that should be a class or a split holds files, and none of them is read."""
+    empty: dict[Names, Counter] = defaultdict(Counter)
+    for path, reason in unread.items():
+        split, folder = _split_and_class(path, splits)
+        if folder is not None and (split, folder) not in in_class:
+            empty[(path[0], folder) if splits else (folder,)][reason] += 1
+        elif len(path) > 1 and splits and path[0] not in splits and split_of(path[0]):
+            empty[path[:1]][reason] += 1
+    for path, reasons in sorted(empty.items()):
+        reason, count = reasons.most_common(1)[0]
+        raise BadInput(
+            f"the folder '{'/'.join(path)}' holds no picture that can be read: {count:,} skipped, {reason}; put "
+            f"{KINDS} pictures there, or take the folder out"
+        )
 
 
 def _labels(folders: set[tuple[str, str]], table: NameTable | None) -> dict[str, str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import Names, is_picture, name_table, places
+from rtl_core.data.class_folders import KINDS, Entry, Place, is_picture, left_out_notes, name_table, places
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.picture_files import read_picture
+from rtl_core.data.picture_files import DamagedPicture, check_colours, read_picture, used_bits
 from rtl_core.data.pictures import check_memory, picture_dataset
+from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import complete_split, limited_rows
 from rtl_core.errors import BadInput
 
@@ -22,51 +22,83 @@ DEFAULT_SIDE = 32
 
 
 def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
-    """JPEG and PNG pictures of any size and colour in class folders, or in train/, val/, test/ with class folders.
+    """Pictures of any size and colour in class folders, with splits above them or without (class_folders.py).
 
-    Pictures are turned as their EXIF data says, laid on white where transparent, scaled and cut to
+    They are turned as their EXIF data says, laid on white where transparent, scaled and cut to
     `image_size` (32 by default). They have one channel if every one of them is grey, three otherwise.
     """
     if not path.is_dir():
         raise BadInput(f"folder: wants a folder with one subfolder of pictures per class; {path} is not a folder")
-    not_read: Counter = Counter()
-    pictures, left_out = places(_files(path, not_read), name_table(path))
+    pictures, left_out = places(_entries(path), name_table(path))
     if not pictures:
-        raise BadInput(f"{path} holds no JPEG or PNG pictures in class folders, such as {path / 'cats' / '1.jpg'}")
+        raise BadInput(f"{path} holds no {KINDS} pictures in class folders, such as {path / 'cats' / '1.jpg'}")
     classes, y = np.unique([picture.label for picture in pictures], return_inverse=True)
     split = complete_split(y, np.array([picture.split for picture in pictures]), settings, seed)
     keep = limited_rows(y, split, settings.limit, seed)
-    side = settings.image_size or DEFAULT_SIDE
-    check_memory(len(keep), 3, side)
-    x = np.empty((len(keep), 3, side, side), np.uint8)
-    for place, row in zip(x, keep, strict=True):
-        place[:] = read_picture(path.joinpath(*pictures[row].path), side)
+    y, split, pictures = y[keep], split[keep], [pictures[row] for row in keep]
+    x, how_read = _pixels(path, pictures, split, settings.image_size or DEFAULT_SIDE)
+    names = [f"{one.label}/{one.path[-1]}" for one in pictures]
+    notes = (*left_out_notes(left_out), *how_read, *repeated_notes(x, y, split, names))
+    return picture_dataset(settings.spec, x, y, tuple(map(str, classes)), split, notes=notes)
+
+
+def _pixels(root: Path, pictures: list[Place], split: np.ndarray, side: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """uint8 (n, 1 or 3, side, side), and notes on how files were read. BadInput names the damaged ones."""
+    check_memory(len(pictures), 3, side)
+    x = np.empty((len(pictures), 3, side, side), np.uint8)
+    files = [root.joinpath(*picture.path) for picture in pictures]
+    deep: dict[int, int] = {}  # row -> its largest value, of pictures with more than 8 bits
+    damaged, several = [], 0
+    for row, file in enumerate(files):
+        try:
+            picture = read_picture(file, side)
+        except DamagedPicture:
+            damaged.append(file)
+            continue
+        x[row] = picture.pixels
+        several += picture.several
+        if picture.brightest is not None:
+            deep[row] = picture.brightest
+    _check_whole(damaged)
+    notes = [f"files of several pictures, of which the first is taken: {several:,}"] if several else []
+    bits = used_bits([brightest for row, brightest in deep.items() if split[row] == "train"])
+    if bits != 16:
+        check_colours(files[row] for row in deep)
+        for row in deep:
+            x[row] = read_picture(files[row], side, bits=bits).pixels
+        notes.append(f"16-bit pictures of which training uses {bits} bits, scaled to 8: {len(deep):,}")
     if all((picture == picture[0]).all() for picture in x):
         x = np.ascontiguousarray(x[:, :1])
-    notes = tuple(f"{count} skipped: {reason}" for reason, count in sorted((left_out + not_read).items()))
-    return picture_dataset(settings.spec, x, y[keep], tuple(map(str, classes)), split[keep], notes=notes)
+    return x, tuple(notes)
 
 
-def _files(root: Path, left_out: Counter) -> Iterator[Names]:
-    """Every file below the root, as names from there on. Links are followed as far as class folders, if they stay
-    below the root; those that lead out of it, and what is no file, are counted."""
+def _check_whole(damaged: list[Path]) -> None:
+    if damaged:
+        listed = ", ".join(map(str, damaged[:10])) + (f" and {len(damaged) - 10:,} more" if len(damaged) > 10 else "")
+        what = "1 picture" if len(damaged) == 1 else f"{len(damaged):,} pictures"
+        raise BadInput(f"{what} cannot be read as {KINDS}: {listed}; repair or take out")
+
+
+def _entries(root: Path) -> Iterator[Entry]:
+    """Everything below the root. Links are followed as far as class folders, if they stay below the root."""
     inside, folders, pictures = root.resolve(), [()], 0
     while folders:
         above = folders.pop()
-        with os.scandir(root.joinpath(*above)) as entries:
-            for entry in entries:
+        with os.scandir(root.joinpath(*above)) as listed:
+            for entry in listed:
                 path = (*above, entry.name)
                 if entry.is_symlink() and not _leads_into(Path(entry.path), inside):
-                    left_out["links that lead out of the folder"] += 1
+                    content = ("",) if entry.is_dir() else ()
+                    yield Entry((*path, *content), "links that lead out of the folder")
                 elif entry.is_dir(follow_symlinks=len(path) <= 2):
                     folders.append(path)
                 elif entry.is_file():
                     pictures += is_picture(path)
                     if pictures > MAX_FILES:
                         raise BadInput(f"{root} holds more than {MAX_FILES:,} pictures; use a part of them")
-                    yield path
+                    yield Entry(path)
                 else:
-                    left_out["neither files nor folders"] += 1
+                    yield Entry(path, "neither files nor folders")
 
 
 def _leads_into(link: Path, folder: Path) -> bool:

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
+from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
@@ -35,15 +36,9 @@ def from_arrays(
     """
     split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
-    return picture_dataset(
-        settings.spec,
-        resized(x[keep], settings.image_size),
-        y[keep],
-        classes,
-        split[keep],
-        licence=licence,
-        notes=notes,
-    )
+    x, y, split = resized(x[keep], settings.image_size), y[keep], split[keep]
+    notes += repeated_notes(x, y, split, [f"row {row}" for row in keep])
+    return picture_dataset(settings.spec, x, y, classes, split, licence=licence, notes=notes)
 
 
 def picture_dataset(

@@ -15,6 +15,7 @@ from subprocess import PIPE
 import pytest
 
 from app import uploads
+from rtl_core.data.class_folders import KINDS
 from rtl_core.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def test_class_folders_are_kept_and_pictures_numbered(tmp_path):
     ]
     assert json.loads((folder / "classes" / "class-names.json").read_text("utf-8")) == {
         "classes": {"class-00001": "cat", "class-00002": "dog"},
-        "left_out": {"files that are not JPEG or PNG": 1},
+        "left_out": {f"files that are no {KINDS} pictures (.txt)": 1},
     }
 
 
@@ -83,7 +84,7 @@ def test_a_bomb_is_refused_by_what_comes_out(tmp_path, monkeypatch):
     ("name", "content", "message"),
     [
         ("mine.zip", b"no archive", "no zip archive"),
-        ("mine.zip", packed("notes.txt"), "no pictures"),
+        ("mine.zip", packed("notes.txt"), "JPEG.* pictures"),
         ("mine.zip", packed("a.png"), "outside any folder"),
         ("mine.exe", b"", "an upload is a .zip"),
     ],

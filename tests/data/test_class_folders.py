@@ -13,7 +13,7 @@ from PIL import Image
 
 from app import uploads
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import NAMES_FILE
+from rtl_core.data.class_folders import KINDS, NAMES_FILE
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
 
@@ -154,7 +154,8 @@ def test_pictures_without_a_class_are_counted(loaded):
     assert counts(dataset).keys() <= {(name, split) for name in "ab" for split in ("train", "val", "test")}
     assert len(dataset) == 6
     assert dataset.notes == (
-        "2 skipped: files in hidden or system folders",
+        "1 skipped: files in hidden or system folders ('.cache')",
+        "1 skipped: files in hidden or system folders ('__MACOSX')",
         "1 skipped: pictures outside any class folder",
     )
 
@@ -166,7 +167,7 @@ def test_an_upload_is_the_data_that_its_folder_is(tmp_path):
         load(DataSettings(spec=make(tmp_path / make.__name__, files)), seed=0) for make in (on_disk, uploaded)
     )
     assert folder.fingerprint == upload.fingerprint
-    assert folder.notes == upload.notes == ("1 skipped: files that are not JPEG or PNG",)
+    assert folder.notes == upload.notes == (f"1 skipped: files that are no {KINDS} pictures (.txt)",)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from PIL import Image
 
 from rtl_core.config import DataSettings
 from rtl_core.data import picture_files
+from rtl_core.data.class_folders import KINDS
 from rtl_core.data.picture_files import read_picture
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
@@ -41,12 +42,12 @@ def test_one_channel_only_if_every_picture_is_grey(picture_folder):
 
 def test_transparency_is_laid_on_white(tmp_path):
     Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (read_picture(tmp_path / "clear.png", 10) == 255).all()
+    assert (read_picture(tmp_path / "clear.png", 10).pixels == 255).all()
 
 
 def test_sixteen_bit_pictures_keep_their_upper_bits(tmp_path):
     Image.fromarray(np.full((10, 10), 0x7F30, dtype=np.uint16)).save(tmp_path / "deep.png")
-    assert (read_picture(tmp_path / "deep.png", 10) == 0x7F).all()
+    assert (read_picture(tmp_path / "deep.png", 10).pixels == 0x7F).all()
 
 
 def test_pictures_are_turned_upright(tmp_path):
@@ -55,7 +56,7 @@ def test_pictures_are_turned_upright(tmp_path):
     pixels = np.zeros((64, 64), dtype=np.uint8)
     pixels[:32] = 255
     Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif)
-    top, bottom = np.split(read_picture(tmp_path / "turned.jpg", 32)[0], 2)
+    top, bottom = np.split(read_picture(tmp_path / "turned.jpg", 32).pixels[0], 2)
     assert top.mean() < 10 and bottom.mean() > 245
 
 
@@ -63,7 +64,7 @@ def test_a_wide_picture_is_cut_to_its_centre(tmp_path):
     pixels = np.zeros((20, 60), dtype=np.uint8)
     pixels[:, 20:40] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    assert (read_picture(tmp_path / "wide.png", 20) == 255).all()
+    assert (read_picture(tmp_path / "wide.png", 20).pixels == 255).all()
 
 
 def test_other_files_are_counted_and_skipped(picture_folder, tmp_path):
@@ -73,24 +74,25 @@ def test_other_files_are_counted_and_skipped(picture_folder, tmp_path):
     (picture_folder / "red" / "link.png").symlink_to(tmp_path / "secret.png")
     dataset = load_folder(picture_folder)
     assert len(dataset) == 20
-    assert dataset.notes == (
-        "1 skipped: files that are not JPEG or PNG",
+    assert dataset.notes[:3] == (
+        f"1 skipped: files that are no {KINDS} pictures (.txt)",
         "1 skipped: hidden files",
         "1 skipped: links that lead out of the folder",
     )
 
 
-def test_a_class_folder_that_is_a_link_out_of_the_folder_is_not_read(picture_folder, tmp_path):
+def test_a_class_folder_that_is_a_link_out_of_the_folder_is_refused(picture_folder, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "elsewhere" / "secret.png")
     (picture_folder / "green").symlink_to(tmp_path / "elsewhere")
-    assert load_folder(picture_folder).classes == ("blue", "red")
+    with pytest.raises(BadInput, match="the folder 'green' holds no picture that can be read: 1 skipped, links"):
+        load_folder(picture_folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(40), b"GIF89a" + bytes(40)])
 def test_a_corrupt_picture_is_named(picture_folder, content):
     (picture_folder / "red" / "broken.png").write_bytes(content)
-    with pytest.raises(BadInput, match=r"red/broken\.png cannot be read as a JPEG or PNG"):
+    with pytest.raises(BadInput, match=rf"1 picture cannot be read as {KINDS}: .*red/broken\.png"):
         load_folder(picture_folder)
 
 
@@ -113,7 +115,7 @@ def test_refusals(tmp_path, picture_folder):
     with pytest.raises(BadInput, match="there is no"):
         load_folder(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="holds no JPEG or PNG"):
+    with pytest.raises(BadInput, match=f"holds no {KINDS}"):
         load_folder(tmp_path / "empty")
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="is not a folder"):
