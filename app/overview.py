@@ -159,6 +159,12 @@ def _router(entry: dict[str, Any], metric: str) -> dict[str, str]:
     }
 
 
+def reading_notes(run: Run) -> None:
+    """What was left out of the data, or read otherwise than it stands there."""
+    for note in run.reading_notes:
+        st.caption(plain(terms.sentence(note)))
+
+
 def made_of(run: Run) -> None:
     """Data, partition, cost and environment of the run, for the record."""
     info = run.info

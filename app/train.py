@@ -176,6 +176,7 @@ def _summary(draft: forms.Draft) -> None:
     try:
         config = parse(draft)
         _sizes(config)
+        _reading_notes(config)
         cost = training_cost.estimate(config.model_dump_json())
     except BadInput as error:
         st.error(plain(f"This cannot start: {error}"))
@@ -195,6 +196,13 @@ def _sizes(config: Config) -> None:
     st.dataframe(sizes, hide_index=True)
     silhouette_note = "" if silhouette is None else f" Silhouette {silhouette:.2f} (1: well apart, 0: touching)."
     st.caption(plain(f"{len(sizes)} subsets, one ticket each; rows per subset.{silhouette_note}"))
+
+
+def _reading_notes(config: Config) -> None:
+    """What is left out of the data, or read otherwise than it stands there."""
+    notes = cache.dataset(config.data, config.seed).notes
+    if notes:
+        st.info(plain("How these data are read: " + " ".join(map(terms.sentence, notes))))
 
 
 def _cost_tiles(cost: dict[str, Any]) -> str:

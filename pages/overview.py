@@ -62,6 +62,7 @@ if evaluation["routers"]:
     )
 
 st.space("small")
+overview.reading_notes(run)
 overview.made_of(run)
 st.subheader("Where to look next", anchor=False)
 here = {"run": st.session_state["run"]}

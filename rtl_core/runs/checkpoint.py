@@ -71,6 +71,12 @@ class Run:
         return self.folder.name
 
     @property
+    def reading_notes(self) -> list[str]:
+        """Sentences on what was left out of the data, or read otherwise than it stands there."""
+        recorded = (self.info.get("data") or {}, self.info.get("partition") or {})
+        return [note for part in recorded for note in part.get("notes", ())]
+
+    @property
     def masks_only(self) -> bool:
         """Whether the run was imported: it has tickets, but no settings, weights, data or evaluation."""
         return self.config is None

@@ -52,9 +52,14 @@ class Setting:
         return self.dataset.inputs if device == "cpu" else self.dataset.inputs_on(device)
 
     @property
+    def reading_notes(self) -> list[str]:
+        """Sentences on what was left out of the data, or read otherwise than it stands there."""
+        return [*self.dataset.notes, *self.partition.notes]
+
+    @property
     def counted(self) -> dict[str, Any]:
-        """For documents about these data: `rows_left_out`, and in `notes` what is to be said of it."""
-        left_out, spec, notes = self.rows_left_out, self.dataset.spec, []
+        """For documents about these data: `rows_left_out`, and in `notes` what is to be said of it and of reading."""
+        left_out, spec, notes = self.rows_left_out, self.dataset.spec, self.reading_notes
         if left_out is None:
             notes.append(
                 f"It could not be checked whether the run was trained on rows of '{spec}': it keeps no digests of its "

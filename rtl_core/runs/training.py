@@ -13,7 +13,7 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.baselines import gradient_steps
 from rtl_core.runs import pipeline, started
-from rtl_core.runs.checkpoint import Run, save_checkpoint
+from rtl_core.runs.checkpoint import Run, load_run, save_checkpoint
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.reporter import StatusReporter
@@ -33,11 +33,12 @@ def train_new(config: Config, root: Path, again: bool = False, report: Report = 
 def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None = None) -> dict[str, Any]:
     """Trains the run in `folder` from where its journal is, or from the start; a finished one is left as it is.
 
-    `notes` of the document: what could not be checked. BadInput where its settings or data are not those that it was
-    begun with.
+    `notes` of the document: what could not be checked, and what was left out of the data. BadInput where its settings
+    or data are not those that it was begun with.
     """
     if run_state(folder) == "done":
-        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, "notes": []}
+        notes = load_run(folder).reading_notes
+        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, "notes": notes}
     config, began = read_config(folder), time.monotonic()
     journal = FileJournal(folder)
     with StatusReporter(folder) as status:
@@ -66,6 +67,7 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
         )
         journal.clear()
     seconds = time.monotonic() - began
+    notes += setting.reading_notes
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, "notes": notes}
 
 
@@ -74,7 +76,7 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: there is no network to evaluate")
     if spec is None:
-        return {"run": run.name, "data": run.info["data"]["spec"], **run.info["evaluation"]}
+        return {"run": run.name, "data": run.info["data"]["spec"], "notes": run.reading_notes, **run.info["evaluation"]}
     opened = open_run(run, spec)
     figures = pipeline.evaluate(opened, run.tickets, opened.learned, opened.gate)
     return {"run": run.name, "data": spec, **opened.counted, **figures}

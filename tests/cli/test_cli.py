@@ -61,6 +61,7 @@ def folder(tmp_path_factory) -> Path:
             picture = Image.fromarray(pixels)
             picture = picture.convert("L") if i % 5 == 0 else picture
             picture.save(root / name / f"{i}.{'png' if i % 2 else 'jpg'}")
+        (root / name / "notes.txt").write_text("no picture")
     return root
 
 
@@ -86,6 +87,25 @@ def test_class_folders_train_and_the_same_call_reuses(rtl, folder, runs, run):
     assert {"mode", "model", "config"} <= set(shown)
     assert shown["state"] == "done" and shown["task"] == "one_vs_rest" and shown["n_prunable"] > 0
     assert shown["data"]["input_shape"] == [3, 32, 32]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "classes", "--data", "{data}", *tiny()),
+        ("show", "{run}"),
+        ("evaluate", "{run}"),
+        ("evaluate", "{run}", "--data", "{data}/../one-more"),
+        ("route", "{run}"),
+    ],
+    ids=" ".join,
+)
+def test_what_was_left_out_is_printed(rtl, folder, runs, run, words):
+    if not (more := folder.parent / "one-more").exists():
+        shutil.copytree(folder, more)
+        Image.new("RGB", (30, 30), (9, 99, 200)).save(more / "owl" / "new.png")
+    done = rtl(*(word.format(data=f"folder:{folder}", run=run) for word in words), "--runs", runs)
+    assert done[0] == 0 and "3 skipped: files that are no JPEG" in done[1]
 
 
 def test_evaluate_has_the_promised_fields(rtl, runs, run):
