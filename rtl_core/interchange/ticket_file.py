@@ -26,7 +26,8 @@ from rtl_core.tickets import bits as packed
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import KEPT, Level, TicketSet
 
-VERSION = 1
+VERSION = 2
+_ZEROS = "0" * 64  # what stands in place of the checksum while it is computed
 METADATA_KEY = "rtl_ticket"
 MAX_BYTES = 256 * 2**20  # about 200 million weights
 MAX_HEADER_BYTES = 4 * 2**20
@@ -73,7 +74,7 @@ class _Level(_Strict):
 class _Description(_Strict):
     """The JSON document in the header."""
 
-    version: Literal[1]
+    version: Literal[1, 2]
     name: Annotated[str, Field(min_length=1, max_length=200)]
     subset: Annotated[str, Field(max_length=200)]
     tensors: Annotated[list[_Tensor], Field(min_length=1, max_length=10_000)]
@@ -82,6 +83,7 @@ class _Description(_Strict):
     data: dict[str, Any]
     model: dict[str, Any]
     licence: Annotated[str, Field(max_length=20_000)]
+    checksum: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 def theta_hash(arrays: Mapping[str, Any], layout: Layout) -> str:
@@ -123,10 +125,13 @@ def write_ticket(
         "rungs": [asdict(level) for level in tickets.levels],
         "theta_hash": theta_hash(theta, layout),
         **context,
+        "checksum": _ZEROS,
     }
     tensors = {"bits": packed.pack(_final_mask(pruned_at, tickets.levels)[None])[0], "pruned_at": pruned_at}
+    text = json.dumps(description, allow_nan=False)
+    head, _, tail = text.rpartition(_ZEROS)
     # One metadata key only: safetensors writes several in an order that changes from run to run.
-    content = safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(description, allow_nan=False)})
+    content = safetensors.numpy.save(tensors, {METADATA_KEY: f"{head}{_checksum(text, tensors)}{tail}"})
     read_ticket(content)  # nothing is written that could not be read
     with replacing(Path(path)) as draft:
         draft.write_bytes(content)
@@ -148,13 +153,15 @@ def read_ticket(source: str | Path | bytes) -> TicketFile:
 
 
 def _parse(content: bytes, called: str) -> TicketFile:
-    described = _check_description(_description(content, called), called)
+    text, document = _description(content, called)
+    described = _check_description(document, called)
     layout = Layout(tuple(t.name for t in described.tensors), tuple(tuple(t.shape) for t in described.tensors))
     levels = tuple(Level(r.index, r.density, r.kind) for r in described.rungs)
     if len(set(layout.names)) < len(layout.names):
         raise BadInput(f"{called} names a tensor twice; every prunable tensor has a name of its own")
     _check_levels(levels, called)
     arrays = _tensors(content, layout.n, called)
+    _check_checksum(described, text, arrays, called)
     _check_masks(arrays, levels, called)
     return TicketFile(
         name=described.name,
@@ -196,8 +203,8 @@ def _check_size(size: int, called: str) -> None:
         raise BadInput(f"{called} is too large: it has {size:,} bytes, a ticket file has at most {MAX_BYTES:,}")
 
 
-def _description(content: bytes, called: str) -> Any:
-    """The JSON document in the header, not yet checked."""
+def _description(content: bytes, called: str) -> tuple[str, Any]:
+    """The JSON document in the header, as it stands there and parsed, not yet checked."""
     looks_like_safetensors = len(content) > 8 and content[8:9] == b"{"
     length = int.from_bytes(content[:8], "little")
     if not looks_like_safetensors or length > MAX_HEADER_BYTES:
@@ -208,7 +215,7 @@ def _description(content: bytes, called: str) -> Any:
     try:
         header = json.loads(content[8 : 8 + length])
         text = header["__metadata__"][METADATA_KEY]
-        return json.loads(text, parse_constant=_no_constant)
+        return text, json.loads(text, parse_constant=_no_constant)
     except (KeyError, TypeError):
         raise BadInput(f"{called} is a safetensors file without a ticket: its metadata lack '{METADATA_KEY}'") from None
     except (ValueError, RecursionError):
@@ -221,9 +228,10 @@ def _no_constant(text: str) -> None:
 
 def _check_description(document: Any, called: str) -> _Description:
     if not isinstance(document, dict) or "version" not in document:
-        raise BadInput(f"{called} has no format version; this program reads version {VERSION}")
-    if document["version"] != VERSION:
-        raise BadInput(f"{called} has format version {document['version']!r:.20}; this program reads version {VERSION}")
+        raise BadInput(f"{called} has no format version; this program reads versions 1 to {VERSION}")
+    if document["version"] not in (1, VERSION):
+        version = repr(document["version"])[:20]
+        raise BadInput(f"{called} has format version {version}; this program reads versions 1 to {VERSION}")
     try:
         return _Description.model_validate(document)
     except ValidationError as error:
@@ -250,6 +258,20 @@ def _tensors(content: bytes, n: int, called: str) -> dict[str, np.ndarray]:
         if dtype != "U8" or shape != [size]:
             raise BadInput(f"{called}: tensor '{name}' is {dtype} {shape}, but {n:,} weights need U8 [{size}]")
     return {name: np.frombuffer(tensors[name]["data"], dtype=np.uint8) for name in wanted}
+
+
+def _check_checksum(described: _Description, text: str, arrays: Mapping[str, np.ndarray], called: str) -> None:
+    """Files of version 1 have none: of them only what contradicts itself is found."""
+    stated = described.checksum
+    if (stated is None) != (described.version == 1):
+        raise BadInput(f"{called} is damaged: a file of version 2 states a checksum, one of version 1 has none")
+    if stated is not None and (text.count(stated) != 1 or stated != _checksum(text.replace(stated, _ZEROS), arrays)):
+        raise BadInput(f"{called} is damaged or was edited: its content does not give the checksum that it states")
+
+
+def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of the JSON document with zeros for the checksum, then of `pruned_at` and `bits`."""
+    return hashlib.sha256(text.encode() + arrays["pruned_at"].tobytes() + arrays["bits"].tobytes()).hexdigest()
 
 
 def _check_levels(levels: tuple[Level, ...], called: str) -> None:
