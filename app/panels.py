@@ -12,6 +12,7 @@ from app import cache, charts, colours, headlines, nav, session, tasks, terms
 from app.markdown import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import RunSummary
+from rtl_core.spreadsheet_csv import csv_text
 from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
 def download(numbers: pd.DataFrame, name: str) -> None:
     st.download_button(
         "Download CSV",
-        lambda: numbers.to_csv(index=False).encode(),
+        lambda: csv_text(numbers).encode(),
         file_name=f"{name}.csv",
         mime="text/csv",
         on_click="ignore",

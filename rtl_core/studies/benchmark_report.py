@@ -12,6 +12,7 @@ import pandas as pd
 
 from rtl_core.audit.report.svg_curves import Axis, Curve, curves, differences, file
 from rtl_core.files import replacing
+from rtl_core.spreadsheet_csv import csv_text
 from rtl_core.statistics.intervals import paired_t
 from rtl_core.studies.benchmark import by_method
 
@@ -105,7 +106,7 @@ def table(document: dict[str, Any], density: float) -> str:
 def long_table(document: dict[str, Any]) -> str:
     """One line per seed, density and method as CSV; `seconds` are those of all methods of the cell together."""
     cells = pd.DataFrame(document["cells"])[list(OF_THE_CELL)]
-    return pd.DataFrame(document["rows"]).merge(cells, on=["seed", "density"]).to_csv(index=False)
+    return csv_text(pd.DataFrame(document["rows"]).merge(cells, on=["seed", "density"]))
 
 
 def metric_drawing(document: dict[str, Any]) -> str:
