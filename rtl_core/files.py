@@ -28,6 +28,24 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def sweep_drafts(folder: Path) -> None:
+    """Removes drafts of `replacing` below a folder whose process is gone: killed in the middle of a file."""
+    for draft in folder.rglob(".*.tmp"):
+        pid = draft.name.split(".")[-3]
+        if pid.isdecimal() and not _is_there(int(pid)):
+            draft.unlink(missing_ok=True)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def make_once(folder: Path, fill: Callable[[Path], None], whole: Callable[[Path], bool] = Path.is_dir) -> bool:
     """Makes a folder unless it is there and `whole`; False where it was, or another process has just made it.
 

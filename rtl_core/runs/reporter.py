@@ -10,13 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from rtl_core.errors import BadInput
+from rtl_core.files import sweep_drafts
 from rtl_core.runs.status import HEARTBEAT_SECONDS, Status, process_exists, process_start, read_status, write_status
 from rtl_core.runs.store import append_metric, clear_stop, stop_requested
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
 
+LOCK_FILE = ".training.lock"
 _WRITE_SECONDS = 0.5  # status and losses at most so often
 
 
@@ -41,11 +45,18 @@ class StatusReporter:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="status", daemon=True)
+        # The kernel gives it up with the process, however that ends.
+        self._alone = FileLock(folder / LOCK_FILE, blocking=False)
 
     def __enter__(self) -> StatusReporter:
         before = read_status(self._folder)
         if before is not None and before.active and before.pid != os.getpid() and process_exists(before):
             raise BadInput(f"run '{self._folder.name}' is already being trained by process {before.pid}")
+        try:
+            self._alone.acquire()
+        except Timeout:  # another has begun at the same instant, and has not said so yet
+            raise BadInput(f"run '{self._folder.name}' is already being trained by another process") from None
+        sweep_drafts(self._folder)
         if before is None or before.state != "starting":
             clear_stop(self._folder)  # an old request; one made since the launch still counts
         now, pid = time.time(), os.getpid()
@@ -61,10 +72,12 @@ class StatusReporter:
 
         if error is None:
             self._finish("done")
+            (self._folder / LOCK_FILE).unlink(missing_ok=True)  # whoever waits for it finds the run finished
         elif isinstance(error, Stopped | KeyboardInterrupt):
             self._finish("stopped")
         else:
             self._finish("failed", str(error) or type(error).__name__)
+        self._alone.release()
 
     def expect(self, total_steps: int) -> None:
         """States the run's gradient steps."""

@@ -16,6 +16,7 @@ from typing import Any
 import rtl_core
 from rtl_core.config import Config, parse
 from rtl_core.errors import BadInput
+from rtl_core.files import make_once
 from rtl_core.runs import started
 from rtl_core.runs.atomic import plain, read_json, write_json
 from rtl_core.runs.status import State, effective_status, process_exists, read_status
@@ -113,17 +114,17 @@ def create_run(config: Config, fingerprint: str, root: Path, again: bool = False
     """(folder, whether it was there already). The same config on the same data is the same run unless `again`."""
     root.mkdir(parents=True, exist_ok=True)
     name = run_name(config, fingerprint)
-    for number in count(1):
-        folder = root / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if again or not _holds(folder, config):
-                continue
-            return folder, True
+
+    def fill(folder: Path) -> None:
         write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
         started.record(folder, config, {"fingerprint": fingerprint})
-        return folder, False
+
+    for number in count(1):
+        folder = root / (name if number == 1 else f"{name}-{number}")
+        if make_once(folder, fill, _is_run):
+            return folder, False
+        if not again and _holds(folder, config):
+            return folder, True
     raise AssertionError("unreachable: the numbers do not end")
 
 

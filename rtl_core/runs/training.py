@@ -18,7 +18,7 @@ from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.run_data import kept_rows
-from rtl_core.runs.store import MASKS_ONLY, create_run, read_config, run_state
+from rtl_core.runs.store import MASKS_ONLY, create_run, is_whole, read_config, run_state
 from rtl_core.tasks.catalogue import task_of
 
 
@@ -37,11 +37,12 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
     or data are not those that it was begun with.
     """
     if run_state(folder) == "done":
-        notes = load_run(folder).reading_notes
-        return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, "notes": notes}
+        return _reused(folder)
     config, began = read_config(folder), time.monotonic()
     journal = FileJournal(folder)
     with StatusReporter(folder) as status:
+        if is_whole(folder):  # by another process, which this one waited for
+            return _reused(folder)
 
         def both(event: Event) -> None:
             status(event)
@@ -69,6 +70,11 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
     seconds = time.monotonic() - began
     notes += setting.reading_notes
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, "notes": notes}
+
+
+def _reused(folder: Path) -> dict[str, Any]:
+    notes = load_run(folder).reading_notes
+    return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, "notes": notes}
 
 
 def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:

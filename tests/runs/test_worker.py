@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -197,3 +199,35 @@ def test_folder_at_work_is_refused_to_a_second_process(tmp_path):
     finally:
         other.kill()
         other.communicate()
+
+
+def test_of_many_who_begin_at_the_same_instant_one_trains(tmp_path):
+    """Each is past the look at the status before any of them writes one."""
+    together, ended, trained = threading.Barrier(8), threading.Barrier(8), []
+
+    def begin() -> str | None:
+        together.wait()
+        try:
+            with StatusReporter(tmp_path, 1):
+                trained.append(1)
+                ended.wait()
+        except BadInput as error:
+            ended.wait()
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        refusals = [answer for answer in pool.map(lambda _: begin(), range(8)) if answer]
+    assert len(trained) == 1 and len(refusals) == 7 and all("already being trained" in text for text in refusals)
+    assert {path.name for path in tmp_path.iterdir()} == {"status.json"}
+
+
+def test_drafts_of_processes_that_are_gone_are_swept(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "resume").mkdir()
+    old = tmp_path / "resume" / f".a.safetensors.{gone.pid}.1.tmp"
+    other = tmp_path / f".label.json.{os.getpid()}.1.tmp"  # another thread writes it just now
+    old.touch()
+    other.touch()
+    with StatusReporter(tmp_path, 1):
+        assert not old.exists() and other.exists()
