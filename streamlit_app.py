@@ -3,6 +3,8 @@
 import streamlit as st
 
 from app import cache, nav, page_setup, session
+from app.markdown import plain
+from rtl_core.errors import system_sentence
 
 st.set_page_config(page_title="RTL Lab", page_icon=nav.ICON, layout="wide")
 cache.hide_expected_warnings()
@@ -10,5 +12,8 @@ page_setup.entered()
 page = nav.navigation()
 page_setup.style()
 session.run_picker()
-page.run()
+try:
+    page.run()
+except OSError as error:
+    st.error(plain(f"{system_sentence(error)}."))
 cache.freeze_startup_objects()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rtl_core.errors import BadInput, system_sentence
+
 _DRAFT = ".draft-"  # first letters of a folder that is not finished, or not needed any more
 
 
@@ -16,14 +18,19 @@ _DRAFT = ".draft-"  # first letters of a folder that is not finished, or not nee
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well.
 
-    Raises whatever the block raises, and then leaves `path` as it was.
+    Raises whatever the block raises, and then leaves `path` as it was; BadInput where the system refuses (a full disk).
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
+        draft.touch()
+        rights = draft.stat().st_mode
         yield draft
+        os.chmod(draft, rights)  # some libraries put a file in its place that nobody else may read
         with open(draft, "rb") as written:
             os.fsync(written.fileno())  # else a power cut could leave the new name with no content
         os.replace(draft, path)
+    except OSError as error:
+        raise BadInput(system_sentence(OSError(error.errno, error.strerror, str(path)), "written")) from None
     finally:
         draft.unlink(missing_ok=True)
 

@@ -8,7 +8,7 @@ import typer
 
 from rtl_core import expected_warnings
 from rtl_core.cli import attribution, audits, benchmark, diagnosis, grow, masks, report, routing, training
-from rtl_core.errors import BadInput
+from rtl_core.errors import BadInput, system_sentence
 from rtl_core.events import Stopped
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -23,6 +23,8 @@ def main() -> None:
         app(standalone_mode=False)
     except BadInput as error:
         _fail(str(error))
+    except OSError as error:
+        _fail(system_sentence(error))
     except Stopped as stopped:
         print(f"{stopped}; go on with: python -m rtl_core train --resume RUN", file=sys.stderr)
     except typer.Exit as exit_:

@@ -11,6 +11,7 @@ import typer
 from rtl_core.cli.options import AsJson, RunName, Runs, runs_root
 from rtl_core.cli.output import progress, say, table
 from rtl_core.errors import BadInput
+from rtl_core.files import replacing
 
 app = typer.Typer()
 
@@ -55,7 +56,7 @@ def attribute(
         file = attributions.save_audit(store.audits_folder(opened.folder, root), document, arrays)
         document["saved"] = str(file)
     if out is not None:
-        with open(out, "wb") as file:
+        with replacing(out) as draft, open(draft, "wb") as file:
             np.savez_compressed(file, **arrays)
         document["out"] = str(out)
     say(document, as_json, _text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -128,7 +129,8 @@ class StatusReporter:
                 self._status = replace(self._status, state="stopping" if stop_requested(self._folder) else "running")
                 status = self._status
             if status != written or time.monotonic() - last >= HEARTBEAT_SECONDS:
-                write_status(self._folder, replace(status, heartbeat=time.time()))
+                with suppress(BadInput):  # a full disk: the training meets it too, and says so
+                    write_status(self._folder, replace(status, heartbeat=time.time()))
                 written, last = status, time.monotonic()
 
     def _finish(self, state: str, error: str | None = None) -> None:

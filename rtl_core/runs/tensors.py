@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 
 import torch
@@ -29,7 +31,13 @@ def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None 
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     with replacing(path) as draft:
-        save_file(copies, draft, {**(metadata or {}), _CHANNELS_LAST: formats})
+        try:
+            save_file(copies, draft, {**(metadata or {}), _CHANNELS_LAST: formats})
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
 
 
 def read_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:
