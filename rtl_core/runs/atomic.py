@@ -23,6 +23,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path, limit: int) -> dict[str, Any]:
     """The JSON object in a file of at most `limit` bytes; BadInput says what is wrong with it otherwise."""
     try:
+        if not path.is_file() and path.exists():  # a pipe would be waited for without end
+            raise BadInput(f"{path.name} in {path.parent} is no file; put the original one there")
         with open(path, "rb") as file:
             text = file.read(limit + 1)
     except FileNotFoundError:
@@ -32,7 +34,7 @@ def read_json(path: Path, limit: int) -> dict[str, Any]:
     if len(text) > limit:
         raise BadInput(f"{path.name} is larger than the {limit:,} bytes that such a file may have")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         raise BadInput(
             f"{path.name} is not valid JSON: it is truncated, was edited by hand, or is another file renamed"
@@ -40,6 +42,17 @@ def read_json(path: Path, limit: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"{path.name} holds a JSON {type(value).__name__}; it should hold an object")
     return value
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
 
 
 def plain(value: Any) -> Any:

@@ -6,9 +6,9 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rtl_core.errors import BadInput
 from rtl_core.runs.atomic import read_json, write_json
@@ -34,8 +34,8 @@ class Status:
     phase: str = ""
     method: str = ""
     ticket: str | None = None
-    done: int = 0
-    total: int = 0
+    done: Annotated[int, Field(ge=0)] = 0
+    total: Annotated[int, Field(ge=0)] = 0
     eta_seconds: float | None = None
     pid: int | None = None
     process_started: int | None = None

@@ -148,12 +148,14 @@ def summary(folder: Path) -> RunSummary:
     created = next((f.stat().st_mtime for f in _marks(folder) if f.exists()), 0.0)
     common = {
         "folder": folder,
-        "name": folder.name,
-        "title": label.get("title") or folder.name,
+        "name": encodable(folder.name),
+        "title": label.get("title") or encodable(folder.name),
         "note": label.get("note") or "",
         "created": created,
     }
     try:
+        if encodable(folder.name) != folder.name:
+            raise BadInput("the name of the run's folder is no UTF-8; rename the folder")
         settings = _imported(folder) or _trained(folder)
     except BadInput as error:
         return RunSummary(**common, state="failed", problem=str(error))
@@ -223,10 +225,9 @@ def append_metric(folder: Path, record: dict[str, Any]) -> None:
 
 def read_metrics(folder: Path, after: int = 0) -> list[dict[str, Any]]:
     """The run's metrics in order, without the first `after`; what a killed process left half-written is passed over."""
-    try:
-        lines = (folder / METRICS_FILE).read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
+    if not (folder / METRICS_FILE).is_file():
         return []
+    lines = (folder / METRICS_FILE).read_bytes().splitlines(keepends=True)
     return list(_records(lines))[after:]
 
 
@@ -301,6 +302,12 @@ def _holds(folder: Path, config: Config) -> bool:
 
 def _label(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / _LABEL_FILE, _MAX_LABEL_BYTES)
+        label = read_json(folder / _LABEL_FILE, _MAX_LABEL_BYTES)
     except BadInput:
         return {}
+    return {key: encodable(label[key]) for key in ("title", "note") if isinstance(label.get(key), str)}
+
+
+def encodable(text: str) -> str:
+    """The text with what has no place in UTF-8 written out: bytes of a file's name, halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode()

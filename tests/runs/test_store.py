@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -219,3 +220,48 @@ def test_dead_run_is_reported_as_stopped(tmp_path):
     assert "ended without a word; resume goes on from step 42" in status.error
     write_status(tmp_path, me(heartbeat=time.time() - 3600))
     assert "has given no sign for 3600 s" in effective_status(tmp_path).error
+
+
+def spoil_name(folder: Path) -> None:
+    os.rename(folder, os.fsencode(folder.parent) + b"/bad-\xff")
+
+
+def spoil_with_pipe(name: str):
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+
+    return spoil
+
+
+def spoil_with_text(name: str, text: str):
+    return lambda folder: (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (spoil_name, "is no UTF-8; rename the folder"),
+        (spoil_with_pipe("config.json"), "config.json in .* is no file"),
+        (spoil_with_pipe("status.json"), ""),
+        (spoil_with_pipe("label.json"), ""),
+        (spoil_with_pipe("metrics.jsonl"), ""),
+        (spoil_with_text("config.json", "[" * 100_000), "not valid JSON"),
+        (spoil_with_text("config.json", '{"density": NaN}'), "not valid JSON"),
+        (spoil_with_text("config.json", '{"density": 1e999}'), "not valid JSON"),
+        (spoil_with_text("status.json", '{"state": "running", "done": -4}'), ""),
+        (spoil_with_text("status.json", '{"state": "running", "heartbeat": NaN}'), ""),
+        (spoil_with_text("label.json", '{"title": ["x"], "note": 3}'), ""),
+        (spoil_with_text("label.json", '{"title": "a\\ud800b", "note": "\\udfff"}'), ""),
+    ],
+)
+def test_one_bad_folder_is_listed_with_its_problem_and_stops_nothing(tmp_path, spoil, problem):
+    good, _ = store.create_run(parse({}), "good", tmp_path)
+    bad, _ = store.create_run(parse({"seed": 1}), "bad", tmp_path)
+    spoil(bad)
+    listed = {run.name: run for run in store.list_runs(tmp_path)}
+    assert len(listed) == 2 and listed.pop(good.name).problem == ""
+    (other,) = listed.values()
+    assert re.search(problem, other.problem) and bool(other.problem) == bool(problem)
+    "".join((other.name, other.title, other.note)).encode("utf-8")
+    assert store.read_metrics(bad) == []
