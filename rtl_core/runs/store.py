@@ -263,7 +263,7 @@ def _marks(folder: Path) -> tuple[Path, Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    return any(mark.is_file() for mark in _marks(folder))
+    return any(os.path.lexists(mark) for mark in _marks(folder))
 
 
 def _run_folders(root: Path) -> list[Path]:
