@@ -22,6 +22,7 @@ def similarity(
         float | None, typer.Option(help="The level nearest to this density; the tickets' own unless given")
     ] = None,
     layer: Annotated[str | None, typer.Option(help="One layer instead of the whole network")] = None,
+    compact: Annotated[bool, typer.Option("--compact", help="In --json each pair once, to five decimals")] = False,
     runs: Runs = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +35,8 @@ def similarity(
     tickets = finished_run(store.find_run(run, runs_root(runs))).tickets
     if density is not None and not 0 < density <= 1:
         raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
-    document = similarity_json(overlap(tickets, None if density is None else tickets.level_at(density)), layer)
+    level = None if density is None else tickets.level_at(density)
+    document = similarity_json(overlap(tickets, level), layer, compact)
     say(document, as_json, lambda d: table(d["layers"], ("name", "iou_mean", "chance_mean", "density_mean")))
 
 

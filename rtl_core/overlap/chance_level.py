@@ -15,6 +15,8 @@ from rtl_core.overlap.overlap import Overlap
 from rtl_core.overlap.similarity import expected_intersection, ratio
 from rtl_core.rng import numpy_generator
 
+EXACT_PAIRS = 20_000  # of 200 tickets; tails of half a million pairs would take minutes
+
 
 @dataclass(frozen=True)
 class ChanceInterval:
@@ -24,7 +26,7 @@ class ChanceInterval:
     low, high     the IoU between which a pair of independent masks lies with probability `level`
     z             (intersection - expected) / sd; NaN where the counts leave no freedom (an empty or a full layer)
     p             two-sided, for one pair: adjust it where many pairs are looked at together (`holm`)
-    exact         p is hypergeometric (a single layer), not by the normal approximation
+    exact         p is hypergeometric (a single layer, not too many pairs), not by the normal approximation
     """
 
     level: float
@@ -59,8 +61,9 @@ class PermutationTest:
 def chance_interval(counts: Overlap, level: float = 0.95) -> ChanceInterval:
     """All pairs against independent masks.
 
-    The mean (exactly n_l d_il d_jl per layer) and variance of the intersection are known. p is exact in a single layer:
-    twice the smaller tail. Over several layers it is the normal approximation with continuity correction.
+    The mean (exactly n_l d_il d_jl per layer) and variance of the intersection are known. p is exact in a single layer
+    for up to `EXACT_PAIRS` pairs: twice the smaller tail. Over several layers, and for more pairs, it is the normal
+    approximation with continuity correction.
     """
     from scipy.stats import norm
 
@@ -74,7 +77,7 @@ def chance_interval(counts: Overlap, level: float = 0.95) -> ChanceInterval:
     smallest = sum(np.maximum(np.add.outer(layer, layer) - weights, 0) for layer, weights in zip(kept, n, strict=True))
     low, high = np.maximum(expected - reach, smallest), np.minimum(expected + reach, largest)
     both_sizes = size[:, None] + size[None, :]
-    exact = len(n) == 1
+    exact = len(n) == 1 and len(size) * (len(size) - 1) <= 2 * EXACT_PAIRS
     if exact:
         p = _hypergeometric_p(observed, size, int(n[0]))
     else:

@@ -127,8 +127,11 @@ def pair(counts: Overlap, a: str, b: str) -> pd.DataFrame:
     )
 
 
-def as_json(counts: Overlap, layer: str | None = None) -> dict[str, Any]:
-    """`similarity` as the command line prints it, over all layers or in one; None where a value is not defined."""
+def as_json(counts: Overlap, layer: str | None = None, compact: bool = False) -> dict[str, Any]:
+    """`similarity` as the command line prints it, over all layers or in one; None where a value is not defined.
+
+    compact  each pair once instead of matrices, to five decimals: in the order (0, 1), (0, 2), ..., (1, 2), ...
+    """
     counts = counts.only(None if layer is None else [layer])
     measures = similarity(counts)
     columns = ["layer", "n", "density_mean", "iou_mean", "chance_mean", "excess_mean", "status"]
@@ -140,7 +143,11 @@ def as_json(counts: Overlap, layer: str | None = None) -> dict[str, Any]:
         "layer": layer,
         "n": measures.n,
         "kept": measures.size.tolist(),
-        **{name: _nullable(getattr(measures, name)) for name in matrices},
+        **(
+            {"pairs": {name: _each_pair(getattr(measures, name)) for name in matrices}}
+            if compact
+            else {name: _nullable(getattr(measures, name)) for name in matrices}
+        ),
         "layers": layers.astype(object).where(layers.notna(), None).to_dict("records"),
     }
 
@@ -179,3 +186,8 @@ def _with_total(column: np.ndarray) -> np.ndarray:
 
 def _nullable(matrix: np.ndarray) -> list[list[float | None]]:
     return np.where(np.isnan(matrix), None, matrix).tolist()
+
+
+def _each_pair(matrix: np.ndarray) -> list[float | None]:
+    pairs = matrix[np.triu_indices(len(matrix), 1)].round(5)
+    return np.where(np.isnan(pairs), None, pairs).tolist()

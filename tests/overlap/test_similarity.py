@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtl_core.errors import BadInput
+from rtl_core.overlap import chance_level
 from rtl_core.overlap.chance_level import chance_interval
 from rtl_core.overlap.overlap import depth_groups, overlap
 from rtl_core.overlap.similarity import TOTAL, as_json, layer_profile, pair, similarity
@@ -176,6 +177,28 @@ def test_expected_intersection_and_spread_are_hypergeometric():
     assert band.sd[0, 1] == pytest.approx(sd)
     assert band.z[0, 1] == pytest.approx((3 - mean) / sd)
     assert band.exact and band.p[0, 1] == pytest.approx(2 * weights[3])
+
+
+def test_many_pairs_are_judged_by_the_normal_approximation(monkeypatch):
+    """As close to the exact tails as it is said to be: within a hundredth where a layer has a few hundred weights."""
+    masks = np.random.default_rng(0).random((6, 400)) < 0.3
+    counts = overlap(tickets_keeping(masks.astype(int).tolist(), [400]))
+    exact = chance_interval(counts)
+    monkeypatch.setattr(chance_level, "EXACT_PAIRS", 14)
+    near = chance_interval(counts)
+    assert exact.exact and not near.exact
+    pairs = np.triu_indices(6, 1)
+    assert np.abs(near.p[pairs] - exact.p[pairs]).max() < 0.02
+
+
+def test_the_compact_document_has_each_pair_once():
+    counts = overlap(tickets_keeping([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]], [4]))
+    whole, compact = as_json(counts), as_json(counts, compact=True)
+    for name in ("iou", "chance", "excess", "coefficient", "hamming"):
+        expected = [whole[name][i][j] for i, j in ((0, 1), (0, 2), (1, 2))]
+        assert compact["pairs"][name] == [None if v is None else pytest.approx(v, abs=1e-5) for v in expected]
+        assert name not in compact
+    assert compact["layers"] == whole["layers"]
 
 
 def test_forced_overlaps_have_no_p():
