@@ -27,10 +27,11 @@ from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.audit.attribution.verdict import verdicts
 from rtl_core.data.npz import read_arrays
 from rtl_core.data.partition import Partition
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
 from rtl_core.files import replacing
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.open_run import OpenRun, open_run
 from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug

@@ -28,8 +28,9 @@ from safetensors import SafetensorError, safe_open
 
 from rtl_core.config import Config, parse
 from rtl_core.data.fingerprint import ROW_BYTES
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
 from rtl_core.tickets.bits import pack, unpack
