@@ -23,7 +23,7 @@ from rtl_core.overlap.similarity import layer_profile, similarity
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.retraining_file import Relaxed, read_probed, read_relaxed
-from rtl_core.statistics.estimates import mean_of_known
+from rtl_core.statistics.estimates import Interval, mean_of_known
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
 from rtl_core.tickets.ticket_set import Level
@@ -52,7 +52,7 @@ class Round:
     excess_mean: float
     figures: dict[str, float | None] = field(metadata=INLINE)
     confidence: float | None
-    ci: dict[str, list[float | None]]
+    ci: dict[str, Interval]
     drop: float | None
     measure: str | None
 

@@ -15,6 +15,7 @@ from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config
 from rtl_core.data import partitions
 from rtl_core.data.changes import described
+from rtl_core.documents import plain
 from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
 from rtl_core.learning.baselines import does_not_apply, gradient_steps
 from rtl_core.learning.method_steps import warm_start
@@ -112,7 +113,7 @@ def evaluate(
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": routing.router_rows(setting, tickets, learned["rtl"], eval_set, gate),
+        "routers": plain(routing.router_rows(setting, tickets, learned["rtl"], eval_set, gate)),
     }
 
 

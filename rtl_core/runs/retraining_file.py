@@ -15,11 +15,9 @@ from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
+from rtl_core.statistics.estimates import Interval
 
 PROBE, RELAX = "collapse-probe.json", "collapse-relax.json"
-
-
-Interval = tuple[float | None, float | None]
 
 
 class _Record(BaseModel):

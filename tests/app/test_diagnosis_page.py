@@ -219,7 +219,7 @@ def test_going_back_is_shown_beside_what_it_was_and_each_ticket_alone():
         metric="accuracy",
         before=0.70,
         after=0.76,
-        ci=BeforeAndAfter((0.68, 0.72), (0.74, 0.78)),
+        ci=BeforeAndAfter([0.68, 0.72], [0.74, 0.78]),
         n=1000,
         steps=600,
         seconds=12.0,
@@ -228,7 +228,7 @@ def test_going_back_is_shown_beside_what_it_was_and_each_ticket_alone():
     assert list(rows.value) == [0.70, 0.76, 0.72] and list(rows.alone) == [False, False, True]
     assert rows.low.iloc[2] == pytest.approx(0.70)
     assert findings.relaxed_title(relaxed) == "Going back to 25 % changes accuracy by +6.0 points"
-    closer = replace(relaxed, after=0.71, ci=BeforeAndAfter((0.68, 0.72), (0.69, 0.73)))
+    closer = replace(relaxed, after=0.71, ci=BeforeAndAfter([0.68, 0.72], [0.69, 0.73]))
     assert findings.relaxed_title(closer) == "Going back to 25 % changes accuracy by +1.0 points; the intervals overlap"
 
 

@@ -142,10 +142,10 @@ def test_a_tickets_own_file_gives_its_own_figure(run, tmp_path):
 
 def test_rows_are_routed_against_their_own_tickets(run):
     routing = Routing.of(open_run(run))
-    document = route(routing, routing.routers[0])
-    assert document["agreement_with_oracle"] == 1
+    report = route(routing, routing.routers[0]).report
+    assert report.row.agreement_with_oracle == 1
     counts = np.bincount(routing.eval_set.subset, minlength=run.tickets.k)
-    assert np.array_equal(document["confusion"], np.diag(counts))
+    assert np.array_equal(report.confusion, np.diag(counts))
 
 
 def test_a_map_is_made_of_rows_of_the_tickets_subset(run):
@@ -166,7 +166,7 @@ def test_a_fairness_audit_counts_every_ticket_on_its_own_rows(run):
 
 
 def test_it_is_diagnosed_and_reported(run, root):
-    assert diagnose.diagnose(run, root)["k"] == run.tickets.k
+    assert diagnose.diagnose(run, root).k == run.tickets.k
     assert report.run_document(run, root=root)["show"]["run"] == run.name
 
 
