@@ -31,7 +31,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if is_dataclass(value):
-        return _document(value)
+        return plain(entries(value))
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
@@ -43,12 +43,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _document(result: Any) -> dict[str, Any]:
-    document: dict[str, Any] = {}
+def entries(result: Any) -> dict[str, Any]:
+    """The keys of a result's document with their values as they are: a row of a table of such results."""
+    row: dict[str, Any] = {}
     for each in fields(result):
-        value = plain(getattr(result, each.name))
+        value = getattr(result, each.name)
         if "inline" in each.metadata:
-            document |= value or {}
+            row |= entries(value) if is_dataclass(value) else value or {}
         elif value is not None or "optional" not in each.metadata:
-            document[each.metadata.get("key", each.name)] = value
-    return document
+            row[each.metadata.get("key", each.name)] = value
+    return row

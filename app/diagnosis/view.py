@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from app import cache, panels, session
+from app.frames import frame as frame_of
 from rtl_core.errors import BadInput
 from rtl_core.runs.diagnose import Diagnosis, Flag, diagnose
 from rtl_core.runs.store import audits_folder
@@ -51,7 +52,7 @@ class View:
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """One row a level, densest first; low and high: of the run's metric. NaN where nothing was measured."""
-        frame = pd.DataFrame([{**vars(row), **row.figures} for row in self.diagnosis.rounds]).drop(columns="figures")
+        frame = frame_of(self.diagnosis.rounds)
         frame["low"], frame["high"] = zip(*[ci[self.metric] for ci in frame.pop("ci")], strict=True)
         words_of = ["kind", "measure"]
         return frame[words_of].join(frame.drop(columns=words_of).astype(float))[[*frame.columns]]

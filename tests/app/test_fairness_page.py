@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.fairness import findings, samples, uploaded_predictions, view
 from app.fairness.view import Audit, Subject
 from rtl_core.audit.fairness.predictions import from_table
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.fairness import audit_run
@@ -36,7 +37,7 @@ def audit_of(table: pd.DataFrame, of_class: str | None = None, strata=(None,), *
     mapping = {"y_true": "truth", "y_pred": "decision", "groups": ["town"], **mapping}
     predictions = from_table(table, mapping)
     subject = Subject((len(table), str(mapping)), predictions, table)
-    document = view.document.__wrapped__(subject, tuple(mapping["groups"]), ())
+    document = view.report.__wrapped__(subject, tuple(mapping["groups"]), ())
     strata = predictions.tickets if len(predictions.tickets) == 1 else strata
     return Audit(subject, tuple(mapping["groups"]), document, "yes", strata, ("selection_rate", "tpr"), of_class)
 
@@ -165,7 +166,7 @@ def test_too_many_labels_are_refused_before_anything_is_asked():
 def test_the_sample_shows_the_figures_of_the_command_line(runs_folder):
     app = open_fairness(run="adult", groups="sex", metric="Missed")
     assert not app.exception
-    document = audit_run(load_run(sample_folders()["adult"]), ["sex"])
+    document = plain(audit_run(load_run(sample_folders()["adult"]), ["sex"]))
     (gap,) = [g for g in document["gaps"] if g["metric"] == "fnr" and g["ticket"] is None]
     assert gap_chart(app) == {"all together": [100 * gap["gap"]]}
     largest = max(
