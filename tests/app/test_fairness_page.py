@@ -37,9 +37,9 @@ def audit_of(table: pd.DataFrame, of_class: str | None = None, strata=(None,), *
     mapping = {"y_true": "truth", "y_pred": "decision", "groups": ["town"], **mapping}
     predictions = from_table(table, mapping)
     subject = Subject((len(table), str(mapping)), predictions, table)
-    document = view.report.__wrapped__(subject, tuple(mapping["groups"]), ())
+    report = view.report.__wrapped__(subject, tuple(mapping["groups"]), ())
     strata = predictions.tickets if len(predictions.tickets) == 1 else strata
-    return Audit(subject, tuple(mapping["groups"]), document, "yes", strata, ("selection_rate", "tpr"), of_class)
+    return Audit(subject, tuple(mapping["groups"]), report, "yes", strata, ("selection_rate", "tpr"), of_class)
 
 
 def open_fairness(**query) -> AppTest:
@@ -82,7 +82,7 @@ def test_own_predictions_are_audited_with_columns_found_by_name(known_run):
 def test_without_a_gap_the_headline_says_what_could_have_been_seen():
     audit = audit_of(people({"north": 20, "south": 20}))
     message = findings.headline(audit)
-    smallest = min(gap["min_detectable"] for gap in audit.document["gaps"] if gap["p"] is not None)
+    smallest = min(gap.min_detectable for gap in audit.report.gaps if gap.p is not None)
     assert (
         message == f"No gap is beyond chance; the smallest these data could have shown is {100 * smallest:.1f} points"
     )
