@@ -11,7 +11,7 @@ from rtl_core.documents import OPTIONAL
 from rtl_core.statistics.estimates import Interval
 
 
-class _WithFigures:
+class WithFigures:
     """Rows whose figures are asked for by the name that their task gives them."""
 
     def value(self, name: str) -> float | None:
@@ -24,7 +24,7 @@ class _WithFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Judged(_WithFigures):
+class _Judged(WithFigures):
     """Figures on n rows; ci: name of a figure -> its interval."""
 
     balanced_accuracy: float | None = None
@@ -85,7 +85,7 @@ class MethodRow(_Judged):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RouterRow(_WithFigures):
+class RouterRow(WithFigures):
     """What a router is worth and what it costs.
 
     uses_label             whether it is told the label or the partition's attribute

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from rtl_core.audit.evaluation_rows import Evaluation
+from rtl_core.audit.evaluation_rows import Evaluation, WithFigures
 from rtl_core.errors import BadInput
+from rtl_core.statistics.estimates import Interval
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,18 @@ class SubsetSizes:
     train: int
     val: int
     test: int
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a run will cost, before it starts: sizes of the network, FLOPs of one input, gradient steps, and seconds."""
+
+    n_prunable: int
+    params_total: int
+    flops_executed: int
+    steps: int
+    seconds: float
+    subsets: list[SubsetSizes]
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,29 @@ class EnvironmentRecord:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LevelRecord(WithFigures):
+    """A ticket (its index) measured on n validation rows at a level (its index), at its density.
+
+    measure  "extraction" or "retrained": on its own weights, right after the cut or trained again; "final"
+    credit   mean of what its answers are worth; confidence, entropy: of its answers
+    """
+
+    ticket: int
+    level: Annotated[int, Field(alias="rung")]
+    density: float
+    kind: str | None = None
+    measure: str | None = None
+    n: int | None = None
+    accuracy: float | None = None
+    balanced_accuracy: float | None = None
+    figures: dict[str, float | None] | None = None
+    credit: float | None = None
+    confidence: float | None = None
+    entropy: float | None = None
+    ci: dict[str, Interval] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class SourceRecord:
     """The file that a ticket was imported from."""
@@ -86,10 +122,12 @@ class SourceRecord:
 class RunRecord:
     """Evaluation on the run's own test split, what the run was made of, and sentences that warn of it.
 
+    levels    what was measured at each level of each ticket
     left_out  of imported masks: what was not taken from the files, and why, as a row each
     """
 
     evaluation: Evaluation = field(default_factory=Evaluation)
+    levels: Annotated[list[LevelRecord], Field(alias="rungs")] = field(default_factory=list)
     partition: PartitionRecord = field(default_factory=PartitionRecord)
     data: DataRecord = field(default_factory=DataRecord)
     model: ModelRecord = field(default_factory=ModelRecord)

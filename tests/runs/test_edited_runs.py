@@ -137,8 +137,8 @@ def test_a_tickets_own_file_gives_its_own_figure(run, tmp_path):
     for k, name in list(enumerate(names))[len(names) - 1 if "grown" in run.info else 0 :]:  # on the data it was made on
         (path,) = exports.export(run, name, ("ticket",), tmp_path).values()
         ticket = exports.apply_ticket(run, read_ticket(Path(path)))
-        assert ticket[headline(run)] == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
-        assert ticket["own"] == recorded(run)[k]
+        assert ticket.row.value(headline(run)) == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
+        assert ticket.own.name == name and ticket.own.value(headline(run)) == recorded(run)[k][headline(run)]
 
 
 def test_rows_are_routed_against_their_own_tickets(run):

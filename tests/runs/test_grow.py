@@ -226,8 +226,8 @@ def test_a_ticket_file_is_measured_on_its_own_subset_where_another_was_removed(p
     run = load_run(Path(remove(people, "Aix", root)["folder"]))
     path = exports.export(run, "Bern", ["ticket"], tmp_path)["ticket"]
     applied = exports.apply_ticket(run, read_ticket(path))
-    own = applied["own"]
-    assert (applied["subset"], applied["n"], applied["accuracy"]) == ("Bern", own["n"], own["accuracy"])
+    own, row = applied.own, applied.row
+    assert (applied.subset, row.n, row.accuracy) == ("Bern", own.n, own.accuracy)
 
 
 def test_a_merged_ticket_has_both_subsets(people, root):
