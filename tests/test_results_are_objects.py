@@ -1,8 +1,8 @@
 """Results stay objects until the edge: no page reads a result of the core by string key.
 
-The core's functions return frozen dataclasses, and `documents.plain` makes JSON of them at the command line and in files.
-So a constant string in brackets, or asked for by `get`, can only name a column of a frame, or an entry of a dictionary
-that is no document. Those are listed here by the name of the variable; another name is refused.
+The core's functions return frozen dataclasses, and `documents.plain` makes JSON of them at the command line and where
+files are written. So a constant string in brackets, or in `get`, can only name a column of a frame, or an entry of a
+dictionary that is no document. Those are listed here by the name of the variable; another name is refused.
 """
 
 import ast
@@ -19,9 +19,9 @@ FRAMES = """
 STREAMLIT = "chosen event picked point points session_state query_params state"  # what widgets keep and report
 DRAWN = "cell config spec"  # what ECharts and Streamlit's tables are told
 SETTINGS = "draft mapping"  # a form on its way to `config.parse`; the roles of a table's columns
-OF_THE_APP = "GLOSSARY counts decided details gained share"  # texts and counts that the app has made itself
+OF_THE_APP = "GLOSSARY counts decided details environ gained share"  # texts and counts that the app has made itself
 BY_NAME = (
-    "ci load_arrays of parameters right samples"  # of the core, by free names: intervals, arrays, inputs, tensors ...
+    "ci data load_arrays of parameters right samples"  # of the core, by free names: intervals, arrays, tensors ...
 )
 ALLOWED = set(" ".join((FRAMES, STREAMLIT, DRAWN, SETTINGS, OF_THE_APP, BY_NAME)).split())
 
@@ -50,7 +50,8 @@ def test_no_page_reads_a_result_by_string_key(path):
 
 
 def test_a_document_read_by_key_is_seen(tmp_path):
-    code = 'document["gaps"]\nrun.info["evaluation"]["methods"]\nevaluate(run)["n"]\nf"{row[\'n\']}"\nrow.get("n")\nx[y]\nx.get(y)'
+    lookups = ('document["gaps"]', 'run.info["evaluation"]["methods"]', 'evaluate(run)["n"]', 'row.get("n")')
+    code = "\n".join([*lookups, "f\"{row['n']}\"", "x[y]", "x.get(y)"])
     (tmp_path / "page.py").write_text(code)
     names = [name for _, name in read_by_key(tmp_path / "page.py")]
     assert sorted(names) == ["document", "evaluate", "info", "info", "row", "row"]

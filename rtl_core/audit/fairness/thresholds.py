@@ -16,11 +16,10 @@ from rtl_core.documents import INLINE
 from rtl_core.errors import BadInput
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import proportion
-from rtl_core.statistics.intervals import LEVEL, wilson
+from rtl_core.statistics.intervals import LEVEL
 
 Aim = Literal["selection_rate", "tpr", "fixed"]
 
-GRID = np.linspace(0, 1, 21)  # thresholds at which the rates are drawn
 TOLERANCES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)  # gaps that the trade-off curve allows
 STEPS = 200  # of the rate that fairlearn levels, from 0 to 1
 FAIRLEARN = {"selection_rate": "selection_rate_parity", "tpr": "true_positive_rate_parity"}
@@ -35,19 +34,6 @@ class Threshold:
     threshold: float | None
     n: int
     reason: str | None
-
-
-@dataclass(frozen=True)
-class RateAt:
-    """A stratum's rate on n validation rows at one threshold; None where they are too few."""
-
-    stratum: str
-    threshold: float
-    metric: str
-    n: int
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,6 @@ class WhatIf:
     """Thresholds of every ticket, or of every group of a column (`by`), and what they change.
 
     columns     whose groups are compared
-    rates       over all thresholds, on validation rows
     changes     on test rows; tradeoff: accuracy against the gap that is left, on test rows
     """
 
@@ -74,7 +59,6 @@ class WhatIf:
     by: str
     aim: str
     thresholds: list[Threshold]
-    rates: list[RateAt]
     changes: list[Change]
     tradeoff: list[TradeoffPoint]
     notes: list[str]
@@ -117,7 +101,6 @@ def what_if(
         by=by,
         aim=aim,
         thresholds=chosen,
-        rates=[record for i, name in enumerate(names) for record in _rates(name, validation, before == i, level)],
         changes=changes(test, replace(test, y_pred=predicted), grouping, base, level),
         tradeoff=[] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
         notes=notes,
@@ -219,16 +202,3 @@ def _threshold(name: str, predictions: Predictions, stratum: np.ndarray, aim: Ai
     limits = np.r_[0.0, (distinct[:-1] + distinct[1:]) / 2, 1.0]
     above = 1 - np.searchsorted(score, limits, side="right") / len(score)
     return Threshold(name, float(limits[np.abs(above - hit[among].mean()).argmin()]), len(score), None)
-
-
-def _rates(name: str, predictions: Predictions, stratum: np.ndarray, level: float) -> list[RateAt]:
-    """The stratum's rates at each threshold of `GRID`, with Wilson's intervals."""
-    records = []
-    for threshold in GRID:
-        decided = replace(predictions, y_pred=(predictions.score > threshold).astype(np.int64))
-        for metric, (hit, among) in rates(decided).items():
-            n, hits = int((among & stratum).sum()), int((hit & among & stratum).sum())
-            low, high = wilson(hits, n, level)
-            figures = (hits / n, float(low), float(high)) if n >= SHOWN else (None, None, None)
-            records.append(RateAt(name, float(threshold), metric, n, *figures))
-    return records

@@ -84,18 +84,9 @@ def test_thresholds_are_chosen_without_a_look_at_the_test_rows():
     once = written(what_if, validation, test, "sex", "selection_rate", *units_and_groups(test))
     turned = replace(test, y_true=1 - test.y_true, score=1 - test.score)
     again = written(what_if, validation, turned, "sex", "selection_rate", *units_and_groups(test))
-    assert once["thresholds"] == again["thresholds"] and once["rates"] == again["rates"]
+    assert once["thresholds"] == again["thresholds"]
     gaps = [row for row in once["changes"] if row["metric"] == "selection_rate" and row["group"] == "sex=F"]
     assert gaps[0]["gap_before"] < -0.2 and abs(gaps[0]["gap_after"]) < 0.1
-
-
-def test_rates_fall_as_the_threshold_rises():
-    outcome = written(what_if, drawn(), drawn(), TICKET, "fixed", *units_and_groups(drawn()))
-    for stratum in ("f", "m"):
-        rows = [r for r in outcome["rates"] if (r["stratum"], r["metric"]) == (stratum, "selection_rate")]
-        values = [row["value"] for row in rows]
-        assert values == sorted(values, reverse=True) and (values[0], values[-1]) == (1, 0)
-        assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
 
 
 def test_the_trade_off_keeps_its_tolerances_and_more_tolerance_costs_less():
