@@ -208,8 +208,8 @@ def audit(
         router=router,
         uses_label=reads and audited.opened.partition.uses_label,
         n=len(decisions.eval_set.rows),
-        report=replace(report, notes=[*counted["notes"], *report.notes]),
-        rows_left_out=counted["rows_left_out"],
+        report=replace(report, notes=[*counted.notes, *report.notes]),
+        rows_left_out=counted.rows_left_out,
         extras={name: _extra(EXTRAS[name], question) for name in extras},
     )
 

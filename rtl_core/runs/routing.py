@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -34,7 +33,7 @@ from rtl_core.routing.routers import Router, make_router, router_names
 from rtl_core.routing.serving import Serving, serving
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.open_run import OpenRun
-from rtl_core.runs.prepare import Setting
+from rtl_core.runs.prepare import Counted, Setting
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -170,7 +169,7 @@ class Route:
     run: str
     report: RouterReport = field(metadata=INLINE)
     routers: list[str]
-    counted: dict[str, Any] = field(metadata=INLINE)
+    counted: Counted = field(metadata=INLINE)
     full_cost: float | None = field(default=None, metadata=OPTIONAL)
     budget: AtBudget | None = field(default=None, metadata=OPTIONAL)
     curve: list[AtBudget] | None = field(default=None, metadata=OPTIONAL)
