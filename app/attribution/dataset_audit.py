@@ -18,7 +18,7 @@ from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
-    from rtl_core.runs.attribution import DatasetAudit
+    from rtl_core.runs.dataset_audit import DatasetAudit
 
 Made = tuple["DatasetAudit", np.ndarray]  # an audit and its mean maps
 

@@ -17,7 +17,7 @@ from app.colours import Tone
 from app.markdown import plain
 
 if TYPE_CHECKING:
-    from rtl_core.runs.attribution import DatasetAudit
+    from rtl_core.runs.dataset_audit import DatasetAudit
 
 _WHERE = (
     "A map's absolute values are divided among the parts of the input; shares are means over inputs, with 95 % "

@@ -16,7 +16,7 @@ from app.diagnosis.view import View
 from app.markdown import plain
 
 if TYPE_CHECKING:
-    from rtl_core.runs.diagnose import PolicyEvent
+    from rtl_core.runs.diagnosis import PolicyEvent
     from rtl_core.runs.retraining_file import Relaxed
 
 

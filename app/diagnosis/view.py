@@ -12,7 +12,8 @@ import pandas as pd
 from app import cache, panels, session
 from app.frames import frame as frame_of
 from rtl_core.errors import BadInput
-from rtl_core.runs.diagnose import Diagnosis, Flag, diagnose
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.diagnosis import Diagnosis, Flag
 from rtl_core.runs.store import audits_folder
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from app.fairness.interval_chart import Series, intervals
 from app.fairness.view import Audit, called, in_points
 from app.headlines import p_value
 from app.markdown import plain
-from rtl_core.audit.fairness.audit import Place
+from rtl_core.audit.fairness.results import Place
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 from rtl_core.documents import entries
 

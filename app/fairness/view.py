@@ -12,10 +12,11 @@ import pandas as pd
 
 from app import cache, terms
 from app.frames import frame
-from rtl_core.audit.fairness.audit import Cell, FairnessReport, Gap, fairness
+from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.group_metrics import SCORES, SHARES
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.audit.fairness.results import Cell, FairnessReport, Gap
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset

@@ -22,7 +22,7 @@ from rtl_core.runs import store
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
-    from rtl_core.runs.diagnose import Diagnosis
+    from rtl_core.runs.diagnosis import Diagnosis
 
 SAMPLE = "collapse"
 _KEPT, _DEEPEST, _MARK, _SHOWN_SIGNAL = "too_far-kept", "too_far-deepest", "too_far-mark", "too_far-heard"

@@ -13,7 +13,7 @@ from app import colours, terms
 from app.colours import Tone
 
 if TYPE_CHECKING:
-    from rtl_core.runs.diagnose import Diagnosis
+    from rtl_core.runs.diagnosis import Diagnosis
 
 _TICKS = [0.5, 1, 2, 5, 10, 20, 50, 100]
 _ALARM, _YOURS = colours.TICKETS[6], colours.TICKETS[1]

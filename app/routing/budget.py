@@ -66,46 +66,10 @@ def _chosen(view: View) -> tuple[float, float]:
 
 def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone: Tone) -> go.Figure:
     """Both panels share the axis of cost, in % of the tickets' own."""
-    full = view.full_cost
-    x = [100 * point.cost / full for point in curve]
+    x = [100 * point.cost / view.full_cost for point in curve]
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
-    ends = [[100 * end for end in point.ci.accuracy] for point in curve]
-    drawn.add_scatter(
-        x=[*x, *x[::-1]],
-        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
-        fill="toself",
-        fillcolor="rgba(74,144,176,.22)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    drawn.add_scatter(
-        x=x,
-        y=[100 * point.accuracy for point in curve],
-        mode="lines+markers",
-        line={"color": tone.diverging[-1], "width": 2},
-        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
-        showlegend=False,
-    )
-    at, reached = 100 * chosen[0] / full, 100 * chosen[1]
-    drawn.add_scatter(
-        x=[at],
-        y=[reached],
-        name="your budget",
-        mode="markers+text",
-        marker={
-            "symbol": "diamond",
-            "size": 14,
-            "color": colours.TICKETS[1],
-            "line": {"color": tone.text, "width": 1},
-        },
-        text=[f"{reached:.1f} % right"],
-        textposition="bottom left" if at > 60 else "bottom right",
-        textfont={"color": tone.text},
-        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
-        showlegend=False,
-    )
-    drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
+    _accuracy(drawn, x, curve, tone)
+    _your_budget(drawn, 100 * chosen[0] / view.full_cost, 100 * chosen[1], tone)
     for name, colour, shares in _levels(view, curve, tone):
         drawn.add_scatter(
             x=x,
@@ -125,6 +89,49 @@ def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone:
     drawn.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"})
     charts.calm(drawn, height=560)
     return drawn.update_layout(margin={"b": 70})
+
+
+def _accuracy(drawn: go.Figure, x: list[float], curve: list[AtBudget], tone: Tone) -> None:
+    """The share of right answers with its 95 % band."""
+    ends = [[100 * end for end in point.ci.accuracy] for point in curve]
+    drawn.add_scatter(
+        x=[*x, *x[::-1]],
+        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
+        fill="toself",
+        fillcolor="rgba(74,144,176,.22)",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn.add_scatter(
+        x=x,
+        y=[100 * point.accuracy for point in curve],
+        mode="lines+markers",
+        line={"color": tone.diverging[-1], "width": 2},
+        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _your_budget(drawn: go.Figure, at: float, reached: float, tone: Tone) -> None:
+    drawn.add_scatter(
+        x=[at],
+        y=[reached],
+        name="your budget",
+        mode="markers+text",
+        marker={
+            "symbol": "diamond",
+            "size": 14,
+            "color": colours.TICKETS[1],
+            "line": {"color": tone.text, "width": 1},
+        },
+        text=[f"{reached:.1f} % right"],
+        textposition="bottom left" if at > 60 else "bottom right",
+        textfont={"color": tone.text},
+        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+    drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
 
 
 def _levels(view: View, curve: list[AtBudget], tone: Tone) -> list[tuple[str, str, list[float]]]:

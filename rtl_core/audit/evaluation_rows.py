@@ -111,7 +111,7 @@ class RouterRow(WithFigures):
     regret_01: float | None = None
     regret_loss: float | None = None
     ece: float | None = None
-    flops_share: float | None = None
+    flops_share: float | None = field(default=None, metadata=OPTIONAL)
     macs_share: float | None = None
     calls_per_input: float | None = None
     router_macs: float | None = None

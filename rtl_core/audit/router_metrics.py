@@ -6,7 +6,7 @@ the label-oracle would be right by definition, so none is claimed for it, and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -185,7 +185,7 @@ def router_report(routed: Routed) -> RouterReport:
     mixed = choice.mixture if choice.mixture is not None else np.eye(k)[choice.ticket]
     labelled = eval_set.dataset.labels is not None
     return RouterReport(
-        row=row,
+        row=replace(row, flops_share=None),  # which stands in the cost
         classes=classes,
         tickets=list(eval_set.names),
         counts=_table(eval_set.y, choice.ticket, len(classes), k) if labelled else [],

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,9 +35,9 @@ from rtl_core.events import Report, silent
 from rtl_core.files import replacing
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
+from rtl_core.runs.dataset_audit import AgreementIntervals, AuditedTicket, DatasetAudit, Faithfulness, TicketIntervals
 from rtl_core.runs.open_run import OpenRun, open_run
 from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
-from rtl_core.statistics.estimates import Interval
 
 _PROBED = 16  # test rows that are asked whether a ticket says the same to everything
 _VERSIONS = ("torch", "captum", "numpy")
@@ -134,78 +134,6 @@ def explain_samples(
         report,
     )
     return {"kind": "samples", **_origin(explained.run), **document}, {"attributions": maps}
-
-
-@dataclass(frozen=True)
-class Faithfulness:
-    """Areas under the curves of one ticket, in the order of `aggregate.FAITHFULNESS`; None where undefined."""
-
-    deletion: float | None
-    random_deletion: float | None
-    deletion_difference: float | None
-    insertion: float | None
-    random_insertion: float | None
-    insertion_difference: float | None
-
-
-@dataclass(frozen=True)
-class TicketIntervals:
-    """Of the areas, and of each region's share."""
-
-    deletion: Interval
-    random_deletion: Interval
-    deletion_difference: Interval
-    insertion: Interval
-    random_insertion: Interval
-    insertion_difference: Interval
-    regions: list[Interval]
-
-
-@dataclass(frozen=True)
-class AuditedTicket:
-    """A ticket of an audit: what `aggregate.TicketAudit` is, its regions in the order of the audit's."""
-
-    name: str
-    faithfulness: Faithfulness
-    regions: list[float | None]
-    ci: TicketIntervals
-
-
-@dataclass(frozen=True)
-class AgreementIntervals:
-    """K x K intervals."""
-
-    agreement: list[list[Interval]]
-
-
-@dataclass(frozen=True)
-class DatasetAudit:
-    """An audit over many inputs, as it is kept.
-
-    hashes, versions, threads   the weights and data that it is of, and the programs that made it
-    method ... seed             what was asked; target: a class, or "predicted"
-    of                          which inputs these are, for example {"class": "Trouser"}; n of them
-    regions                     names of the parts of an input
-    agreement                   K x K, mean rank correlation of two tickets' maps of the same input
-    """
-
-    kind: Literal["many"]
-    run: str
-    hashes: dict[str, str]
-    versions: dict[str, str]
-    threads: int
-    method: str
-    parameters: dict[str, Any]
-    baseline: str
-    target: str
-    seed: int
-    of: dict[str, Any]
-    n: int
-    regions: list[str]
-    tickets: list[AuditedTicket]
-    agreement: list[list[float | None]]
-    ci: AgreementIntervals
-    seconds: float
 
 
 _AUDIT = TypeAdapter(DatasetAudit)

@@ -9,10 +9,11 @@ from typing import Any
 
 from rtl_core.audit import evaluate
 from rtl_core.audit.fairness import thresholds
-from rtl_core.audit.fairness.audit import Cell, FairnessReport, Gap, MaxGap, fairness
+from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.paired_changes import Change, changes
 from rtl_core.audit.fairness.predictions import Predictions, from_table
+from rtl_core.audit.fairness.results import Cell, FairnessReport, Gap, MaxGap
 from rtl_core.audit.fairness.routing_gap import Decomposed, RoutingGap, decomposition, routing_gap
 from rtl_core.audit.fairness.ticket_predictions import Decisions
 from rtl_core.audit.fairness.weight_ablation import Ablations, ablations

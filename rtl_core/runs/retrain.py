@@ -15,7 +15,8 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.runs import retraining_file
 from rtl_core.runs.checkpoint import Run, load_learned
-from rtl_core.runs.diagnose import Diagnosis, diagnose
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.diagnosis import Diagnosis
 from rtl_core.runs.retraining_file import PROBE, RELAX, BeforeAndAfter, Probed, Relaxed, masks_digest
 from rtl_core.tasks.task import figure_value
 

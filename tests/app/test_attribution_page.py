@@ -21,15 +21,9 @@ from rtl_core.audit.attribution.sanity import Sanity
 from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import (
-    AuditedTicket,
-    Explained,
-    Faithfulness,
-    MapRequest,
-    TicketIntervals,
-    explain_samples,
-)
+from rtl_core.runs.attribution import Explained, MapRequest, explain_samples
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from rtl_core.audit import collapse
 from rtl_core.errors import BadInput
 from rtl_core.runs import retrain
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
-from rtl_core.runs.diagnose import Alarm, Diagnosis, Flag, LayerRound, Place, Round, diagnose
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.diagnosis import Alarm, Diagnosis, Flag, LayerRound, Place, Round
 from rtl_core.runs.retraining_file import BeforeAndAfter, Relaxed
 from rtl_core.runs.store import samples
 from rtl_core.tickets.ticket_set import Level, TicketSet

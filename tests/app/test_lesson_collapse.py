@@ -17,7 +17,7 @@ from rtl_core.config import parse, preset
 from rtl_core.data.partitions import split
 from rtl_core.data.sources import load
 from rtl_core.runs.checkpoint import finished_run
-from rtl_core.runs.diagnose import Flag, Place
+from rtl_core.runs.diagnosis import Flag, Place
 from rtl_core.runs.training import train_new
 from rtl_core.tasks.classification import MULTICLASS
 from tests.app.lesson_page import open_lesson, shown_text
