@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from app import tasks, terms
 from rtl_core.audit.against_controls import Against, compare_with_controls
+from rtl_core.audit.evaluation_rows import Evaluation
 from rtl_core.display_names import method_words
 from rtl_core.tasks.catalogue import task_named
-from rtl_core.tasks.task import figure_value
 
 
 def main_metric(task: str) -> str:
@@ -18,24 +16,24 @@ def main_metric(task: str) -> str:
     return task_named(task).headline.name
 
 
-def methods_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
+def methods_frame(evaluation: Evaluation, metric: str) -> pd.DataFrame:
     """One row per method that applies, best first: method, label, value, low, high, steps and stored weights."""
     rows = []
-    for entry in evaluation["methods"]:
-        if not entry.get("applies", True) or figure_value(entry, metric) is None:
+    for row in evaluation.methods:
+        if not row.applies or row.value(metric) is None:
             continue
-        low, high = (entry.get("ci") or {}).get(metric) or (None, None)
+        low, high = row.interval(metric) or (None, None)
         rows.append(
             {
-                "method": entry["method"],
-                "label": method_words(entry["method"])[0],
-                metric: figure_value(entry, metric),
+                "method": row.method,
+                "label": method_words(row.method)[0],
+                metric: row.value(metric),
                 "low": low,
                 "high": high,
-                "density": entry.get("density"),
-                "params_total": entry.get("params_total"),
-                "steps_extract": entry.get("steps_extract"),
-                "steps_joint": entry.get("steps_joint"),
+                "density": row.density,
+                "params_total": row.params_total,
+                "steps_extract": row.steps_extract,
+                "steps_joint": row.steps_joint,
             }
         )
     columns = ["method", "label", metric, "low", "high", "density", "params_total", "steps_extract", "steps_joint"]

@@ -13,15 +13,16 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, colours, nav, panels, session, tasks, terms
+from app.frames import frame
 from app.markdown import plain
 from app.masks import findings, pair
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import named_run
-from rtl_core.tasks.task import figure_value
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
-    from rtl_core.runs.exports import OneTicket
+    from rtl_core.runs.exports import AppliedTicket, Difference, OneTicket
+    from rtl_core.runs.imports import Imported
 
 MASK_FILES = ["safetensors", "pt", "pth", "bin", "npz", "npy"]
 _UPLOADED = "an uploaded ticket file"
@@ -71,26 +72,26 @@ def _import(files: Sequence[Any], name: str) -> None:
             return
         finally:
             bar.empty()
-    session.choose_and_rerun(st.session_state["imported"]["run"])
+    session.choose_and_rerun(st.session_state["imported"].run)
 
 
 def _imported() -> None:
     """What the last import made, and the way to its masks."""
-    document = st.session_state.get("imported")
-    if document is None:
+    imported: Imported | None = st.session_state.get("imported")
+    if imported is None:
         return
-    verb = "was imported before" if document["reused"] else "is ready"
-    what = f"{len(document['tickets'])} tickets over {terms.count(document['n_prunable'])} weights"
-    st.success(plain(f"“{document['run']}” {verb}: {what}."))
+    verb = "was imported before" if imported.reused else "is ready"
+    what = f"{len(imported.tickets)} tickets over {terms.count(imported.n_prunable)} weights"
+    st.success(plain(f"“{imported.run}” {verb}: {what}."))
     st.page_link(nav.MASKS, label="See what they share", icon=":material/grid_on:")
-    tickets = pd.DataFrame(document["tickets"])
+    tickets = frame(imported.tickets)
     st.dataframe(
         tickets.assign(density=[terms.density(d) for d in tickets.density]).rename(columns={"params": "weights kept"}),
         hide_index=True,
     )
-    if document["left_out"]:
-        with st.expander(f"{len(document['left_out'])} tensors were left out, and why"):
-            st.dataframe(pd.DataFrame(document["left_out"]), hide_index=True)
+    if imported.left_out:
+        with st.expander(f"{len(imported.left_out)} tensors were left out, and why"):
+            st.dataframe(pd.DataFrame(imported.left_out), hide_index=True)
 
 
 def take_out() -> None:
@@ -137,25 +138,25 @@ def load() -> None:
     except BadInput as error:
         st.error(plain(f"Not loaded: {error}"))
         return
-    metric = panels.metric_of(run)
-    reached, own = (tasks.value(metric, figure_value(row, metric)) for row in (applied, applied["own"]))
+    metric, row = panels.metric_of(run), applied.row
+    reached, own = (tasks.value(metric, each.value(metric)) for each in (row, applied.own))
     st.success(
         plain(
-            f"“{applied['name']}” fits: {tasks.title_of(metric)} {reached} on “{applied['subset']}” "
-            f"({tasks.interval(metric, applied['ci'][metric])}, n = {terms.count(applied['n'])}). This run's own "
+            f"“{row.name}” fits: {tasks.title_of(metric)} {reached} on “{applied.subset}” "
+            f"({tasks.interval(metric, row.interval(metric))}, n = {terms.count(row.n)}). This run's own "
             f"ticket reaches {own}."
         )
     )
     st.caption(
         plain(
-            f"It keeps {terms.density(applied['density'])} of the weights. Licence: {applied['licence']}. Measured "
+            f"It keeps {terms.density(row.density)} of the weights. Licence: {applied.licence}. Measured "
             "with this run's head and with norm statistics re-estimated on the subset's training rows."
         )
     )
 
 
 @cache.of_run(kind=st.cache_data, max_entries=8, show_spinner="Measuring the ticket")
-def _applied(run: Run, content: bytes) -> dict[str, Any]:
+def _applied(run: Run, content: bytes) -> AppliedTicket:
     from rtl_core.interchange.ticket_file import read_ticket
     from rtl_core.runs.exports import apply_ticket
 
@@ -209,20 +210,17 @@ def _uploaded_ticket(letter: str) -> OneTicket | None:
     return from_file(ticket)
 
 
-def _difference(difference: dict[str, Any]) -> None:
-    a, b = (
-        (difference["a"], difference["b"])
-        if difference["a"] != difference["b"]
-        else (f"{difference['a']} (A)", f"{difference['b']} (B)")
-    )
+def _difference(difference: Difference) -> None:
+    a, b = difference.a, difference.b
+    a, b = (a, b) if a != b else (f"{a} (A)", f"{b} (B)")
     sentence = {
         True: "Both are for the same shared weights.",
         False: "They are for different weights: what they share are places, not values.",
         None: "At least one says nothing about the weights it is for: what they share are places.",
-    }[difference["same_theta"]]
-    layers = pd.DataFrame(difference["layers"]).rename(columns={"name": "layer"})
+    }[difference.same_theta]
+    layers = frame(difference.layers).rename(columns={"name": "layer"})
     panels.chart(
-        findings.pair_title(a, b, pd.Series({**difference, "excess": difference["excess"] or np.nan}, dtype=object)),
+        findings.pair_title(a, b, difference.shares.shared, difference.shares.excess or np.nan),
         pair.bars(layers, (a, b), (colours.TICKETS[0], colours.TICKETS[1]), colours.tone()),
         layers,
         f"{sentence} A bar is all that either ticket keeps in a layer; its middle is what both keep.",

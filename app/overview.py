@@ -9,25 +9,25 @@ import streamlit as st
 
 from app import headlines, nav, tasks, terms
 from app.markdown import plain
+from rtl_core.audit.evaluation_rows import Evaluation, RouterRow, TicketRow
 from rtl_core.display_names import method_words, router_words
 from rtl_core.tasks.catalogue import task_named
-from rtl_core.tasks.task import figure_value
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.record import DataRecord
 
 SMALL = 30  # rows below which an estimate is marked
 
 
 def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
     """One row per ticket for the tiles and their download."""
-    evaluated = {entry["name"]: entry for entry in (run.info.get("evaluation") or {}).get("tickets", [])}
+    evaluated = {row.name: row for row in run.record.evaluation.tickets}
     densities = run.tickets.densities()
     layers = run.tickets.layer_densities()
     rows = []
     for k, (name, subset) in enumerate(zip(run.tickets.names, run.tickets.subsets, strict=True)):
-        entry = evaluated.get(name, {})
-        n = entry.get("n") or ((entry.get("n_pos") or 0) + (entry.get("n_neg") or 0)) or None
+        row = evaluated.get(name) or TicketRow(name=name)
         empty = [headlines.short(layer) for layer, d in zip(run.tickets.layout.names, layers[k], strict=True) if d == 0]
         rows.append(
             {
@@ -35,10 +35,10 @@ def tickets_frame(run: Run, metric: str) -> pd.DataFrame:
                 "subset": subset,
                 "density": densities[k],
                 "label": tasks.title_of(metric),
-                "value": figure_value(entry, metric),
-                "ci": (entry.get("ci") or {}).get(metric),
-                "n": n,
-                "warnings": _warnings(entry, empty, n),
+                "value": row.value(metric),
+                "ci": row.interval(metric),
+                "n": row.rows,
+                "warnings": _warnings(row, empty),
             }
         )
     return pd.DataFrame(rows)
@@ -51,7 +51,7 @@ def of_masks(run: Run) -> None:
         plain(f"{run.tickets.k} imported masks over {terms.count(run.tickets.n)} weights in {layers} tensors"),
         anchor=False,
     )
-    for sentence in run.info["warnings"]:
+    for sentence in run.record.warnings:
         st.warning(plain(sentence))
     st.write(
         "They come from networks that were trained elsewhere. Everything about masks can be looked at; what needs a "
@@ -65,15 +65,15 @@ def of_masks(run: Run) -> None:
             {
                 "ticket": run.tickets.names,
                 "keeps": [terms.density(density) for density in run.tickets.densities()],
-                "from file": [source["file"] for source in run.info["sources"]],
-                "format": [source["format"] for source in run.info["sources"]],
+                "from file": [source.file for source in run.record.sources],
+                "format": [source.format for source in run.record.sources],
             }
         ),
         hide_index=True,
     )
-    if run.info["left_out"]:
-        with st.expander(f"{len(run.info['left_out'])} tensors were left out, and why"):
-            st.dataframe(pd.DataFrame(run.info["left_out"]), hide_index=True)
+    if run.record.left_out:
+        with st.expander(f"{len(run.record.left_out)} tensors were left out, and why"):
+            st.dataframe(pd.DataFrame(run.record.left_out), hide_index=True)
 
 
 def tiles_help(run: Run, metric: str) -> str:
@@ -85,14 +85,14 @@ def tiles_help(run: Run, metric: str) -> str:
     return f"A tile is a ticket: {tasks.title_of(metric)} on {where}, with its 95 % interval."
 
 
-def _warnings(entry: dict[str, Any], empty: list[str], n: int | None) -> list[str]:
+def _warnings(row: TicketRow, empty: list[str]) -> list[str]:
     sentences = []
     if empty:
         sentences.append(f"dead layer: nothing kept in {terms.listed(empty)}")
-    if entry.get("constant"):
+    if row.constant:
         sentences.append("dead ticket: the same answer for every input")
-    if n is not None and n < SMALL:
-        sentences.append(f"only {n} test rows")
+    if row.rows is not None and row.rows < SMALL:
+        sentences.append(f"only {row.rows} test rows")
     return sentences
 
 
@@ -128,34 +128,40 @@ def limits(methods: pd.DataFrame, metric: str) -> None:
     st.caption("“Level” means that the 95 % intervals overlap. One training cannot tell more; several seeds can.")
 
 
-def skipped(evaluation: dict[str, Any]) -> None:
+def skipped(evaluation: Evaluation) -> None:
     """Controls that do not apply here, with the reason: an absence is never silent."""
-    left_out = [entry for entry in evaluation["methods"] if not entry.get("applies", True)]
+    left_out = [row for row in evaluation.methods if not row.applies]
     st.subheader("Controls left out", anchor=False)
     if not left_out:
         st.write("None of the controls that were asked for was left out.")
-    for entry in left_out:
-        reason = entry.get("reason") or "does not apply to this task"
-        st.markdown(f"- **{plain(method_words(entry['method'])[0])}**: {plain(reason)}")
+    for row in left_out:
+        reason = row.reason or "does not apply to this task"
+        st.markdown(f"- **{plain(method_words(row.method)[0])}**: {plain(reason)}")
 
 
-def routers_frame(evaluation: dict[str, Any], metric: str) -> pd.DataFrame:
+def routers_frame(evaluation: Evaluation, metric: str) -> pd.DataFrame:
     """One row per router: whether it is told the answer, what its choice reaches, and what it costs."""
-    return pd.DataFrame([_router(entry, metric) for entry in evaluation["routers"]])
+    return pd.DataFrame([_router(row, metric) for row in evaluation.routers])
 
 
-def _router(entry: dict[str, Any], metric: str) -> dict[str, str]:
-    shown = [metric] if "figures" in entry else ["accuracy", "balanced_accuracy"]
-    figures = {tasks.title_of(name): tasks.value(name, figure_value(entry, name)) for name in shown}
+def routers_numbers(evaluation: Evaluation) -> pd.DataFrame:
+    """The rows of the routers without intervals, for the download; `figures` where the task has other ones."""
+    numbers = pd.DataFrame(evaluation.routers).drop(columns="ci")
+    return numbers.drop(columns="figures") if numbers.figures.isna().all() else numbers
+
+
+def _router(row: RouterRow, metric: str) -> dict[str, str]:
+    shown = [metric] if row.figures else ["accuracy", "balanced_accuracy"]
+    figures = {tasks.title_of(name): tasks.value(name, row.value(name)) for name in shown}
     first = tasks.title_of(shown[0])
     return {
-        "router": router_words(entry["router"])[0],
-        "is told the label or subset": "yes – an upper bound" if entry["uses_label"] else "no",
+        "router": router_words(row.router)[0],
+        "is told the label or subset": "yes – an upper bound" if row.uses_label else "no",
         first: figures.pop(first),
-        "95 % interval": tasks.interval(shown[0], (entry.get("ci") or {}).get(shown[0])),
+        "95 % interval": tasks.interval(shown[0], row.interval(shown[0])),
         **figures,
-        "agrees with the oracle": terms.percent(entry.get("agreement_with_oracle")),
-        "its share of the FLOPs": terms.percent(entry.get("flops_share")),
+        "agrees with the oracle": terms.percent(row.agreement_with_oracle),
+        "its share of the FLOPs": terms.percent(row.flops_share),
     }
 
 
@@ -167,9 +173,9 @@ def reading_notes(run: Run) -> None:
 
 def made_of(run: Run) -> None:
     """Data, partition, cost and environment of the run, for the record."""
-    info = run.info
+    record = run.record
+    data, partition, cost, place = record.data, record.partition, record.cost, record.environment
     with st.expander("How this run was made: data, subsets, cost, environment"):
-        data, cost, place = info.get("data") or {}, info.get("cost") or {}, info.get("environment") or {}
         left, right = st.columns(2, gap="large")
         with left:
             st.markdown("**Data and subsets**")
@@ -177,30 +183,29 @@ def made_of(run: Run) -> None:
                 {
                     "Source": run.config.data.spec,
                     "Rows (train / val / test)": _rows(data),
-                    "Licence": data.get("licence"),
-                    "Fingerprint": data.get("fingerprint"),
-                    "Subsets by": (info.get("partition") or {}).get("by"),
-                    "Silhouette": (info.get("partition") or {}).get("silhouette"),
+                    "Licence": data.licence,
+                    "Fingerprint": data.fingerprint,
+                    "Subsets by": partition.by,
+                    "Silhouette": partition.silhouette,
                 }
             )
-            sizes = (info.get("partition") or {}).get("sizes")
-            if sizes:
-                st.dataframe(pd.DataFrame(sizes), hide_index=True)
+            if partition.sizes:
+                st.dataframe(pd.DataFrame(partition.sizes), hide_index=True)
         with right:
             st.markdown("**Network and cost**")
             _facts(
                 {
-                    "Network": (info.get("model") or {}).get("name"),
-                    "Parameters": cost.get("params_total"),
-                    "Prunable": cost.get("n_prunable"),
-                    "FLOPs executed per input": cost.get("flops_executed"),
-                    "Multiply-adds, dense": cost.get("macs_dense"),
+                    "Network": record.model.name,
+                    "Parameters": cost.params_total,
+                    "Prunable": cost.n_prunable,
+                    "FLOPs executed per input": cost.flops_executed,
+                    "Multiply-adds, dense": cost.macs_dense,
                     "Seed": run.config.seed,
-                    "Torch": place.get("torch"),
-                    "Python": place.get("python"),
-                    "Threads": place.get("threads"),
-                    "Processor": place.get("processor"),
-                    "Training took": terms.duration(place["seconds"]) if place.get("seconds") else None,
+                    "Torch": place.torch,
+                    "Python": place.python,
+                    "Threads": place.threads,
+                    "Processor": place.processor,
+                    "Training took": terms.duration(place.seconds) if place.seconds else None,
                 }
             )
             st.download_button(
@@ -212,8 +217,8 @@ def made_of(run: Run) -> None:
             )
 
 
-def _rows(data: dict[str, Any]) -> str | None:
-    counts = [data.get(key) for key in ("n_train", "n_val", "n_test")]
+def _rows(data: DataRecord) -> str | None:
+    counts = [data.n_train, data.n_val, data.n_test]
     return None if None in counts else " / ".join(terms.count(n) for n in counts)
 
 

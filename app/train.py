@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +14,7 @@ from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
+from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.status import ACTIVE
 
 VIEWS = ("New run", "Progress", "All runs")
@@ -205,13 +205,13 @@ def _reading_notes(config: Config) -> None:
         st.info(plain("How these data are read: " + " ".join(map(terms.sentence, notes))))
 
 
-def _cost_tiles(cost: dict[str, Any]) -> str:
+def _cost_tiles(cost: TrainingCost) -> str:
     facts = (
-        ("prunable weights", terms.count(cost["n_prunable"])),
-        ("parameters", terms.count(cost["params_total"])),
-        ("MFLOPs per input", f"{cost['flops_executed'] / 1e6:.3g}"),
-        ("training steps", terms.count(cost["steps"])),
-        ("estimated time", terms.duration(cost["seconds"])),
+        ("prunable weights", terms.count(cost.n_prunable)),
+        ("parameters", terms.count(cost.params_total)),
+        ("MFLOPs per input", f"{cost.flops_executed / 1e6:.3g}"),
+        ("training steps", terms.count(cost.steps)),
+        ("estimated time", terms.duration(cost.seconds)),
     )
     tiles = (f'<div><div class="value">{value}</div><div class="small">{name}</div></div>' for name, value in facts)
     return f'<div class="lab-facts">{"".join(tiles)}</div>'

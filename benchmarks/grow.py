@@ -26,6 +26,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data import bundled, domains, partitions, sources
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.splits import SPLITS
+from rtl_core.documents import plain
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.models.catalogue import rebuild
 from rtl_core.overlap.overlap import overlap
@@ -64,7 +65,7 @@ def class_rows(root: Path) -> list[dict[str, Any]]:
             (compared,) = changes((k,), [from_the_start], _answers(run, -1, eval_set), eval_set, seed=0)
             measured = next(r for r in run.info["rungs"] if r["ticket"] == run.tickets.k - 1 and r["kind"] == "target")
             val = {"value": measured["balanced_accuracy"], "ci": {"value": measured["ci"]["balanced_accuracy"]}}
-            rows.append({"class": name, "steps": steps, "val": val, "compared": compared, "made": made})
+            rows.append({"class": name, "steps": steps, "val": val, "compared": plain(compared), "made": made})
     return rows
 
 

@@ -21,6 +21,7 @@ from rtl_core.audit.evaluate import evaluation_set, served_answers
 from rtl_core.audit.router_metrics import Routed, TicketCosts, router_row
 from rtl_core.config import ModelSettings
 from rtl_core.data import partitions, sources
+from rtl_core.documents import plain
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.models.catalogue import build, rebuild
 from rtl_core.models.copies import quick
@@ -148,7 +149,7 @@ def sample_routers(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]
             curve = cost_curve(
                 eval_set, choice, offered, [serving(network, p, layout) for p in levels], "macs", points=6
             )
-    return rows, curve
+    return plain(rows), plain(curve)
 
 
 def _measured(run: Run) -> dict[tuple[int, int], float]:

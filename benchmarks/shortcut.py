@@ -69,17 +69,17 @@ def audited(folder: str) -> list[dict[str, Any]]:
     rows = explained.rows(MARKED)
     audits = []
     for method in METHODS:
-        document, _ = audit_many(explained, [MARKED], rows, MapRequest(method), {"class": MARKED})
-        (ticket,) = document["tickets"]
-        shares = np.array(ticket["regions"])
-        place = document["regions"].index(REGION)
+        audit, _ = audit_many(explained, [MARKED], rows, MapRequest(method), {"class": MARKED})
+        (ticket,) = audit.tickets
+        shares = np.array(ticket.regions)
+        place = audit.regions.index(REGION)
         audits.append(
             {
                 "method": method,
-                "n": document["n"],
+                "n": audit.n,
                 "rank": int((shares > shares[place]).sum()) + 1,
                 "share": float(shares[place]),
-                "ci": ticket["ci"]["regions"][place],
+                "ci": ticket.ci.regions[place],
                 "fooled": fooled(explained),
             }
         )

@@ -6,7 +6,6 @@ from app import page_setup
 
 page_setup.ensure_entry()
 
-import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
 from app import charts, colours, headlines, nav, overview, panels, session, tasks  # noqa: E402
@@ -17,11 +16,11 @@ if run.masks_only:
     overview.of_masks(run)
     st.stop()
 metric = panels.metric_of(run)
-evaluation = run.info.get("evaluation") or {"tickets": [], "methods": [], "routers": []}
+evaluation = run.record.evaluation
 methods = headlines.methods_frame(evaluation, metric)
 
 st.title(plain(headlines.overview(methods, metric, run.tickets.k, run.tickets.target.density)), anchor=False)
-for sentence in run.info.get("warnings") or []:
+for sentence in run.record.warnings:
     st.warning(plain(sentence))
 
 tickets = overview.tickets_frame(run, metric)
@@ -49,7 +48,7 @@ if not methods.empty:
     with right:
         overview.skipped(evaluation)
 
-if evaluation["routers"]:
+if evaluation.routers:
     st.space("small")
     st.subheader("Who chooses the ticket decides what an honest figure is", anchor=False)
     routers = overview.routers_frame(evaluation, metric)
@@ -57,7 +56,7 @@ if evaluation["routers"]:
     panels.reading(
         "A router that is told the label or the subset gives an upper bound; only routers that see just the input "
         "could be used in the field.",
-        pd.DataFrame(evaluation["routers"]).drop(columns="ci", errors="ignore"),
+        overview.routers_numbers(evaluation),
         "routers",
     )
 

@@ -51,7 +51,7 @@ if looked.routing.task.log_p is None:
         f"routers are worth stands on Overview, and `python -m rtl_core route {run.name}` prints it in full."
     )
 headline.title(plain(findings.headline(looked)), anchor=False)
-if looked.document["uses_label"]:
+if looked.report.row.uses_label:
     st.warning(plain(findings.uses_label(looked)))
 st.caption(plain(findings.facts(looked)))
 

@@ -77,7 +77,7 @@ def import_masks(data: Path, runs: Path) -> Path:
         files.append(data / f"{i}.safetensors")
         save_file({name: values.astype(np.float32) for name, values in layers.items()}, files[-1])
     titles = [f"{name.replace('/', chr(92))}.safetensors" for name in NAMES[:4]]
-    return Path(bring_in(files, runs, "masks", titles=titles)["folder"]).rename(runs / "masks")
+    return Path(bring_in(files, runs, "masks", titles=titles).folder).rename(runs / "masks")
 
 
 def write_runs(data: Path, runs: Path) -> None:

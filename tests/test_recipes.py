@@ -79,9 +79,9 @@ def test_a_router(monkeypatch):
             return routers.Choice(np.zeros(len(rows), np.int64), np.full(len(rows), np.nan), 0.0, 0.0)
 
     monkeypatch.setitem(routers.ROUTERS, Always.name, lambda scene: Always())
-    document = route(Routing.of(open_run(load_run(samples()["domains"]))), Always.name)
-    assert document["agreement_with_oracle"] == pytest.approx(1 / 5)
-    assert np.sum(document["counts"], axis=0).tolist()[1:] == [0] * 4
+    routed = route(Routing.of(open_run(load_run(samples()["domains"]))), Always.name)
+    assert routed.report.row.agreement_with_oracle == pytest.approx(1 / 5)
+    assert np.sum(routed.report.counts, axis=0).tolist()[1:] == [0] * 4
 
 
 @pytest.mark.parametrize("name", ["mlp"])

@@ -24,7 +24,7 @@ from rtl_core.audit.attribution.partial_dependence import partial_dependence
 from rtl_core.audit.evaluate import evaluation_set, method_answers, served_answers
 from rtl_core.audit.mask_exchange import exchange
 from rtl_core.audit.redundancy import redundancy
-from rtl_core.audit.router_metrics import route_document
+from rtl_core.audit.router_metrics import router_report
 from rtl_core.config import parse
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.batchnorm_recalibration import recalibrate
@@ -154,7 +154,7 @@ def _over_routing(routing: Routing) -> dict[str, Job]:
 
 
 def _routed(routing: Routing, name: str) -> Any:
-    return route_document(routing.routed(name))
+    return router_report(routing.routed(name))
 
 
 def _over_maps(explained: Explained) -> dict[str, Job]:

@@ -18,8 +18,9 @@ from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
+    from rtl_core.runs.dataset_audit import DatasetAudit
 
-Made = tuple[dict[str, Any], np.ndarray]  # an audit's document and its mean maps
+Made = tuple["DatasetAudit", np.ndarray]  # an audit and its mean maps
 
 ALL = "all test rows"
 _PROBE = 4  # inputs that the time is estimated from
@@ -46,19 +47,19 @@ def draw(view: View) -> None:
         raise BadInput("No test row is both of this subset and of this class; choose another.")
     saved = _saved(view)
     wanted = _question(view, about, len(rows))
-    made = next((place for place, document in saved if _asks(document) == wanted), None)
+    made = next((place for place, audit in saved if {name: getattr(audit, name) for name in wanted} == wanted), None)
     if made is None:
         made = _make(view, rows, about)
     if made is None:
         _others(saved)
         return
-    document, evidence = _read(made) if isinstance(made, Path) else made
-    dataset_audit_charts.draw(view, document, evidence)
-    dataset_audit_charts.how(document, made.name if isinstance(made, Path) else None)
+    audit, evidence = _read(made) if isinstance(made, Path) else made
+    dataset_audit_charts.draw(view, audit, evidence)
+    dataset_audit_charts.how(audit, made.name if isinstance(made, Path) else None)
 
 
 def _choose(view: View) -> tuple[np.ndarray, dict[str, Any]]:
-    """Which test rows, evenly spaced, and how the document calls them."""
+    """Which test rows, evenly spaced, and how the audit calls them."""
     dataset = view.dataset
     with st.container(horizontal=True, vertical_alignment="bottom"):
         class_ = st.selectbox("Class", [ALL, *dataset.classes], key="many-class", bind="query-params", width=180)
@@ -69,14 +70,15 @@ def _choose(view: View) -> tuple[np.ndarray, dict[str, Any]]:
         most = st.select_slider(
             "Inputs, at most", (32, 64, 128, 256, 512), 64, key="many", bind="query-params", width=260
         )
-    request = {"class": None if class_ == ALL else class_, "subset": None if subset == ALL else subset}
-    rows = view.explained.rows(request["subset"], request["class"])
+    class_, subset = (None if chosen == ALL else chosen for chosen in (class_, subset))
+    rows = view.explained.rows(subset, class_)
     if len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
-    return rows, {**request, "tickets": list(view.tickets)}
+    return rows, {"class": class_, "subset": subset, "tickets": list(view.tickets)}
 
 
 def _question(view: View, about: dict[str, Any], n: int) -> dict[str, Any]:
+    """By which fields of an audit it is known that it answers what is asked here."""
     request = view.request
     return {
         "method": request.method,
@@ -89,11 +91,7 @@ def _question(view: View, about: dict[str, Any], n: int) -> dict[str, Any]:
     }
 
 
-def _asks(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: document.get(key) for key in ("method", "parameters", "baseline", "target", "seed", "of", "n")}
-
-
-def _saved(view: View) -> list[tuple[Path, dict[str, Any]]]:
+def _saved(view: View) -> list[tuple[Path, DatasetAudit]]:
     from rtl_core.runs.attribution import saved_audits
 
     return saved_audits(view.run, session.runs_root())
@@ -128,14 +126,14 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
     def show(event: Event) -> None:
         bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} inputs"))
 
-    document, arrays = audit_many(view.explained, view.tickets, rows, view.request, about, show)
+    made = audit_many(view.explained, view.tickets, rows, view.request, about, show)
     place.empty()
     try:
-        return save_audit(audits_folder(view.run.folder, session.runs_root()), document, arrays)
+        return save_audit(audits_folder(view.run.folder, session.runs_root()), made[0], {"evidence": made[1]})
     except BadInput as error:
         st.warning(plain(f"{error}. It is shown here, and gone when you leave."))
-        st.session_state["many_kept_here"] = (key, (document, arrays["evidence"]))
-        return document, arrays["evidence"]
+        st.session_state["many_kept_here"] = (key, made)
+        return made
 
 
 @st.cache_data(max_entries=64, show_spinner="Estimating the time")
@@ -144,9 +142,9 @@ def _seconds_an_input(key: tuple[Any, ...], _view: View) -> float:
     from rtl_core.runs.attribution import audit_many
 
     rows = _view.explained.rows()[:_PROBE]
-    document, _ = audit_many(_view.explained, _view.tickets[:1], rows, _view.request, {})
+    audit, _ = audit_many(_view.explained, _view.tickets[:1], rows, _view.request, {})
     at_once = min(os.cpu_count() or 1, len(_view.tickets))
-    return document["seconds"] / len(rows) * len(_view.tickets) / at_once
+    return audit.seconds / len(rows) * len(_view.tickets) / at_once
 
 
 def _read(file: Path) -> Made:
@@ -155,28 +153,26 @@ def _read(file: Path) -> Made:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load(file: str, changed: int) -> Made:
-    from rtl_core.runs.atomic import read_json
-    from rtl_core.runs.attribution import load_arrays
-    from rtl_core.runs.store import MAX_AUDIT_BYTES
+    from rtl_core.runs.attribution import load_arrays, read_audit
 
-    return read_json(Path(file), MAX_AUDIT_BYTES), load_arrays(Path(file))["evidence"]
+    return read_audit(Path(file)), load_arrays(Path(file))["evidence"]
 
 
-def _others(saved: list[tuple[Path, dict[str, Any]]]) -> None:
+def _others(saved: list[tuple[Path, DatasetAudit]]) -> None:
     if saved:
         st.caption("Audits that are kept, and open again when you choose the same:")
         st.dataframe(
             pd.DataFrame(
                 [
                     {
-                        "method": document["method"],
-                        "baseline": document["baseline"],
-                        "class": document["of"].get("class") or "all",
-                        "subset": document["of"].get("subset") or "all",
-                        "inputs": document["n"],
-                        "seed": document["seed"],
+                        "method": audit.method,
+                        "baseline": audit.baseline,
+                        "class": audit.of.get("class") or "all",
+                        "subset": audit.of.get("subset") or "all",
+                        "inputs": audit.n,
+                        "seed": audit.seed,
                     }
-                    for _, document in saved
+                    for _, audit in saved
                 ]
             ),
             hide_index=True,

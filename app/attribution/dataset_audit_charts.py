@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,25 @@ from app.charts import calm
 from app.colours import Tone
 from app.markdown import plain
 
+if TYPE_CHECKING:
+    from rtl_core.runs.dataset_audit import DatasetAudit
+
 _WHERE = (
     "A map's absolute values are divided among the parts of the input; shares are means over inputs, with 95 % "
     "intervals."
 )
 
 
-def draw(view: View, document: dict[str, Any], evidence: np.ndarray) -> None:
-    _faithful(view, document)
-    _regions(view, document, evidence)
-    _agreement(document)
+def draw(view: View, audit: DatasetAudit, evidence: np.ndarray) -> None:
+    _faithful(view, audit)
+    _regions(view, audit, evidence)
+    _agreement(audit)
 
 
-def _faithful(view: View, document: dict[str, Any]) -> None:
-    frame = faithfulness_frame(document)
+def _faithful(view: View, audit: DatasetAudit) -> None:
+    frame = faithfulness_frame(audit)
     panels.chart(
-        findings.faithful_title(frame, document["n"]),
+        findings.faithful_title(frame, audit.n),
         _dots(frame, tiles.palette(view, colours.tone()), colours.tone()),
         frame,
         "How far the area under the answer's curve is from that of random orders, with its 95 % interval over inputs. "
@@ -40,21 +43,21 @@ def _faithful(view: View, document: dict[str, Any]) -> None:
     )
 
 
-def faithfulness_frame(document: dict[str, Any]) -> pd.DataFrame:
+def faithfulness_frame(audit: DatasetAudit) -> pd.DataFrame:
     """One row a ticket and measure: the area, that of random orders, and their difference with its interval."""
     return pd.DataFrame(
         [
             {
-                "ticket": ticket["name"],
+                "ticket": ticket.name,
                 "measure": measure,
-                "area": ticket["faithfulness"][measure],
-                "random_area": ticket["faithfulness"][f"random_{measure}"],
-                "difference": ticket["faithfulness"][f"{measure}_difference"],
-                "low": ticket["ci"][f"{measure}_difference"][0],
-                "high": ticket["ci"][f"{measure}_difference"][1],
-                "n": document["n"],
+                "area": getattr(ticket.faithfulness, measure),
+                "random_area": getattr(ticket.faithfulness, f"random_{measure}"),
+                "difference": getattr(ticket.faithfulness, f"{measure}_difference"),
+                "low": getattr(ticket.ci, f"{measure}_difference")[0],
+                "high": getattr(ticket.ci, f"{measure}_difference")[1],
+                "n": audit.n,
             }
-            for ticket in document["tickets"]
+            for ticket in audit.tickets
             for measure in ("deletion", "insertion")
         ]
     ).astype({"difference": float, "low": float, "high": float})
@@ -85,11 +88,11 @@ def _dots(frame: pd.DataFrame, fills: dict[str, str], tone: Tone) -> go.Figure:
     return calm(figure, height=110 + 40 * len(names))
 
 
-def _regions(view: View, document: dict[str, Any], evidence: np.ndarray) -> None:
-    frame = regions_frame(document)
+def _regions(view: View, audit: DatasetAudit, evidence: np.ndarray) -> None:
+    frame = regions_frame(audit)
     best = frame.loc[frame.groupby("ticket", sort=False).share.idxmax().dropna()]
     top = best.loc[best.share.idxmax()]
-    title = findings.regions_title(top.ticket, top.region, top.share, 1 / len(document["regions"]))
+    title = findings.regions_title(top.ticket, top.region, top.share, 1 / len(audit.regions))
     if not view.pictures:
         panels.chart(title, _bars(frame, tiles.palette(view, colours.tone())), frame, _WHERE, "regions")
         return
@@ -111,15 +114,13 @@ def _regions(view: View, document: dict[str, Any], evidence: np.ndarray) -> None
     panels.reading(f"The mean map of each ticket over the inputs, on one scale. {_WHERE}", frame, "regions")
 
 
-def regions_frame(document: dict[str, Any]) -> pd.DataFrame:
+def regions_frame(audit: DatasetAudit) -> pd.DataFrame:
     """One row a ticket and region; the share of the maps that lies there."""
     return pd.DataFrame(
         [
-            {"ticket": ticket["name"], "region": region, "share": share, "low": low, "high": high, "n": document["n"]}
-            for ticket in document["tickets"]
-            for region, share, (low, high) in zip(
-                document["regions"], ticket["regions"], ticket["ci"]["regions"], strict=True
-            )
+            {"ticket": ticket.name, "region": region, "share": share, "low": low, "high": high, "n": audit.n}
+            for ticket in audit.tickets
+            for region, share, (low, high) in zip(audit.regions, ticket.regions, ticket.ci.regions, strict=True)
         ]
     ).astype({"share": float, "low": float, "high": float})
 
@@ -146,12 +147,12 @@ def _bars(frame: pd.DataFrame, fills: dict[str, str]) -> go.Figure:
     return calm(figure, height=80 + 15 * len(order) * len(names))
 
 
-def _agreement(document: dict[str, Any]) -> None:
-    names = [ticket["name"] for ticket in document["tickets"]]
+def _agreement(audit: DatasetAudit) -> None:
+    names = [ticket.name for ticket in audit.tickets]
     if len(names) < 2:
         return
-    values = np.array(document["agreement"], float)
-    ends = np.array(document["ci"]["agreement"], float)
+    values = np.array(audit.agreement, float)
+    ends = np.array(audit.ci.agreement, float)
     i, j = np.triu_indices(len(names), 1)
     st.subheader(
         f"Over these inputs two tickets' maps correlate by {terms.signed(float(values[i, j].mean()))} on average",
@@ -165,7 +166,7 @@ def _agreement(document: dict[str, Any]) -> None:
             "rank_correlation": values[i, j],
             "low": ends[i, j, 0],
             "high": ends[i, j, 1],
-            "n": document["n"],
+            "n": audit.n,
         }
     )
     panels.reading(
@@ -173,13 +174,13 @@ def _agreement(document: dict[str, Any]) -> None:
     )
 
 
-def how(document: dict[str, Any], file: str | None) -> None:
+def how(audit: DatasetAudit, file: str | None) -> None:
     """Under which settings and versions it was made, and where it is kept."""
     place = f"Kept as {file}" if file else "Not kept"
-    made_with = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
+    made_with = ", ".join(f"{name} {number}" for name, number in audit.versions.items())
     st.caption(
         plain(
-            f"{place}: {document['method']} against {document['baseline']}, seed {document['seed']}, "
-            f"n = {document['n']:,}, {terms.duration(document['seconds'])}, {made_with}."
+            f"{place}: {audit.method} against {audit.baseline}, seed {audit.seed}, "
+            f"n = {audit.n:,}, {terms.duration(audit.seconds)}, {made_with}."
         )
     )

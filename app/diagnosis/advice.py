@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,20 +15,24 @@ from app.diagnosis import findings, measure
 from app.diagnosis.view import View
 from app.markdown import plain
 
+if TYPE_CHECKING:
+    from rtl_core.runs.diagnosis import PolicyEvent
+    from rtl_core.runs.retraining_file import Relaxed
+
 
 def draw(view: View) -> None:
-    document = view.document
-    st.markdown(plain(document["advice"]))
-    for event in document["policy_events"]:
+    diagnosis = view.diagnosis
+    st.markdown(plain(diagnosis.advice))
+    for event in diagnosis.policy_events:
         st.caption(plain(_event_sentence(event)))
-    relaxed, safe = document["relaxed"], document["last_safe_density"]
+    relaxed, safe = diagnosis.relaxed, diagnosis.last_safe_density
     if relaxed:
         _relaxed(view, relaxed)
-    too_far = document["alarm"] is not None and safe > view.run.tickets.target.density
+    too_far = diagnosis.alarm is not None and safe > view.run.tickets.target.density
     offer = st.container()
     if not (view.run.masks_only or view.gated):
-        _from_a_shell(view, " --relax" if too_far else "" if document["watched"] else " --probe")
-    if too_far and not (relaxed and relaxed["density"] == safe):
+        _from_a_shell(view, " --relax" if too_far else "" if diagnosis.watched else " --probe")
+    if too_far and not (relaxed and relaxed.density == safe):
         with offer:  # long work comes last, so that the rest of the page is there meanwhile
             measure.relax(view, safe)
 
@@ -42,38 +46,38 @@ def _from_a_shell(view: View, option: str) -> None:
     )
 
 
-def _event_sentence(event: dict[str, Any]) -> str:
+def _event_sentence(event: PolicyEvent) -> str:
     """An alarm as the run noted it while it trained."""
     return (
-        f"While it trained, in round {event['round']} at {terms.density(event['density'])} density: confidence lay "
-        f"{100 * event['drop']:.1f} points below its best, most in {event['falls_most']}; "
-        f"{findings.POLICIES[event['policy']]}."
+        f"While it trained, in round {event.round} at {terms.density(event.density)} density: confidence lay "
+        f"{100 * event.drop:.1f} points below its best, most in {event.falls_most}; "
+        f"{findings.POLICIES[event.policy]}."
     )
 
 
-def _relaxed(view: View, relaxed: dict[str, Any]) -> None:
+def _relaxed(view: View, relaxed: Relaxed) -> None:
     rows = compared(view, relaxed)
     panels.chart(
         findings.relaxed_title(relaxed),
-        figure(rows, relaxed["metric"], colours.tone()),
+        figure(rows, relaxed.metric, colours.tone()),
         rows,
-        f"On validation inputs, n = {terms.count(relaxed['n'])}, with 95 % intervals. Filled: all tickets trained "
+        f"On validation inputs, n = {terms.count(relaxed.n)}, with 95 % intervals. Filled: all tickets trained "
         "together; hollow: each ticket alone, as the alarm heard it. Going back keeps more weights, and took "
-        f"{terms.count(relaxed['steps'])} steps ({terms.duration(relaxed['seconds'])}).",
+        f"{terms.count(relaxed.steps)} steps ({terms.duration(relaxed.seconds)}).",
         "relaxed",
     )
 
 
-def compared(view: View, relaxed: dict[str, Any]) -> pd.DataFrame:
+def compared(view: View, relaxed: Relaxed) -> pd.DataFrame:
     """The run's own tickets, those of the denser level trained together, and the same masks each trained alone."""
-    own, back = terms.density(view.run.tickets.target.density), terms.density(relaxed["density"])
+    own, back = terms.density(view.run.tickets.target.density), terms.density(relaxed.density)
     rows = [
-        {"place": f"{own}, as it is", "value": relaxed["before"], "ci": relaxed["ci"]["before"], "alone": False},
-        {"place": f"{back}, trained together", "value": relaxed["after"], "ci": relaxed["ci"]["after"], "alone": False},
+        {"place": f"{own}, as it is", "value": relaxed.before, "ci": relaxed.ci.before, "alone": False},
+        {"place": f"{back}, trained together", "value": relaxed.after, "ci": relaxed.ci.after, "alone": False},
     ]
-    retrained = view.rounds[(view.rounds.measure == "retrained") & (view.rounds.density == relaxed["density"])]
+    retrained = view.rounds[(view.rounds.measure == "retrained") & (view.rounds.density == relaxed.density)]
     for row in retrained.itertuples():
-        value = getattr(row, relaxed["metric"])
+        value = getattr(row, relaxed.metric)
         rows.append({"place": f"{back}, each alone", "value": value, "ci": [row.low, row.high], "alone": True})
     frame = pd.DataFrame(rows)
     frame["low"], frame["high"] = zip(*frame.pop("ci"), strict=True)

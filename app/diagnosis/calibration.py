@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from pydantic import Field, TypeAdapter
 
 from app import charts, colours, panels, terms
 from app.colours import Tone
@@ -29,7 +31,7 @@ def draw(view: View) -> None:
             "kept in docs/results/collapse.json."
         )
         return
-    runs = judged(held_out, view.document["threshold"])
+    runs = judged(held_out, view.diagnosis.threshold)
     st.subheader(plain(findings.calibration_title(runs)), anchor=False)
     st.markdown("\n".join(f"- **{plain(what)}:** {plain(figure)}" for what, figure in summary(runs).items()))
     if runs.lead.notna().any():
@@ -37,25 +39,43 @@ def draw(view: View) -> None:
     panels.reading(
         "A mark is one held-out run that collapsed: right of 0 the alarm came before accuracy fell by 2 points, at 0 "
         f"in the same round, left of it afterwards; at the alarm's threshold of this run, "
-        f"{view.document['threshold']:g}. Intervals take runs as independent (Wilson, 95 %).",
+        f"{view.diagnosis.threshold:g}. Intervals take runs as independent (Wilson, 95 %).",
         runs,
         "calibration",
     )
 
 
-def read() -> dict[str, dict] | None:
-    """Run -> figures of the runs that no tuning has seen; None where they are not there."""
+@dataclass(frozen=True)
+class Rounds:
+    """Figures of retrained levels, densest first."""
+
+    confidence: list[float]
+    accuracy: list[float]
+    balanced_accuracy: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run of the measurements and its task's metric."""
+
+    used_for: Annotated[Literal["tuning", "held_out"], Field(alias="part")]
+    metric: Literal["accuracy", "balanced_accuracy"]
+    rounds: Rounds
+
+
+def read() -> dict[str, Measured] | None:
+    """Name -> run, of those that no tuning has seen; None where they are not there."""
     if not RESULTS.is_file():
         return None
-    held_out = {name: run for name, run in json.loads(RESULTS.read_text("utf-8")).items() if run["part"] == "held_out"}
-    return held_out or None
+    measured = TypeAdapter(dict[str, Measured]).validate_json(RESULTS.read_bytes())
+    return {name: run for name, run in measured.items() if run.used_for == "held_out"} or None
 
 
-def judged(held_out: dict[str, dict], threshold: float) -> pd.DataFrame:
+def judged(held_out: dict[str, Measured], threshold: float) -> pd.DataFrame:
     """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict."""
     rows = []
     for name, run in held_out.items():
-        verdicts = collapse.judge(run["rounds"]["confidence"], run["rounds"][run["metric"]], threshold)
+        verdicts = collapse.judge(run.rounds.confidence, getattr(run.rounds, run.metric), threshold)
         rows.append(
             {
                 "run": name,

@@ -61,7 +61,7 @@ def _how(view: View, chosen: str | None) -> str:
     overlap = f"mean overlap of all pairs beside chance{band}; dotted: excess over chance, 0 is chance, 1 identical."
     if not view.measured:
         return overlap[0].upper() + overlap[1:]
-    measures, watched = set(view.rounds.measure), view.document["watched"]
+    measures, watched = set(view.rounds.measure), view.diagnosis.watched
     answers = (
         f"mean {tasks.title_of(view.metric)} of the tickets on validation inputs, with the mean of their 95 % intervals"
     )
@@ -212,12 +212,12 @@ def _names(
 
 def _marks(drawn: go.Figure, view: View, tone: Tone) -> None:
     """The last safe density and the alarm, named above the figure on the sides where the other is not."""
-    alarm, safe = view.document["alarm"], view.document["last_safe_density"]
+    alarm, safe = view.diagnosis.alarm, view.diagnosis.last_safe_density
     marks = []
     if safe is not None:
         marks.append((safe, f"last safe: {terms.density(safe)}", tone.muted, "right" if alarm else "center"))
     if alarm:
-        marks.append((alarm["density"], f"<b>alarm: {terms.density(alarm['density'])}</b>", _ALARM, "left"))
+        marks.append((alarm.density, f"<b>alarm: {terms.density(alarm.density)}</b>", _ALARM, "left"))
     for density, text, colour, anchor in marks:
         drawn.add_vline(x=100 * density, line={"color": colour, "width": 1.6, "dash": "dash"})
         drawn.add_annotation(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from app import tasks, terms
 from app.diagnosis.view import View
 from app.headlines import short
 from rtl_core.audit import collapse
+
+if TYPE_CHECKING:
+    from rtl_core.runs.retraining_file import Relaxed
 
 CONFIDENCE = (
     "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and tickets. It needs "
@@ -30,45 +35,45 @@ POLICIES = {
 
 def headline(view: View) -> str:
     """The answer of the Diagnosis page."""
-    document = view.document
+    diagnosis = view.diagnosis
     if view.run.masks_only:
         return "Masks alone ring no alarm: there is no network that could be sure or unsure"
     if view.gated:
         return "These masks were not pruned level by level: there are no rounds to look at"
-    if not document["watched"]:
+    if not diagnosis.watched:
         return "This run was cut in one go: nothing was retrained between the levels, so no alarm can be given yet"
-    safe = terms.density(document["last_safe_density"])
-    if document["alarm"]:
-        return f"The alarm comes at {terms.density(document['alarm']['density'])} density; the last safe one is {safe}"
-    if document["policy_events"]:
-        density = terms.density(document["policy_events"][-1]["density"])
+    safe = terms.density(diagnosis.last_safe_density)
+    if diagnosis.alarm:
+        return f"The alarm comes at {terms.density(diagnosis.alarm.density)} density; the last safe one is {safe}"
+    if diagnosis.policy_events:
+        density = terms.density(diagnosis.policy_events[-1].density)
         return f"The alarm came at {density} density while it trained; it went back, to tickets that are safe at {safe}"
     return f"No alarm down to {safe} density"
 
 
 def facts(view: View) -> str:
     """What the headline rests on: threshold, inputs, what the run did about it. Markdown."""
-    document = view.document
+    diagnosis = view.diagnosis
     if view.run.masks_only:
         return "What these masks share at every density can be looked at; confidence and accuracy need a network."
     if view.gated:
         return "Their scores were learned over frozen weights, at one density; lighter levels are nested in the result."
-    of = "" if document["n"] is None else f" · n = {terms.count(document['n'])} validation inputs a ticket"
-    limit = f"The alarm rings {100 * document['threshold']:.3g} points of confidence below the best so far{of}"
-    return f"{limit} · {POLICIES[document['policy']]}"
+    of = "" if diagnosis.n is None else f" · n = {terms.count(diagnosis.n)} validation inputs a ticket"
+    limit = f"The alarm rings {100 * diagnosis.threshold:.3g} points of confidence below the best so far{of}"
+    return f"{limit} · {POLICIES[diagnosis.policy]}"
 
 
 def curves_title(view: View, layer: str | None) -> str:
     """When confidence falls, and whether that was before accuracy did; of runs without rounds, where overlap goes."""
-    if not view.document["watched"]:
+    if not view.diagnosis.watched:
         return overlap_title(view, layer) if view.pairs else "What was measured at each density"
-    alarm, fall, lead = (view.document[key] for key in ("alarm", "fall", "lead"))
+    alarm, fall, lead = view.diagnosis.alarm, view.diagnosis.fall, view.diagnosis.lead
     metric = tasks.title_of(view.metric)
     if alarm is None:
         if fall:
-            return f"{metric.capitalize()} falls at {terms.density(fall['density'])} without an alarm: it was missed"
+            return f"{metric.capitalize()} falls at {terms.density(fall.density)} without an alarm: it was missed"
         return f"Confidence stays within {100 * view.rounds['drop'].max():.1f} points of its best"
-    fallen = f"At {terms.density(alarm['density'])} confidence lies {100 * alarm['drop']:.1f} points below its best"
+    fallen = f"At {terms.density(alarm.density)} confidence lies {100 * alarm.drop:.1f} points below its best"
     if fall is None:
         return f"{fallen}; {metric} has not fallen yet"
     if lead == 0:
@@ -130,14 +135,14 @@ def excess_title(layers: pd.DataFrame) -> str:
     return f"{best}, least in {short(least.layer)} ({terms.signed(least.excess_mean)})"
 
 
-def relaxed_title(relaxed: dict) -> str:
-    change = relaxed["after"] - relaxed["before"]
-    metric = relaxed["metric"]
-    (low, high), (low_after, high_after) = relaxed["ci"]["before"], relaxed["ci"]["after"]
+def relaxed_title(relaxed: Relaxed) -> str:
+    change = relaxed.after - relaxed.before
+    metric = relaxed.metric
+    (low, high), (low_after, high_after) = relaxed.ci.before, relaxed.ci.after
     apart = low_after > high or high_after < low
     doubt = "" if apart else "; the intervals overlap"
     return (
-        f"Going back to {terms.density(relaxed['density'])} changes {tasks.title_of(metric)} by "
+        f"Going back to {terms.density(relaxed.density)} changes {tasks.title_of(metric)} by "
         f"{tasks.difference(metric, change)}{doubt}"
     )
 

@@ -48,11 +48,11 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
     if st.session_state.get(key) != mine:
         cost = _cost(view.run, name)
         place.button(
-            plain(f"{label}: about {terms.duration(max(cost['seconds'], 1))}"),
+            plain(f"{label}: about {terms.duration(max(cost.seconds, 1))}"),
             key=name,
             type="primary",
             on_click=lambda: st.session_state.update({key: mine}),
-            help=plain(f"{about} {terms.count(cost['steps'])} gradient steps."),
+            help=plain(f"{about} {terms.count(cost.steps)} gradient steps."),
         )
         return
     with place.container(horizontal=True, vertical_alignment="center"):
@@ -77,5 +77,5 @@ def _show_progress(bar: Any, name: str, event: Event) -> None:
 
 
 @cache.of_run(kind=st.cache_data, max_entries=64, show_spinner="Estimating the time")
-def _cost(run: Run, name: str) -> dict[str, float]:
+def _cost(run: Run, name: str) -> retrain.Cost:
     return retrain.cost(run) if name == "probe" else retrain.relax_cost(run)

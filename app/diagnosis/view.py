@@ -1,17 +1,19 @@
-"""What the Diagnosis page looks at: the document of a run, read once and kept until the run or its audits change."""
+"""What the Diagnosis page looks at: a run's diagnosis, made once and kept until the run or its audits change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from app import cache, panels, session
+from app.frames import frame as frame_of
 from rtl_core.errors import BadInput
 from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.diagnosis import Diagnosis, Flag
 from rtl_core.runs.store import audits_folder
 
 if TYPE_CHECKING:
@@ -20,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """A run and its document (`runs.diagnose.diagnose`)."""
+    """A run and its diagnosis."""
 
     run: Run
-    document: dict[str, Any]
+    diagnosis: Diagnosis
 
     @property
     def metric(self) -> str:
-        return self.document["metric"]
+        return self.diagnosis.metric
 
     @property
     def pairs(self) -> bool:
         """Whether there are two tickets that could share anything."""
-        return self.document["k"] > 1
+        return self.diagnosis.k > 1
 
     @property
     def measured(self) -> bool:
@@ -46,12 +48,12 @@ class View:
     @property
     def could_be_watched(self) -> bool:
         """Whether retraining the levels would give what an alarm needs."""
-        return not (self.run.masks_only or self.gated or self.document["watched"])
+        return not (self.run.masks_only or self.gated or self.diagnosis.watched)
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """One row a level, densest first; low and high: of the run's metric. NaN where nothing was measured."""
-        frame = pd.DataFrame(self.document["rounds"])
+        frame = frame_of(self.diagnosis.rounds)
         frame["low"], frame["high"] = zip(*[ci[self.metric] for ci in frame.pop("ci")], strict=True)
         words_of = ["kind", "measure"]
         return frame[words_of].join(frame.drop(columns=words_of).astype(float))[[*frame.columns]]
@@ -59,13 +61,12 @@ class View:
     @cached_property
     def layers(self) -> pd.DataFrame:
         """One row a level and layer, densest first, layers from input to output."""
-        frame = pd.DataFrame(self.document["layers"])
+        frame = pd.DataFrame(self.diagnosis.layers)
         return frame[["layer"]].join(frame.drop(columns="layer").astype(float))[[*frame.columns]]
 
     @cached_property
     def flags(self) -> pd.DataFrame:
-        columns = ["round", "density", "direction", "signal", "layer", "alarm", "sentence"]
-        return pd.DataFrame(self.document["flags"], columns=columns)
+        return pd.DataFrame(self.diagnosis.flags, columns=[field.name for field in fields(Flag)])
 
 
 def of(run: Run) -> View:

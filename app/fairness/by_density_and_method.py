@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -14,7 +13,9 @@ from app.fairness import controls, findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat
 from app.fairness.view import Audit
+from app.frames import frame
 from rtl_core.display_names import method_words
+from rtl_core.documents import entries
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def density(run: Run, audit: Audit, metric: str) -> None:
     """Group and reference over the densities that the tickets are stored at: whom does pruning hurt first?"""
     rate = audit.rate(metric)
     group, reference = controls.chosen_gap(audit, rate)
-    records = pd.DataFrame(run_predictions.extra(run, audit, "by_density"))
+    records = frame(run_predictions.extra(run, audit, "by_density"))
     records = records[records.metric == rate].sort_values("density", ascending=False)
     mine, other = (records[records.group == name] for name in (group, reference))
     if mine.after.isna().any() or other.after.isna().any():
@@ -45,7 +46,7 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
     figure = go.Figure()
     for rows, colour, symbol in ((mine, tone.diverging[-1], "circle"), (other, tone.muted, "square")):
         value = 100 * rows.after.astype(float)
-        ends = 100 * np.array([ci["after"] for ci in rows.ci], float)
+        ends = flat(rows)
         figure.add_scatter(
             x=100 * rows.density,
             y=value,
@@ -53,7 +54,7 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 9, "symbol": symbol},
-            error_y=charts.error_bars(value, ends[:, 0], ends[:, 1], thickness=1.4, width=4),
+            error_y=charts.error_bars(value, 100 * ends.after_low, 100 * ends.after_high, thickness=1.4, width=4),
             hovertemplate="%{x:.3g} % density: %{y:.1f} %<extra>%{fullData.name}</extra>",
         )
     densities = list(100 * mine.density)
@@ -72,15 +73,13 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
 def methods(run: Run, audit: Audit, metric: str) -> None:
     """The same gap, in RTL's tickets, in one mask and in the dense network."""
     group, reference = controls.chosen_gap(audit, metric)
-    document = run_predictions.extra(run, audit, "methods")
     rows = pd.DataFrame(
         [
-            {"method": one["method"], "density": one["density"], **gap}
-            for one in document
-            for gap in one["gaps"]
-            if gap["ticket"] is None
-            and (gap["metric"], gap["group"], gap["reference"]) == (metric, group, reference)
-            and gap.get("class") == audit.of_class
+            {"method": one.method, "density": one.density, **entries(gap)}
+            for one in run_predictions.extra(run, audit, "methods")
+            for gap in one.gaps
+            if (gap.place.ticket, gap.place.metric, gap.group, gap.reference) == (None, metric, group, reference)
+            and (audit.predictions.binary or gap.place.of_class == audit.of_class)
         ]
     )
     if rows.empty or rows.gap.isna().all():

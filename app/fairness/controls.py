@@ -94,10 +94,10 @@ def audit(subject: Subject, columns: list[str]) -> Audit:
             yes = _yes(predictions.classes) if predictions.binary else ""
             of_class = None if predictions.binary else _class(predictions.classes)
             figures = _metrics(view.ALL_METRICS)
-        document = view.document(subject, groups, tuple(reference))
+        report = view.report(subject, groups, tuple(reference))
     except BadInput as error:
         panels.refuse(str(error))
-    return Audit(subject, groups, document, yes or of_class or "its class", strata, figures, of_class)
+    return Audit(subject, groups, report, yes or of_class or "its class", strata, figures, of_class)
 
 
 def chosen_gap(audit: Audit, metric: str) -> tuple[str, str]:

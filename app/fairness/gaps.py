@@ -15,7 +15,9 @@ from app.fairness.interval_chart import Series, intervals
 from app.fairness.view import Audit, called, in_points
 from app.headlines import p_value
 from app.markdown import plain
+from rtl_core.audit.fairness.results import Place
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
+from rtl_core.documents import entries
 
 
 def draw(audit: Audit) -> str:
@@ -26,7 +28,7 @@ def draw(audit: Audit) -> str:
         return metric
     gaps = shown(audit, metric)
     name, meaning = audit.term(metric)
-    drawn = gaps[gaps.gap.notna()].reset_index(drop=True)
+    drawn = gaps[gaps.gap.notna()]
     st.subheader(plain(findings.gaps_title(gaps, name)), anchor=False)
     st.caption(plain(meaning))
     if drawn.empty:
@@ -49,7 +51,7 @@ def draw(audit: Audit) -> str:
 
 
 def _tests(audit: Audit) -> str:
-    tests = audit.document["tests"]
+    tests = audit.report.tests
     return f" p allows for all {tests:,} tests of this audit (Holm)." if tests else ""
 
 
@@ -134,17 +136,15 @@ def _in_words(audit: Audit, metric: str, gaps: pd.DataFrame) -> None:
     key = st.selectbox(
         "In words", list(by_key), largest, key="gap", bind="query-params", width=420, help=panels.term("adjusted p")
     )
-    row = gaps.loc[by_key[key]]
-    record = {name: None if pd.isna(value) else value for name, value in row.items()}
-    st.markdown(plain(gap_sentence(record, audit.document)))
-    largest_gaps = [
-        largest
-        for largest in audit.document["max_gaps"]
-        if largest["metric"] == metric
-        and called(largest["ticket"]) in {called(t) for t in audit.strata}
-        and largest.get("class") == audit.of_class
-    ]
+    report = audit.report
+    st.markdown(plain(gap_sentence(entries(report.gaps[by_key[key]]), entries(report))))
     with st.expander("The largest gap between any two groups"):
-        for max_gap in largest_gaps:
-            st.markdown(f"- {plain(max_gap_sentence(max_gap, audit.document))}")
+        for max_gap in report.max_gaps:
+            if _is_shown(audit, max_gap.place, metric):
+                st.markdown(f"- {plain(max_gap_sentence(entries(max_gap), entries(report)))}")
     st.caption("The sentences say what differs between groups, not why.")
+
+
+def _is_shown(audit: Audit, place: Place, metric: str) -> bool:
+    of_class = audit.predictions.binary or place.of_class == audit.of_class
+    return place.metric == metric and place.ticket in audit.strata and of_class

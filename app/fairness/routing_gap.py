@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from app.fairness import findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat, in_points
 from app.fairness.view import Audit, called
+from app.frames import frame
 from rtl_core.audit.fairness.routing_gap import decomposition
 from rtl_core.errors import BadInput
 
@@ -22,7 +23,7 @@ _TERMS = {"gap": "the whole gap", "within": "inside tickets", "between": "who is
 
 def routing(run: Run, audit: Audit, metric: str) -> None:
     """Each group by the ticket that it was given against the best other one, on the same rows."""
-    records = pd.DataFrame(run_predictions.extra(run, audit, "routing"))
+    records = frame(run_predictions.extra(run, audit, "routing"))
     names = {called(ticket) for ticket in audit.strata}
     records = records[records.ticket.map(called).isin(names)]
     shown = records[records.lead_over_best.notna()].reset_index(drop=True)
@@ -85,7 +86,7 @@ def decomposed(run: Run | None, audit: Audit, metric: str) -> None:
 def _decomposed(audit: Audit) -> pd.DataFrame:
     if len(audit.predictions.tickets) < 2:
         raise BadInput("All rows have the same ticket, so a gap has no part between tickets.")
-    records: list[dict[str, Any]] = []
+    records = []
     for grouping, reference in zip(audit.divided, audit.references, strict=True):
         records += decomposition(audit.predictions, grouping, grouping.names.index(reference))
-    return pd.DataFrame(records)
+    return frame(records)

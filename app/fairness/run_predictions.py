@@ -16,11 +16,12 @@ from rtl_core.errors import BadInput
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
+    from rtl_core.audit.fairness.thresholds import WhatIf
     from rtl_core.runs.checkpoint import Run
     from rtl_core.runs.fairness import Audited
 
 _SAMPLE = "adult"  # the one with groups of people
-_NO_TESTS = {"metrics": ("selection_rate",), "permutations": 1}  # of the document, where an extra needs none of it
+_NO_TESTS = {"metrics": ("selection_rate",), "permutations": 1}  # of the report, where an extra needs none of it
 
 
 def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
@@ -99,10 +100,12 @@ def _subject(run: Run, method: str, router: str, columns: tuple[str, ...]) -> Su
 
 def extra(run: Run, audit: Audit, name: str) -> Any:
     """One of the answers of `runs.fairness.EXTRAS` for what is audited. Raises BadInput where it does not apply."""
-    document = _extra(run, audit, name)
-    if isinstance(document, dict) and "reason" in document:
-        raise BadInput(document["reason"])
-    return document
+    from rtl_core.runs.fairness import NotApplicable
+
+    answer = _extra(run, audit, name)
+    if isinstance(answer, NotApplicable):
+        raise BadInput(answer.reason)
+    return answer
 
 
 @cache.of_run(Audit, max_entries=24, show_spinner="Asking the networks")
@@ -111,12 +114,12 @@ def _extra(run: Run, audit: Audit, name: str) -> Any:
 
     (method, router), ask = how(audit.subject), {} if name == "methods" else _NO_TESTS
     eval_set = audit.columns, method, router, audit.references
-    return fairness.audit(_audited(run), *eval_set, extras=(name,), **ask)[name]
+    return fairness.audit(_audited(run), *eval_set, extras=(name,), **ask).extras[name]
 
 
 @cache.of_run(Audit, max_entries=24, show_spinner="Choosing thresholds on validation rows")
-def what_if(run: Run, audit: Audit, by: str, aim: str, fixed: float) -> list[dict[str, Any]]:
+def what_if(run: Run, audit: Audit, by: str, aim: str, fixed: float) -> list[WhatIf]:
     """`runs.fairness.what_if`: per grouping, thresholds and what they change. Raises BadInput."""
     from rtl_core.runs import fairness
 
-    return fairness.what_if(run, audit.columns, by, aim, fixed, *how(audit.subject), audit.references)["what_if"]
+    return fairness.what_if(run, audit.columns, by, aim, fixed, *how(audit.subject), audit.references)

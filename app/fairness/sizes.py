@@ -8,13 +8,14 @@ import streamlit as st
 from app import panels, terms
 from app.fairness import findings
 from app.fairness.view import Audit, called
+from app.frames import frame
 from app.markdown import plain
 from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 
 
 def draw(audit: Audit) -> None:
     sizes = table(audit)
-    excluded = pd.DataFrame(audit.document["excluded"])
+    excluded = frame(audit.report.excluded)
     some = 0 if excluded.empty else int((excluded.n > 0).sum())
     st.subheader(plain(findings.sizes_title(sizes, some)), anchor=False)
     largest = int(sizes["all"].max())
@@ -34,7 +35,7 @@ def draw(audit: Audit) -> None:
         sizes,
         "sizes",
     )
-    notes = [terms.sentence(note) for note in audit.document["notes"]]
+    notes = [terms.sentence(note) for note in audit.report.notes]
     if notes:
         st.caption(plain(" ".join(notes)))
     if not excluded.empty:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,10 +14,12 @@ from app.fairness import findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat, in_points
 from app.fairness.view import Audit
+from app.frames import frame
 from app.markdown import plain
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from rtl_core.audit.fairness.thresholds import WhatIf
     from rtl_core.runs.checkpoint import Run
 
 _AIMS = {
@@ -34,15 +36,15 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     by, aim, fixed = _choices(audit)
     outcome = run_predictions.what_if(run, audit, by, aim, fixed)
     # With several columns: the groups that get a threshold, or else the first column.
-    shown = next((one for one in outcome if one["columns"] == [by]), outcome[0])
+    shown = next((one for one in outcome if one.columns == [by]), outcome[0])
     rate = audit.rate(metric) if aim == "fixed" else aim
-    changes = pd.DataFrame(shown["changes"])
+    changes = frame(shown.changes)
     _changed(audit, changes, rate)
     _chosen(shown)
-    if shown["tradeoff"]:
+    if shown.tradeoff:
         st.space("small")
-        _tradeoff(audit, pd.DataFrame(shown["tradeoff"]), aim)
-    for note in shown["notes"]:
+        _tradeoff(audit, frame(shown.tradeoff), aim)
+    for note in shown.notes:
         st.caption(plain(terms.sentence(note)))
 
 
@@ -88,12 +90,12 @@ def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:
     )
 
 
-def _chosen(outcome: dict[str, Any]) -> None:
+def _chosen(outcome: WhatIf) -> None:
     """The thresholds, and on how many rows each was chosen."""
-    table = pd.DataFrame(outcome["thresholds"])
+    table = frame(outcome.thresholds)
     st.markdown("**The thresholds**")
     st.dataframe(
-        table.rename(columns={"stratum": outcome["by"], "n": "chosen on", "reason": "why there is none"}),
+        table.rename(columns={"stratum": outcome.by, "n": "chosen on", "reason": "why there is none"}),
         hide_index=True,
         placeholder="–",
         column_config={"threshold": st.column_config.NumberColumn(format="%.3f")},
@@ -102,8 +104,9 @@ def _chosen(outcome: dict[str, Any]) -> None:
 
 def _tradeoff(audit: Audit, records: pd.DataFrame, aim: str) -> None:
     """The largest gap that is left against the accuracy over all rows, for each gap that the rule may leave."""
-    accuracy = records.drop_duplicates("tolerance").set_index("tolerance")[["accuracy", "share_changed", "ci"]]
-    accuracy[["low", "high"]] = [ci["accuracy"] for ci in accuracy.pop("ci")]
+    ends = {"accuracy_low": "low", "accuracy_high": "high"}
+    accuracy = flat(records).rename(columns=ends).drop_duplicates("tolerance").set_index("tolerance")
+    accuracy = accuracy[["accuracy", "share_changed", "low", "high"]]
     gaps = records[(records.metric == aim) & (records.get("gap_status") == "ok")].copy()
     if gaps.empty:
         return

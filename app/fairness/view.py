@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,17 @@ import numpy as np
 import pandas as pd
 
 from app import cache, terms
+from app.frames import frame
 from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.group_metrics import SCORES, SHARES
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.audit.fairness.results import Cell, FairnessReport, Gap
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
 
-TOGETHER = "all together"  # how the tables call what the document leaves null
+TOGETHER = "all together"  # how the tables call what the report leaves None
 MEAN = "mean of all classes"
 ALL_METRICS = (*SHARES, *SCORES)
 RATES = ("selection_rate", "accuracy", "tpr", "fpr")  # that can be followed row by row
@@ -52,7 +55,7 @@ class Audit:
 
     subject: Subject
     columns: tuple[str, ...]
-    document: dict[str, Any]
+    report: FairnessReport
     yes: str
     strata: tuple[str | None, ...]
     metrics: tuple[str, ...]
@@ -69,7 +72,7 @@ class Audit:
     @property
     def references(self) -> tuple[str, ...]:
         """The group that the others are compared with, of each column and of the intersection."""
-        return tuple(self.document["references"].values())
+        return tuple(self.report.references.values())
 
     def rate(self, metric: str) -> str:
         """The metric itself, or the nearest one of those that can be followed row by row (`RATES`)."""
@@ -80,22 +83,23 @@ class Audit:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """Tickets x groups x metrics of all tickets, of the class that is looked at."""
-        return self._of_class(self.document["cells"])
+        return self._of_class(self.report.cells)
 
     @cached_property
     def gaps(self) -> pd.DataFrame:
-        return self._of_class(self.document["gaps"])
+        """The same of gaps; the index is a gap's place in the report."""
+        return self._of_class(self.report.gaps)
 
     @property
     def measured(self) -> list[str]:
-        """The metrics that the document has for the class that is looked at, in the document's order."""
+        """The metrics that the report has for the class that is looked at, in the report's order."""
         return list(self.cells.metric.unique())
 
-    def _of_class(self, records: list[dict[str, Any]]) -> pd.DataFrame:
-        frame = pd.DataFrame(records)
-        if frame.empty or self.predictions.binary:
-            return frame
-        return frame[frame["class"].isna() if self.of_class is None else frame["class"] == self.of_class]
+    def _of_class(self, records: Sequence[Cell | Gap]) -> pd.DataFrame:
+        rows = frame(records)
+        if rows.empty or self.predictions.binary:
+            return rows
+        return rows[rows["class"].isna() if self.of_class is None else rows["class"] == self.of_class]
 
     def term(self, metric: str) -> tuple[str, str]:
         """(what a metric is called, what it counts), with the positive outcome by its name."""
@@ -135,8 +139,8 @@ def group_names(predictions: Predictions, columns: tuple[str, ...]) -> list[str]
 
 
 @cache.of_run(Subject, max_entries=24, show_spinner="Comparing the groups")
-def document(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> dict[str, Any]:
-    """The document of `python -m rtl_core fairness`, of the same seed. Raises BadInput."""
+def report(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> FairnessReport:
+    """What `python -m rtl_core fairness` says, of the same seed. Raises BadInput."""
     return fairness(subject.predictions, columns, reference, seed=SEED)
 
 
@@ -146,5 +150,5 @@ def in_points(metric: str) -> bool:
 
 
 def called(ticket: str | None) -> str:
-    """The ticket's name; of all tickets together, `TOGETHER`. A frame has NaN there where the document has null."""
+    """The ticket's name; of all tickets together, `TOGETHER`. A frame may have NaN there."""
     return TOGETHER if pd.isna(ticket) else ticket

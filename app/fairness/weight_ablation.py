@@ -14,6 +14,7 @@ from app.fairness import controls, findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat
 from app.fairness.view import Audit, called
+from app.frames import frame
 from app.markdown import plain
 from rtl_core.errors import BadInput
 
@@ -36,14 +37,14 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     )
     if st.session_state.get("where_requested") != key:
         return
-    document = run_predictions.extra(run, audit, "where")
+    ablations = run_predictions.extra(run, audit, "where")
     stratum = called(audit.strata[0] if len(audit.strata) == 1 else None)
-    changes = pd.DataFrame(document["changes"])
+    changes = frame(ablations.changes)
     changes = changes[(changes.metric == rate) & (changes.ticket.map(called) == stratum)]
     shown = changes[changes.group.isin((group, reference)) & changes.change.notna()].reset_index(drop=True)
     if shown.empty:
         raise BadInput(f"{group} and {reference} are too small here for any figure.")
-    taken = pd.DataFrame(document["weights"])
+    taken = frame(ablations.weights)
     panels.chart(
         findings.where_title(shown[shown.group == group], group, audit.term(rate)[0], KINDS),
         intervals(_series(shown, taken, (group, reference), colours.tone()), _axis(audit, rate), colours.tone()),
@@ -72,7 +73,7 @@ def _series(shown: pd.DataFrame, taken: pd.DataFrame, who: tuple[str, str], tone
     for name, colour in zip(who, (tone.diverging[-1], tone.muted), strict=True):
         mine = shown[shown.group == name]
         change = 100 * mine.change.astype(float)
-        ends = 100 * np.array([ci["change"] for ci in mine.ci], float).reshape(-1, 2)
+        ends = 100 * flat(mine)[["change_low", "change_high"]].to_numpy(float)
         series.append(Series(name, colour, _rows(mine, place, change, ends, False)))
         draws = [100 * np.array(moved, float) for moved in mine.random_changes]
         mean = pd.Series([moved.mean() for moved in draws], index=mine.index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from rtl_core.runs import store
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.diagnosis import Diagnosis
 
 SAMPLE = "collapse"
 _KEPT, _DEEPEST, _MARK, _SHOWN_SIGNAL = "too_far-kept", "too_far-deepest", "too_far-mark", "too_far-heard"
@@ -51,24 +52,24 @@ def play() -> bool:
         "are 95 % [[intervals|interval]]."
     )
     run = _run()
-    document = view.of(run).document
-    rounds = pd.DataFrame([row for row in document["rounds"] if row["measure"] == "retrained"])
+    looked = view.of(run)
+    diagnosis, rounds = looked.diagnosis, looked.rounds[looked.rounds.measure == "retrained"].reset_index(drop=True)
     frame.step(1, "Take weights away until you no longer trust the answers")
     at, deepest = _slider(rounds)
     _pictures(run, at)
-    _curve(document, rounds, at, deepest)
+    _curve(diagnosis, rounds, at, deepest)
     if not _marked(rounds, at, deepest):
         return False
     frame.step(2, "Now listen to the tickets themselves")
     frame.prose(
         "For each answer a network also says how sure it is: its [[confidence]]. To hear that, nobody needs to "
         "know the right answer. A detector listens to the mean confidence of all tickets and rings when it lies "
-        f"{100 * document['threshold']:.3g} points below its best so far. Beside it stands the [[overlap]]: how much "
+        f"{100 * diagnosis.threshold:.3g} points below its best so far. Beside it stands the [[overlap]]: how much "
         "of what two tickets keep is the same."
     )
     if not frame.reveal(_SHOWN_SIGNAL, "Show their confidence"):
         return False
-    _signal_chart(document, rounds)
+    _signal_chart(diagnosis, rounds)
     frame.step(3, "Your own picture on the way down")
     _own(run, rounds)
     return True
@@ -119,14 +120,12 @@ def _pictures(run: Run, at: int) -> None:
     )
 
 
-def _curve(document: dict[str, Any], rounds: pd.DataFrame, at: int, deepest: int) -> None:
+def _curve(diagnosis: Diagnosis, rounds: pd.DataFrame, at: int, deepest: int) -> None:
     """Accuracy as far down as the slider has been."""
-    frame.plot(
-        uncovered(rounds.iloc[: deepest + 1], rounds.density, document["metric"], at, colours.tone()), "way", 290
-    )
+    frame.plot(uncovered(rounds.iloc[: deepest + 1], rounds.density, diagnosis.metric, at, colours.tone()), "way", 290)
     st.caption(
         plain(
-            f"Mean accuracy of the {document['k']} tickets with the mean of their 95 % intervals; {document['n']:,} "
+            f"Mean accuracy of the {diagnosis.k} tickets with the mean of their 95 % intervals; {diagnosis.n:,} "
             "pictures each that took no part in training. It shows as far as you have dragged."
         )
     )
@@ -153,20 +152,20 @@ def _again() -> None:
         frame.keep(key, None)
 
 
-def _signal_chart(document: dict[str, Any], rounds: pd.DataFrame) -> None:
-    frame.surprise(finding(document))
+def _signal_chart(diagnosis: Diagnosis, rounds: pd.DataFrame) -> None:
+    frame.surprise(finding(diagnosis))
     mark = frame.state(_MARK, -1)
-    frame.plot(signal_figure(document, rounds, rounds.density[mark], colours.tone()), "too_far-heard-chart", 560)
+    frame.plot(signal_figure(diagnosis, rounds, rounds.density[mark], colours.tone()), "too_far-heard-chart", 560)
     st.caption(
         plain(
-            f"Means over {document['k']} tickets and, for confidence and accuracy, {document['n']:,} pictures each. "
-            f"Overlap: mean of all {math.comb(document['k'], 2)} pairs."
+            f"Means over {diagnosis.k} tickets and, for confidence and accuracy, {diagnosis.n:,} pictures each. "
+            f"Overlap: mean of all {math.comb(diagnosis.k, 2)} pairs."
         )
     )
-    frame.prose(f"{compare_marks(document, rounds, mark)} {overlap_sentence(document, rounds)}")
+    frame.prose(f"{compare_marks(diagnosis, rounds, mark)} {overlap_sentence(diagnosis, rounds)}")
     held_out = calibration.read()
     if held_out is not None:
-        judged = calibration.judged(held_out, document["threshold"])
+        judged = calibration.judged(held_out, diagnosis.threshold)
         fell = judged[judged.fall_round.notna()]
         in_time = int((fell.verdict == collapse.IN_TIME).sum())
         frame.cite(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -13,15 +12,18 @@ from plotly.subplots import make_subplots
 from app import colours, terms
 from app.colours import Tone
 
+if TYPE_CHECKING:
+    from rtl_core.runs.diagnosis import Diagnosis
+
 _TICKS = [0.5, 1, 2, 5, 10, 20, 50, 100]
 _ALARM, _YOURS = colours.TICKETS[6], colours.TICKETS[1]
 
 
-def finding(document: dict[str, Any]) -> str:
+def finding(diagnosis: Diagnosis) -> str:
     """When confidence fell and when accuracy did, as far as either has."""
-    alarm, fall, lead = document["alarm"], document["fall"], document["lead"]
-    unsure = f"**{terms.density(alarm['density'])}**" if alarm else ""
-    erred = f"**{terms.density(fall['density'])}**" if fall else ""
+    alarm, fall, lead = diagnosis.alarm, diagnosis.fall, diagnosis.lead
+    unsure = f"**{terms.density(alarm.density)}**" if alarm else ""
+    erred = f"**{terms.density(fall.density)}**" if fall else ""
     if lead is not None and lead > 0:
         return (
             f"The tickets grew unsure **{_rounds(lead)} before** they erred: confidence fell at density {unsure}, "
@@ -41,13 +43,13 @@ def finding(document: dict[str, Any]) -> str:
     return "Neither confidence nor accuracy fell: these tickets were **not cut far enough** to collapse."
 
 
-def compare_marks(document: dict[str, Any], rounds: pd.DataFrame, mark: int) -> str:
+def compare_marks(diagnosis: Diagnosis, rounds: pd.DataFrame, mark: int) -> str:
     """The learner's mark beside the detector's last safe density, and what each gives."""
-    accuracy = 100 * rounds[document["metric"]]
+    accuracy = 100 * rounds[diagnosis.metric]
     yours = f"You stopped at {terms.density(rounds.density[mark])} (accuracy {accuracy[mark]:.1f} %)"
-    if document["last_safe_density"] is None:
+    if diagnosis.last_safe_density is None:
         return f"{yours}; the detector warned at once."
-    safe = int((rounds.density - document["last_safe_density"]).abs().argmin())
+    safe = int((rounds.density - diagnosis.last_safe_density).abs().argmin())
     theirs = f"{terms.density(rounds.density[safe])} (accuracy {accuracy[safe]:.1f} %)"
     if mark == safe:
         return f"{yours}, and so did the detector, without knowing a single right answer."
@@ -55,15 +57,15 @@ def compare_marks(document: dict[str, Any], rounds: pd.DataFrame, mark: int) -> 
     return f"{yours}, {_rounds(abs(mark - safe))} {when} than the detector, whose last safe density is {theirs}."
 
 
-def overlap_sentence(document: dict[str, Any], rounds: pd.DataFrame) -> str:
+def overlap_sentence(diagnosis: Diagnosis, rounds: pd.DataFrame) -> str:
     """What the overlap of the masks did in the round of the alarm. The first cut, from all weights, is no change."""
-    alarm = document["alarm"]
-    at = int((rounds["round"] == alarm["round"]).argmax()) if alarm else 0
+    alarm = diagnosis.alarm
+    at = int((rounds["round"] == alarm.round).argmax()) if alarm else 0
     if at < 3:
         return ""
     change = rounds.iou_mean.diff()
     before = change[2:at]
-    turned = any(flag["signal"] == "iou" and flag["round"] == alarm["round"] for flag in document["flags"])
+    turned = any(flag.signal == "iou" and flag.round == alarm.round for flag in diagnosis.flags)
     verdict = "that was out of the ordinary" if turned else "nothing to be alarmed by"
     return (
         f"The [[overlap]] of the tickets moved by {terms.points(change[at])} in the round in which confidence fell and "
@@ -81,7 +83,7 @@ def uncovered(shown: pd.DataFrame, densities: pd.Series, metric: str, at: int, t
     return figure.update_layout(showlegend=False)
 
 
-def signal_figure(document: dict[str, Any], rounds: pd.DataFrame, marked: float, tone: Tone) -> go.Figure:
+def signal_figure(diagnosis: Diagnosis, rounds: pd.DataFrame, marked: float, tone: Tone) -> go.Figure:
     """Confidence, accuracy and overlap over one axis of density, with the mark, the alarm and the fall."""
     drawn = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, column, colour in ((1, "confidence", tone.diverging[0]), (3, "iou_mean", tone.diverging[-1])):
@@ -89,16 +91,16 @@ def signal_figure(document: dict[str, Any], rounds: pd.DataFrame, marked: float,
         drawn.add_scatter(
             x=100 * rounds.density, y=100 * rounds[column], line=line, mode="lines+markers", row=row, col=1
         )
-    _accuracy(drawn, rounds, document["metric"], tone, row=2, col=1)
+    _accuracy(drawn, rounds, diagnosis.metric, tone, row=2, col=1)
     for row, title in enumerate(("confidence, %", "accuracy, %", "overlap, %"), 1):
         drawn.update_yaxes(title=title, zeroline=False, nticks=5, row=row, col=1)
     _axis(drawn, rounds.density)
     drawn.update_xaxes(title="", row=1, col=1).update_xaxes(title="", row=2, col=1)
     marks = [(marked, "your mark", _YOURS, "solid", 3, 0.86)]  # at the height in its panel where no curve is
-    if document["alarm"]:
-        marks.append((document["alarm"]["density"], "confidence falls", _ALARM, "dash", 1, 0.12))
-    if document["fall"]:
-        marks.append((document["fall"]["density"], "accuracy falls", tone.text, "dot", 2, 0.12))
+    if diagnosis.alarm:
+        marks.append((diagnosis.alarm.density, "confidence falls", _ALARM, "dash", 1, 0.12))
+    if diagnosis.fall:
+        marks.append((diagnosis.fall.density, "accuracy falls", tone.text, "dot", 2, 0.12))
     for density, text, colour, dash, row, height in marks:
         drawn.add_vline(x=100 * density, line={"color": colour, "width": 2, "dash": dash})
         drawn.add_annotation(
@@ -117,7 +119,7 @@ def signal_figure(document: dict[str, Any], rounds: pd.DataFrame, marked: float,
 
 def _accuracy(figure: go.Figure, rounds: pd.DataFrame, metric: str, tone: Tone, **place: int) -> None:
     value = 100 * rounds[metric]
-    low, high = (np.array([100 * ci[metric][side] for ci in rounds.ci]) for side in (0, 1))
+    low, high = 100 * rounds.low, 100 * rounds.high
     figure.add_scatter(
         x=100 * rounds.density,
         y=value,

@@ -129,11 +129,11 @@ def _outcome(run: Run, guess: str) -> None:
     frame.prose(
         f"You said: {guess[0].lower()}{guess[1:]}. {fared(gaps)} This is measured on {n} digits of the test data."
     )
-    result = next(row for row in run.info["evaluation"]["methods"] if row["method"] == "rtl")
+    result = run.record.evaluation.method("rtl")
     frame.side_note(
         f"The intervals speak of other pictures, not of other [[seeds|seed]]: this is seed {run.config.seed}, and "
         f"another may end otherwise. Try one under Settings. Finding the mask took "
-        f"{terms.count(result['steps_extract'])} steps before the {terms.count(result['steps_joint'])} that all four "
+        f"{terms.count(result.steps_extract)} steps before the {terms.count(result.steps_joint)} that all four "
         "learned for, so the ticket was not found for free."
     )
 
@@ -184,11 +184,11 @@ def _points(difference: Gap) -> str:
 
 def _dots(run: Run, right: dict[str, np.ndarray], tone: Tone) -> go.Figure:
     """The networks' accuracies on test pictures with Wilson intervals, the ticket on top."""
-    steps = {row["method"]: row for row in run.info["evaluation"]["methods"]}
     rows = []
     for method, answers in right.items():
         low, high = wilson(answers.sum(), len(answers))
-        spent = {key: steps[method][key] for key in ("steps_extract", "steps_joint")}
+        row = run.record.evaluation.method(method)
+        spent = {"steps_extract": row.steps_extract, "steps_joint": row.steps_joint}
         share = answers.mean()
         rows.append({"method": method, "label": NAMES[method], "accuracy": share, "low": low, "high": high, **spent})
     return charts.whiskers(pd.DataFrame(rows), "accuracy", "Read rightly", tone)

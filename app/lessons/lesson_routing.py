@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -16,6 +16,9 @@ from app.markdown import plain
 from app.routing.view import View
 from app.segmented import one_of
 from rtl_core.rng import numpy_generator
+
+if TYPE_CHECKING:
+    from rtl_core.audit.accuracy_cost import AtBudget
 
 ROUNDS = 10
 _PAGE = """<style>
@@ -178,21 +181,21 @@ def _budget(seen: View) -> None:
     frame.plot(lesson_routing_results.bought(points, chosen, colours.tone()), "post-bought", 300)
     frame.prose(bought(points, chosen, [level.density for level in seen.routing.offered.levels]))
     st.caption(
-        f"n = {terms.count(points[chosen]['n'])} test pictures, delivered by the gate; whiskers are "
+        f"n = {terms.count(points[chosen].n)} test pictures, delivered by the gate; whiskers are "
         "95 % intervals. Fewer multiply-adds are not yet less time: that needs software that skips what is left out."
     )
 
 
-def bought(points: dict[str, dict[str, Any]], chosen: str, densities: list[float]) -> str:
+def bought(points: dict[str, AtBudget], chosen: str, densities: list[float]) -> str:
     """What the chosen budget gives whom, and what it costs in accuracy."""
     full, at = points["100 %"], points[chosen]
     given = [
         f"{terms.count(n)} pictures get a ticket that keeps {terms.density(density)}"
-        for density, n in zip(densities, at["rungs"], strict=True)
+        for density, n in zip(densities, at.levels, strict=True)
         if n
     ]
-    less = "" if at is full else f", {terms.points(at['accuracy'] - full['accuracy'])} against the whole budget"
-    share = f"**{terms.percent(at['accuracy'])}** ({terms.interval(at['ci']['accuracy'])})"
+    less = "" if at is full else f", {terms.points(at.accuracy - full.accuracy)} against the whole budget"
+    share = f"**{terms.percent(at.accuracy)}** ({terms.interval(at.ci.accuracy)})"
     return f"For {chosen}, {terms.listed(given)}: {share} are named rightly{less}."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +15,9 @@ from app.lessons import domains_sample
 from app.routing.view import View
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import Estimate, proportion
+
+if TYPE_CHECKING:
+    from rtl_core.audit.accuracy_cost import AtBudget
 
 BUDGETS = {f"{100 * share:g} %": share for share in (1.0, 0.75, 0.5, 0.3)}
 
@@ -65,8 +68,8 @@ def delivery(right: np.ndarray, subset: np.ndarray, ticket: np.ndarray, units: n
     )
 
 
-def points(seen: View) -> dict[str, dict[str, Any]]:
-    """Budget -> what it buys (`audit.budget.at_budget`)."""
+def points(seen: View) -> dict[str, AtBudget]:
+    """Budget -> what it buys."""
     return {name: replace(seen, share=share).point for name, share in BUDGETS.items()}
 
 
@@ -99,12 +102,12 @@ def answered(delivered: Delivery, tone: Tone) -> go.Figure:
     return figure.update_layout(showlegend=False)
 
 
-def bought(points: dict[str, dict[str, Any]], chosen: str, tone: Tone) -> go.Figure:
+def bought(points: dict[str, AtBudget], chosen: str, tone: Tone) -> go.Figure:
     """Accuracy against the budget; the chosen one stands out."""
     figure = go.Figure()
     for name, point in points.items():
         colour = tone.diverging[-1] if name == chosen else tone.muted
-        right = Estimate(point["accuracy"], *point["ci"]["accuracy"], np.zeros(0))
+        right = Estimate(point.accuracy, *point.ci.accuracy, np.zeros(0))
         figure.add_scatter(
             x=[100 * BUDGETS[name]],
             y=[100 * right.value],

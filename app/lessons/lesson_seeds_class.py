@@ -62,7 +62,7 @@ def _differences(folder: Path, changed: int, settings: str) -> dict[str, float] 
         run = load_run(folder)
     except BadInput:
         return None
-    accuracy = {row["method"]: row["accuracy"] for row in run.info["evaluation"]["methods"] if row["applies"]}
+    accuracy = {row.method: row.accuracy for row in run.record.evaluation.methods if row.applies}
     gained = {control: accuracy["rtl"] - accuracy[control] for control in CONTROLS}
     return {"seed": run.config.seed, **gained}
 

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import cache
+from rtl_core.documents import entries
 from rtl_core.rng import numpy_generator
 from rtl_core.runs import store
 from rtl_core.statistics.intervals import newcombe
@@ -82,10 +83,10 @@ def audited(predictions: Predictions, rows: np.ndarray) -> dict:
         **{name: getattr(predictions, name)[rows] for name in ("y_true", "y_pred", "score", "ticket", "unit")},
         groups=predictions.groups.iloc[rows],
     )
-    document = fairness(some, ["sex"], reference="sex=Male", metrics=("selection_rate",))
-    gap = document["gaps"][-1]  # of all tickets together, after those of each
-    beyond = gap["low"] is not None and (gap["low"] > 0 or gap["high"] < 0)
-    return {"n": len(rows), "beyond": beyond, **gap}
+    report = fairness(some, ["sex"], reference="sex=Male", metrics=("selection_rate",))
+    gap = report.gaps[-1]  # of all tickets together, after those of each
+    beyond = gap.low is not None and (gap.low > 0 or gap.high < 0)
+    return {"n": len(rows), "beyond": beyond, **entries(gap)}
 
 
 @st.cache_resource(show_spinner="Asking the network about everybody")

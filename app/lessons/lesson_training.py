@@ -136,11 +136,11 @@ def _before(key: str, config: Config, label: str, budget: float | None) -> None:
     ahead = len(queue.waiting(session.runs_root()))
     st.caption(
         plain(
-            f"{terms.count(cost['steps'])} training steps, about {terms.duration(cost['seconds'])} on this machine by "
+            f"{terms.count(cost.steps)} training steps, about {terms.duration(cost.seconds)} on this machine by "
             f"a short trial{f', after {ahead} that wait already' if ahead else ''}. It can be stopped and go on later."
         )
     )
-    if budget is not None and cost["seconds"] > budget:
+    if budget is not None and cost.seconds > budget:
         st.warning(
             f"That is longer than the {terms.duration(budget)} this lesson was made for: this machine is slow, or busy."
         )

@@ -55,8 +55,8 @@ def dead_tickets(names: list[str], where: str) -> str:
     return f"Dead: {named} {'keeps' if len(names) == 1 else 'keep'} nothing{where}."
 
 
-def pair_title(a: str, b: str, total: pd.Series) -> str:
-    return f"{a} and {b} share {terms.count(total.shared)} weights, {excess(total.excess)}"
+def pair_title(a: str, b: str, shared: int, over_chance: float) -> str:
+    return f"{a} and {b} share {terms.count(shared)} weights, {excess(over_chance)}"
 
 
 def pair_sentence(test: PermutationTest, adjusted: float, pairs: int) -> str:

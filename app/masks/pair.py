@@ -56,7 +56,7 @@ def summary(view: View, i: int, j: int) -> None:
         return
     a, b = view.names[i], view.names[j]
     total = _table(view, a, b).iloc[-1]
-    st.subheader(plain(findings.pair_title(a, b, total)), anchor=False)
+    st.subheader(plain(findings.pair_title(a, b, total.shared, total.excess)), anchor=False)
     pairs = int((~np.isnan(view.compared.p)).sum()) // 2
     st.caption(plain(findings.pair_sentence(view.test(a, b), view.compared.p[i, j], pairs)))
 

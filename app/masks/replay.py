@@ -13,7 +13,6 @@ from app.charts import calm, error_bars
 from app.colours import Tone
 from app.markdown import plain
 from app.masks.view import View
-from rtl_core.tasks.task import figure_value
 from rtl_core.tickets.ticket_set import Level
 
 _KINDS = {"denser": "On the way down", "target": "The tickets", "lighter": "Nested in the tickets"}
@@ -33,7 +32,7 @@ def looked_at(view: View) -> None:
         st.caption(f"**{_KINDS[view.level.kind]}**, {plain(kept)} kept · {plain(why)}")
         return
     measured = "extraction" if view.level.kind == "denser" else "final"
-    here = records[(records["rung"] == view.level.index) & (records.measure == measured)]
+    here = records[(records.level == view.level.index) & (records.measure == measured)]
     if here.empty:
         st.caption(f"**{_KINDS[view.level.kind]}**, {plain(kept)} kept · no accuracy was measured at this density")
         return
@@ -67,11 +66,12 @@ def draw(view: View) -> None:
 
 def _records(view: View) -> pd.DataFrame:
     """One row per level and ticket, with the ticket's name; empty where nothing was measured."""
-    kept, metric = view.run.info.get("rungs") or [], panels.metric_of(view.run) if view.run.config else "accuracy"
-    records = pd.DataFrame([{**record, metric: figure_value(record, metric)} for record in kept])
-    if not records.empty:
-        records["ticket_name"] = [view.names[k] for k in records.ticket]
-    return records
+    metric = panels.metric_of(view.run) if view.run.config else "accuracy"
+    rows = [
+        {**vars(record), metric: record.value(metric), "ticket_name": view.names[record.ticket]}
+        for record in view.run.record.levels
+    ]
+    return pd.DataFrame(rows).dropna(axis=1, how="all")
 
 
 def _title(records: pd.DataFrame, target: Level, metric: str) -> str:

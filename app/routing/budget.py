@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,6 +14,9 @@ from app.colours import Tone
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import CURVE_POINTS, View
+
+if TYPE_CHECKING:
+    from rtl_core.audit.accuracy_cost import AtBudget
 
 
 def draw(view: View) -> None:
@@ -30,7 +33,7 @@ def draw(view: View) -> None:
         table(view, curve),
         "budget",
     )
-    flops = terms.count(view.document["cost"]["flops_executed"])
+    flops = terms.count(view.report.cost.flops_executed)
     st.caption(
         plain(
             f"Costs are multiply-adds with weights that are kept, {terms.count(view.full_cost)} an input at the "
@@ -54,55 +57,19 @@ def command(view: View) -> str:
     return f"python -m rtl_core route {view.run.name} --router {view.router}{share} --curve {CURVE_POINTS} --json"
 
 
-def _chosen(view: View) -> dict[str, Any]:
-    """The point of the budget; without one, what the tickets reach at their own density."""
+def _chosen(view: View) -> tuple[float, float]:
+    """(cost, accuracy) under the budget; without one, what the tickets reach at their own density."""
     if view.share is not None:
-        return view.point
-    return {"cost": view.full_cost, "accuracy": float(view.right_alone.mean())}
+        return view.point.cost, view.point.accuracy
+    return view.full_cost, float(view.right_alone.mean())
 
 
-def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any], tone: Tone) -> go.Figure:
+def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone: Tone) -> go.Figure:
     """Both panels share the axis of cost, in % of the tickets' own."""
-    full = view.full_cost
-    x = [100 * point["cost"] / full for point in curve]
+    x = [100 * point.cost / view.full_cost for point in curve]
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
-    ends = [[100 * end for end in point["ci"]["accuracy"]] for point in curve]
-    drawn.add_scatter(
-        x=[*x, *x[::-1]],
-        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
-        fill="toself",
-        fillcolor="rgba(74,144,176,.22)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    drawn.add_scatter(
-        x=x,
-        y=[100 * point["accuracy"] for point in curve],
-        mode="lines+markers",
-        line={"color": tone.diverging[-1], "width": 2},
-        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
-        showlegend=False,
-    )
-    at, reached = 100 * chosen["cost"] / full, 100 * chosen["accuracy"]
-    drawn.add_scatter(
-        x=[at],
-        y=[reached],
-        name="your budget",
-        mode="markers+text",
-        marker={
-            "symbol": "diamond",
-            "size": 14,
-            "color": colours.TICKETS[1],
-            "line": {"color": tone.text, "width": 1},
-        },
-        text=[f"{reached:.1f} % right"],
-        textposition="bottom left" if at > 60 else "bottom right",
-        textfont={"color": tone.text},
-        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
-        showlegend=False,
-    )
-    drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
+    _accuracy(drawn, x, curve, tone)
+    _your_budget(drawn, 100 * chosen[0] / view.full_cost, 100 * chosen[1], tone)
     for name, colour, shares in _levels(view, curve, tone):
         drawn.add_scatter(
             x=x,
@@ -124,32 +91,75 @@ def figure(view: View, curve: list[dict[str, Any]], chosen: dict[str, Any], tone
     return drawn.update_layout(margin={"b": 70})
 
 
-def _levels(view: View, curve: list[dict[str, Any]], tone: Tone) -> list[tuple[str, str, list[float]]]:
+def _accuracy(drawn: go.Figure, x: list[float], curve: list[AtBudget], tone: Tone) -> None:
+    """The share of right answers with its 95 % band."""
+    ends = [[100 * end for end in point.ci.accuracy] for point in curve]
+    drawn.add_scatter(
+        x=[*x, *x[::-1]],
+        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
+        fill="toself",
+        fillcolor="rgba(74,144,176,.22)",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    drawn.add_scatter(
+        x=x,
+        y=[100 * point.accuracy for point in curve],
+        mode="lines+markers",
+        line={"color": tone.diverging[-1], "width": 2},
+        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _your_budget(drawn: go.Figure, at: float, reached: float, tone: Tone) -> None:
+    drawn.add_scatter(
+        x=[at],
+        y=[reached],
+        name="your budget",
+        mode="markers+text",
+        marker={
+            "symbol": "diamond",
+            "size": 14,
+            "color": colours.TICKETS[1],
+            "line": {"color": tone.text, "width": 1},
+        },
+        text=[f"{reached:.1f} % right"],
+        textposition="bottom left" if at > 60 else "bottom right",
+        textfont={"color": tone.text},
+        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        showlegend=False,
+    )
+    drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
+
+
+def _levels(view: View, curve: list[AtBudget], tone: Tone) -> list[tuple[str, str, list[float]]]:
     """(name, colour, % of the inputs at each point) of every level, densest first and darkest."""
     levels = view.routing.offered.levels
     bands = []
     for i, level in enumerate(levels):
         colour = colours.on_scale(tone.sequential, 1 - i / max(1, len(levels)))
         own = " (own)" if level.kind == "target" else ""
-        shares = [100 * point["rungs"][i] / point["n"] for point in curve]
+        shares = [100 * point.levels[i] / point.n for point in curve]
         bands.append((f"{terms.density(level.density)} density{own}", colour, shares))
     return bands
 
 
-def table(view: View, curve: list[dict[str, Any]]) -> pd.DataFrame:
+def table(view: View, curve: list[AtBudget]) -> pd.DataFrame:
     """One line per point of the curve, and the chosen one."""
     points = [*curve, *([view.point] if view.share is not None else [])]
     densities = [terms.density(level.density) for level in view.routing.offered.levels]
     return pd.DataFrame(
         [
             {
-                "share of full cost": round(point["cost"] / view.full_cost, 4),
-                "multiply-adds": point["cost"],
-                "accuracy": point["accuracy"],
-                "low": point["ci"]["accuracy"][0],
-                "high": point["ci"]["accuracy"][1],
-                "n": point["n"],
-                **{f"at {name}": n for name, n in zip(densities, point["rungs"], strict=True)},
+                "share of full cost": round(point.cost / view.full_cost, 4),
+                "multiply-adds": point.cost,
+                "accuracy": point.accuracy,
+                "low": point.ci.accuracy[0],
+                "high": point.ci.accuracy[1],
+                "n": point.n,
+                **{f"at {name}": n for name, n in zip(densities, point.levels, strict=True)},
             }
             for point in points
         ]

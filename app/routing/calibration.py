@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,9 +15,12 @@ from app.routing import findings
 from app.routing.view import View
 from rtl_core.display_names import router_words
 
+if TYPE_CHECKING:
+    from rtl_core.audit.router_metrics import Calibration
+
 
 def draw(view: View) -> None:
-    calibration = view.document["calibration"]
+    calibration = view.report.calibration
     if calibration is None:
         st.info(
             plain(f"{router_words(view.router)[1]} gives no probability for its choice, so there is none to check.")
@@ -34,7 +37,7 @@ def draw(view: View) -> None:
     )
 
 
-def figure(calibration: dict[str, Any], tone: Tone) -> go.Figure:
+def figure(calibration: Calibration, tone: Tone) -> go.Figure:
     bins = table(calibration)
     drawn = go.Figure()
     drawn.add_scatter(
@@ -63,7 +66,7 @@ def figure(calibration: dict[str, Any], tone: Tone) -> go.Figure:
     return charts.calm(drawn, height=440)
 
 
-def table(calibration: dict[str, Any]) -> pd.DataFrame:
-    bins = pd.DataFrame(calibration["bins"])
+def table(calibration: Calibration) -> pd.DataFrame:
+    bins = pd.DataFrame(calibration.bins).rename(columns={"low": "from", "high": "to"})
     ends = pd.DataFrame(bins.ci.tolist(), columns=["low", "high"]).astype(float)
     return pd.concat([bins.drop(columns="ci"), ends], axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,15 @@ from app.routing.choice_reason import Reason
 from app.routing.view import View
 from rtl_core.display_names import router_words
 
+if TYPE_CHECKING:
+    from rtl_core.audit.accuracy_cost import AtBudget
+    from rtl_core.audit.router_metrics import Calibration
+
 
 def headline(view: View) -> str:
     """The answer of the Routing page."""
-    document = view.document
-    who, own = router_words(view.router)[1], document["agreement_with_oracle"]
+    row = view.report.row
+    who, own = router_words(view.router)[1], row.agreement_with_oracle
     if view.share is not None:
         return _within(view)
     if view.router == view.oracle.router:
@@ -24,7 +28,7 @@ def headline(view: View) -> str:
     sent = f"{who} sends {terms.percent(own)} of the {view.noun} to their own ticket"
     if view.one_vs_rest:
         return f"{sent}; by chance it would be {terms.percent(_by_chance(view))}"
-    difference = document["accuracy"] - view.oracle.document["accuracy"]
+    difference = row.accuracy - view.oracle.report.row.accuracy
     if round(100 * difference, 1) == 0:
         return f"{sent} and answers as many rightly as if it were told the {_oracle_knows(view)}"
     change = f"{'loses' if difference < 0 else 'gains'} {_size(difference)}"
@@ -33,23 +37,23 @@ def headline(view: View) -> str:
 
 def _oracle_knows(view: View) -> str:
     """What the subsets were made from, as a router is told it."""
-    made = view.run.info["partition"]
-    return (made["column"] or "").replace("_", " ") or ("label" if made["by"] == "class" else "cluster")
+    made = view.run.record.partition
+    return (made.column or "").replace("_", " ") or ("label" if made.by == "class" else "cluster")
 
 
 def _oracle_headline(view: View) -> str:
-    document, who = view.document, f"{router_words(view.router)[1]} is told the {_oracle_knows(view)}"
-    if document["accuracy"] is None:
+    row, who = view.report.row, f"{router_words(view.router)[1]} is told the {_oracle_knows(view)}"
+    if row.accuracy is None:
         return f"{who}, which is the answer itself: nothing is shown by it"
-    return f"{who}: {terms.percent(document['accuracy'])} right is what tickets reach when nothing is misrouted"
+    return f"{who}: {terms.percent(row.accuracy)} right is what tickets reach when nothing is misrouted"
 
 
 def _within(view: View) -> str:
     point = view.point
-    difference = point["accuracy"] - float(view.right_alone.mean())
-    cost = terms.percent(point["cost"] / view.full_cost, 0)
+    difference = point.accuracy - float(view.right_alone.mean())
+    cost = terms.percent(point.cost / view.full_cost, 0)
     return (
-        f"At {cost} of the tickets' own cost {terms.percent(point['accuracy'])} of the {view.noun} are answered "
+        f"At {cost} of the tickets' own cost {terms.percent(point.accuracy)} of the {view.noun} are answered "
         f"rightly, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
     )
 
@@ -76,17 +80,17 @@ def uses_label(view: View) -> str:
 
 def facts(view: View) -> str:
     """The figures behind the headline, each with its interval and n."""
-    document = view.document
-    pieces = [_share("own ticket", document, "agreement_with_oracle")]
-    if document["accuracy"] is not None:
-        pieces.append(_share("answered rightly", document, "accuracy"))
+    row = view.report.row
+    shown = {"own ticket": "agreement_with_oracle", "answered rightly": "accuracy"}
+    pieces = [
+        f"{name} {terms.percent(row.value(figure))} ({terms.interval(row.interval(figure))})"
+        for name, figure in shown.items()
+        if row.value(figure) is not None
+    ]
     if view.share is not None:
-        pieces.append(_share("under the budget", view.point, "accuracy"))
-    return f"{'; '.join(pieces)}; n = {terms.count(document['n'])} test {view.noun}."
-
-
-def _share(name: str, document: dict[str, Any], field: str) -> str:
-    return f"{name} {terms.percent(document[field])} ({terms.interval(document['ci'][field])})"
+        point = view.point
+        pieces.append(f"under the budget {terms.percent(point.accuracy)} ({terms.interval(point.ci.accuracy)})")
+    return f"{'; '.join(pieces)}; n = {terms.count(row.n)} test {view.noun}."
 
 
 def matrix_title(view: View, by_class: bool) -> str:
@@ -130,9 +134,9 @@ def routers_title(rows: pd.DataFrame) -> str:
     return f"Best without being told: {name}, {terms.percent(value)} right, {extra}"
 
 
-def budget_title(view: View, curve: list[dict[str, Any]]) -> str:
+def budget_title(view: View, curve: list[AtBudget]) -> str:
     """What half the cost is worth, between two points of the curve."""
-    cost, right = (np.array([point[field] for point in curve]) for field in ("cost", "accuracy"))
+    cost, right = np.array([(point.cost, point.accuracy) for point in curve]).T
     if cost[0] > view.full_cost / 2:
         return "Even the lightest ticket costs more than half of what they cost at their own density"
     half = float(np.interp(view.full_cost / 2, cost, right)) - float(view.right_alone.mean())
@@ -157,16 +161,15 @@ def levels_used(view: View) -> str:
     return f"Under your budget, of {terms.count(n)} {view.noun}: {terms.listed(named)} density."
 
 
-def calibration_title(view: View, calibration: dict[str, Any]) -> str:
-    off = np.array([b["confidence"] - b["agreement"] for b in calibration["bins"]])
-    n = np.array([b["n"] for b in calibration["bins"]])
+def calibration_title(view: View, calibration: Calibration) -> str:
+    off = np.array([b.confidence - b.agreement for b in calibration.bins])
+    n = np.array([b.n for b in calibration.bins])
     mean = float((off * n).sum() / n.sum())
     way = "sure" if abs(mean) < 0.01 else "surer" if mean > 0 else "less sure"
     than = "as it is right" if way == "sure" else "than it is right"
-    low, high = calibration["ci"]
     return (
         f"{router_words(view.router)[1]} is {'about as ' if way == 'sure' else ''}{way} {than}: calibration error "
-        f"{terms.percent(calibration['ece'])} ({terms.interval([low, high])})"
+        f"{terms.percent(calibration.ece)} ({terms.interval(calibration.ci)})"
     )
 
 

@@ -27,7 +27,7 @@ def draw(view: View) -> None:
         st.session_state.pop("grouped", None)  # another run's
     column = st.selectbox("Groups by", columns, key="grouped", bind="query-params", width=220)
     groups = groups[groups.group.str.startswith(f"{column}=")].reset_index(drop=True)
-    overall = 1 - view.document["agreement_with_oracle"]
+    overall = 1 - view.report.row.agreement_with_oracle
     shown = groups[groups.misrouted.notna()].sort_values("misrouted", ascending=False).reset_index(drop=True)
     if shown.empty:
         st.info(plain(f"No group by {column} has 10 {view.noun}, so none has a figure."))
@@ -50,18 +50,17 @@ def draw(view: View) -> None:
 def table(view: View) -> pd.DataFrame:
     """One row per group: n, how many go to each ticket, the share misrouted with its interval, and status."""
     rows = []
-    for group in view.document["groups"]:
-        low, high = group["ci"]
-        own = group["agreement"]
+    for group in view.report.groups:
+        (low, high), own = group.ci, group.agreement
         rows.append(
             {
-                "group": group["group"],
-                "n": group["n"],
+                "group": group.group,
+                "n": group.n,
                 "misrouted": None if own is None else 1 - own,
                 "low": None if high is None else 1 - high,
                 "high": None if low is None else 1 - low,
-                "status": group["status"],
-                **{f"to {name}": n for name, n in zip(view.names, group["counts"], strict=True)},
+                "status": group.status,
+                **{f"to {name}": n for name, n in zip(view.names, group.counts, strict=True)},
             }
         )
     return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +13,9 @@ from app.routing import findings
 from app.routing.view import View
 
 if TYPE_CHECKING:
+    from rtl_core.audit.redundancy import Redundancy
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.statistics.estimates import Interval
 
 _PAIRS = 3  # tried at once: each is merged, and its norms estimated anew
 
@@ -30,13 +32,13 @@ def draw(view: View) -> None:
     report = _report(view.run)
     rows = table(report)
     st.subheader(plain(findings.redundancy_title(rows)), anchor=False)
-    for sentence in report["warnings"]:
+    for sentence in report.warnings:
         st.warning(plain(sentence))
     st.dataframe(rows, hide_index=True, placeholder="–")
     panels.reading(
         "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in "
         "points with its 95 % interval. “Could be merged” where both intervals lie above "
-        f"−{100 * report['margin']:.0f} point. The {_PAIRS} of {terms.count(report['pairs_in_all'])} pairs that "
+        f"−{100 * report.margin:.0f} point. The {_PAIRS} of {terms.count(report.pairs_in_all)} pairs that "
         "overlap most; `python -m rtl_core redundancy` tries all.",
         rows,
         "redundancy",
@@ -44,35 +46,35 @@ def draw(view: View) -> None:
 
 
 @cache.of_run(max_entries=8, show_spinner="Merging the tickets that overlap most")
-def _report(run: Run) -> dict[str, Any]:
+def _report(run: Run) -> Redundancy:
     from rtl_core.runs.merge import redundancy_of
 
     return redundancy_of(run, _PAIRS)
 
 
-def table(report: dict[str, Any]) -> pd.DataFrame:
+def table(report: Redundancy) -> pd.DataFrame:
     """One line per pair, way of merging and subset."""
     return pd.DataFrame(
         [
             {
-                "tickets": f"{pair['a']} + {pair['b']}",
-                "merged as": pair["how"],
-                "excess overlap": None if pair["excess"] is None else round(pair["excess"], 2),
-                "subset": subset["subset"],
-                "before": terms.percent(subset["before"]),
-                "after": terms.percent(subset["after"]),
-                "change, points": None if subset["change"] is None else round(100 * subset["change"], 1),
-                "95 % interval": _ends(subset["ci"]["change"]),
-                "n": subset["n"],
-                "verdict": pair["verdict"],
+                "tickets": f"{pair.a} + {pair.b}",
+                "merged as": pair.how,
+                "excess overlap": None if pair.excess is None else round(pair.excess, 2),
+                "subset": subset.subset,
+                "before": terms.percent(subset.before),
+                "after": terms.percent(subset.after),
+                "change, points": None if subset.change is None else round(100 * subset.change, 1),
+                "95 % interval": _ends(subset.ci.change),
+                "n": subset.n,
+                "verdict": pair.verdict,
             }
-            for pair in report["pairs"]
-            for subset in pair["subsets"]
+            for pair in report.pairs
+            for subset in pair.subsets
         ]
     )
 
 
-def _ends(pair: list[float | None]) -> str:
+def _ends(pair: Interval) -> str:
     if None in pair:
         return "no interval"
     return f"{100 * pair[0]:+.1f} to {100 * pair[1]:+.1f}".replace("-", "−")

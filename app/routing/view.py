@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
+    from rtl_core.audit.accuracy_cost import AtBudget
     from rtl_core.audit.evaluate import EvaluationSet
-    from rtl_core.audit.router_metrics import Routed
+    from rtl_core.audit.evaluation_rows import RouterRow
+    from rtl_core.audit.router_metrics import Routed, RouterReport
     from rtl_core.data.dataset import Dataset
     from rtl_core.routing.budget import Assignment
     from rtl_core.runs.checkpoint import Run
@@ -78,9 +80,9 @@ class View:
         return _routed(self)
 
     @property
-    def document(self) -> dict[str, Any]:
-        """The document of `python -m rtl_core route`."""
-        return _document(self)
+    def report(self) -> RouterReport:
+        """What `python -m rtl_core route` says of the router."""
+        return _report(self)
 
     @property
     def oracle(self) -> View:
@@ -112,12 +114,12 @@ class View:
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, -1].mean()) / self.full_cost
 
     @property
-    def point(self) -> dict[str, Any]:
-        """What the budget buys: `audit.budget.at_budget`."""
+    def point(self) -> AtBudget:
+        """What the budget buys."""
         return _point(self, self.share)
 
     @property
-    def curve(self) -> list[dict[str, Any]]:
+    def curve(self) -> list[AtBudget]:
         return _curve(self)
 
     @property
@@ -151,11 +153,11 @@ class View:
         misrouted = np.bincount(place, weights=self.ticket != self.eval_set.subset, minlength=len(names))
         return misrouted / np.maximum(np.bincount(place, minlength=len(names)), 1)
 
-    def compared(self) -> list[dict[str, Any]]:
+    def compared(self) -> list[RouterRow]:
         """A row of figures per router that is not slow: on file, or computed now where an older file lacks it. A slow
         router is among them while it is the chosen one."""
         rows = _compared(self.run, self.routing)
-        return rows if self.router in {row["router"] for row in rows} else [*rows, _row(self)]
+        return rows if self.router in {row.router for row in rows} else [*rows, _row(self)]
 
     def map_of_inputs(self, method: str) -> tuple[np.ndarray, np.ndarray, float]:
         """(positions among the inputs asked, their places (m, 2), share of variance shown by PCA's two axes)."""
@@ -191,10 +193,10 @@ def _routed(view: View) -> Routed:
 
 
 @cache.of_run(View, max_entries=32, show_spinner="Counting who goes where")
-def _document(view: View) -> dict[str, Any]:
-    from rtl_core.audit.router_metrics import route_document
+def _report(view: View) -> RouterReport:
+    from rtl_core.audit.router_metrics import router_report
 
-    return route_document(_routed(view))
+    return router_report(_routed(view))
 
 
 @cache.of_run(View, max_entries=64, show_spinner=False)
@@ -206,7 +208,7 @@ def _bought(view: View, share: float) -> Assignment:
 
 
 @cache.of_run(View, max_entries=64, show_spinner="Asking the lighter tickets")
-def _point(view: View, share: float) -> dict[str, Any]:
+def _point(view: View, share: float) -> AtBudget:
     from rtl_core.audit.accuracy_cost import at_budget
 
     routing = view.routing
@@ -215,7 +217,7 @@ def _point(view: View, share: float) -> dict[str, Any]:
 
 
 @cache.of_run(View, max_entries=16, show_spinner="Asking the lighter tickets, once for every point of the curve")
-def _curve(view: View) -> list[dict[str, Any]]:
+def _curve(view: View) -> list[AtBudget]:
     from rtl_core.audit.accuracy_cost import cost_curve
 
     routing = view.routing
@@ -223,17 +225,17 @@ def _curve(view: View) -> list[dict[str, Any]]:
 
 
 @cache.of_run(View, max_entries=32, show_spinner=False)
-def _row(view: View) -> dict[str, Any]:
+def _row(view: View) -> RouterRow:
     from rtl_core.audit.router_metrics import router_row
 
     return router_row(_routed(view))
 
 
 @cache.of_run(max_entries=8, show_spinner="Comparing the routers")
-def _compared(run: Run, _routing: Routing) -> list[dict[str, Any]]:
+def _compared(run: Run, _routing: Routing) -> list[RouterRow]:
     from rtl_core.runs.routing import SLOW
 
-    on_file = {row["router"]: row for row in _routing.run.info["evaluation"]["routers"] if "macs_share" in row}
+    on_file = {row.router: row for row in run.record.evaluation.routers if row.macs_share is not None}
     names = [name for name in _routing.routers if name not in SLOW]
     return [on_file.get(name) or _row(View(_routing, name)) for name in names]
 

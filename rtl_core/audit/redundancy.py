@@ -8,8 +8,8 @@ its other subsets do not count where one of them is judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +20,8 @@ from rtl_core.learning.merge import merge
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.overlap.overlap import overlap
-from rtl_core.overlap.similarity import similarity
-from rtl_core.statistics.estimates import json_interval, json_number
+from rtl_core.overlap.similarity import Similarity, similarity
+from rtl_core.statistics.estimates import Interval, json_interval, json_number
 
 MARGIN = 0.01  # what a merge may cost: one point of the metric, less than figures of this size vary over seeds
 # Kaufman & Rousseeuw (1990, table 4): up to here a silhouette shows no substantial structure.
@@ -33,18 +33,75 @@ ROWS = 1000  # of each subset at most
 HOW = ("union", "intersection")
 
 
+@dataclass(frozen=True)
+class ChangeIntervals:
+    """95 %, on the same rows."""
+
+    before: Interval
+    after: Interval
+    change: Interval
+
+
+@dataclass(frozen=True)
+class SubsetChange:
+    """What one ticket in place of several does to one of their subsets: the task's headline figure on n rows.
+
+    Rows of the other chosen subsets do not count: the new ticket is theirs as well.
+    """
+
+    subset: str
+    metric: str
+    n: int
+    before: float | None
+    after: float | None
+    change: float | None
+    ci: ChangeIntervals
+
+
+@dataclass(frozen=True)
+class MergedPair:
+    """Two tickets merged in one way: weights of the result, overlap of the two, what changes in both subsets.
+
+    verdict  "could be merged" where the interval of the change lies above -`MARGIN` in both subsets, "costs accuracy"
+             where it lies below in one, else "not shown". Each pair is judged by itself.
+    """
+
+    a: str
+    b: str
+    how: str
+    params: int
+    iou: float | None
+    excess: float | None
+    subsets: list[SubsetChange]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """Which pairs could be one.
+
+    margin        what a merge may cost of the metric
+    pairs_in_all  of which `pairs` were tried, each in every way
+    silhouette    of clustered subsets; excess_mean: over all pairs where it is defined
+    warnings      sentences, where silhouette or overlap say that the partition means nothing
+    """
+
+    split: Split
+    margin: float
+    pairs: list[MergedPair]
+    pairs_in_all: int
+    silhouette: float | None
+    excess_mean: float | None
+    warnings: list[str]
+
+
 def redundancy(
     trained: TrainedTickets, split: Split = "val", pairs: int | None = None, report: Report = silent
-) -> dict[str, Any]:
-    """The redundancy report, JSON-able.
+) -> Redundancy:
+    """Every pair of tickets merged and measured.
 
     split  rows to measure on: those of validation, so that what is decided here can still be tested
     pairs  only so many, those that overlap most beyond chance; None: all
-
-    `pairs`: for each pair and way of merging `a, b, how, params, iou, excess`, `subsets` (as `changes` gives them) and
-    a verdict: "could be merged" where the interval of the change lies above -`MARGIN` in both subsets, "costs accuracy"
-    where it lies below in one, else "not shown". Each pair is judged by itself.
-    `warnings`: sentences, where silhouette or overlap say that the partition means nothing.
     """
     eval_set = evaluation_set(trained.dataset, trained.partition, trained.task, split, ROWS)
     given = [answers_to_all(trained, subnetwork, eval_set) for subnetwork in trained.subnetworks]
@@ -52,38 +109,37 @@ def redundancy(
     every = sorted(
         combinations(range(trained.tickets.k), 2), key=lambda ab: -np.nan_to_num(overlaps.excess[ab], nan=-1.0)
     )
-    chosen = every[:pairs]
-    rows = []
+    chosen, rows = every[:pairs], []
     for done, (a, b) in enumerate(chosen, 1):
-        for how in HOW:
-            merged = merge(trained, (a, b), how).subnetwork
-            per_subset = changes(
-                (a, b), [given[a], given[b]], answers_to_all(trained, merged, eval_set), eval_set, trained.seed
-            )
-            rows.append(
-                {
-                    "a": trained.tickets.names[a],
-                    "b": trained.tickets.names[b],
-                    "how": how,
-                    "params": int(merged.mask.sum()),
-                    "iou": json_number(overlaps.iou[a, b]),
-                    "excess": json_number(overlaps.excess[a, b]),
-                    "subsets": per_subset,
-                    "verdict": verdict(per_subset),
-                }
-            )
+        rows += [_merged(trained, (a, b), how, given, eval_set, overlaps) for how in HOW]
         report(Event("merge", "pairs", done, len(chosen)))
     defined = [overlaps.excess[ab] for ab in every if np.isfinite(overlaps.excess[ab])]
-    excess = float(np.mean(defined)) if defined else None
-    return {
-        "split": split,
-        "margin": MARGIN,
-        "pairs": rows,
-        "pairs_in_all": len(every),
-        "silhouette": trained.partition.silhouette,
-        "excess_mean": excess,
-        "warnings": warnings(trained.partition.silhouette, excess),
-    }
+    excess, silhouette = float(np.mean(defined)) if defined else None, trained.partition.silhouette
+    return Redundancy(split, MARGIN, rows, len(every), silhouette, excess, warnings(silhouette, excess))
+
+
+def _merged(
+    trained: TrainedTickets,
+    ab: tuple[int, int],
+    how: str,
+    given: Sequence[np.ndarray],
+    eval_set: EvaluationSet,
+    overlaps: Similarity,
+) -> MergedPair:
+    """given: every ticket's answers to all rows."""
+    a, b = ab
+    merged = merge(trained, ab, how).subnetwork
+    subsets = changes(ab, [given[a], given[b]], answers_to_all(trained, merged, eval_set), eval_set, trained.seed)
+    return MergedPair(
+        a=trained.tickets.names[a],
+        b=trained.tickets.names[b],
+        how=how,
+        params=int(merged.mask.sum()),
+        iou=json_number(overlaps.iou[ab]),
+        excess=json_number(overlaps.excess[ab]),
+        subsets=subsets,
+        verdict=verdict(subsets),
+    )
 
 
 def warnings(silhouette: float | None, excess: float | None) -> list[str]:
@@ -109,46 +165,40 @@ def answers_to_all(trained: TrainedTickets, subnetwork: Subnetwork, eval_set: Ev
 
 def changes(
     chosen: Sequence[int], before: Sequence[np.ndarray], after: np.ndarray, eval_set: EvaluationSet, seed: int
-) -> list[dict[str, Any]]:
-    """What one ticket in place of several does to each of their subsets, on the same rows: the task's headline figure.
+) -> list[SubsetChange]:
+    """What one ticket in place of several does to each of their subsets, on the same rows.
 
     before  for each of the subsets `chosen` its own ticket's answers to all rows, (n, ...); after: the new one's
-
-    `{subset, metric, n, before, after, change, ci}`. Rows of the other chosen subsets do not count: the new ticket is
-    theirs as well.
     """
     rows = []
     for k, own in zip(chosen, before, strict=True):
         mine = eval_set.subset == k
         counted = eval_set.judged(k) & (mine | ~np.isin(eval_set.subset, chosen))
-        change = _change(eval_set, k, counted, own[counted], after[counted], seed)
-        rows.append({"subset": eval_set.names[k], "metric": eval_set.task.headline.name, **change})
+        rows.append(_change(eval_set, k, counted, (own[counted], after[counted]), seed))
     return rows
 
 
 def _change(
-    eval_set: EvaluationSet, k: int, counted: np.ndarray, own: np.ndarray, after: np.ndarray, seed: int
-) -> dict[str, Any]:
-    """The headline before and after with their intervals; the bootstrap of the change draws units with both answers."""
+    eval_set: EvaluationSet, k: int, counted: np.ndarray, answers: tuple[np.ndarray, np.ndarray], seed: int
+) -> SubsetChange:
+    """answers: before and after, to the counted rows; the bootstrap of the change draws units with both."""
     task, truth, units = eval_set.task, eval_set.truth(k, counted), eval_set.units[counted]
-    was, now = (headline(task, answers, truth, units, eval_set.dataset.classes) for answers in (own, after))
-    low, high = paired_change(task, (own, after), truth, units, seed, "redundancy")
-    return {
-        "n": int(counted.sum()),
-        "before": json_number(was[0]),
-        "after": json_number(now[0]),
-        "change": json_number(now[0] - was[0]),
-        "ci": {
-            "before": json_interval(*was[1:]),
-            "after": json_interval(*now[1:]),
-            "change": json_interval(low, high),
-        },
-    }
+    was, now = (headline(task, each, truth, units, eval_set.dataset.classes) for each in answers)
+    low, high = paired_change(task, answers, truth, units, seed, "redundancy")
+    return SubsetChange(
+        subset=eval_set.names[k],
+        metric=task.headline.name,
+        n=int(counted.sum()),
+        before=json_number(was[0]),
+        after=json_number(now[0]),
+        change=json_number(now[0] - was[0]),
+        ci=ChangeIntervals(json_interval(*was[1:]), json_interval(*now[1:]), json_interval(low, high)),
+    )
 
 
-def verdict(subsets: Sequence[dict[str, Any]]) -> str:
+def verdict(subsets: Sequence[SubsetChange]) -> str:
     """What the intervals of the changes (`changes`) show; an undefined one shows nothing."""
-    spans = [row["ci"]["change"] for row in subsets]
+    spans = [row.ci.change for row in subsets]
     if any(high is not None and high < -MARGIN for _, high in spans):
         return "costs accuracy"
     if all(low is not None and low > -MARGIN for low, _ in spans):

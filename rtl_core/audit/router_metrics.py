@@ -1,4 +1,4 @@
-"""What a router is worth and what it costs: one row of `evaluate.routers`, and the JSON document of `route`.
+"""What a router is worth and what it costs: one row of `evaluate.routers`, and what `route` reports.
 
 Figures are of the answers that the chosen tickets give. Where choosing the ticket is the answer (one-vs-rest tickets),
 the label-oracle would be right by definition, so none is claimed for it, and there is no better ticket to regret.
@@ -6,19 +6,21 @@ the label-oracle would be right by definition, so none is claimed for it, and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rtl_core.audit.evaluate import Answers, EvaluationSet, figures
+from rtl_core.audit.evaluation_rows import RouterRow
 from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
+from rtl_core.documents import INLINE, key
 from rtl_core.models.cost import Cost
 from rtl_core.routing.budget import kept_costs
 from rtl_core.routing.routers import Choice, Router
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import Estimate, json_interval, json_number, mean_estimate, proportion
+from rtl_core.statistics.estimates import Estimate, Interval, json_interval, json_number, mean_estimate, proportion
 from rtl_core.statistics.intervals import bootstrap_ratios
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -86,71 +88,122 @@ def routed_credit(eval_set: EvaluationSet, credit: np.ndarray, ticket: np.ndarra
     return credit & (ticket == eval_set.subset) if eval_set.task.choice_answers else credit
 
 
-def router_row(routed: Routed) -> dict[str, Any]:
-    """One row of `evaluate.routers`.
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Rows whose confidence lies from `low` to `high`: n, their mean confidence, and the share that agrees."""
 
-    flops_share  router / (router + one executed forward pass)
-    macs_share   router / (router + the ticket that answers), in non-zero multiply-adds: a sparse ticket is a smaller
-                 thing to compare a gate with
-    regret       against the best ticket of each row, in hindsight: `regret_01` in right answers, `regret_loss` in nats
-    ece          expected calibration error of the router's confidence that it chose the subset's ticket
+    low: float = field(metadata=key("from"))
+    high: float = field(metadata=key("to"))
+    n: int
+    confidence: float
+    agreement: float
+    ci: Interval
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The reliability diagram of a router's confidence.
+
+    `ece` = sum over bins of |share that agrees - mean confidence| weighted by rows (Naeini et al., 2015). It is
+    positive even for a calibrated router, the more so the fewer the rows. `ci` is its interval.
     """
+
+    n: int
+    ece: float
+    ci: Interval
+    bins: list[CalibrationBin]
+
+
+@dataclass(frozen=True)
+class GroupRouting:
+    """Rows of one value of an attribute, "column=value": n, how many go to which ticket, and the share that reaches
+    its own, None where the group is too small (`status` "refused"; "small" ones are not ranked)."""
+
+    group: str
+    n: int
+    counts: list[int]
+    agreement: float | None
+    ci: Interval
+    status: str
+
+
+@dataclass(frozen=True)
+class RoutingCost:
+    """What one input costs on average, router and ticket together: weights of the tickets that answer, FLOPs of dense
+    kernels, non-zero multiply-adds; and the router's share of the last two."""
+
+    params: float
+    flops_executed: float
+    macs_nonzero: float
+    gate_flops_share: float
+    gate_macs_share: float
+
+
+@dataclass(frozen=True)
+class RouterReport:
+    """Which rows a router sends where, what that is worth and what it costs.
+
+    counts     classes x tickets, empty where rows have no class; confusion: assigned x chosen tickets
+    groups     the same per value of an attribute
+    """
+
+    row: RouterRow = field(metadata=INLINE)
+    classes: list[str]
+    tickets: list[str]
+    counts: list[list[int]]
+    confusion: list[list[int]]
+    groups: list[GroupRouting]
+    calibration: Calibration | None
+    cost: RoutingCost
+
+
+def router_row(routed: Routed) -> RouterRow:
+    """The figures of a router."""
     agreement = _share(routed.eval_set, routed.agrees)
     answered, answered_ci = _answered(routed)
     regret, regret_ci = _regret(routed)
     calibrated = calibration(routed)
-    ci = {"agreement_with_oracle": json_interval(agreement.low, agreement.high), **answered_ci}
-    return {
-        "router": routed.router.name,
-        "uses_label": routed.router.uses_label,
-        "n": len(routed.eval_set.rows),
-        "agreement_with_oracle": json_number(agreement.value),
+    ci = {"agreement_with_oracle": json_interval(agreement.low, agreement.high), **answered_ci, **regret_ci}
+    return RouterRow(
+        router=routed.router.name,
+        uses_label=routed.router.uses_label,
+        n=len(routed.eval_set.rows),
+        agreement_with_oracle=json_number(agreement.value),
         **answered,
         **regret,
-        "ece": calibrated["ece"] if calibrated else None,
+        ece=calibrated.ece if calibrated else None,
         **_cost_shares(routed),
-        "note": _note(routed),
-        "ci": {**ci, **regret_ci, **({"ece": calibrated["ci"]} if calibrated else {})},
-    }
+        note=_note(routed),
+        ci={**ci, "ece": calibrated.ci} if calibrated else ci,
+    )
 
 
-def route_document(routed: Routed) -> dict[str, Any]:
-    """The JSON document of `route`: whom the router sends where, what that is worth and what it costs.
-
-    counts     classes x tickets; `confusion`: assigned x chosen tickets; `groups`: the same per value of an attribute
-    """
+def router_report(routed: Routed) -> RouterReport:
+    """The figures of a router and where it sends the rows."""
     eval_set, choice, costs = routed.eval_set, routed.choice, routed.costs
-    k = len(eval_set.names)
-    row = router_row(routed)
-    share = row.pop("flops_share")
-    executed = _router_flops(routed) + costs.flops_executed
+    k, classes, row = len(eval_set.names), list(eval_set.dataset.classes), router_row(routed)
     mixed = choice.mixture if choice.mixture is not None else np.eye(k)[choice.ticket]
-    return {
-        **row,
-        "classes": list(eval_set.dataset.classes),
-        "tickets": list(eval_set.names),
-        "counts": []
-        if eval_set.dataset.labels is None
-        else _table(eval_set.y, choice.ticket, len(eval_set.dataset.classes), k),
-        "confusion": _table(eval_set.subset, choice.ticket, k, k),
-        "groups": _groups(routed),
-        "calibration": calibration(routed),
-        "cost": {
-            "params": float(((mixed > 0) * costs.params).sum(axis=1).mean()),
-            "flops_executed": executed,
-            "macs_nonzero": _router_macs(routed) + float(costs.macs[choice.ticket].mean()),
-            "gate_flops_share": share,
-            "gate_macs_share": row["macs_share"],
-        },
-    }
+    labelled = eval_set.dataset.labels is not None
+    return RouterReport(
+        row=replace(row, flops_share=None),  # which stands in the cost
+        classes=classes,
+        tickets=list(eval_set.names),
+        counts=_table(eval_set.y, choice.ticket, len(classes), k) if labelled else [],
+        confusion=_table(eval_set.subset, choice.ticket, k, k),
+        groups=_groups(routed),
+        calibration=calibration(routed),
+        cost=RoutingCost(
+            params=float(((mixed > 0) * costs.params).sum(axis=1).mean()),
+            flops_executed=_router_flops(routed) + costs.flops_executed,
+            macs_nonzero=_router_macs(routed) + float(costs.macs[choice.ticket].mean()),
+            gate_flops_share=row.flops_share,
+            gate_macs_share=row.macs_share,
+        ),
+    )
 
 
-def calibration(routed: Routed) -> dict[str, Any] | None:
-    """The reliability diagram of the router's confidence; None where it gives none.
-
-    `ece` = sum over bins of |share that agrees - mean confidence| weighted by rows (Naeini et al., 2015). It is
-    positive even for a calibrated router, the more so the fewer the rows.
-    """
+def calibration(routed: Routed) -> Calibration | None:
+    """None where the router gives no confidence."""
     confidence, agrees = routed.choice.confidence, routed.agrees
     if np.isnan(confidence).any() or len(confidence) == 0:
         return None
@@ -160,16 +213,8 @@ def calibration(routed: Routed) -> dict[str, Any] | None:
     bins = []
     for i in np.flatnonzero(in_bin.any(axis=1)):
         agreement = proportion(agrees, in_bin[i], units)
-        bins.append(
-            {
-                "from": i / BINS,
-                "to": (i + 1) / BINS,
-                "n": int(in_bin[i].sum()),
-                "confidence": float(confidence[in_bin[i]].mean()),
-                "agreement": agreement.value,
-                "ci": json_interval(agreement.low, agreement.high),
-            }
-        )
+        mean, ci = float(confidence[in_bin[i]].mean()), json_interval(agreement.low, agreement.high)
+        bins.append(CalibrationBin(i / BINS, (i + 1) / BINS, int(in_bin[i].sum()), mean, agreement.value, ci))
     off = in_bin * (agrees - confidence)  # its mean over rows is a bin's weighted gap
     low, high = bootstrap_ratios(
         off,
@@ -180,10 +225,10 @@ def calibration(routed: Routed) -> dict[str, Any] | None:
         replicates=REPLICATES,
     )
     ece = float(np.abs(off.mean(axis=1)).sum())
-    return {"n": len(confidence), "ece": ece, "ci": json_interval(low, high), "bins": bins}
+    return Calibration(len(confidence), ece, json_interval(low, high), bins)
 
 
-def _answered(routed: Routed) -> tuple[dict[str, Any], dict[str, list[float | None]]]:
+def _answered(routed: Routed) -> tuple[dict[str, Any], dict[str, Interval]]:
     """({accuracy, balanced_accuracy, and `figures` of other tasks}, their intervals)."""
     eval_set, none = routed.eval_set, {"accuracy": None, "balanced_accuracy": None}
     if routed.credit is None:
@@ -202,7 +247,7 @@ def _answered(routed: Routed) -> tuple[dict[str, Any], dict[str, list[float | No
     )
 
 
-def _regret(routed: Routed) -> tuple[dict[str, float | None], dict[str, list[float | None]]]:
+def _regret(routed: Routed) -> tuple[dict[str, float | None], dict[str, Interval]]:
     """({regret_01, regret_loss}, their intervals): what the best ticket of each row, in hindsight, adds in credit and
     in log-likelihood. None where choosing is the answer, or where answers have no likelihood."""
     eval_set, task = routed.eval_set, routed.eval_set.task
@@ -256,27 +301,21 @@ def _note(routed: Routed) -> str | None:
     return None
 
 
-def _groups(routed: Routed) -> list[dict[str, Any]]:
-    """For each value of each attribute: how many rows go to which ticket, and how often to their own."""
+def _groups(routed: Routed) -> list[GroupRouting]:
+    """A record for each value of each attribute."""
     eval_set, records = routed.eval_set, []
+    units = Units.from_ids(eval_set.units)
     for column in eval_set.dataset.attributes:
         values = eval_set.dataset.attributes[column].astype(str).to_numpy()[eval_set.rows]
         names = np.unique(values)
         for group in names if len(names) <= MOST_GROUPS else ():
             among = values == group
-            n = int(among.sum())
-            share = proportion(routed.agrees, among, Units.from_ids(eval_set.units))
+            n, share = int(among.sum()), proportion(routed.agrees, among, units)
             status = "refused" if n < SHOWN else "small" if n < RANKED else "ok"
-            records.append(
-                {
-                    "group": f"{column}={group}",
-                    "n": n,
-                    "counts": np.bincount(routed.choice.ticket[among], minlength=len(eval_set.names)).tolist(),
-                    "agreement": None if status == "refused" else share.value,
-                    "ci": [None, None] if status == "refused" else json_interval(share.low, share.high),
-                    "status": status,
-                }
-            )
+            ci = json_interval(share.low, share.high) if status != "refused" else [None, None]
+            own = share.value if status != "refused" else None
+            counts = np.bincount(routed.choice.ticket[among], minlength=len(eval_set.names)).tolist()
+            records.append(GroupRouting(f"{column}={group}", n, counts, own, ci, status))
     return records
 
 

@@ -32,7 +32,6 @@ def benchmark(
     as_json: AsJson = False,
 ) -> None:
     """RTL against its controls, over densities and seeds; goes on where it was interrupted."""
-    from rtl_core.runs.atomic import plain
     from rtl_core.runs.store import project_root
     from rtl_core.studies import benchmark as benchmarks
     from rtl_core.studies import benchmark_jobs, benchmark_report
@@ -46,7 +45,7 @@ def benchmark(
     study_document = benchmark_jobs.run(study, folder, at_a_time, _tell)
     files = [folder / f"{name}.json", *benchmark_report.write(study_document, folder)]
     document = {**{key: study_document[key] for key in PRINTED}, "files": list(map(str, files))}
-    say(plain(document), as_json, _text)
+    say(document, as_json, _text)
 
 
 def _tell(cell: dict[str, Any]) -> None:

@@ -38,13 +38,13 @@ def diagnose(
     root = runs_root(runs)
     opened = finished_run(store.find_run(run, root))
     with progress() as report:
-        document = retrain.probe(opened, root, report) if probe else diagnosis.diagnose(opened, root)
+        result = retrain.probe(opened, root, report) if probe else diagnosis.diagnose(opened, root)
         if relax:
-            back = density if density is not None else document["last_safe_density"]
+            back = density if density is not None else result.last_safe_density
             if back is None:
                 raise BadInput("no safe density is known: name one with --density, or retrain the levels with --probe")
-            document = retrain.relax(opened, back, root, report)
-    say(document, as_json, _text)
+            result = retrain.relax(opened, back, root, report)
+    say(result, as_json, _text)
 
 
 def _text(document: dict[str, Any]) -> Any:

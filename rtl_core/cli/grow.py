@@ -9,6 +9,7 @@ import typer
 from rtl_core import config as settings
 from rtl_core.cli.options import AsJson, RunName, Runs, Set, runs_root
 from rtl_core.cli.output import progress, say, short, table, with_interval
+from rtl_core.documents import plain
 from rtl_core.events import Event
 
 app = typer.Typer()
@@ -87,8 +88,8 @@ def redundancy(
     with progress() as report:
         k = opened.tickets.k
         report(Event("start", "pairs", steps=min(pairs or k * k, k * (k - 1) // 2)))
-        document = merging.redundancy_of(opened, pairs, report)
-    say(document, as_json, _redundancy_text)
+        redundant = merging.redundancy_of(opened, pairs, report)
+    say({"run": opened.name, **plain(redundant)}, as_json, _redundancy_text)
 
 
 def _grow_text(document: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from rtl_core.documents import plain
 from rtl_core.events import Event
 
 
@@ -41,8 +42,9 @@ class progress:
         self._bar.stop()
 
 
-def say(document: dict[str, Any], as_json: bool, text: Callable[[dict[str, Any]], Any]) -> None:
-    """One JSON document, or something for people, on stdout."""
+def say(result: Any, as_json: bool, text: Callable[[dict[str, Any]], Any]) -> None:
+    """A result as one JSON document, or as something for people, on stdout."""
+    document = plain(result)
     if as_json:
         print(json.dumps(document, allow_nan=False))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -33,10 +34,10 @@ def route(
 
     opened = finished_run(store.find_run(run, runs_root(runs)))
     over = routing.Routing.of(open_run(opened, data))
-    document = routing.route(over, router, budget, curve)
+    result = routing.route(over, router, budget, curve)
     if choices:
-        document["choices"] = routing.chosen_rows(over.routed(router))
-    say(document, as_json, _route_text)
+        result = replace(result, choices=routing.chosen_rows(over.routed(router)))
+    say(result, as_json, _route_text)
 
 
 def _route_text(document: dict[str, Any]) -> Any:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import replacing
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Readable, strict JSON; see `plain` for what becomes of numpy values and NaN."""
+    """Readable, strict JSON; see `documents.plain` for what becomes of results, numpy values and NaN."""
     with replacing(path) as draft:
         draft.write_text(json.dumps(plain(value), indent=1, allow_nan=False) + "\n", "utf-8")
 
@@ -53,18 +51,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is too large for a number")
     return number
-
-
-def plain(value: Any) -> Any:
-    """The same value in JSON's own types; NaN and infinity become None, because JSON has no such numbers."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from rtl_core.audit.attribution import aggregate
 from rtl_core.audit.attribution.attribute import attribute, output_of
@@ -27,11 +29,13 @@ from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.audit.attribution.verdict import verdicts
 from rtl_core.data.npz import read_arrays
 from rtl_core.data.partition import Partition
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
 from rtl_core.files import replacing
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
+from rtl_core.runs.dataset_audit import AgreementIntervals, AuditedTicket, DatasetAudit, Faithfulness, TicketIntervals
 from rtl_core.runs.open_run import OpenRun, open_run
 from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
 
@@ -132,6 +136,9 @@ def explain_samples(
     return {"kind": "samples", **_origin(explained.run), **document}, {"attributions": maps}
 
 
+_AUDIT = TypeAdapter(DatasetAudit)
+
+
 def audit_many(
     explained: Explained,
     tickets: Sequence[str],
@@ -139,54 +146,46 @@ def audit_many(
     request: MapRequest,
     about: Mapping[str, Any],
     report: Report = silent,
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The JSON form of `aggregate.audit`, and the tickets' mean maps as `evidence` (K, *shape).
+) -> tuple[DatasetAudit, np.ndarray]:
+    """(`aggregate.audit` of some rows with what it is about, the tickets' mean maps (K, *shape)).
 
-    about   says in the document which inputs these are, for example {"class": "Trouser"}
+    about   says which inputs these are: `DatasetAudit.of`
     report  may raise `Stopped`
-
-    -> `{run, method, baseline, n, of, tickets: [{name, faithfulness, regions, ci}], regions, agreement, ci, ...}`:
-    `faithfulness` by the names of `aggregate.FAITHFULNESS`, `regions` in the order of the regions' names.
     """
-    subject = explained.subject
-    method = method_named(request.method)
+    subject, method = explained.subject, method_named(request.method)
     settings = settings_of(method, dict(request.parameters))
     output = output_of(subject, request.target)
     audited = aggregate.audit(
         subject, tickets, rows, method, settings, request.baseline, output, request.seed, report=report
     )
-    document = {
-        "kind": "many",
+    audit = DatasetAudit(
+        kind="many",
         **_origin(explained.run),
-        "method": audited.method,
-        "parameters": settings.model_dump(),
-        "baseline": audited.baseline,
-        "target": request.target or "predicted",
-        "seed": request.seed,
-        "of": dict(about),
-        "n": audited.n,
-        "regions": audited.regions,
-        "tickets": [_ticket(name, one) for name, one in zip(audited.names, audited.tickets, strict=True)],
-        "agreement": audited.agreement.value,
-        "ci": {"agreement": _ends(audited.agreement)},
-        "seconds": audited.seconds,
-    }
-    return plain(document), {"evidence": np.stack([one.evidence for one in audited.tickets])}
+        method=audited.method,
+        parameters=settings.model_dump(),
+        baseline=audited.baseline,
+        target=request.target or "predicted",
+        seed=request.seed,
+        of=dict(about),
+        n=audited.n,
+        regions=list(audited.regions),
+        tickets=[_ticket(name, one) for name, one in zip(audited.names, audited.tickets, strict=True)],
+        agreement=plain(audited.agreement.value),
+        ci=AgreementIntervals(_ends(audited.agreement)),
+        seconds=audited.seconds,
+    )
+    return audit, np.stack([one.evidence for one in audited.tickets])
 
 
-def _ticket(name: str, audit: aggregate.TicketAudit) -> dict[str, Any]:
-    faithful = audit.faithfulness
-    ends = np.stack([faithful.low, faithful.high], axis=-1)
-    return {
-        "name": name,
-        "faithfulness": dict(zip(aggregate.FAITHFULNESS, faithful.value, strict=True)),
-        "regions": audit.regions.value,
-        "ci": {**dict(zip(aggregate.FAITHFULNESS, ends, strict=True)), "regions": _ends(audit.regions)},
-    }
+def _ticket(name: str, audit: aggregate.TicketAudit) -> AuditedTicket:
+    values, shares = plain(audit.faithfulness.value), plain(audit.regions.value)
+    intervals = TicketIntervals(*_ends(audit.faithfulness), regions=_ends(audit.regions))
+    return AuditedTicket(name, Faithfulness(*values), shares, intervals)
 
 
-def _ends(figures: aggregate.Figures) -> np.ndarray:
-    return np.stack([figures.low, figures.high], axis=-1)
+def _ends(figures: aggregate.Figures) -> Any:
+    """Intervals, nested as the figures are; None where undefined."""
+    return plain(np.stack([figures.low, figures.high], axis=-1))
 
 
 def _origin(run: Run) -> dict[str, Any]:
@@ -214,8 +213,9 @@ def audit_name(document: Mapping[str, Any]) -> str:
     return f"{slug(document.get('ticket') or 'tickets') or 'ticket'}-{slug(document['method'])}-{short}"
 
 
-def save_audit(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
-    """Writes a document and its arrays; BadInput where the folder cannot be written to."""
+def save_audit(folder: Path, audit: DatasetAudit | Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
+    """Writes an audit and its arrays; BadInput where the folder cannot be written to."""
+    document = plain(audit)
     target = folder / f"{audit_name(document)}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -227,17 +227,24 @@ def save_audit(folder: Path, document: Mapping[str, Any], arrays: Mapping[str, n
     return target
 
 
-def saved_audits(run: Run, root: Path, kind: str = "many") -> list[tuple[Path, dict[str, Any]]]:
+def saved_audits(run: Run, root: Path) -> list[tuple[Path, DatasetAudit]]:
     """The audits that were made of these very weights and data, newest first; files that are none are passed over."""
     audits = []
     for file in (audits_folder(run.folder, root)).glob("*.json"):
-        try:
-            document = read_json(file, MAX_AUDIT_BYTES)
-        except BadInput:
-            continue
-        if document.get("kind") == kind and document.get("hashes") == hashes(run):
-            audits.append((file.stat().st_mtime, file, document))
-    return [(file, document) for _, file, document in sorted(audits, key=lambda item: -item[0])]
+        with suppress(BadInput):
+            audit = read_audit(file)
+            if audit.hashes == hashes(run):
+                audits.append((file.stat().st_mtime, file, audit))
+    return [(file, audit) for _, file, audit in sorted(audits, key=lambda item: -item[0])]
+
+
+def read_audit(file: Path) -> DatasetAudit:
+    """An audit that was kept; BadInput where the file is none."""
+    try:
+        return _AUDIT.validate_python(read_json(file, MAX_AUDIT_BYTES))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{file.name}, '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
 
 
 def load_arrays(file: Path) -> dict[str, np.ndarray]:

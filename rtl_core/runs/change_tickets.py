@@ -20,6 +20,7 @@ from rtl_core.audit.evaluate import Answers, EvaluationSet, answers_of_all, eval
 from rtl_core.config import Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
+from rtl_core.documents import plain
 from rtl_core.files import make_once
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.catalogue import rebuild
@@ -157,10 +158,12 @@ def save(
 ) -> dict[str, Any]:
     """Writes the new run: the JSON document of the verb.
 
+    document         of results, what the verb says beside where the run is
+
     lighter, levels  as `save_checkpoint` and `info["rungs"]` take them
     values          subset -> values, as `values_of` gives them
     """
-    setting, seconds = state.setting, time.monotonic() - began
+    setting, seconds, document = state.setting, time.monotonic() - began, plain(document)
     described = pipeline.describe(setting, state.tickets)
     merged = {subset: list(of_subset) for subset, of_subset in values.items() if list(of_subset) != [subset]}
     info = {

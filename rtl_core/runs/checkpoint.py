@@ -19,6 +19,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,8 +29,10 @@ from safetensors import SafetensorError, safe_open
 
 from rtl_core.config import Config, parse
 from rtl_core.data.fingerprint import ROW_BYTES
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
+from rtl_core.runs.record import RunRecord, read_record
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import CHECKPOINT_FILE, MASKS_ONLY, MAX_JSON_BYTES, read_config
 from rtl_core.tickets.bits import pack, unpack
@@ -69,6 +72,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """`info` as an object. BadInput where it is not as it should be."""
+        return read_record(self.info)
 
     @property
     def reading_notes(self) -> list[str]:

@@ -5,70 +5,67 @@ Nothing is trained here: what was measured by training again (retrain.py) is rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from rtl_core.audit import collapse
 from rtl_core.config import Config
 from rtl_core.overlap.chance_level import chance_interval
 from rtl_core.overlap.overlap import Overlap, overlap
 from rtl_core.overlap.similarity import layer_profile, similarity
-from rtl_core.runs import retraining_file, store
-from rtl_core.runs.atomic import plain
+from rtl_core.runs import store
 from rtl_core.runs.checkpoint import Run
-from rtl_core.runs.retraining_file import PROBE, RELAX
+from rtl_core.runs.diagnosis import Alarm, Diagnosis, Flag, LayerRound, Place, PolicyEvent, Probe, Round
+from rtl_core.runs.retraining_file import read_probed, read_relaxed
 from rtl_core.statistics.estimates import mean_of_known
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tasks.task import figure_value
 from rtl_core.tickets.ticket_set import Level
 
 _MEASURES = ("retrained", "extraction", "final")  # the first that a level has is the one that counts
-_ALARM_KEYS = {"round", "density", "safe_density", "drop", "falls_most", "policy"}  # of an alarm among the metrics
 
 
-def diagnose(run: Run, root: Path | None = None) -> dict[str, Any]:
-    """The JSON document of `diagnose`; `root`: the user's runs, where audits of samples are kept."""
-    root = root or run.folder.parent
-    metric = task_named(run.config.task).headline.name if run.config else "accuracy"
-    probed, relaxed = retraining_file.read(run, root, PROBE), retraining_file.read(run, root, RELAX)
-    records = [*run.info.get("rungs", []), *(probed["records"] if probed else [])]
-    counted = [overlap(run.tickets, level) for level in run.tickets.levels]
-    rounds = [_round(level, counts, records, metric) for level, counts in zip(run.tickets.levels, counted, strict=True)]
-    layers = [row for level, counts in zip(run.tickets.levels, counted, strict=True) for row in _layers(level, counts)]
-    threshold = run.config.collapse.threshold if run.config else Config().collapse.threshold
-    retrained = [row for row in rounds if row["measure"] == "retrained" and row["confidence"] is not None]
-    for row, drop in zip(
-        retrained, collapse.drops([row["confidence"] for row in retrained]) if retrained else [], strict=True
-    ):
-        row["drop"] = float(drop)
+def diagnose(run: Run, root: Path | None = None) -> Diagnosis:
+    """`root`: the user's runs, where audits of samples are kept."""
+    root, config = root or run.folder.parent, run.config
+    metric = task_named(config.task).headline.name if config else "accuracy"
+    probed = read_probed(run, root)
+    records = [*run.info.get("rungs", []), *(probed.records if probed else [])]
+    counted = [(level, overlap(run.tickets, level)) for level in run.tickets.levels]
+    rounds = _with_drops([_round(level, counts, records, metric) for level, counts in counted])
+    layers = [row for level, counts in counted for row in _layers(level, counts)]
+    threshold = (config or Config()).collapse.threshold
+    retrained = [row for row in rounds if row.drop is not None]
     alarm, fall = _alarm(retrained, threshold), _fall(retrained, metric)
-    document = {
-        "run": run.name,
-        "k": run.tickets.k,
-        "metric": metric,
-        "watched": bool(retrained),
-        "threshold": threshold,
-        "n": _rows_measured(records),
-        "rounds": rounds,
-        "layers": layers,
-        "flags": [*_flags(retrained, rounds, layers, alarm, fall, metric)],
-        "alarm": alarm,
-        "fall": fall,
-        "lead": fall["round"] - alarm["round"] if alarm and fall else None,
-        "last_safe_density": _last_safe(retrained, alarm),
-        "policy": run.config.collapse.policy if run.config else "off",
-        "policy_events": _policy_events(run),
-        "relaxed": relaxed,
-        "probe": {key: probed[key] for key in ("steps", "seconds")} if probed else None,
-    }
-    return plain({**document, "advice": _advice(run, document)})
+    diagnosis = Diagnosis(
+        run=run.name,
+        k=run.tickets.k,
+        metric=metric,
+        watched=bool(retrained),
+        threshold=threshold,
+        n=min((record["n"] for record in records), default=None),
+        rounds=rounds,
+        layers=layers,
+        flags=_flags(rounds, layers, alarm, fall, metric),
+        alarm=alarm,
+        fall=fall,
+        lead=fall.round - alarm.round if alarm and fall else None,
+        last_safe_density=_last_safe(retrained, alarm),
+        policy=config.collapse.policy if config else "off",
+        policy_events=_policy_events(run),
+        relaxed=read_relaxed(run, root),
+        probe=Probe(probed.steps, probed.seconds) if probed else None,
+    )
+    return replace(diagnosis, advice=_advice(run, diagnosis))
 
 
-def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], metric: str) -> dict[str, Any]:
-    """One level: overlap of the pairs, and means over the tickets of what was measured there."""
+def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], metric: str) -> Round:
     pairs = np.triu_indices(counts.k, 1)
     measures, band = similarity(counts), chance_interval(counts)
 
@@ -78,116 +75,115 @@ def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], met
     here = [r for r in records if r["rung"] == level.index]
     measure = next((m for m in _MEASURES if any(r.get("measure") == m for r in here)), None)
     here = [r for r in here if r.get("measure") == measure]
-    figures = dict.fromkeys(("balanced_accuracy", "accuracy", metric))
-    return {
-        "round": level.index,
-        "density": level.density,
-        "kind": level.kind,
-        "iou_mean": over_pairs(measures.iou),
-        "chance_mean": over_pairs(measures.chance),
-        "chance_low": over_pairs(band.low),
-        "chance_high": over_pairs(band.high),
-        "excess_mean": over_pairs(measures.excess),
-        **{key: mean_of_known([figure_value(r, key) for r in here]) for key in (*figures, "confidence")},
-        "ci": {
-            key: [mean_of_known([r["ci"].get(key, (None, None))[side] for r in here]) for side in (0, 1)]
-            for key in figures
+    names = dict.fromkeys(("balanced_accuracy", "accuracy", metric))
+    return Round(
+        round=level.index,
+        density=level.density,
+        kind=level.kind,
+        iou_mean=over_pairs(measures.iou),
+        chance_mean=over_pairs(measures.chance),
+        chance_low=over_pairs(band.low),
+        chance_high=over_pairs(band.high),
+        excess_mean=over_pairs(measures.excess),
+        figures={name: mean_of_known([figure_value(r, name) for r in here]) for name in names},
+        confidence=mean_of_known([figure_value(r, "confidence") for r in here]),
+        ci={
+            name: [mean_of_known([r["ci"].get(name, (None, None))[side] for r in here]) for side in (0, 1)]
+            for name in names
         },
-        "drop": None,
-        "measure": measure,
-    }
+        drop=None,
+        measure=measure,
+    )
 
 
-def _layers(level: Level, counts: Overlap) -> list[dict[str, Any]]:
+def _with_drops(rounds: Sequence[Round]) -> list[Round]:
+    """The drop of the confidence of retrained levels, where it was measured."""
+    retrained = [row for row in rounds if row.measure == "retrained" and row.confidence is not None]
+    drops = collapse.drops([row.confidence for row in retrained]) if retrained else []
+    by_round = {row.round: float(drop) for row, drop in zip(retrained, drops, strict=True)}
+    return [replace(row, drop=by_round.get(row.round)) for row in rounds]
+
+
+def _layers(level: Level, counts: Overlap) -> list[LayerRound]:
     columns = ["layer", "iou_mean", "chance_mean", "excess_mean", "density_mean", "empty_tickets"]
-    rows = layer_profile(counts)[columns].to_dict("records")
-    return [{"round": level.index, "density": level.density, **row} for row in rows]
+    rows = layer_profile(counts)[columns].itertuples(index=False, name=None)
+    return [LayerRound(level.index, level.density, *row) for row in rows]
 
 
-def _rows_measured(records: Sequence[dict[str, Any]]) -> int | None:
-    return min((record["n"] for record in records), default=None)
-
-
-def _alarm(retrained: Sequence[dict[str, Any]], threshold: float) -> dict[str, Any] | None:
-    first = collapse.first_alarm([row["confidence"] for row in retrained], threshold) if retrained else None
+def _alarm(retrained: Sequence[Round], threshold: float) -> Alarm | None:
+    first = collapse.first_alarm([row.confidence for row in retrained], threshold) if retrained else None
     if first is None:
         return None
     row = retrained[first]
-    return {"round": row["round"], "density": row["density"], "drop": row["drop"], "threshold": threshold}
+    return Alarm(row.round, row.density, row.drop, threshold)
 
 
-def _fall(retrained: Sequence[dict[str, Any]], metric: str) -> dict[str, Any] | None:
-    at = collapse.fall([row[metric] for row in retrained]) if retrained else None
-    return None if at is None else {"round": retrained[at]["round"], "density": retrained[at]["density"]}
+def _fall(retrained: Sequence[Round], metric: str) -> Place | None:
+    at = collapse.fall([row.figures[metric] for row in retrained]) if retrained else None
+    return None if at is None else Place(retrained[at].round, retrained[at].density)
 
 
-def _last_safe(retrained: Sequence[dict[str, Any]], alarm: dict[str, Any] | None) -> float | None:
+def _last_safe(retrained: Sequence[Round], alarm: Alarm | None) -> float | None:
     """The last retrained density before the alarm; without one, the lightest that was retrained."""
-    safe = [row["density"] for row in retrained if alarm is None or row["round"] < alarm["round"]]
+    safe = [row.density for row in retrained if alarm is None or row.round < alarm.round]
     return safe[-1] if safe else None
 
 
 def _flags(
-    retrained: Sequence[dict[str, Any]],
-    rounds: Sequence[dict[str, Any]],
-    layers: Sequence[dict[str, Any]],
-    alarm: dict[str, Any] | None,
-    fall: dict[str, Any] | None,
-    metric: str,
-) -> list[dict[str, Any]]:
+    rounds: Sequence[Round], layers: Sequence[LayerRound], alarm: Alarm | None, fall: Place | None, metric: str
+) -> list[Flag]:
     """Where something turned, the alarm first, then by round."""
-
-    def flag(at: dict[str, Any], direction: str, signal: str, sentence: str, layer: str | None = None) -> dict:
-        place = {"round": at["round"], "density": at["density"], "direction": direction, "signal": signal}
-        return {**place, "layer": layer, "alarm": signal == "confidence", "sentence": sentence}
-
     flags = []
     if alarm:
-        sentence = f"Confidence lies {alarm['drop']:.3f} below its best: the alarm ({alarm['threshold']:g})."
-        flags.append(flag(alarm, "down", "confidence", sentence))
+        sentence = f"Confidence lies {alarm.drop:.3f} below its best: the alarm ({alarm.threshold:g})."
+        flags.append(Flag(alarm.round, alarm.density, "down", "confidence", None, True, sentence))
     if fall:
         sentence = f"{metric.replace('_', ' ').capitalize()} lies 2 points or more below its best and stays there."
-        flags.append(flag(fall, "down", "accuracy", sentence))
-    for signal in ("iou", "excess"):
-        for turn in collapse.turns(_below_all([row[f"{signal}_mean"] for row in rounds], rounds)):
-            sentence = f"{_TITLES[signal]} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
-            flags.append(flag(rounds[turn.round], turn.direction, signal, sentence))
-    for layer in dict.fromkeys(row["layer"] for row in layers):
-        own = [row for row in layers if row["layer"] == layer]
-        for turn in collapse.turns(_below_all([row["excess_mean"] for row in own], rounds)):
-            sentence = f"Excess overlap in {layer} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
-            flags.append(flag(own[turn.round], turn.direction, "excess", sentence, layer))
-        empty = next((row for row in own if row["empty_tickets"]), None)
+        flags.append(Flag(fall.round, fall.density, "down", "accuracy", None, False, sentence))
+    flags += _turns(rounds, "iou", [row.iou_mean for row in rounds], "Mean IoU")
+    flags += _turns(rounds, "excess", [row.excess_mean for row in rounds], "Mean excess overlap")
+    for layer in dict.fromkeys(row.layer for row in layers):
+        own = [row for row in layers if row.layer == layer]
+        flags += _turns(own, "excess", [row.excess_mean for row in own], f"Excess overlap in {layer}", layer)
+        empty = next((row for row in own if row.empty_tickets), None)
         if empty:
-            sentence = f"{int(empty['empty_tickets'])} ticket(s) keep nothing in {layer}: they are dead."
-            flags.append(flag(empty, "down", "empty layer", sentence, layer))
-    return sorted(flags, key=lambda one: (not one["alarm"], one["round"]))
+            sentence = f"{empty.empty_tickets} ticket(s) keep nothing in {layer}: they are dead."
+            flags.append(Flag(empty.round, empty.density, "down", "empty layer", layer, False, sentence))
+    return sorted(flags, key=lambda one: (not one.alarm, one.round))
 
 
-def _below_all(values: Sequence[float | None], rounds: Sequence[dict[str, Any]]) -> list[float | None]:
-    """Without the level that keeps all weights: there every mask is the same, and the first cut is no turn."""
-    return [None if row["density"] >= 1 else value for value, row in zip(values, rounds, strict=True)]
+def _turns(
+    rows: Sequence[Round | LayerRound], signal: str, values: Sequence[float], title: str, layer: str | None = None
+) -> Iterator[Flag]:
+    """The turns of an overlap's curve, but not at the level that keeps all weights: there every mask is the same, and
+    the first cut is no turn."""
+    below_all = [None if row.density >= 1 else value for value, row in zip(values, rows, strict=True)]
+    for turn in collapse.turns(below_all):
+        row, sentence = rows[turn.round], f"{title} {_MOVED[turn.direction]} by {abs(turn.change):.2f}."
+        yield Flag(row.round, row.density, turn.direction, signal, layer, False, sentence)
 
 
-_TITLES = {"iou": "Mean IoU", "excess": "Mean excess overlap"}
 _MOVED = {"up": "has risen above its least value", "down": "falls in one round"}
 
 
-def _advice(run: Run, document: dict[str, Any]) -> str:
-    alarm, safe, events = document["alarm"], document["last_safe_density"], document["policy_events"]
+_POLICY_EVENT = TypeAdapter(PolicyEvent)
+
+
+def _advice(run: Run, diagnosis: Diagnosis) -> str:
+    alarm, safe, events = diagnosis.alarm, diagnosis.last_safe_density, diagnosis.policy_events
     if run.masks_only:
         return "These are masks without a network: overlap is all there is to see."
     if run.config.mode == "gated":
         return "Mask scores were learned at one density: there is no way down to look at."
-    if not document["watched"]:
+    if not diagnosis.watched:
         return (
             "The levels were cut from one training and nothing was trained between them, so no alarm can be given. "
             "Retrain the levels (diagnose --probe), or train with extract.schedule=fraction and collapse.policy=warn."
         )
     if alarm is None and events:
-        densities = ", ".join(f"{event['density']:.3g}" for event in events)
+        densities = ", ".join(f"{event.density:.3g}" for event in events)
         return (
-            f"The alarm came at density {densities} while the run was trained, and its policy ({document['policy']}) "
+            f"The alarm came at density {densities} while the run was trained, and its policy ({diagnosis.policy}) "
             f"went back: {safe:.3g}, where the run is now, is the last safe density."
         )
     if alarm is None:
@@ -195,10 +191,10 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
     if safe is None:
         return "The alarm comes at the first level: train longer per round, or take a larger network."
     gain = ""
-    if document["relaxed"]:
-        change = document["relaxed"]["after"] - document["relaxed"]["before"]
-        gain = f" Measured, that changes {document['metric'].replace('_', ' ')} by {change:+.3f}."
-    if alarm["density"] < run.tickets.target.density:
+    if diagnosis.relaxed:
+        change = diagnosis.relaxed.after - diagnosis.relaxed.before
+        gain = f" Measured, that changes {diagnosis.metric.replace('_', ' ')} by {change:+.3f}."
+    if alarm.density < run.tickets.target.density:
         return f"The tickets' own density {run.tickets.target.density:.3g} is safe; do not go below {safe:.3g}." + gain
     return (
         f"Go back to density {safe:.3g}, the last one before the alarm, and train those masks together from theta_0 "
@@ -206,7 +202,10 @@ def _advice(run: Run, document: dict[str, Any]) -> str:
     )
 
 
-def _policy_events(run: Run) -> list[dict[str, Any]]:
+def _policy_events(run: Run) -> list[PolicyEvent]:
     """Alarms that the run noted while it trained; what a killed process or an edit left incomplete is passed over."""
-    rows = [row for row in store.read_metrics(run.folder) if isinstance(row, dict)]
-    return [row for row in rows if row.get("phase") == "collapse" and row.keys() >= _ALARM_KEYS]
+    events = []
+    for row in store.read_metrics(run.folder):
+        with suppress(ValidationError):
+            events.append(_POLICY_EVENT.validate_python(row))
+    return events

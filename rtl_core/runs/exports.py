@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtl_core.audit.evaluation_rows import TicketRow
+from rtl_core.documents import INLINE
 from rtl_core.errors import BadInput
 from rtl_core.interchange.import_masks import distinct
 from rtl_core.interchange.ticket_file import TicketFile, read_ticket, require_same_theta, theta_hash, write_ticket
@@ -65,9 +67,18 @@ def export(run: Run, ticket: str, formats: Sequence[str], folder: Path) -> dict[
     return {name: str(path) for name, path in paths.items()}
 
 
-def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
-    """A ticket file on a run's weights: `name`, `subset`, `density`, `licence`, its figures on the run's test rows, and
-    under `own` those of the run's ticket for the same subset.
+@dataclass(frozen=True)
+class AppliedTicket:
+    """A ticket file on a run's weights: its figures on the run's test rows, and those of the run's own ticket."""
+
+    subset: str
+    licence: str
+    row: TicketRow
+    own: TicketRow
+
+
+def apply_ticket(run: Run, ticket: TicketFile) -> AppliedTicket:
+    """A ticket file measured on a run's weights.
 
     The head is that of the run's ticket, norm statistics are re-estimated with the new mask. Raises BadInput where the
     ticket is for other weights or for a subset that the run does not have, and where the run's data have changed.
@@ -92,9 +103,9 @@ def apply_ticket(run: Run, ticket: TicketFile) -> dict[str, Any]:
     subnetwork = with_statistics(setting.network, subnetwork, setting.layout, setting.dataset.inputs, batches)
     eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "test")
     answers = audit.own_answers(setting.network, subnetwork, setting.layout, eval_set, k)
-    about = {"name": ticket.name, "subset": ticket.subset, "licence": ticket.licence}
-    figures = audit.ticket_figures(eval_set, k, answers)
-    return {**about, "density": float(subnetwork.mask.mean()), **figures, "own": run.info["evaluation"]["tickets"][k]}
+    density, figures = float(subnetwork.mask.mean()), audit.ticket_figures(eval_set, k, answers)
+    row = TicketRow(name=ticket.name, density=density, **figures)
+    return AppliedTicket(ticket.subset, ticket.licence, row, run.record.evaluation.tickets[k])
 
 
 def open_ticket(source: str, root: Path) -> OneTicket:
@@ -115,26 +126,54 @@ def from_file(ticket: TicketFile) -> OneTicket:
     return OneTicket(ticket.name, ticket.layout, unpack(ticket.bits[None], ticket.layout.n)[0], ticket.theta_hash)
 
 
-def diff(a: OneTicket, b: OneTicket) -> dict[str, Any]:
-    """What two tickets share, in weights, as the command line prints it. BadInput unless they cover the same tensors.
+@dataclass(frozen=True)
+class Shared:
+    """Weights that two tickets share, and that one of them keeps alone; None where a measure is undefined."""
 
-    `same_theta` is None where one of the two says nothing about its weights. Masks of other weights can be compared
-    all the same; what they share then says nothing about shared values.
+    shared: int
+    only_a: int
+    only_b: int
+    iou: float | None
+    chance: float | None
+    excess: float | None
+
+
+@dataclass(frozen=True)
+class SharedInLayer:
+    """The same of one layer."""
+
+    name: str
+    shares: Shared = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two tickets share over all layers and in each.
+
+    same_theta  None where one of the two says nothing about its weights. Masks of other weights can be compared all the
+                same; what they share then says nothing about shared values
     """
+
+    a: str
+    b: str
+    same_theta: bool | None
+    shares: Shared = field(metadata=INLINE)
+    layers: list[SharedInLayer]
+
+
+def diff(a: OneTicket, b: OneTicket) -> Difference:
+    """What two tickets share, in weights. BadInput unless they cover the same tensors."""
     _require_same_layout(a, b)
     both = np.where(np.stack([a.mask, b.mask]), KEPT, 1).astype(np.uint8)
     density = float(np.mean([a.mask.mean(), b.mask.mean()]))
     tickets = TicketSet(("a", "b"), ("a", "b"), a.layout, both, (Level(1, density, "target"),))
-    table = pair(overlap(tickets), "a", "b").rename(columns={"layer": "name"})
+    table = pair(overlap(tickets), "a", "b").set_index("layer")[[each.name for each in fields(Shared)]]
     table = table.astype(object).where(table.notna(), None)
-    columns = ["name", "shared", "only_a", "only_b", "iou", "chance", "excess"]
-    *layers, total = table[columns].to_dict("records")
-    assert total.pop("name") == TOTAL
+    rows = {layer: Shared(*values) for layer, values in zip(table.index, table.to_numpy(), strict=True)}
+    total = rows.pop(TOTAL)
     known = a.theta_hash is not None and b.theta_hash is not None
-    return {"a": a.name, "b": b.name, "same_theta": a.theta_hash == b.theta_hash if known else None} | {
-        **total,
-        "layers": layers,
-    }
+    same = a.theta_hash == b.theta_hash if known else None
+    return Difference(a.name, b.name, same, total, [SharedInLayer(*row) for row in rows.items()])
 
 
 def _learned(run: Run) -> Any:

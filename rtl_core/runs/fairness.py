@@ -1,9 +1,9 @@
-"""Fairness audits of a run, or of a table of predictions: the JSON document of `fairness`."""
+"""Fairness audits of a run, or of a table of predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from rtl_core.audit import evaluate
 from rtl_core.audit.fairness import thresholds
 from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.groups import Grouping, groupings
-from rtl_core.audit.fairness.paired_changes import changes
+from rtl_core.audit.fairness.paired_changes import Change, changes
 from rtl_core.audit.fairness.predictions import Predictions, from_table
-from rtl_core.audit.fairness.routing_gap import decomposition, routing_gap
+from rtl_core.audit.fairness.results import Cell, FairnessReport, Gap, MaxGap
+from rtl_core.audit.fairness.routing_gap import Decomposed, RoutingGap, decomposition, routing_gap
 from rtl_core.audit.fairness.ticket_predictions import Decisions
-from rtl_core.audit.fairness.weight_ablation import ablations
+from rtl_core.audit.fairness.weight_ablation import Ablations, ablations
 from rtl_core.data.tables import read_table
+from rtl_core.documents import INLINE, key
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.batchnorm_recalibration import recalibrate
@@ -106,7 +108,68 @@ class Question:
     ask: Mapping[str, Any]  # keyword arguments of `fairness`
 
 
-def audit_run(run: Run, groups: Sequence[str], data: str | None = None, **ask: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class NotApplicable:
+    """Why an extra has no answer."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class AtLevel:
+    """RTL at a level against RTL at its target: the target's decisions are `before`, the level's `after`."""
+
+    level: int = field(metadata=key("rung"))
+    density: float
+    change: Change = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class MethodAudit:
+    """The same audit of another method, its p adjusted within it, and what changes from the audited method's
+    decisions (`before`) to its own (`after`). density: None where it was not recorded"""
+
+    method: str
+    density: float | None
+    overall: list[Cell]
+    cells: list[Cell]
+    gaps: list[Gap]
+    max_gaps: list[MaxGap]
+    changes: list[Change]
+
+
+@dataclass(frozen=True)
+class RunAudit:
+    """The audit of a run's decisions on n rows, which are its test rows unless data were given.
+
+    uses_label    whether the router reads the label or the partition's attribute
+    rows_left_out of other data: rows that the run was trained on; None where it could not be checked
+    extras        name -> what it answers, or `NotApplicable`
+    """
+
+    run: str
+    data: str
+    split: str
+    method: str
+    router: str
+    uses_label: bool
+    n: int
+    report: FairnessReport = field(metadata=INLINE)
+    rows_left_out: int | None
+    extras: dict[str, Any] = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class TableAudit:
+    """The audit of a table of n predictions; extras as above."""
+
+    table: str
+    n: int
+    report: FairnessReport = field(metadata=INLINE)
+    extras: dict[str, Any] = field(metadata=INLINE)
+
+
+def audit_run(run: Run, groups: Sequence[str], data: str | None = None, **ask: Any) -> RunAudit:
     """`audit` of a run on its test rows, or on other data (a SPEC)."""
     return audit(Audited.of(run, data), groups, **ask)
 
@@ -121,36 +184,35 @@ def audit(
     permutations: int = 10_000,
     seed: int = 0,
     extras: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The JSON document of `fairness`; for groups, reference, metrics and so on see `document.fairness`.
+) -> RunAudit:
+    """An audit of a run; for groups, reference, metrics and so on see `audit.fairness`.
 
     method   one that the run has weights of
     router   "context": each row by its own subset's ticket, and one-vs-rest tickets each on all rows;
              `Audited.routers` lists the others
-    extras   of `EXTRAS`, each a key of the document; {"reason": ...} where it does not apply
+    extras   of `EXTRAS`
     """
     _check_extras(extras, EXTRAS)
     decisions = audited.decisions(groups)
     predictions = audited.predictions(decisions, method, router)
     ask = {"groups": groups, "reference": reference, "metrics": metrics, "permutations": permutations, "seed": seed}
-    document = fairness(predictions, **ask)
-    pairs = divided(predictions, groups, document["references"])
+    report = fairness(predictions, **ask)
+    pairs = divided(predictions, groups, report.references)
     question = Question(audited, decisions, method, router, predictions, pairs, ask)
     counted = audited.opened.counted
     reads = router == "context" and not decisions.eval_set.task.choice_answers
-    return {
-        "run": audited.run.name,
-        "data": audited.opened.dataset.spec,
-        "split": "test",
-        "method": method,
-        "router": router,
-        "uses_label": reads and audited.opened.partition.uses_label,
-        "n": len(decisions.eval_set.rows),
-        **document,
-        **counted,
-        "notes": [*counted["notes"], *document["notes"]],
-        **{name: _extra(EXTRAS[name], question) for name in extras},
-    }
+    return RunAudit(
+        run=audited.run.name,
+        data=audited.opened.dataset.spec,
+        split="test",
+        method=method,
+        router=router,
+        uses_label=reads and audited.opened.partition.uses_label,
+        n=len(decisions.eval_set.rows),
+        report=replace(report, notes=[*counted.notes, *report.notes]),
+        rows_left_out=counted.rows_left_out,
+        extras={name: _extra(EXTRAS[name], question) for name in extras},
+    )
 
 
 def audit_table(
@@ -162,8 +224,8 @@ def audit_table(
     permutations: int = 10_000,
     seed: int = 0,
     extras: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The JSON document of `fairness` for a CSV or Parquet table with one decision per row.
+) -> TableAudit:
+    """An audit of a CSV or Parquet table with one decision per row.
 
     mapping   as in `predictions.from_table`, without the groups; columns of the names `COLUMNS` are found by
               themselves, `y_pred` only where no threshold is given
@@ -178,10 +240,10 @@ def audit_table(
         )
     roles = {role: role for role in COLUMNS if role in frame and not (cut and role == "y_pred")}
     predictions = from_table(frame, {**roles, **mapping, "groups": list(groups)})
-    document = fairness(predictions, groups, reference, metrics, permutations, seed)
-    pairs = divided(predictions, groups, document["references"])
-    sections = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
-    return {"table": path.name, "n": len(frame), **document, **sections}
+    report = fairness(predictions, groups, reference, metrics, permutations, seed)
+    pairs = divided(predictions, groups, report.references)
+    answers = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
+    return TableAudit(path.name, len(frame), report, answers)
 
 
 def what_if(
@@ -193,33 +255,27 @@ def what_if(
     method: str = "rtl",
     router: str = "context",
     reference: str | Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> list[thresholds.WhatIf]:
     """`thresholds.what_if` on the run's own data: chosen on its validation rows, measured on its test rows.
 
-    by   "ticket", or a group column. The gaps are those of each of `groups` and of their intersection.
+    by   "ticket", or a group column. One of each of `groups` and of their intersection, whose gaps it has.
     """
     audited = Audited.of(run)
     columns = [*groups, *(() if by == thresholds.TICKET else (by,))]
     validation, test = (
         audited.predictions(audited.decisions(columns, split), method, router) for split in ("val", "test")
     )
-    named = fairness(test, groups, reference, ("selection_rate",), permutations=1)["references"]
-    return {
-        "run": run.name,
-        "method": method,
-        "router": router,
-        "references": named,
-        "what_if": [
-            {"columns": list(grouping.columns)} | thresholds.what_if(validation, test, by, aim, grouping, base, fixed)
-            for grouping, base in divided(test, groups, named)
-        ],
-    }
+    named = fairness(test, groups, reference, ("selection_rate",), permutations=1).references
+    return [
+        thresholds.what_if(validation, test, by, aim, grouping, base, fixed)
+        for grouping, base in divided(test, groups, named)
+    ]
 
 
 def divided(
     predictions: Predictions, groups: Sequence[str], references: Mapping[str, str]
 ) -> tuple[tuple[Grouping, int], ...]:
-    """Each grouping with the index of its reference, as named in a document's `references`."""
+    """Each grouping with the index of its reference, as named in a report's `references`."""
     return tuple(
         (grouping, grouping.names.index(references[",".join(grouping.columns)]))
         for grouping in groupings(predictions.groups, groups)
@@ -237,10 +293,10 @@ def _extra(answer: Callable[[Question], Any], question: Question) -> Any:
     try:
         return answer(question)
     except BadInput as reason:
-        return {"reason": str(reason)}
+        return NotApplicable(str(reason))
 
 
-def _routing(question: Question) -> list[dict[str, Any]]:
+def _routing(question: Question) -> list[RoutingGap]:
     audited, eval_set = question.audited, question.decisions.eval_set
     if eval_set.task.choice_answers:
         raise BadInput("one-vs-rest tickets answer other questions, so none could have stood in for another")
@@ -253,17 +309,17 @@ def _routing(question: Question) -> list[dict[str, Any]]:
     ]
 
 
-def _decomposition(question: Question) -> list[dict[str, Any]]:
+def _decomposition(question: Question) -> list[Decomposed]:
     return _decompositions(question.predictions, question.divided)
 
 
-def _decompositions(predictions: Predictions, pairs: Sequence[tuple[Grouping, int]]) -> list[dict[str, Any]]:
+def _decompositions(predictions: Predictions, pairs: Sequence[tuple[Grouping, int]]) -> list[Decomposed]:
     if len(predictions.tickets) < 2:
         raise BadInput("all rows have the same ticket, so a gap has no part between tickets")
     return [record for grouping, base in pairs for record in decomposition(predictions, grouping, base)]
 
 
-def _where(question: Question) -> dict[str, Any]:
+def _where(question: Question) -> Ablations:
     audited, setting = question.audited, question.audited.opened
     learned = audited.method(question.method)
     _only_context(question)
@@ -280,8 +336,8 @@ def _where(question: Question) -> dict[str, Any]:
     return ablations(learned.subnetworks, setting.layout, decide, settle, question.divided, question.ask["seed"])
 
 
-def _density(question: Question) -> list[dict[str, Any]]:
-    """RTL at its target and at each lighter level: the target's decisions are `before`, the level's `after`.
+def _density(question: Question) -> list[AtLevel]:
+    """RTL at its target and at each lighter level.
 
     Denser levels were measured on weights that were not kept and so are not here."""
     _only_context(question)
@@ -301,26 +357,23 @@ def _density(question: Question) -> list[dict[str, Any]]:
         after = audited.decided(replace(learned, subnetworks=subnetworks), question.decisions)
         for grouping, base in question.divided:
             records += [
-                {"rung": level.index, "density": level.density, **change}
+                AtLevel(level.index, level.density, change)
                 for change in changes(question.predictions, after, grouping, base)
             ]
     return records
 
 
-def _methods(question: Question) -> list[dict[str, Any]]:
-    """The same audit of other methods, each with a p adjusted within its own document, and what changes from the
-    audited method's decisions (`before`) to theirs (`after`)."""
+def _methods(question: Question) -> list[MethodAudit]:
     _only_context(question)
-    audited, recorded = question.audited, question.audited.run.info["evaluation"]["methods"]
-    density = {row["method"]: row.get("density") for row in recorded}
-    records = []
+    audited, records = question.audited, []
+    density = {row.method: row.density for row in audited.run.record.evaluation.methods}
     for name in (name for name in SIDE_BY_SIDE if name in audited.opened.learned):
         other = audited.predictions(question.decisions, name)
-        document = fairness(other, **question.ask)
-        sections = {section: document[section] for section in ("overall", "cells", "gaps", "max_gaps")}
+        report = fairness(other, **question.ask)
         pairs = question.divided if name != question.method else ()
         paired = [change for pair in pairs for change in changes(question.predictions, other, *pair)]
-        records.append({"method": name, "density": density.get(name), **sections, "changes": paired})
+        of_report = (report.overall, report.cells, report.gaps, report.max_gaps)
+        records.append(MethodAudit(name, density.get(name), *of_report, paired))
     return records
 
 

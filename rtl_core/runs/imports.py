@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,37 @@ from rtl_core.tickets.ticket_set import TicketSet
 Progress = Callable[[int, int, str], None]
 
 
+@dataclass(frozen=True)
+class ImportedTicket:
+    """A ticket and the weights that it keeps."""
+
+    name: str
+    density: float
+    params: int
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A run of masks. reused: it was there before; left_out, sources: as `RunRecord` has them."""
+
+    run: str
+    folder: str
+    seconds: float
+    reused: bool
+    tickets: list[ImportedTicket]
+    n_prunable: int
+    left_out: list[dict[str, Any]]
+    sources: list[dict[str, Any]]
+
+
 def import_masks(
     files: Sequence[Path],
     root: Path,
     name: str = "",
     progress: Progress | None = None,
     titles: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Writes the masks in `files` into a run folder below `root`: the JSON document of `import`.
+) -> Imported:
+    """Writes the masks in `files` into a run folder below `root`.
 
     name      what the run's folder begins with, made safe; eight hex digits of its content follow, so that the same
               masks under the same name are the same run
@@ -56,19 +79,19 @@ def import_masks(
         "environment": {"rtl_lab": __version__},
     }
     made = make_once(folder, lambda draft: save_checkpoint(draft, joined, {}, (), {}, info), is_whole)
-    return {
-        "run": folder.name,
-        "folder": str(folder),
-        "seconds": time.monotonic() - began,
-        "reused": not made,
-        "tickets": [
-            {"name": ticket, "density": float(count / joined.n), "params": int(count)}
+    return Imported(
+        run=folder.name,
+        folder=str(folder),
+        seconds=time.monotonic() - began,
+        reused=not made,
+        tickets=[
+            ImportedTicket(ticket, float(count / joined.n), int(count))
             for ticket, count in zip(joined.names, kept.sum(axis=1), strict=True)
         ],
-        "n_prunable": joined.n,
-        "left_out": left_out,
-        "sources": sources,
-    }
+        n_prunable=joined.n,
+        left_out=left_out,
+        sources=sources,
+    )
 
 
 def _read(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit import evaluate as audit
-from rtl_core.audit.redundancy import answers_to_all, changes, redundancy
+from rtl_core.audit.redundancy import Redundancy, answers_to_all, changes, redundancy
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Report, silent
@@ -80,9 +80,9 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
     return change_tickets.save(run, folder, after, lighter, records, values, "merged", document, began)
 
 
-def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> dict[str, Any]:
-    """The JSON document of `redundancy`: `audit.redundancy.redundancy` of a run's tickets, on validation rows."""
-    return {"run": run.name, **redundancy(open_run.open_run(run).trained_tickets, pairs=pairs, report=report)}
+def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> Redundancy:
+    """Which pairs of a run's tickets could be one, on validation rows."""
+    return redundancy(open_run.open_run(run).trained_tickets, pairs=pairs, report=report)
 
 
 def _with(before: Tickets, left: Sequence[int], merged: Merged | None, values: dict[str, tuple[str, ...]]) -> Tickets:

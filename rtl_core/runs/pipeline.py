@@ -15,6 +15,7 @@ from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config
 from rtl_core.data import partitions
 from rtl_core.data.changes import described
+from rtl_core.documents import plain
 from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
 from rtl_core.learning.baselines import does_not_apply, gradient_steps
 from rtl_core.learning.method_steps import warm_start
@@ -25,6 +26,7 @@ from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
 from rtl_core.runs.gates import gate_tensors
 from rtl_core.runs.prepare import Setting, experiment, prepare, refusing_divergence
+from rtl_core.runs.record import SubsetSizes, TrainingCost
 from rtl_core.runs.train_methods import MODES, lighter_tickets
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
@@ -112,7 +114,7 @@ def evaluate(
         "split": split,
         "tickets": own,
         "methods": methods,
-        "routers": routing.router_rows(setting, tickets, learned["rtl"], eval_set, gate),
+        "routers": plain(routing.router_rows(setting, tickets, learned["rtl"], eval_set, gate)),
     }
 
 
@@ -192,8 +194,8 @@ def warnings(config: Config, tickets: TicketSet) -> list[str]:
     return sentences
 
 
-def estimate(config: Config) -> dict[str, Any]:
-    """What a run will cost, before it starts: sizes, and seconds from a few timed steps on this machine.
+def estimate(config: Config) -> TrainingCost:
+    """What a run will cost, by a few timed steps on this machine.
 
     Clusters on a backbone's features need that backbone trained first, so their subsets are not known yet.
     """
@@ -211,14 +213,14 @@ def estimate(config: Config) -> dict[str, Any]:
     with refusing_divergence(config):
         done = warm_start(experiment(trial_setting, silent, MemoryJournal())).steps * setting.partition.k
     per_step = (time.monotonic() - began) / done
-    return {
-        "n_prunable": cost.n_prunable,
-        "params_total": cost.params_total,
-        "flops_executed": cost.flops_executed,
-        "steps": steps,
-        "seconds": 1.15 * steps * per_step / min(config.workers, 2),
-        "subsets": partitions.sizes(setting.dataset, setting.partition).to_dict("records"),
-    }
+    return TrainingCost(
+        n_prunable=cost.n_prunable,
+        params_total=cost.params_total,
+        flops_executed=cost.flops_executed,
+        steps=steps,
+        seconds=1.15 * steps * per_step / min(config.workers, 2),
+        subsets=[SubsetSizes(**row) for row in partitions.sizes(setting.dataset, setting.partition).to_dict("records")],
+    )
 
 
 def _environment(config: Config) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 
@@ -26,6 +25,15 @@ from rtl_core.tasks.catalogue import task_of
 from rtl_core.tasks.task import Task
 from rtl_core.threads import use_threads
 from rtl_core.tickets.layout import Layout
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows of other data than a run's own that do not count (None: not checked), and what is to be said of them and of
+    how the data were read."""
+
+    rows_left_out: int | None
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ class Setting:
         return [*self.dataset.notes, *self.partition.notes]
 
     @property
-    def counted(self) -> dict[str, Any]:
-        """For documents about these data: `rows_left_out`, and in `notes` what is to be said of it and of reading."""
+    def counted(self) -> Counted:
+        """What results about these data say of them."""
         left_out, spec, notes = self.rows_left_out, self.dataset.spec, self.reading_notes
         if left_out is None:
             notes.append(
@@ -69,7 +77,7 @@ class Setting:
             notes.append(
                 f"{left_out:,} of {len(self.dataset):,} rows are left out: the run was trained or tuned on them."
             )
-        return {"rows_left_out": left_out, "notes": notes}
+        return Counted(left_out, notes)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtl_core import __version__
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import replacing
 from rtl_core.runs.atomic import read_json
@@ -84,7 +85,7 @@ def table_document(path: Path, mapping: Mapping[str, Any], request: ReportReques
     """The same for a table of predictions of any model; see `rtl_core.runs.fairness.audit_table`."""
     from rtl_core.runs.fairness import audit_table
 
-    fairness_document = audit_table(path, mapping, list(request.groups), **_how(request))
+    fairness_document = plain(audit_table(path, mapping, list(request.groups), **_how(request)))
     document = {**_frame(path.name, "table"), "fairness": fairness_document, "files": [_sealed(path)]}
     document["settings"] = dict(mapping)
     absent = dict.fromkeys(("tickets", "controls", "overlap", "routing", "attribution"), _NO_NETWORK)
@@ -152,11 +153,11 @@ def _fairness(run: Run, request: ReportRequest, absent: dict[str, str], notes: l
 
     how = {"method": request.method, "router": request.router, "extras": EXTRAS, **_how(request)}
     if request.groups:
-        return audit_run(run, list(request.groups), **how)
+        return plain(audit_run(run, list(request.groups), **how))
     try:
         audited = Audited.of(run)
         chosen = _groups_of(run, audited.opened.dataset)
-        document = audit(audited, chosen, **how)
+        document = plain(audit(audited, chosen, **how))
     except BadInput as error:
         absent["fairness"] = str(error)
         return None

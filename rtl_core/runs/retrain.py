@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
@@ -16,29 +16,37 @@ from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.runs import retraining_file
 from rtl_core.runs.checkpoint import Run, load_learned
 from rtl_core.runs.diagnose import diagnose
-from rtl_core.runs.retraining_file import PROBE, RELAX
+from rtl_core.runs.diagnosis import Diagnosis
+from rtl_core.runs.retraining_file import PROBE, RELAX, BeforeAndAfter, Probed, Relaxed, masks_digest
 from rtl_core.tasks.task import figure_value
 
 PROBE_STEPS = 100  # per level and ticket, at most: what a probe trains
 
 
-def cost(run: Run) -> dict[str, float]:
-    """Gradient steps of a probe, and about how long they take, from the pace at which the run itself was trained."""
+class Cost(NamedTuple):
+    """Gradient steps, and about how many seconds they take at the pace at which the run itself was trained."""
+
+    steps: int
+    seconds: float
+
+
+def cost(run: Run) -> Cost:
+    """What a probe takes."""
     _check(run)
     steps = _probe_steps(run.config) * run.tickets.k * len(run.tickets.levels)
-    return {"steps": steps, "seconds": steps * _pace(run)}
+    return Cost(steps, steps * _pace(run))
 
 
-def relax_cost(run: Run) -> dict[str, float]:
+def relax_cost(run: Run) -> Cost:
     """The same of `relax`."""
     _check(run)
     steps = run.config.joint.steps * run.tickets.k
-    return {"steps": steps, "seconds": steps * _pace(run)}
+    return Cost(steps, steps * _pace(run))
 
 
-def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
-    """Trains every level's masks from theta_0, each ticket alone, and measures it on validation rows; the document of
-    `diagnose` with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
+def probe(run: Run, root: Path | None = None, report: Report = silent) -> Diagnosis:
+    """Trains every level's masks from theta_0, each ticket alone, and measures it on validation rows;
+    the diagnosis with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
     from rtl_core.learning.method_steps import ticket_rounds
     from rtl_core.runs import train_methods
     from rtl_core.runs.prepare import refusing_divergence
@@ -64,13 +72,14 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> dict[s
             records.append({**place, "measure": "retrained", **figures})
             done += 1
             report(Event("probe", "rtl", done, total))
-    retraining_file.write(run, root, PROBE, {"records": records, "steps": steps, "seconds": time.monotonic() - began})
+    kept = Probed(masks_digest(run), records, steps, time.monotonic() - began)
+    retraining_file.write(run, root, PROBE, kept)
     return diagnose(run, root)
 
 
-def relax(run: Run, density: float, root: Path | None = None, report: Report = silent) -> dict[str, Any]:
-    """Trains the masks of the level at `density` together from theta_0, as the run's own were; the document of
-    `diagnose` with both beside each other, on validation rows. BadInput where the run cannot be trained again."""
+def relax(run: Run, density: float, root: Path | None = None, report: Report = silent) -> Diagnosis:
+    """Trains the masks of the level at `density` together from theta_0, as the run's own were; the
+    diagnosis with both beside each other, on validation rows. BadInput where the run cannot be trained again."""
     from rtl_core.audit import evaluate as audit
     from rtl_core.learning.method_steps import learn_tickets
     from rtl_core.runs.prepare import refusing_divergence
@@ -94,16 +103,17 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
         figures.append(audit.method_figures(eval_set, answers, run.config.seed))
     before, now = figures
     metric = eval_set.task.headline.name
-    kept = {
-        "density": level.density,
-        "metric": metric,
-        "before": figure_value(before, metric),
-        "after": figure_value(now, metric),
-        "ci": {"before": before["ci"][metric], "after": now["ci"][metric]},
-        "n": now["n"],
-        "steps": total,
-        "seconds": time.monotonic() - began,
-    }
+    kept = Relaxed(
+        masks_digest(run),
+        density=level.density,
+        metric=metric,
+        before=figure_value(before, metric),
+        after=figure_value(now, metric),
+        ci=BeforeAndAfter(before["ci"][metric], now["ci"][metric]),
+        n=now["n"],
+        steps=total,
+        seconds=time.monotonic() - began,
+    )
     retraining_file.write(run, root, RELAX, kept)
     return diagnose(run, root)
 

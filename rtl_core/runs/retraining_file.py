@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, FiniteFloat, ValidationError
+from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
 
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
+from rtl_core.statistics.estimates import Interval
 
 PROBE, RELAX = "collapse-probe.json", "collapse-relax.json"
-
-
-class _Intervals(BaseModel):
-    before: tuple[float | None, float | None]
-    after: tuple[float | None, float | None]
 
 
 class _Record(BaseModel):
@@ -29,59 +28,100 @@ class _Record(BaseModel):
     accuracy: FiniteFloat
     balanced_accuracy: FiniteFloat | None
     confidence: FiniteFloat
-    ci: dict[str, tuple[float | None, float | None]]
+    ci: dict[str, Interval]
 
 
-class _Probed(BaseModel):
-    """What `probe` keeps."""
-
+class _Records(BaseModel):
     records: list[_Record]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What `probe` keeps. masks: digest of the masks; records: of each ticket at each level, as extraction's; steps a
+    ticket and level; seconds in all."""
+
+    masks: str
+    records: list[dict[str, Any]]
     steps: int
     seconds: FiniteFloat
 
 
-class _Relaxed(BaseModel):
-    """What `relax` keeps."""
+@dataclass(frozen=True)
+class BeforeAndAfter:
+    """Intervals of 95 %."""
 
+    before: Interval
+    after: Interval
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """What `relax` keeps: `metric` of the run's own tickets and of those of the level at `density`, trained together.
+
+    masks: digest of the run's masks; n validation rows; gradient steps and seconds of the training
+    """
+
+    masks: str
     density: FiniteFloat
     metric: Literal["accuracy", "balanced_accuracy"]
     before: FiniteFloat
     after: FiniteFloat
-    ci: _Intervals
+    ci: BeforeAndAfter
     n: int
     steps: int
     seconds: FiniteFloat
 
 
-_SCHEMAS: dict[str, type[BaseModel]] = {PROBE: _Probed, RELAX: _Relaxed}
+_PROBED, _RELAXED, _OF_PROBE = TypeAdapter(Probed), TypeAdapter(Relaxed), TypeAdapter(_Records)
 
 
-def read(run: Run, root: Path, name: str) -> dict[str, Any] | None:
-    """An earlier result on the same masks; None where there is none. BadInput where it is damaged."""
+def read_probed(run: Run, root: Path) -> Probed | None:
+    """An earlier probe of the same masks; None where there is none. BadInput where it is damaged."""
+    document = _read(run, root, PROBE)
+    if document is None:
+        return None
+    with _refused(run, root, PROBE):
+        checked = _OF_PROBE.validate_python(document)
+        places = [(level.index, k) for level in run.tickets.levels for k in range(run.tickets.k)]
+        if sorted((record.rung, record.ticket) for record in checked.records) != places:
+            raise BadInput(f"{PROBE} does not hold one record per level and ticket")
+        return _PROBED.validate_python(document)
+
+
+def read_relaxed(run: Run, root: Path) -> Relaxed | None:
+    """An earlier measurement of going back from the same masks; None where there is none. BadInput where damaged."""
+    document = _read(run, root, RELAX)
+    if document is None:
+        return None
+    with _refused(run, root, RELAX):
+        return _RELAXED.validate_python(document)
+
+
+def _read(run: Run, root: Path, name: str) -> dict[str, Any] | None:
     path = store.audits_folder(run.folder, root) / name
     if not path.is_file():
         return None
+    with _refused(run, root, name):
+        document = read_json(path, store.MAX_AUDIT_BYTES)
+    return document if document.get("masks") == masks_digest(run) else None
+
+
+@contextmanager
+def _refused(run: Run, root: Path, name: str) -> Iterator[None]:
+    """What is wrong with a file, with what to do about it."""
+    path = store.audits_folder(run.folder, root) / name
     again = f"delete {path} and measure again (diagnose --{'probe' if name == PROBE else 'relax'})"
     try:
-        document = read_json(path, store.MAX_AUDIT_BYTES)
+        yield
     except BadInput as error:
         raise BadInput(f"{error}; {again}") from None
-    if document.get("masks") != _masks_digest(run):
-        return None
-    try:
-        checked = _SCHEMAS[name].model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"{name}, '{'.'.join(map(str, first['loc']))}': {first['msg']}; {again}") from None
-    if isinstance(checked, _Probed):
-        places = [(level.index, k) for level in run.tickets.levels for k in range(run.tickets.k)]
-        if sorted((record.rung, record.ticket) for record in checked.records) != places:
-            raise BadInput(f"{name} does not hold one record per level and ticket; {again}")
-    return document
 
 
-def write(run: Run, root: Path | None, name: str, document: dict[str, Any]) -> None:
-    write_json(place(run, root) / name, plain({"masks": _masks_digest(run), **document}))
+def write(run: Run, root: Path | None, name: str, measured: Probed | Relaxed) -> None:
+    write_json(place(run, root) / name, measured)
 
 
 def place(run: Run, root: Path | None) -> Path:
@@ -94,5 +134,6 @@ def place(run: Run, root: Path | None) -> Path:
     return folder
 
 
-def _masks_digest(run: Run) -> str:
+def masks_digest(run: Run) -> str:
+    """Tells the masks of a run from others."""
     return hashlib.sha256(run.tickets.pruned_at.tobytes()).hexdigest()[:16]

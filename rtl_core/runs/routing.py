@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.accuracy_cost import at_budget, cost_curve
+from rtl_core.audit.accuracy_cost import AtBudget, at_budget, cost_curve
 from rtl_core.audit.evaluate import (
     LEVEL_ROWS,
     Answers,
@@ -20,7 +19,9 @@ from rtl_core.audit.evaluate import (
     own_credit,
     served_answers,
 )
-from rtl_core.audit.router_metrics import Routed, TicketCosts, route_document, router_row
+from rtl_core.audit.evaluation_rows import RouterRow
+from rtl_core.audit.router_metrics import Routed, RouterReport, TicketCosts, router_report, router_row
+from rtl_core.documents import INLINE, OPTIONAL
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.models.cost import forward_cost
@@ -32,7 +33,7 @@ from rtl_core.routing.routers import Router, make_router, router_names
 from rtl_core.routing.serving import Serving, serving
 from rtl_core.runs.checkpoint import Run, load_lighter
 from rtl_core.runs.open_run import OpenRun
-from rtl_core.runs.prepare import Setting
+from rtl_core.runs.prepare import Counted, Setting
 from rtl_core.tasks.task import Task
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -42,7 +43,7 @@ FITTED = ("centroid", "hierarchical")  # need the rows that the run was trained 
 
 def router_rows(
     setting: Setting, tickets: TicketSet, rtl: TrainedMethod, eval_set: EvaluationSet, gate: LinearGate | None
-) -> list[dict[str, Any]]:
+) -> list[RouterRow]:
     """The `routers` of `evaluate`: every router that is not slow. On data without train rows those that need nothing
     fitted; none where there is one ticket, since there is nothing to choose."""
     if tickets.k == 1:
@@ -142,41 +143,72 @@ class Routing:
         return Routed(self.eval_set, router, router.choose(self.eval_set.rows), self.answers, costs)
 
 
-def route(routing: Routing, router: str, budget: float | None = None, points: int = 0) -> dict[str, Any]:
-    """The JSON document of `route`.
+@dataclass(frozen=True)
+class ChosenRows:
+    """Per row of the test split: its index, class, subset, chosen ticket, confidence, and how well it was answered by
+    the chosen ticket and by the best one; None where there is no class, no confidence, or no better ticket."""
+
+    index: list[int]
+    y: list[int] | None
+    subset: list[int]
+    ticket: list[int]
+    confidence: list[float | None]
+    right: list[float] | None
+    right_by_some_ticket: list[float] | None
+
+
+@dataclass(frozen=True)
+class Route:
+    """What `route` finds of a router of a run.
+
+    routers    all that the run has
+    full_cost  mean non-zero multiply-adds of the tickets at their target with this router; given with the two below
+    budget     what the budget buys; curve: accuracy against cost
+    """
+
+    run: str
+    report: RouterReport = field(metadata=INLINE)
+    routers: list[str]
+    counted: Counted = field(metadata=INLINE)
+    full_cost: float | None = field(default=None, metadata=OPTIONAL)
+    budget: AtBudget | None = field(default=None, metadata=OPTIONAL)
+    curve: list[AtBudget] | None = field(default=None, metadata=OPTIONAL)
+    choices: ChosenRows | None = field(default=None, metadata=OPTIONAL)
+
+
+def route(routing: Routing, router: str, budget: float | None = None, points: int = 0) -> Route:
+    """Where a router sends the rows, and what a budget buys.
 
     budget  mean multiply-adds that count (non-zero ones) an input may cost, as a share of what the tickets at their
-            target cost with this router: `budget` says what that buys
-    points  so many points of the curve of accuracy against cost (`curve`)
+            target cost with this router
+    points  so many points of the curve of accuracy against cost
     """
     routed = routing.routed(router)
-    document = {"run": routing.run.name, "router": router, **route_document(routed)}
-    document |= {"routers": list(routing.routers), **routing.opened.counted}
+    result = Route(routing.run.name, router_report(routed), list(routing.routers), routing.opened.counted)
     if budget is None and not points:
-        return document
+        return result
+    if budget is not None and not 0 < budget <= 1:
+        raise BadInput(f"--budget is a share of the tickets' own cost, above 0 and at most 1 (got {budget:g})")
     choice, offered = routed.choice, routing.offered
-    full = float(offered.cost("macs")[choice.ticket, 0].mean())
-    document["full_cost"] = full
-    if budget is not None:
-        if not 0 < budget <= 1:
-            raise BadInput(f"--budget is a share of the tickets' own cost, above 0 and at most 1 (got {budget:g})")
-        document["budget"] = at_budget(routing.eval_set, choice, offered, routing.servings, "macs", budget * full)
-    if points:
-        document["curve"] = cost_curve(routing.eval_set, choice, offered, routing.servings, "macs", points)
-    return document
+    full, over = float(offered.cost("macs")[choice.ticket, 0].mean()), (offered, routing.servings, "macs")
+    return replace(
+        result,
+        full_cost=full,
+        budget=None if budget is None else at_budget(routing.eval_set, choice, *over, budget * full),
+        curve=cost_curve(routing.eval_set, choice, *over, points) if points else None,
+    )
 
 
-def chosen_rows(routed: Routed) -> dict[str, list]:
-    """Per row of the test split: its index, class, subset, chosen ticket, confidence, and whether it was answered
-    rightly by the chosen ticket and by the best one."""
+def chosen_rows(routed: Routed) -> ChosenRows:
+    """What was chosen for every row."""
     credit, task = routed.credit, routed.eval_set.task
     best = None if task.choice_answers else routed.answers.credit.max(axis=0)
-    return {
-        "index": routed.eval_set.rows.tolist(),
-        "y": None if routed.eval_set.dataset.labels is None else routed.eval_set.y.tolist(),
-        "subset": routed.eval_set.subset.tolist(),
-        "ticket": routed.choice.ticket.tolist(),
-        "confidence": [None if np.isnan(c) else float(c) for c in routed.choice.confidence],
-        "right": None if credit is None else credit.tolist(),
-        "right_by_some_ticket": None if best is None else best.tolist(),
-    }
+    return ChosenRows(
+        index=routed.eval_set.rows.tolist(),
+        y=None if routed.eval_set.dataset.labels is None else routed.eval_set.y.tolist(),
+        subset=routed.eval_set.subset.tolist(),
+        ticket=routed.choice.ticket.tolist(),
+        confidence=[None if np.isnan(c) else float(c) for c in routed.choice.confidence],
+        right=None if credit is None else credit.tolist(),
+        right_by_some_ticket=None if best is None else best.tolist(),
+    )

@@ -15,10 +15,11 @@ from typing import Any
 
 import rtl_core
 from rtl_core.config import Config, parse
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once
 from rtl_core.runs import started
-from rtl_core.runs.atomic import plain, read_json, write_json
+from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.status import State, effective_status, process_exists, read_status
 
 CONFIG_FILE = "config.json"

@@ -9,6 +9,7 @@ from typing import Any
 from rtl_core.config import Config
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
+from rtl_core.documents import entries
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.baselines import gradient_steps
@@ -85,7 +86,7 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
         return {"run": run.name, "data": run.info["data"]["spec"], "notes": run.reading_notes, **run.info["evaluation"]}
     opened = open_run(run, spec)
     figures = pipeline.evaluate(opened, run.tickets, opened.learned, opened.gate)
-    return {"run": run.name, "data": spec, **opened.counted, **figures}
+    return {"run": run.name, "data": spec, **entries(opened.counted), **figures}
 
 
 def headline(run: Run) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from rtl_core.statistics.intervals import (
     wilson,
 )
 
+Interval = list[float | None]  # [low, high] of a result; None where it is not defined
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -137,8 +139,8 @@ def json_number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def json_interval(low: float, high: float) -> list[float | None]:
-    """[low, high] for JSON."""
+def json_interval(low: float, high: float) -> Interval:
+    """[low, high] as JSON takes it."""
     return [json_number(low), json_number(high)]
 
 

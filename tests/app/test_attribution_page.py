@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import Explained, MapRequest, explain_samples
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -218,22 +220,19 @@ def test_headline_counts_answers_and_says_how_alike_the_maps_are():
 
 
 def test_titles_of_the_audit():
-    document = {
-        "n": 40,
-        "tickets": [
-            {
-                "name": name,
-                "faithfulness": {
-                    f"{random}{kind}{end}": value
-                    for kind in ("deletion", "insertion")
-                    for random, end in (("", ""), ("random_", ""), ("", "_difference"))
-                },
-                "ci": {f"{kind}_difference": [value - 0.1, value + 0.1] for kind in ("deletion", "insertion")},
-            }
+    audit = SimpleNamespace(
+        n=40,
+        tickets=[
+            AuditedTicket(
+                name,
+                Faithfulness(*[value] * 6),
+                [],
+                TicketIntervals(*[[value - 0.1, value + 0.1]] * 6, regions=[]),
+            )
             for name, value in (("a", -0.3), ("b", 0.05))
         ],
-    }
-    frame = dataset_audit_charts.faithfulness_frame(document)
+    )
+    frame = dataset_audit_charts.faithfulness_frame(audit)
     assert findings.faithful_title(frame, 40) == "The maps find what matters to a, not to the others (n = 40)"
     assert findings.faithful_title(frame[frame.ticket == "b"], 40).startswith("Taking away what the maps mark hurts no")
 

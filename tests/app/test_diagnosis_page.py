@@ -17,8 +17,11 @@ from app.diagnosis import advice, calibration, curves, findings, flags, layers
 from app.diagnosis.view import View
 from rtl_core.audit import collapse
 from rtl_core.errors import BadInput
-from rtl_core.runs import diagnose, retrain
+from rtl_core.runs import retrain
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.diagnose import diagnose
+from rtl_core.runs.diagnosis import Alarm, Diagnosis, Flag, LayerRound, Place, Round
+from rtl_core.runs.retraining_file import BeforeAndAfter, Relaxed
 from rtl_core.runs.store import samples
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -28,79 +31,71 @@ ACCURACY = (0.70, 0.72, 0.72, 0.69)
 DENSITIES = (1.0, 0.5, 0.25, 0.1)
 
 
-def document(**changed) -> dict:
+def diagnosis(**changed) -> Diagnosis:
     """Four retrained levels of two tickets; the last layer is empty in the last one."""
     rounds = [
-        {
-            "round": i,
-            "density": density,
-            "kind": "target" if i == len(DENSITIES) else "denser",
-            "iou_mean": density,
-            "chance_mean": density / 2,
-            "chance_low": density / 2 - 0.01,
-            "chance_high": density / 2 + 0.01,
-            "excess_mean": None if density == 1 else 0.3,
-            "accuracy": accuracy,
-            "balanced_accuracy": accuracy,
-            "ci": {m: [accuracy - 0.02, accuracy + 0.02] for m in ("accuracy", "balanced_accuracy")},
-            "confidence": confidence,
-            "drop": max(CONFIDENCE[:i]) - confidence,
-            "measure": "retrained",
-        }
+        Round(
+            round=i,
+            density=density,
+            kind="target" if i == len(DENSITIES) else "denser",
+            iou_mean=density,
+            chance_mean=density / 2,
+            chance_low=density / 2 - 0.01,
+            chance_high=density / 2 + 0.01,
+            excess_mean=np.nan if density == 1 else 0.3,
+            figures={"accuracy": accuracy, "balanced_accuracy": accuracy},
+            ci={m: [accuracy - 0.02, accuracy + 0.02] for m in ("accuracy", "balanced_accuracy")},
+            confidence=confidence,
+            drop=max(CONFIDENCE[:i]) - confidence,
+            measure="retrained",
+        )
         for i, (density, accuracy, confidence) in enumerate(zip(DENSITIES, ACCURACY, CONFIDENCE, strict=True), 1)
     ]
     by_layer = [
-        {
-            "round": row["round"],
-            "density": row["density"],
-            "layer": layer,
-            "iou_mean": None if (gone := layer == "conv2.weight" and row["density"] == 0.1) else row["density"],
-            "chance_mean": None if gone else 0.1,
-            "excess_mean": None if gone or row["density"] == 1 else 0.2,
-            "density_mean": 0.0 if gone else row["density"],
-            "empty_tickets": 2 if gone else 0,
-        }
+        LayerRound(
+            row.round,
+            row.density,
+            layer,
+            iou_mean=np.nan if (gone := layer == "conv2.weight" and row.density == 0.1) else row.density,
+            chance_mean=np.nan if gone else 0.1,
+            excess_mean=np.nan if gone or row.density == 1 else 0.2,
+            density_mean=0.0 if gone else row.density,
+            empty_tickets=2 if gone else 0,
+        )
         for row in rounds
         for layer in ("conv1.weight", "conv2.weight")
     ]
-    place = {"round": 4, "density": 0.1}
-    known = {
-        "run": "known-run",
-        "k": 2,
-        "metric": "accuracy",
-        "watched": True,
-        "threshold": 0.02,
-        "n": 1000,
-        "rounds": rounds,
-        "layers": by_layer,
-        "flags": [
-            {**place, "direction": "down", "signal": "confidence", "layer": None, "alarm": True, "sentence": "Rings."},
-            {
-                **place,
-                "direction": "up",
-                "signal": "excess",
-                "layer": "conv2.weight",
-                "alarm": False,
-                "sentence": "Rises.",
-            },
+    known = Diagnosis(
+        run="known-run",
+        k=2,
+        metric="accuracy",
+        watched=True,
+        threshold=0.02,
+        n=1000,
+        rounds=rounds,
+        layers=by_layer,
+        flags=[
+            Flag(4, 0.1, "down", "confidence", None, True, "Rings."),
+            Flag(4, 0.1, "up", "excess", "conv2.weight", False, "Rises."),
         ],
-        "alarm": {**place, "drop": 0.04, "threshold": 0.02},
-        "fall": place,
-        "lead": 0,
-        "last_safe_density": 0.25,
-        "policy": "warn",
-        "policy_events": [],
-        "relaxed": None,
-        "advice": "Go back.",
-    }
-    return {**known, **changed}
+        alarm=Alarm(4, 0.1, drop=0.04, threshold=0.02),
+        fall=Place(4, 0.1),
+        lead=0,
+        last_safe_density=0.25,
+        policy="warn",
+        policy_events=[],
+        relaxed=None,
+        probe=None,
+        advice="Go back.",
+    )
+    return replace(known, **changed)
 
 
 def view_of(masks_only: bool = False, mode: str = "paper", **changed) -> View:
     target = SimpleNamespace(density=0.1)
     config = None if masks_only else SimpleNamespace(mode=mode)
     run = SimpleNamespace(config=config, masks_only=masks_only, tickets=SimpleNamespace(target=target))
-    return View(run, document(**changed))
+    return View(run, diagnosis(**changed))
 
 
 def open_diagnosis(**query) -> AppTest:
@@ -119,7 +114,7 @@ def texts(app: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
-def shown(monkeypatch, result: dict, **query) -> AppTest:
+def shown(monkeypatch, result: Diagnosis, **query) -> AppTest:
     monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: result)
     return open_diagnosis(**query)
 
@@ -130,7 +125,7 @@ def shown(monkeypatch, result: dict, **query) -> AppTest:
         (view_of(), "The alarm comes at 10 % density; the last safe one is 25 %"),
         (view_of(alarm=None, last_safe_density=0.1), "No alarm down to 10 % density"),
         (
-            view_of(alarm=None, last_safe_density=0.25, policy_events=[{"density": 0.1}]),
+            view_of(alarm=None, last_safe_density=0.25, policy_events=[SimpleNamespace(density=0.1)]),
             "The alarm came at 10 % density while it trained; it went back, to tickets that are safe at 25 %",
         ),
         (view_of(watched=False), "This run was cut in one go"),
@@ -182,7 +177,7 @@ def test_the_figure_has_both_rows_over_one_reversed_axis_and_names_the_alarm():
 
 
 def test_names_of_lines_that_end_together_are_moved_apart():
-    rounds = [{**row, "confidence": row["accuracy"]} for row in document()["rounds"]]
+    rounds = [replace(row, confidence=row.figures["accuracy"]) for row in diagnosis().rounds]
     drawn = curves.figure(view_of(rounds=rounds), None, colours.LIGHT)
     ends = {note.text: note.y for note in drawn.layout.annotations}
     low, high = drawn.layout.yaxis2.range
@@ -219,21 +214,22 @@ def test_empty_layers_are_marked_in_the_heatmap_and_named_in_its_title():
 
 
 def test_going_back_is_shown_beside_what_it_was_and_each_ticket_alone():
-    relaxed = {
-        "density": 0.25,
-        "metric": "accuracy",
-        "before": 0.70,
-        "after": 0.76,
-        "ci": {"before": [0.68, 0.72], "after": [0.74, 0.78]},
-        "n": 1000,
-        "steps": 600,
-        "seconds": 12.0,
-    }
+    relaxed = Relaxed(
+        masks="",
+        density=0.25,
+        metric="accuracy",
+        before=0.70,
+        after=0.76,
+        ci=BeforeAndAfter([0.68, 0.72], [0.74, 0.78]),
+        n=1000,
+        steps=600,
+        seconds=12.0,
+    )
     rows = advice.compared(view_of(), relaxed)
     assert list(rows.value) == [0.70, 0.76, 0.72] and list(rows.alone) == [False, False, True]
     assert rows.low.iloc[2] == pytest.approx(0.70)
     assert findings.relaxed_title(relaxed) == "Going back to 25 % changes accuracy by +6.0 points"
-    closer = {**relaxed, "after": 0.71, "ci": {"before": [0.68, 0.72], "after": [0.69, 0.73]}}
+    closer = replace(relaxed, after=0.71, ci=BeforeAndAfter([0.68, 0.72], [0.69, 0.73]))
     assert findings.relaxed_title(closer) == "Going back to 25 % changes accuracy by +1.0 points; the intervals overlap"
 
 
@@ -270,7 +266,7 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
 @pytest.mark.parametrize("detail", ["Flags", "Layers", "What to do", "How the alarm was calibrated"])
 def test_every_view_of_a_watched_run(known_run, monkeypatch, detail):
     monkeypatch.setattr(calibration, "RESULTS", known_run / "none.json")
-    app = shown(monkeypatch, document(), detail=detail)
+    app = shown(monkeypatch, diagnosis(), detail=detail)
     assert not app.exception and not app.error
     assert app.title[0].value == "The alarm comes at 10 % density; the last safe one is 25 %"
     message = {"Flags": "other signs: 1 up, 0 down", "Layers": "keep nothing in conv2", "What to do": "Go back."}
@@ -279,22 +275,22 @@ def test_every_view_of_a_watched_run(known_run, monkeypatch, detail):
 
 
 def test_the_layer_is_chosen_by_the_address(known_run, monkeypatch):
-    app = shown(monkeypatch, document(), **{"overlap-in": "conv2"})
+    app = shown(monkeypatch, diagnosis(), **{"overlap-in": "conv2"})
     assert app.selectbox(key="overlap-in").value == "conv2"
     assert not any(trace.get("fill") == "toself" for trace in charts(app)[0]["data"])
 
 
 def test_a_run_cut_in_one_go_is_retrained_on_request_and_then_heard(known_run, monkeypatch):
     calls = []
-    result = [document(watched=False, alarm=None, fall=None, lead=None, flags=[], last_safe_density=None)]
+    result = [diagnosis(watched=False, alarm=None, fall=None, lead=None, flags=[], last_safe_density=None)]
     monkeypatch.setattr("app.diagnosis.view.diagnose", lambda run, root: result[-1])
-    monkeypatch.setattr(retrain, "cost", lambda run: {"steps": 2400, "seconds": 40.0})
+    monkeypatch.setattr(retrain, "cost", lambda run: retrain.Cost(2400, 40.0))
 
     def probe(run, root, report):
         calls.append(run.name)
         (run.folder / "audits").mkdir()
         (run.folder / "audits" / "collapse-probe.json").write_text("{}")
-        result.append(document())
+        result.append(diagnosis())
 
     monkeypatch.setattr(retrain, "probe", probe)
     app = open_diagnosis()
@@ -313,9 +309,9 @@ def test_what_cannot_be_retrained_says_why(known_run, monkeypatch):
     def refuse(run, root, report):
         raise BadInput("the data have changed; put them back")
 
-    monkeypatch.setattr(retrain, "cost", lambda run: {"steps": 1, "seconds": 1.0})
+    monkeypatch.setattr(retrain, "cost", lambda run: retrain.Cost(1, 1.0))
     monkeypatch.setattr(retrain, "probe", refuse)
-    app = shown(monkeypatch, document(watched=False, alarm=None, fall=None, lead=None, last_safe_density=None))
+    app = shown(monkeypatch, diagnosis(watched=False, alarm=None, fall=None, lead=None, last_safe_density=None))
     app.button(key="probe").click().run()
     assert not app.exception and app.warning[0].value == "the data have changed; put them back."
 
@@ -350,16 +346,16 @@ def test_one_mask_alone_has_nothing_to_draw_but_its_layers(runs_folder, known_ti
 def test_the_document_of_a_real_run_is_drawn(runs_folder):
     app = open_diagnosis(run="adult", detail="Layers")
     assert not app.exception
-    rounds = diagnose.diagnose(load_run(samples()["adult"]))["rounds"]
+    rounds = diagnose(load_run(samples()["adult"])).rounds
     drawn = next(trace for trace in charts(app)[0]["data"] if trace.get("name") == "overlap (IoU)")
     values = np.frombuffer(base64.b64decode(drawn["y"]["bdata"]), drawn["y"]["dtype"])
-    assert values == pytest.approx([row["iou_mean"] for row in rounds])
+    assert values == pytest.approx([row.iou_mean for row in rounds])
     assert [button.label for button in app.button if button.key == "probe"]
 
 
 @pytest.mark.parametrize("query", [{"detail": ""}, {"detail": "Layers", "heat": ""}])
 def test_a_choice_that_the_address_leaves_empty_is_the_first_one(known_run, monkeypatch, query):
-    app = shown(monkeypatch, document(), **query)
+    app = shown(monkeypatch, diagnosis(), **query)
     assert not app.exception and not app.error
 
 

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.fairness import findings, samples, uploaded_predictions, view
 from app.fairness.view import Audit, Subject
 from rtl_core.audit.fairness.predictions import from_table
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.fairness import audit_run
@@ -36,9 +37,9 @@ def audit_of(table: pd.DataFrame, of_class: str | None = None, strata=(None,), *
     mapping = {"y_true": "truth", "y_pred": "decision", "groups": ["town"], **mapping}
     predictions = from_table(table, mapping)
     subject = Subject((len(table), str(mapping)), predictions, table)
-    document = view.document.__wrapped__(subject, tuple(mapping["groups"]), ())
+    report = view.report.__wrapped__(subject, tuple(mapping["groups"]), ())
     strata = predictions.tickets if len(predictions.tickets) == 1 else strata
-    return Audit(subject, tuple(mapping["groups"]), document, "yes", strata, ("selection_rate", "tpr"), of_class)
+    return Audit(subject, tuple(mapping["groups"]), report, "yes", strata, ("selection_rate", "tpr"), of_class)
 
 
 def open_fairness(**query) -> AppTest:
@@ -81,7 +82,7 @@ def test_own_predictions_are_audited_with_columns_found_by_name(known_run):
 def test_without_a_gap_the_headline_says_what_could_have_been_seen():
     audit = audit_of(people({"north": 20, "south": 20}))
     message = findings.headline(audit)
-    smallest = min(gap["min_detectable"] for gap in audit.document["gaps"] if gap["p"] is not None)
+    smallest = min(gap.min_detectable for gap in audit.report.gaps if gap.p is not None)
     assert (
         message == f"No gap is beyond chance; the smallest these data could have shown is {100 * smallest:.1f} points"
     )
@@ -165,7 +166,7 @@ def test_too_many_labels_are_refused_before_anything_is_asked():
 def test_the_sample_shows_the_figures_of_the_command_line(runs_folder):
     app = open_fairness(run="adult", groups="sex", metric="Missed")
     assert not app.exception
-    document = audit_run(load_run(sample_folders()["adult"]), ["sex"])
+    document = plain(audit_run(load_run(sample_folders()["adult"]), ["sex"]))
     (gap,) = [g for g in document["gaps"] if g["metric"] == "fnr" and g["ticket"] is None]
     assert gap_chart(app) == {"all together": [100 * gap["gap"]]}
     largest = max(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +17,7 @@ from rtl_core.config import parse, preset
 from rtl_core.data.partitions import split
 from rtl_core.data.sources import load
 from rtl_core.runs.checkpoint import finished_run
+from rtl_core.runs.diagnosis import Flag, Place
 from rtl_core.runs.training import train_new
 from rtl_core.tasks.classification import MULTICLASS
 from tests.app.lesson_page import open_lesson, shown_text
@@ -57,16 +62,17 @@ def draw_lesson():
     frame.draw((LESSON, replace(LESSON, slug="after")))
 
 
-def document(alarm: int | None, fall: int | None, safe: int | None = None) -> dict:
-    """Rounds from 1 at densities 1, 1/2, 1/4, ..."""
+def diagnosis(alarm: int | None, fall: int | None, safe: int | None = None, flags: Sequence[Flag] = ()) -> Any:
+    """A diagnosis. Rounds from 1 at densities 1, 1/2, 1/4, ..."""
 
-    def at(round_: int | None) -> dict | None:
-        return None if round_ is None else {"round": round_, "density": 0.5 ** (round_ - 1)}
+    def at(round_: int | None) -> Place | None:
+        return None if round_ is None else Place(round_, 0.5 ** (round_ - 1))
 
     lead = None if alarm is None or fall is None else fall - alarm
     last = None if safe is None else 0.5 ** (safe - 1)
-    rows = {"alarm": at(alarm), "fall": at(fall), "lead": lead, "last_safe_density": last}
-    return {**rows, "metric": "accuracy", "flags": []}
+    return SimpleNamespace(
+        alarm=at(alarm), fall=at(fall), lead=lead, last_safe_density=last, metric="accuracy", flags=flags
+    )
 
 
 def rounds() -> pd.DataFrame:
@@ -97,7 +103,7 @@ def rounds() -> pd.DataFrame:
     ],
 )
 def test_the_surprise_says_what_came_first(alarm, fall, words):
-    assert words in lesson_collapse_curves.finding(document(alarm, fall))
+    assert words in lesson_collapse_curves.finding(diagnosis(alarm, fall))
 
 
 @pytest.mark.parametrize(
@@ -112,11 +118,11 @@ def test_the_surprise_says_what_came_first(alarm, fall, words):
     ],
 )
 def test_a_mark_stands_beside_the_detectors(mark, words):
-    assert words in lesson_collapse_curves.compare_marks(document(3, 4, safe=2), rounds(), mark)
+    assert words in lesson_collapse_curves.compare_marks(diagnosis(3, 4, safe=2), rounds(), mark)
 
 
 def test_overlap_in_the_round_of_the_alarm_stands_beside_the_rounds_before():
-    message = lesson_collapse_curves.overlap_sentence(document(5, None), rounds())
+    message = lesson_collapse_curves.overlap_sentence(diagnosis(5, None), rounds())
     assert (
         "by −5.0 points in the round" in message and "by −10.0 points to −10.0 points in the rounds before" in message
     )
@@ -124,12 +130,12 @@ def test_overlap_in_the_round_of_the_alarm_stands_beside_the_rounds_before():
 
 
 def test_an_overlap_that_turned_with_the_alarm_is_said():
-    turned = {**document(5, None), "flags": [{"signal": "iou", "round": 5}]}
+    turned = diagnosis(5, None, flags=[Flag(5, 0.0625, "down", "iou", None, False, "")])
     assert "out of the ordinary" in lesson_collapse_curves.overlap_sentence(turned, rounds())
 
 
 def test_two_rounds_before_the_alarm_are_too_few_to_compare_with():
-    assert lesson_collapse_curves.overlap_sentence(document(3, None), rounds()) == ""
+    assert lesson_collapse_curves.overlap_sentence(diagnosis(3, None), rounds()) == ""
 
 
 def test_tickets_are_trained_again_as_they_were(run):
@@ -181,7 +187,7 @@ def test_a_mark_that_is_no_round_is_none(page, mark):
 
 
 def test_the_curve_shows_the_rounds_that_were_reached():
-    result = rounds().assign(ci=[{"accuracy": (0.4, 0.8)}] * 5)
+    result = rounds().assign(low=0.4, high=0.8)
     figure = lesson_collapse_curves.uncovered(
         result.iloc[:3], result.density, "accuracy", 1, lesson_collapse.colours.LIGHT
     )

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import colours
 from app.lessons import domains_sample, lesson_routing, lesson_routing_results
 from app.routing.choice_reason import Reason
+from rtl_core.audit.accuracy_cost import AccuracyInterval, AtBudget
 from rtl_core.data.dataset import Dataset
 from tests.app.lesson_page import open_lesson, shown_text
 
@@ -56,9 +57,17 @@ def seen(known_tickets, monkeypatch):
     return view
 
 
-def points() -> dict:
+def points() -> dict[str, AtBudget]:
     return {
-        name: {"accuracy": value, "n": N, "ci": {"accuracy": [value - 0.1, value + 0.1]}, "rungs": [N - light, light]}
+        name: AtBudget(
+            bound=1.0,
+            cost=1.0,
+            accuracy=value,
+            n=N,
+            ci=AccuracyInterval([value - 0.1, value + 0.1]),
+            tickets=[],
+            levels=[N - light, light],
+        )
         for light, (name, value) in zip((0, 20, 60, N), ACCURACY.items(), strict=True)
     }
 

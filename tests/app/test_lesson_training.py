@@ -16,6 +16,7 @@ from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, worker
 from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.status import read_status
 from rtl_core.runs.store import project_root
 from tests.app.conftest import info_document
@@ -56,7 +57,7 @@ def folder(runs_folder, monkeypatch) -> Path:
 
     monkeypatch.setattr(worker, "start", functools.partial(worker.start, command=command))
     monkeypatch.setattr(worker, "resume", functools.partial(worker.resume, command=command))
-    monkeypatch.setattr(training_cost, "estimate", lambda config: {"steps": 100, "seconds": 10.0})
+    monkeypatch.setattr(training_cost, "estimate", lambda config: TrainingCost(1, 1, 1, 100, 10.0, []))
     monkeypatch.setenv("RTL_SLOTS", "1")
     folder = lesson_training._folder(CONFIG)
     yield folder

@@ -13,6 +13,7 @@ from app import training_cost
 from app.lessons import lesson_lottery, lesson_training
 from rtl_core.config import parse
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.training import train_new
 from tests.app.conftest import info_document
 
@@ -48,7 +49,7 @@ def opened(lesson: str, **query: str) -> AppTest:
     ],
 )
 def test_a_choice_that_the_address_leaves_empty_is_the_first_one(lesson, query, runs_folder, monkeypatch):
-    monkeypatch.setattr(training_cost, "estimate", lambda config: {"steps": 100, "seconds": 10.0})
+    monkeypatch.setattr(training_cost, "estimate", lambda config: TrainingCost(1, 1, 1, 100, 10.0, []))
     empty = opened(lesson, **query)
     assert not empty.exception and not empty.error
     plain = opened(lesson, **{name: value for name, value in query.items() if value})
@@ -127,7 +128,7 @@ def damaged(folder, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["no settings", "settings cut", "other settings", "result cut", "no tickets"])
 def test_a_damaged_run_says_so_and_can_be_started_over(how, runs_folder, known_tickets, monkeypatch):
-    monkeypatch.setattr(training_cost, "estimate", lambda config: {"steps": 100, "seconds": 10.0})
+    monkeypatch.setattr(training_cost, "estimate", lambda config: TrainingCost(1, 1, 1, 100, 10.0, []))
     folder = lesson_training._folder(CONFIG)
     folder.mkdir()
     (folder / "config.json").write_text(CONFIG.model_dump_json())
@@ -140,7 +141,7 @@ def test_a_damaged_run_says_so_and_can_be_started_over(how, runs_folder, known_t
 
 
 def test_a_queue_that_is_no_folder_is_said_and_nothing_starts(runs_folder, monkeypatch):
-    monkeypatch.setattr(training_cost, "estimate", lambda config: {"steps": 100, "seconds": 10.0})
+    monkeypatch.setattr(training_cost, "estimate", lambda config: TrainingCost(1, 1, 1, 100, 10.0, []))
     (runs_folder / ".queue").write_text("")
     app = AppTest.from_function(training, default_timeout=60).run()
     app.button(key="toy-start").click().run()

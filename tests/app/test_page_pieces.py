@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app import colours, forms, headlines
 from rtl_core.config import Config, parse
 from rtl_core.display_names import METHODS
+from rtl_core.runs.record import read_record
 
 
 def every_setting() -> set[str]:
@@ -51,7 +52,7 @@ def test_remaining_leaves_out_what_is_shown():
 
 def methods(**values: tuple[float, float, float]) -> pd.DataFrame:
     entries = [{"method": m, "accuracy": v, "ci": {"accuracy": [lo, hi]}} for m, (v, lo, hi) in values.items()]
-    return headlines.methods_frame({"methods": entries}, "accuracy")
+    return headlines.methods_frame(read_record({"evaluation": {"methods": entries}}).evaluation, "accuracy")
 
 
 def test_level_means_overlapping_intervals():

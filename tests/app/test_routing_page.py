@@ -16,7 +16,7 @@ from app import colours
 from app.routing import choice_explained, findings, router_table, samples, sankey, view
 from app.routing.view import View
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
-from rtl_core.runs.routing import Routing, route
+from rtl_core.runs.routing import Route, Routing, route
 from rtl_core.runs.store import samples as sample_folders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,46 +46,46 @@ def routing() -> Routing:
 
 
 @pytest.fixture(scope="module")
-def document(routing) -> dict:
+def routed(routing) -> Route:
     return route(routing, "gate", 0.5)
 
 
-def test_the_page_shows_the_counts_of_the_command_line(runs_folder, document):
+def test_the_page_shows_the_counts_of_the_command_line(runs_folder, routed):
     app = open_routing()
     assert not app.exception
-    assert cells(app).tolist() == document["counts"]
-    own = f"{100 * document['agreement_with_oracle']:.1f} %"
+    assert cells(app).tolist() == routed.report.counts
+    own = f"{100 * routed.report.row.agreement_with_oracle:.1f} %"
     assert (
         app.title[0].value == f"The gate sends {own} of the pictures to their own ticket; by chance it would be 10.0 %"
     )
-    counts = np.array(document["counts"])
+    counts = np.array(routed.report.counts)
     worst = int((np.diag(counts) / counts.sum(axis=1)).argmin())
-    assert app.subheader[0].value.startswith(f"{document['classes'][worst]} is misrouted most often")
+    assert app.subheader[0].value.startswith(f"{routed.report.classes[worst]} is misrouted most often")
 
 
-def test_a_click_on_a_cell_shows_whom_it_counts(runs_folder, document):
+def test_a_click_on_a_cell_shows_whom_it_counts(runs_folder, routed):
     app = open_routing()
-    (i, k), classes, tickets = (6, 0), document["classes"], document["tickets"]
+    (i, k), classes, tickets = (6, 0), routed.report.classes, routed.report.tickets
     app.session_state["class"], app.session_state["to"] = classes[i], tickets[k]
     app.run()
-    assert f"**{classes[i]} sent to {tickets[k]}: {document['counts'][i][k]} pictures**" in texts(app)
+    assert f"**{classes[i]} sent to {tickets[k]}: {routed.report.counts[i][k]} pictures**" in texts(app)
     frame = json.loads(app.get("echarts_chart")[0].proto.spec)["series"][1]["data"]
     assert frame == [[k, i, 0]]
 
 
-def test_half_the_budget_is_the_command_lines_and_the_command_is_shown(runs_folder, document):
+def test_half_the_budget_is_the_command_lines_and_the_command_is_shown(runs_folder, routed):
     app = open_routing(budget="50", detail="Budget")
     assert not app.exception
-    point = document["budget"]
-    assert f"{100 * point['accuracy']:.1f} % of the pictures are answered rightly" in app.title[0].value
-    assert cells(app).sum(axis=0).tolist() == point["tickets"]
+    point = routed.budget
+    assert f"{100 * point.accuracy:.1f} % of the pictures are answered rightly" in app.title[0].value
+    assert cells(app).sum(axis=0).tolist() == point.tickets
     chosen = next(
         trace
         for trace in json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
         if trace.get("name") == "your budget"
     )
-    assert chosen["x"] == pytest.approx([100 * point["cost"] / document["full_cost"]])
-    assert chosen["y"] == pytest.approx([100 * point["accuracy"]])
+    assert chosen["x"] == pytest.approx([100 * point.cost / routed.full_cost])
+    assert chosen["y"] == pytest.approx([100 * point.accuracy])
     assert app.code[0].value == "python -m rtl_core route fashion10 --router gate --budget 0.5 --curve 12 --json"
     assert "Dense kernels execute the same FLOPs" in texts(app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.audit.redundancy import changes, redundancy, verdict, warnings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
+from rtl_core.documents import plain
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
@@ -37,10 +39,10 @@ def test_multi_class_changes_on_paper():
     own_a, own_b = np.eye(2)[[1, 1, 0, 1, 0, 0]], np.eye(2)[[0, 0, 0, 0, 1, 1]]
     after = np.eye(2)[[1, 0, 1, 1, 1, 1]]
     a, b = changes((0, 1), [own_a, own_b], after, eval_set, seed=0)
-    assert (a["subset"], a["n"], a["before"], a["after"], a["change"]) == ("A", 4, 0.75, 0.25, -0.5)
-    low, high = a["ci"]["change"]
+    assert (a.subset, a.n, a.before, a.after, a.change) == ("A", 4, 0.75, 0.25, -0.5)
+    low, high = a.ci.change
     assert -1 <= low < -0.5 < high <= 0
-    assert (b["before"], b["after"], b["ci"]["change"]) == (1.0, 1.0, [None, None])  # equal everywhere: no spread
+    assert (b.before, b.after, b.ci.change) == (1.0, 1.0, [None, None])  # equal everywhere: no spread
 
 
 def test_one_vs_rest_leaves_out_the_partners_rows():
@@ -49,7 +51,7 @@ def test_one_vs_rest_leaves_out_the_partners_rows():
     own = np.array([[1, -1, -1, -1, -1, 1]]).T  # recall 1/2, specificity on C 1/2
     after = np.array([[1, 1, 1, 1, -1, 1]]).T  # recall 1, specificity 1/2
     (a, _) = changes((0, 1), [own, own], after, eval_set, seed=0)
-    assert (a["metric"], a["n"], a["before"], a["after"], a["change"]) == ("balanced_accuracy", 4, 0.5, 0.75, 0.25)
+    assert (a.metric, a.n, a.before, a.after, a.change) == ("balanced_accuracy", 4, 0.5, 0.75, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_one_vs_rest_leaves_out_the_partners_rows():
     ],
 )
 def test_verdicts(spans, message):
-    assert verdict([{"ci": {"change": list(span)}} for span in spans]) == message
+    assert verdict([SimpleNamespace(ci=SimpleNamespace(change=list(span))) for span in spans]) == message
 
 
 def test_a_partition_without_meaning():
@@ -98,23 +100,25 @@ def trained() -> TrainedTickets:
 
 
 def test_the_report(trained):
-    redundancy_report = redundancy(trained)
-    assert json.loads(json.dumps(redundancy_report, allow_nan=False)) == redundancy_report
-    of = {(row["a"], row["b"], row["how"]): row for row in redundancy_report["pairs"]}
-    assert len(of) == 6 and (redundancy_report["split"], redundancy_report["pairs_in_all"]) == ("val", 3)
+    report = redundancy(trained)
+    document = plain(report)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document and list(document["pairs"][0])[:2] == [
+        "a",
+        "b",
+    ]
+    of = {(row.a, row.b, row.how): row for row in report.pairs}
+    assert len(of) == 6 and (report.split, report.pairs_in_all) == ("val", 3)
     same = of["A", "B", "union"]
-    assert (same["params"], same["iou"]) == (2, 1.0)
-    assert [row["change"] for row in same["subsets"]] == [0.0, 0.0]
-    on_a, on_c = of["A", "C", "intersection"]["subsets"]
-    assert of["A", "C", "intersection"]["params"] == 1
-    assert on_a["before"] == 1.0 and on_a["after"] < 0.9 and on_c["change"] == 0.0
-    assert of["A", "C", "intersection"]["verdict"] == "costs accuracy"
-    gained = of["A", "C", "union"]["subsets"][1]
-    assert gained["after"] == 1.0 and gained["ci"]["change"][0] > 0
+    assert (same.params, same.iou) == (2, 1.0)
+    assert [row.change for row in same.subsets] == [0.0, 0.0]
+    on_a, on_c = of["A", "C", "intersection"].subsets
+    assert of["A", "C", "intersection"].params == 1
+    assert on_a.before == 1.0 and on_a.after < 0.9 and on_c.change == 0.0
+    assert of["A", "C", "intersection"].verdict == "costs accuracy"
+    gained = of["A", "C", "union"].subsets[1]
+    assert gained.after == 1.0 and gained.ci.change[0] > 0
 
 
 def test_only_the_pairs_that_overlap_most(trained):
-    redundancy_report = redundancy(trained, pairs=1)
-    assert {(row["a"], row["b"]) for row in redundancy_report["pairs"]} == {("A", "B")} and redundancy_report[
-        "pairs_in_all"
-    ] == 3
+    report = redundancy(trained, pairs=1)
+    assert {(row.a, row.b) for row in report.pairs} == {("A", "B")} and report.pairs_in_all == 3

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from rtl_core.audit.attribution import aggregate
 from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.explain import explain
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.runs import attribution
@@ -84,42 +86,45 @@ def test_a_dead_ticket_is_not_to_be_trusted(explained):
 
 
 def test_an_audit_is_json_and_says_where_it_comes_from(explained, many):
-    document, arrays = many
+    audit, evidence = many
+    document = plain(audit)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert (document["run"], document["n"], document["of"]) == ("fashion10", 6, HERE)
-    assert document["hashes"]["data"] == explained.subject.dataset.fingerprint
+    assert audit.hashes["data"] == explained.subject.dataset.fingerprint
     assert [ticket["name"] for ticket in document["tickets"]] == ["Bag", "Sandal"]
-    for ticket in document["tickets"]:
-        assert sum(ticket["regions"]) == pytest.approx(1)
-        ends = ticket["ci"]["regions"]
-        assert all(low <= share <= high for share, (low, high) in zip(ticket["regions"], ends, strict=True))
-        faithful = ticket["faithfulness"]
-        lead = faithful["deletion"] - faithful["random_deletion"]
-        assert faithful["deletion_difference"] == pytest.approx(lead, abs=1e-12)
-    assert arrays["evidence"].shape == (2, 1, 28, 28)
+    for ticket in audit.tickets:
+        assert sum(ticket.regions) == pytest.approx(1)
+        assert all(low <= share <= high for share, (low, high) in zip(ticket.regions, ticket.ci.regions, strict=True))
+        faithful = ticket.faithfulness
+        lead = faithful.deletion - faithful.random_deletion
+        assert faithful.deletion_difference == pytest.approx(lead, abs=1e-12)
+        assert list(document["tickets"][0]["faithfulness"]) == list(aggregate.FAITHFULNESS)
+    assert evidence.shape == (2, 1, 28, 28)
 
 
 def test_an_audit_opens_again_as_it_was_saved(explained, many, tmp_path):
-    document, arrays = many
+    audit, evidence = many
     folder = audits_folder(explained.run.folder, tmp_path)
     assert folder == tmp_path / "audits" / "fashion10"
-    file = attribution.save_audit(folder, document, arrays)
-    assert attribution.saved_audits(explained.run, tmp_path) == [(file, document)]
-    assert np.array_equal(attribution.load_arrays(file)["evidence"], arrays["evidence"])
-    assert attribution.save_audit(folder, {**document, "seconds": 9.0}, arrays) == file  # the same question
+    file = attribution.save_audit(folder, audit, {"evidence": evidence})
+    assert attribution.saved_audits(explained.run, tmp_path) == [(file, audit)]
+    assert np.array_equal(attribution.load_arrays(file)["evidence"], evidence)
+    assert attribution.save_audit(folder, replace(audit, seconds=9.0), {"evidence": evidence}) == file  # the same
 
 
 @pytest.mark.parametrize("changed", [{"seed": 1}, {"baseline": "mean"}, {"of": {"class": "Coat"}}, {"n": 7}])
 def test_another_question_is_another_file(many, changed):
-    document, _ = many
-    assert attribution.audit_name({**document, **changed}) != attribution.audit_name(document)
+    audit, _ = many
+    assert attribution.audit_name(plain(replace(audit, **changed))) != attribution.audit_name(plain(audit))
 
 
-def test_audits_of_other_weights_and_damaged_ones_are_passed_over(explained, many, tmp_path):
-    document, arrays = many
+@pytest.mark.parametrize("content", ["{", "[]", '{"kind": "samples"}', '{"kind": "many"}'])
+def test_audits_of_other_weights_and_damaged_ones_are_passed_over(explained, many, tmp_path, content):
+    audit, evidence = many
     folder = audits_folder(explained.run.folder, tmp_path)
-    attribution.save_audit(folder, {**document, "hashes": {**document["hashes"], "data": "0"}}, arrays)
-    (folder / "broken.json").write_text("{")
+    other = replace(audit, hashes={**audit.hashes, "data": "0"})
+    attribution.save_audit(folder, other, {"evidence": evidence})
+    (folder / "broken.json").write_text(content)
     assert attribution.saved_audits(explained.run, tmp_path) == []
     (folder / "broken.npz").write_bytes(b"PK")
     with pytest.raises(BadInput, match="missing or damaged"):
@@ -142,4 +147,4 @@ def test_own_runs_keep_their_audits_and_the_report_counts_them(explained, tmp_pa
 def test_a_folder_that_cannot_be_written_to_is_said(many, tmp_path):
     (tmp_path / "audits").write_text("a file stands here")
     with pytest.raises(BadInput, match="cannot be saved"):
-        attribution.save_audit(tmp_path / "audits" / "fashion10", *many)
+        attribution.save_audit(tmp_path / "audits" / "fashion10", many[0], {"evidence": many[1]})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtl_core.config import parse
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import diagnose as diagnosis
 from rtl_core.runs import retrain, retraining_file
@@ -45,53 +46,49 @@ def rounds(tmp_path_factory):
 
 
 def test_a_run_cut_in_one_go_gives_no_alarm_and_says_why(one_shot):
-    diagnosis_document = diagnosis.diagnose(one_shot)
-    assert (
-        not diagnosis_document["watched"]
-        and diagnosis_document["alarm"] is None
-        and diagnosis_document["last_safe_density"] is None
-    )
-    assert "no alarm can be given" in diagnosis_document["advice"]
-    assert [row["density"] for row in diagnosis_document["rounds"]] == pytest.approx([0.5, 0.2, 0.05], rel=1e-2)
-    assert [row["measure"] for row in diagnosis_document["rounds"]] == ["extraction", "extraction", "final"]
+    result = diagnosis.diagnose(one_shot)
+    assert not result.watched and result.alarm is None and result.last_safe_density is None
+    assert "no alarm can be given" in result.advice
+    assert [row.density for row in result.rounds] == pytest.approx([0.5, 0.2, 0.05], rel=1e-2)
+    assert [row.measure for row in result.rounds] == ["extraction", "extraction", "final"]
 
 
 def test_rounds_that_were_watched_are_read_off_the_run(rounds):
-    diagnosis_document = diagnosis.diagnose(rounds)
-    retrained = [row for row in diagnosis_document["rounds"] if row["measure"] == "retrained"]
-    assert [round(row["density"], 3) for row in retrained] == [1.0, 0.5, 0.25, 0.125, 0.1]
-    best = np.maximum.accumulate([row["confidence"] for row in retrained])
-    assert [row["drop"] for row in retrained] == pytest.approx(list(best - [row["confidence"] for row in retrained]))
-    alarm = next((row for row in retrained if row["drop"] >= 0.001), None)
-    assert (diagnosis_document["alarm"] or {}).get("round") == (alarm or {}).get("round")
+    result = diagnosis.diagnose(rounds)
+    retrained = [row for row in result.rounds if row.measure == "retrained"]
+    assert [round(row.density, 3) for row in retrained] == [1.0, 0.5, 0.25, 0.125, 0.1]
+    best = np.maximum.accumulate([row.confidence for row in retrained])
+    assert [row.drop for row in retrained] == pytest.approx(list(best - [row.confidence for row in retrained]))
+    alarm = next((row for row in retrained if row.drop >= 0.001), None)
+    assert (result.alarm and result.alarm.round) == (alarm and alarm.round)
     if alarm is not None:
-        assert len(diagnosis_document["policy_events"]) == 1
-        assert diagnosis_document["last_safe_density"] > alarm["density"]
-    for row in diagnosis_document["rounds"]:
-        low, high = row["ci"]["balanced_accuracy"]
-        assert low <= row["balanced_accuracy"] <= high
+        assert len(result.policy_events) == 1
+        assert result.last_safe_density > alarm.density
+    for row in result.rounds:
+        low, high = row.ci["balanced_accuracy"]
+        assert low <= row.figures["balanced_accuracy"] <= high
 
 
 def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
     events = []
     probed = retrain.probe(one_shot, tmp_path, events.append)
-    assert probed["watched"] and {row["measure"] for row in probed["rounds"]} == {"retrained"}
-    assert probed["probe"]["steps"] == 6
+    assert probed.watched and {row.measure for row in probed.rounds} == {"retrained"}
+    assert probed.probe.steps == 6
     assert events[-1].step == events[-1].steps == 10 * 3
     again = diagnosis.diagnose(one_shot, tmp_path)
-    assert again["rounds"] == probed["rounds"]
-    assert not diagnosis.diagnose(one_shot)["watched"]  # kept where the user's runs are, not beside the sample
+    assert plain(again.rounds) == plain(probed.rounds)
+    assert not diagnosis.diagnose(one_shot).watched  # kept where the user's runs are, not beside the sample
 
 
 def test_going_back_is_training_the_denser_masks_from_the_start(one_shot, tmp_path):
     """The same as a run that never went further: masks of one extraction at .5, trained together."""
-    relaxed = retrain.relax(one_shot, 0.5, tmp_path)["relaxed"]
+    relaxed = retrain.relax(one_shot, 0.5, tmp_path).relaxed
     never_further = trained(tmp_path, density=0.5, denser=[])
-    level = next(r for r in diagnosis.diagnose(never_further)["rounds"] if r["kind"] == "target")
-    assert level["density"] == pytest.approx(relaxed["density"])
+    level = next(r for r in diagnosis.diagnose(never_further).rounds if r.kind == "target")
+    assert level.density == pytest.approx(relaxed.density)
     finals = [r for r in never_further.info["rungs"] if r["measure"] == "final" and r["kind"] == "target"]
-    assert relaxed["after"] == pytest.approx(np.mean([r["balanced_accuracy"] for r in finals]))
-    assert relaxed["ci"]["after"][0] <= relaxed["after"] <= relaxed["ci"]["after"][1]
+    assert relaxed.after == pytest.approx(np.mean([r["balanced_accuracy"] for r in finals]))
+    assert relaxed.ci.after[0] <= relaxed.after <= relaxed.ci.after[1]
 
 
 def test_going_back_means_denser(one_shot, tmp_path):
@@ -102,11 +99,11 @@ def test_going_back_means_denser(one_shot, tmp_path):
 def test_a_stopped_run_says_that_it_is_where_it_is_safe(tmp_path):
     extract = {**BASE["extract"], "schedule": "fraction", "fraction": 0.5}
     run = trained(tmp_path, density=0.02, extract=extract, collapse={"policy": "stop", "threshold": 0.001}, lighter=[])
-    diagnosis_document = diagnosis.diagnose(run)
-    assert len(diagnosis_document["policy_events"]) == 1
-    assert diagnosis_document["last_safe_density"] == pytest.approx(run.tickets.target.density)
-    assert run.tickets.target.density == pytest.approx(diagnosis_document["policy_events"][0]["safe_density"])
-    assert "went back" in diagnosis_document["advice"]
+    result = diagnosis.diagnose(run)
+    assert len(result.policy_events) == 1
+    assert result.last_safe_density == pytest.approx(run.tickets.target.density)
+    assert run.tickets.target.density == pytest.approx(result.policy_events[0].safe_density)
+    assert "went back" in result.advice
 
 
 RECORD = {
@@ -133,12 +130,12 @@ def test_a_damaged_audit_is_said_and_not_taken_for_none(one_shot, tmp_path, name
     folder = tmp_path / "audits" / one_shot.name
     folder.mkdir(parents=True)
     if isinstance(content, dict):
-        content = json.dumps({"masks": retraining_file._masks_digest(one_shot), **content})
+        content = json.dumps({"masks": retraining_file.masks_digest(one_shot), **content})
     (folder / name).write_text(content)
     with pytest.raises(BadInput, match=f"{name}.*; delete .* and measure again"):
         diagnosis.diagnose(one_shot, tmp_path)
     (folder / name).write_text('{"masks": "of other masks"}')
-    assert not diagnosis.diagnose(one_shot, tmp_path)["watched"]
+    assert not diagnosis.diagnose(one_shot, tmp_path).watched
 
 
 def test_results_that_could_not_be_kept_are_not_trained_for(one_shot, tmp_path):
@@ -151,10 +148,10 @@ def test_results_that_could_not_be_kept_are_not_trained_for(one_shot, tmp_path):
 @pytest.mark.parametrize("line", ["5", "null", '["a"]', '{"phase": "collapse"}'])
 def test_metrics_that_are_no_alarm_are_passed_over(rounds, line):
     file = rounds.folder / "metrics.jsonl"
-    whole, diagnosis_document = file.read_bytes(), diagnosis.diagnose(rounds)
+    whole, result = file.read_bytes(), plain(diagnosis.diagnose(rounds))
     file.write_bytes(whole + line.encode() + b"\n")
     try:
-        assert diagnosis.diagnose(rounds) == diagnosis_document
+        assert plain(diagnosis.diagnose(rounds)) == result
     finally:
         file.write_bytes(whole)
 

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from app import nav
 from rtl_core.audit.mask_exchange import exchange
 from rtl_core.config import parse
+from rtl_core.documents import plain
 from rtl_core.interchange.ticket_file import read_ticket
 from rtl_core.runs import diagnose, exports, fairness, report, training
 from rtl_core.runs.attribution import Explained
@@ -136,16 +137,16 @@ def test_a_tickets_own_file_gives_its_own_figure(run, tmp_path):
     for k, name in list(enumerate(names))[len(names) - 1 if "grown" in run.info else 0 :]:  # on the data it was made on
         (path,) = exports.export(run, name, ("ticket",), tmp_path).values()
         ticket = exports.apply_ticket(run, read_ticket(Path(path)))
-        assert ticket[headline(run)] == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
-        assert ticket["own"] == recorded(run)[k]
+        assert ticket.row.value(headline(run)) == pytest.approx(recorded(run)[k][headline(run)], abs=0.03)
+        assert ticket.own.name == name and ticket.own.value(headline(run)) == recorded(run)[k][headline(run)]
 
 
 def test_rows_are_routed_against_their_own_tickets(run):
     routing = Routing.of(open_run(run))
-    document = route(routing, routing.routers[0])
-    assert document["agreement_with_oracle"] == 1
+    report = route(routing, routing.routers[0]).report
+    assert report.row.agreement_with_oracle == 1
     counts = np.bincount(routing.eval_set.subset, minlength=run.tickets.k)
-    assert np.array_equal(document["confusion"], np.diag(counts))
+    assert np.array_equal(report.confusion, np.diag(counts))
 
 
 def test_a_map_is_made_of_rows_of_the_tickets_subset(run):
@@ -159,14 +160,14 @@ def test_a_map_is_made_of_rows_of_the_tickets_subset(run):
 
 @pytest.mark.parametrize("run", WAYS[3:], indirect=True)
 def test_a_fairness_audit_counts_every_ticket_on_its_own_rows(run):
-    document = fairness.audit_run(run, ["town"])
+    document = plain(fairness.audit_run(run, ["town"]))
     counted = {row["ticket"]: row["n"] for row in document["overall"] if row["metric"] == "accuracy"}
     expected = {row["name"]: row["n"] for row in recorded(run)}
     assert {name: counted[name] for name in expected} == expected
 
 
 def test_it_is_diagnosed_and_reported(run, root):
-    assert diagnose.diagnose(run, root)["k"] == run.tickets.k
+    assert diagnose.diagnose(run, root).k == run.tickets.k
     assert report.run_document(run, root=root)["show"]["run"] == run.name
 
 

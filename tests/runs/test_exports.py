@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.interchange.ticket_file import read_ticket, require_same_theta
 from rtl_core.learning.subnetwork import as_module, fill
@@ -69,7 +70,7 @@ def test_export_refuses_what_is_not_there(run, tmp_path):
 
 def test_diff_counts_on_paper():
     a, b = ticket([1, 1, 0, 0, 1, 0, 0, 0], name="a"), ticket([1, 0, 1, 0, 1, 1, 0, 0], name="b")
-    difference = exports.diff(a, b)
+    difference = plain(exports.diff(a, b))
     assert (difference["shared"], difference["only_a"], difference["only_b"], difference["same_theta"]) == (
         2,
         1,
@@ -90,8 +91,8 @@ def test_diff_counts_on_paper():
 
 def test_diff_says_whether_the_weights_are_the_same():
     a = ticket([1] * 8, theta_hash="1")
-    assert exports.diff(a, ticket([1] * 8, theta_hash="1"))["same_theta"] is True
-    difference = exports.diff(a, ticket([1] * 8, theta_hash="2"))
+    assert exports.diff(a, ticket([1] * 8, theta_hash="1")).same_theta is True
+    difference = plain(exports.diff(a, ticket([1] * 8, theta_hash="2")))
     assert difference["same_theta"] is False and difference["excess"] is None  # full masks: chance is 1
 
 
@@ -105,7 +106,7 @@ def test_a_ticket_is_named_by_run_or_by_file(run, tmp_path):
     path = exports.export(run, run.tickets.names[0], ["ticket"], tmp_path)["ticket"]
     from_file = exports.open_ticket(path, tmp_path)
     from_run = exports.open_ticket(f"domains:{run.tickets.names[0]}", tmp_path)
-    difference = exports.diff(from_file, from_run)
+    difference = plain(exports.diff(from_file, from_run))
     assert (
         difference["same_theta"] is True
         and difference["only_a"] == difference["only_b"] == 0
@@ -120,8 +121,8 @@ def test_a_loaded_ticket_is_measured_on_the_runs_weights_and_refused_for_others(
     path = exports.export(run, name, ["ticket"], tmp_path)["ticket"]
     ticket = exports.apply_ticket(run, read_ticket(path))
     own = run.info["evaluation"]["tickets"][2]
-    assert ticket["name"] == name and ticket["own"] == own
-    assert ticket["accuracy"] == pytest.approx(own["accuracy"], abs=1e-3)  # statistics estimated again, the same rows
+    assert ticket.row.name == ticket.own.name == name and ticket.own.accuracy == own["accuracy"]
+    assert ticket.row.accuracy == pytest.approx(own["accuracy"], abs=1e-3)  # statistics estimated again, the same rows
     other = load_run(samples()["fashion10"])
     with pytest.raises(BadInput, match="has other weights"):
         exports.apply_ticket(other, read_ticket(path))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import Run, load_run
@@ -34,7 +35,7 @@ def predictions(audited) -> Predictions:
 
 @pytest.fixture(scope="module")
 def result(audited) -> dict:
-    return audit(audited, ["sex"], reference="sex=Male", extras=list(EXTRAS), **QUICK)
+    return plain(audit(audited, ["sex"], reference="sex=Male", extras=list(EXTRAS), **QUICK))
 
 
 def test_the_decisions_are_those_that_the_evaluation_counted(run, predictions):
@@ -55,7 +56,7 @@ def test_cells_equal_boolean_masks(audited, method, router):
         "tpr": (predicted, y),
         "fpr": (predicted, ~y),
     }
-    document = audit(audited, ["sex", "race"], method, router, **QUICK)
+    document = plain(audit(audited, ["sex", "race"], method, router, **QUICK))
     assert len(document["cells"]) == 4 * 7 * (2 + 5 + 10)
     for cell in document["cells"]:
         rows = np.ones(len(y), bool) if cell["ticket"] is None else p.ticket == p.tickets.index(cell["ticket"])
@@ -124,22 +125,22 @@ def test_methods_stand_side_by_side(audited, result):
     rows = {row["method"]: row for row in result["methods"]}
     assert list(rows) == ["rtl", "dense", "imp_single", "imp_single_union"]
     assert rows["rtl"]["gaps"] == result["gaps"] and rows["rtl"]["changes"] == []
-    alone = audit(audited, ["sex"], "dense", reference="sex=Male", **QUICK)
+    alone = plain(audit(audited, ["sex"], "dense", reference="sex=Male", **QUICK))
     assert rows["dense"]["gaps"] == alone["gaps"] and rows["dense"]["density"] == 1
     moved = next(c for c in rows["dense"]["changes"] if (c["metric"], c["group"]) == ("tpr", "sex=Female"))
     assert moved["gap_after"] == pytest.approx(overall_gap(alone, "tpr")["gap"])
 
 
 def test_extras_that_do_not_apply_say_why(audited):
-    document = audit(audited, ["sex"], "dense", extras=["where", "by_density"], **QUICK)
+    document = plain(audit(audited, ["sex"], "dense", extras=["where", "by_density"], **QUICK))
     assert "with a mask" in document["where"]["reason"]
     assert "several densities" in document["by_density"]["reason"]
-    routed = audit(audited, ["sex"], router="min_entropy", extras=["methods"], **QUICK)
+    routed = plain(audit(audited, ["sex"], router="min_entropy", extras=["methods"], **QUICK))
     assert "router 'context'" in routed["methods"]["reason"] and routed["uses_label"] is False
 
 
 def test_thresholds_of_a_run_are_chosen_on_its_validation_rows(run):
-    (one,) = what_if(run, ["sex"], by="ticket", aim="tpr")["what_if"]
+    (one,) = plain(what_if(run, ["sex"], by="ticket", aim="tpr"))
     assert [row["stratum"] for row in one["thresholds"]] == list(run.tickets.names)
     assert max(row["n"] for row in one["thresholds"]) < 3256
     few = {row["stratum"]: row["reason"] for row in one["thresholds"] if row["threshold"] is None}
@@ -159,8 +160,8 @@ def test_a_table_of_the_runs_decisions_has_the_runs_audit(audited, predictions, 
         }
     )
     frame.to_csv(tmp_path / "mine.csv", index=False)
-    table = audit_table(tmp_path / "mine.csv", {}, ["sex"], extras=["decomposition"], **QUICK)
-    document = audit(audited, ["sex"], extras=["decomposition"], **QUICK)
+    table = plain(audit_table(tmp_path / "mine.csv", {}, ["sex"], extras=["decomposition"], **QUICK))
+    document = plain(audit(audited, ["sex"], extras=["decomposition"], **QUICK))
 
     def by_place(records: list[dict]) -> dict:
         return {(record["ticket"], record["group"], record["metric"]): record for record in records}
@@ -198,7 +199,7 @@ def test_data_that_do_not_fit_are_refused(run):
 def test_a_threshold_and_predictions_are_one_too_many(tmp_path):
     rows = {"y_true": [0, 1] * 20, "y_pred": [0, 1] * 20, "score": [0.0, 0.4] * 20, "sex": ["F", "M", "M", "F"] * 10}
     pd.DataFrame(rows).to_csv(tmp_path / "mine.csv", index=False)
-    zero = audit_table(tmp_path / "mine.csv", {"threshold": 0}, ["sex"])
+    zero = plain(audit_table(tmp_path / "mine.csv", {"threshold": 0}, ["sex"]))
     assert "predictions are score > 0" in zero["notes"]
     with pytest.raises(BadInput, match="leave out"):
         audit_table(tmp_path / "mine.csv", {"threshold": 0, "y_pred": "y_pred"}, ["sex"])

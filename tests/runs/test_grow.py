@@ -226,8 +226,8 @@ def test_a_ticket_file_is_measured_on_its_own_subset_where_another_was_removed(p
     run = load_run(Path(remove(people, "Aix", root)["folder"]))
     path = exports.export(run, "Bern", ["ticket"], tmp_path)["ticket"]
     applied = exports.apply_ticket(run, read_ticket(path))
-    own = applied["own"]
-    assert (applied["subset"], applied["n"], applied["accuracy"]) == ("Bern", own["n"], own["accuracy"])
+    own, row = applied.own, applied.row
+    assert (applied.subset, row.n, row.accuracy) == ("Bern", own.n, own.accuracy)
 
 
 def test_a_merged_ticket_has_both_subsets(people, root):
@@ -263,9 +263,5 @@ def test_what_cannot_be_removed_or_merged(people, root):
 
 
 def test_redundancy_of_a_run(people):
-    redundancy_report = redundancy_of(people)
-    assert (redundancy_report["run"], redundancy_report["split"], len(redundancy_report["pairs"])) == (
-        people.name,
-        "val",
-        6,
-    )
+    report = redundancy_of(people)
+    assert (report.split, len(report.pairs)) == ("val", 6)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.interchange.ticket_file import write_ticket
 from rtl_core.runs import store
@@ -40,7 +41,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_the_document_says_what_came_in_and_what_did_not(files, tmp_path):
     seen = []
-    document = import_masks(files, tmp_path / "runs", "My Nets!", lambda *step: seen.append(step))
+    document = plain(import_masks(files, tmp_path / "runs", "My Nets!", lambda *step: seen.append(step)))
     assert document["run"].startswith("my-nets-") and len(document["run"]) == len("my-nets-") + 8
     assert document["reused"] is False
     assert document["tickets"] == [
@@ -61,7 +62,7 @@ def test_the_document_says_what_came_in_and_what_did_not(files, tmp_path):
 
 
 def test_the_run_opens_and_holds_the_masks(files, tmp_path):
-    document = import_masks(files, tmp_path / "runs")
+    document = plain(import_masks(files, tmp_path / "runs"))
     run = load_run(Path(document["folder"]))
     assert run.masks_only and run.config is None and run.methods == ()
     assert np.array_equal(run.tickets.masks(), MASKS)
@@ -76,7 +77,7 @@ def test_the_run_opens_and_holds_the_masks(files, tmp_path):
 
 
 def test_the_run_opens_without_torch(files, tmp_path):
-    folder = import_masks(files, tmp_path / "runs")["folder"]
+    folder = import_masks(files, tmp_path / "runs").folder
     code = (
         "import sys; from pathlib import Path; from rtl_core.runs.checkpoint import load_run;"
         "run = load_run(Path(sys.argv[1])); print(run.tickets.masks().sum(), 'torch' in sys.modules)"
@@ -86,7 +87,7 @@ def test_the_run_opens_without_torch(files, tmp_path):
 
 
 def test_a_single_rung_is_stored_as_bits_alone_and_older_files_are_read(files, tmp_path, monkeypatch):
-    folder = Path(import_masks(files, tmp_path / "runs")["folder"])
+    folder = Path(import_masks(files, tmp_path / "runs").folder)
     assert {name: a.shape for name, a in safetensors.numpy.load_file(folder / TICKETS_FILE).items()} == {"bits": (2, 2)}
     tickets = load_run(folder).tickets
 
@@ -104,7 +105,7 @@ def test_a_single_rung_is_stored_as_bits_alone_and_older_files_are_read(files, t
 
 def test_the_run_is_listed_found_and_deleted(files, tmp_path):
     root = tmp_path / "runs"
-    name = import_masks(files, root, "nets")["run"]
+    name = import_masks(files, root, "nets").run
     (line,) = store.list_runs(root)
     assert (line.name, line.state, line.task, line.data) == (name, "done", "masks", "imported masks")
     assert line.density == pytest.approx(0.45) and not line.problem and line.created > 0
@@ -130,16 +131,16 @@ def test_the_same_masks_are_the_same_run(files, tmp_path):
     root = tmp_path / "runs"
     first = import_masks(files, root, "nets")
     again = import_masks(files, root, "nets")
-    assert (again["run"], again["reused"], again["tickets"]) == (first["run"], True, first["tickets"])
-    assert import_masks(files[::-1], root, "nets")["run"] != first["run"]
-    (root / first["run"] / "run.json").unlink()  # as if the process had been killed
-    assert import_masks(files, root, "nets")["reused"] is False
-    assert load_run(root / first["run"]).tickets.k == 2
+    assert (again.run, again.reused, again.tickets) == (first.run, True, first.tickets)
+    assert import_masks(files[::-1], root, "nets").run != first.run
+    (root / first.run / "run.json").unlink()  # as if the process had been killed
+    assert import_masks(files, root, "nets").reused is False
+    assert load_run(root / first.run).tickets.k == 2
 
 
 def test_titles_stand_for_the_names_of_copies(files, tmp_path):
     copies = [path.rename(tmp_path / f"upload-{k}") for k, path in enumerate(files)]
-    document = import_masks(copies, tmp_path / "runs", "../../etc", titles=["C:\\nets\\cat.npz", "../dog.npz"])
+    document = plain(import_masks(copies, tmp_path / "runs", "../../etc", titles=["C:\\nets\\cat.npz", "../dog.npz"]))
     assert [entry["name"] for entry in document["tickets"]] == ["cat", "dog"]
     assert [entry["file"] for entry in document["sources"]] == ["cat.npz", "dog.npz"]
     assert document["run"].startswith("etc-") and Path(document["folder"]).parent == tmp_path / "runs"
@@ -156,7 +157,7 @@ def test_tickets_of_a_run_come_back_with_their_rungs(tmp_path):
     for k, file in enumerate(files):
         context = {"data": {}, "model": {"name": "tiny"}, "licence": ""}
         write_ticket(file, tickets, k, {"w": np.ones((2, 3), np.float32)}, context)
-    run = load_run(Path(import_masks(files, tmp_path / "runs")["folder"]))
+    run = load_run(Path(import_masks(files, tmp_path / "runs").folder))
     assert np.array_equal(run.tickets.pruned_at, pruned_at)
     assert (run.tickets.names, run.tickets.subsets, run.tickets.levels) == (tickets.names, tickets.subsets, levels)
 
@@ -177,7 +178,7 @@ def test_sessions_that_import_the_same_masks_at_once_get_one_run_that_opens(file
     root = tmp_path / "runs"
 
     def bring_in(_: int) -> tuple[bool, int]:
-        document = import_masks(files, root, "nets")
+        document = plain(import_masks(files, root, "nets"))
         return document["reused"], load_run(Path(document["folder"])).tickets.k
 
     with ThreadPoolExecutor(4) as sessions:
@@ -189,11 +190,11 @@ def test_sessions_that_import_the_same_masks_at_once_get_one_run_that_opens(file
 
 def test_half_a_folder_of_a_crash_is_made_anew_and_no_draft_is_a_run(files, tmp_path):
     root = tmp_path / "runs"
-    folder = Path(import_masks(files, root)["folder"])
+    folder = Path(import_masks(files, root).folder)
     (folder / "run.json").rename(root / "run.json")
     (root / ".draft-x").mkdir()
     (root / "run.json").rename(root / ".draft-x" / "run.json")
     assert store.list_runs(root) == []
-    assert import_masks(files, root)["reused"] is False
+    assert import_masks(files, root).reused is False
     assert load_run(folder).tickets.k == 2
     assert [path.name for path in root.iterdir() if path.name.startswith(".draft")] == []

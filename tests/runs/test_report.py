@@ -280,7 +280,7 @@ def test_masks_only_runs_say_what_is_not_known(tmp_path):
     for name in ("a", "b"):
         np.savez(tmp_path / f"{name}.npz", layer=rng.random((8, 8)) < 0.5)
     made = import_masks([tmp_path / "a.npz", tmp_path / "b.npz"], tmp_path)
-    document = report.run_document(load_run(tmp_path / made["run"]))
+    document = report.run_document(load_run(tmp_path / made.run))
     html = page(document)
     shown = {cell.section for cell in Page(html).figures}
     assert {"show.tickets", "similarity.pairs", "similarity.layers"} <= shown

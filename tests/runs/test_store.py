@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rtl_core.config import parse
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import replacing
 from rtl_core.runs import store
-from rtl_core.runs.atomic import plain
 from rtl_core.runs.status import (
     Status,
     effective_status,

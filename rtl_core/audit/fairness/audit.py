@@ -1,8 +1,9 @@
-"""The fairness audit as one JSON document: totals, tickets x groups, gaps to a reference, largest gaps."""
+"""The fairness audit: totals, tickets x groups, gaps to a reference, largest gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -23,12 +24,16 @@ from rtl_core.audit.fairness.group_metrics import (
 )
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.audit.fairness.results import Cell, ClassPlace, Excluded, FairnessReport, Gap, MaxGap, Place
 from rtl_core.errors import BadInput
 from rtl_core.statistics.estimates import json_number
 from rtl_core.statistics.intervals import LEVEL, difference
 
 KNOWN_AS = {"selection_rate": "demographic_parity", "tpr": "equal_opportunity"}  # the largest gap of a metric
 EQUALIZED_ODDS = "equalized_odds"  # the larger of the largest gaps of tpr and fpr
+
+
+Tested = tuple[Gap | MaxGap, Any]  # a gap, and the test that was asked about it or None
 
 
 def fairness(
@@ -39,7 +44,7 @@ def fairness(
     permutations: int = 10_000,
     seed: int = 0,
     level: float = LEVEL,
-) -> dict[str, Any]:
+) -> FairnessReport:
     """The audit of each group column and, where several are named, of their intersection.
 
     reference   names of groups, such as "race=White" and "race=White,sex=Male", that the others of their
@@ -47,43 +52,43 @@ def fairness(
     metrics     of `cells.METRICS`; default: all, those of scores only where there are scores
     level       of all intervals; 1 - level is the alpha of `min_detectable`
 
-    `ticket` is null where all tickets are taken together. `p` compares nothing but `ok` cells, and
-    `p_holm` is adjusted over all tests of the document. Raises BadInput for names that are not there.
+    Raises BadInput for names that are not there.
     """
     if not (0 < level < 1 and permutations > 0):
         raise BadInput("The level of the intervals lies between 0 and 1, and at least one permutation is needed.")
     if metrics is None:
         metrics = SHARES if np.isnan(predictions.score).all() else METRICS
-    strata = Strata.of(predictions)
-    divided = groupings(predictions.groups, groups)
+    strata, divided, everyone = Strata.of(predictions), groupings(predictions.groups, groups), totals(predictions)
     named = _references(divided, [reference] if isinstance(reference, str) else list(reference or ()))
-    tests = PermutationTests(permutations, seed)
-    everyone = totals(predictions)
-    document: dict[str, Any] = {
-        "overall": _cells(predictions, strata, everyone, measures(predictions, strata, everyone, metrics, level)),
-        **{section: [] for section in ("cells", "gaps", "max_gaps", "excluded")},
-        "references": {},
-        "level": level,
-        "permutations": permutations,
-        "seed": seed,
-        "notes": [*predictions.notes, *_notes(predictions, strata, divided)],
-    }
+    tests, notes = PermutationTests(permutations, seed), [*predictions.notes, *_notes(predictions, strata, divided)]
+    cells, gaps, max_gaps, excluded = [], [], [], []
     for grouping, base in zip(divided, named, strict=True):
         measured = measures(predictions, strata, grouping, metrics, level)
-        document["references"][",".join(grouping.columns)] = grouping.names[base]
-        document["cells"] += _cells(predictions, strata, grouping, measured)
-        document["gaps"] += _gaps(strata, grouping, base, measured, tests, 1 - level, predictions.binary)
-        document["max_gaps"] += _max_gaps(strata, grouping, measured, tests, predictions.binary)
-        document["excluded"] += _excluded(strata, grouping)
+        cells += _cells(predictions, strata, grouping, measured)
+        gaps += _gaps(strata, grouping, base, measured, tests, 1 - level)
+        max_gaps += _max_gaps(strata, grouping, measured, tests)
+        excluded += _excluded(strata, grouping)
     p = tests.extremes()
-    for gap in (*document["gaps"], *document["max_gaps"]):
-        gap["p"], gap["p_holm"] = p.get(gap.pop("test"), (None, None))
-    document["tests"] = len(p)
     if len(p) > (1 - level) * (permutations + 1):
-        document["notes"].append(
-            f"{len(p):,} tests are too many for {permutations:,} permutations to find a largest gap"
-        )
-    return document
+        notes.append(f"{len(p):,} tests are too many for {permutations:,} permutations to find a largest gap")
+    return FairnessReport(
+        overall=_cells(predictions, strata, everyone, measures(predictions, strata, everyone, metrics, level)),
+        cells=cells,
+        gaps=_with_p(gaps, p),
+        max_gaps=_with_p(max_gaps, p),
+        excluded=excluded,
+        references={",".join(g.columns): g.names[base] for g, base in zip(divided, named, strict=True)},
+        level=level,
+        permutations=permutations,
+        seed=seed,
+        notes=notes,
+        tests=len(p),
+    )
+
+
+def _with_p(gaps: Sequence[Tested], p: Mapping[Any, tuple[float, float]]) -> list[Any]:
+    pairs = ((gap, p.get(test, (None, None))) for gap, test in gaps)
+    return [replace(gap, p=own, p_holm=adjusted) for gap, (own, adjusted) in pairs]
 
 
 def _references(divided: Sequence[Grouping], names: Sequence[str]) -> list[int]:
@@ -102,9 +107,7 @@ def _references(divided: Sequence[Grouping], names: Sequence[str]) -> list[int]:
     return references
 
 
-def _cells(
-    predictions: Predictions, strata: Strata, grouping: Grouping, measured: Sequence[Measure]
-) -> list[dict[str, Any]]:
+def _cells(predictions: Predictions, strata: Strata, grouping: Grouping, measured: Sequence[Measure]) -> list[Cell]:
     cells = Cells.of(strata, grouping)
     truth = predictions.y_true[strata.rows]
     n = cells.count(np.ones(len(truth), bool))
@@ -114,38 +117,31 @@ def _cells(
         n_pos = of_class.get(predictions.classes[1] if predictions.binary else measure.class_name)
         for cell in np.ndindex(n.shape):
             records.append(
-                {
-                    **_where(strata, measure, cell[0], predictions.binary),
-                    **({"group": grouping.names[cell[1]]} if grouping.columns else {}),
-                    "n": int(n[cell]),
-                    "n_pos": None if n_pos is None else int(n_pos[cell]),
-                    "n_neg": None if n_pos is None else int(n[cell] - n_pos[cell]),
-                    "value": json_number(measure.value[cell]),
-                    "low": json_number(measure.low[cell]),
-                    "high": json_number(measure.high[cell]),
-                    "denominator": int(measure.denominator[cell]),
-                    "status": str(measure.status[cell]),
-                    "reason": measure.reason[cell] or None,
-                }
+                Cell(
+                    _place(strata, measure, cell[0]),
+                    group=grouping.names[cell[1]] if grouping.columns else None,
+                    n=int(n[cell]),
+                    n_pos=None if n_pos is None else int(n_pos[cell]),
+                    n_neg=None if n_pos is None else int(n[cell] - n_pos[cell]),
+                    value=json_number(measure.value[cell]),
+                    low=json_number(measure.low[cell]),
+                    high=json_number(measure.high[cell]),
+                    denominator=int(measure.denominator[cell]),
+                    status=str(measure.status[cell]),
+                    reason=measure.reason[cell] or None,
+                )
             )
     return records
 
 
-def _where(strata: Strata, measure: Measure, stratum: int, binary: bool) -> dict[str, Any]:
-    """`class` is there with more than two classes; null stands for the macro mean."""
-    place = {"ticket": strata.names[stratum], "metric": measure.metric}
-    return place if binary else {**place, "class": measure.class_name}
+def _place(strata: Strata, measure: Measure, stratum: int, metric: str | None = None) -> Place:
+    ticket, metric = strata.names[stratum], metric or measure.metric
+    return Place(ticket, metric) if strata.binary else ClassPlace(ticket, metric, measure.class_name)
 
 
 def _gaps(
-    strata: Strata,
-    grouping: Grouping,
-    base: int,
-    measured: Sequence[Measure],
-    tests: PermutationTests,
-    alpha: float,
-    binary: bool,
-) -> list[dict[str, Any]]:
+    strata: Strata, grouping: Grouping, base: int, measured: Sequence[Measure], tests: PermutationTests, alpha: float
+) -> list[Tested]:
     """Every group less the reference, in every stratum."""
     others = [g for g in range(len(grouping.names)) if g != base]
     records = []
@@ -161,24 +157,22 @@ def _gaps(
                 test = tests.ask([measure], s, strata.names[s], pair, [grouping.names[i] for i in pair])
             if status != "refused" and len(measure.shares) == 1:
                 detectable = min_detectable(measure.value[s, base], size[g], size[base], alpha)
-            records.append(
-                {
-                    **_where(strata, measure, s, binary),
-                    "reference": grouping.names[base],
-                    "group": grouping.names[g],
-                    "gap": json_number(gap[s, g]),
-                    "low": json_number(low[s, g]),
-                    "high": json_number(high[s, g]),
-                    "value": json_number(measure.value[s, g]),
-                    "reference_value": json_number(measure.value[s, base]),
-                    "denominator": int(size[g]),
-                    "reference_denominator": int(size[base]),
-                    "min_detectable": json_number(detectable),
-                    "status": status,
-                    "reason": reason,
-                    "test": test,
-                }
+            record = Gap(
+                _place(strata, measure, s),
+                reference=grouping.names[base],
+                group=grouping.names[g],
+                gap=json_number(gap[s, g]),
+                low=json_number(low[s, g]),
+                high=json_number(high[s, g]),
+                value=json_number(measure.value[s, g]),
+                reference_value=json_number(measure.value[s, base]),
+                denominator=int(size[g]),
+                reference_denominator=int(size[base]),
+                min_detectable=json_number(detectable),
+                status=status,
+                reason=reason,
             )
+            records.append((record, test))
     return records
 
 
@@ -200,54 +194,52 @@ def _untested(strata: Strata, measure: Measure, s: int) -> str | None:
     return None
 
 
-def _max_gaps(
-    strata: Strata, grouping: Grouping, measured: Sequence[Measure], tests: PermutationTests, binary: bool
-) -> list[dict[str, Any]]:
-    """The highest group less the lowest among those that may be ranked. No interval: the largest of several
-    differences is above zero even where no group differs, and only the test allows for that."""
+def _max_gaps(strata: Strata, grouping: Grouping, measured: Sequence[Measure], tests: PermutationTests) -> list[Tested]:
+    """Of every metric, and of the two whose gaps together are equalized odds."""
     questions = [([measure], KNOWN_AS.get(measure.metric)) for measure in measured]
     by_name = {(measure.metric, measure.class_name): measure for measure in measured}
     for (metric, class_name), measure in by_name.items():
         if metric == "tpr" and ("fpr", class_name) in by_name:
             questions.append(([measure, by_name["fpr", class_name]], EQUALIZED_ODDS))
-    records = []
-    for pooled_as, known_as in questions:
-        for s in range(len(strata.names)):
-            ranked = np.flatnonzero(np.all([measure.status[s] == "ok" for measure in pooled_as], axis=0))
-            record = {
-                **_where(strata, pooled_as[0], s, binary),
-                **({"metric": EQUALIZED_ODDS} if len(pooled_as) > 1 else {}),
-                "known_as": known_as,
-                "columns": list(grouping.columns),
-                "groups": len(ranked),
-                **{"gap": None, "highest": None, "lowest": None, "reason": None, "test": None},
-            }
-            records.append(record)
-            if len(ranked) < 2:
-                record["reason"] = f"fewer than two groups have {RANKED} rows in the denominator"
-                continue
-            widest = max(pooled_as, key=lambda measure: np.ptp(measure.value[s, ranked]))
-            values = widest.value[s, ranked]
-            record["gap"] = float(np.ptp(values))
-            record["highest"] = grouping.names[ranked[values.argmax()]]
-            record["lowest"] = grouping.names[ranked[values.argmin()]]
-            record["reason"] = _untested(strata, widest, s)
-            if record["reason"] is None:
-                record["test"] = tests.ask(pooled_as, s, strata.names[s], ranked, [grouping.names[g] for g in ranked])
-    return records
+    return [
+        _max_gap(strata, grouping, s, pooled_as, known_as, tests)
+        for pooled_as, known_as in questions
+        for s in range(len(strata.names))
+    ]
 
 
-def _excluded(strata: Strata, grouping: Grouping) -> list[dict[str, Any]]:
-    """Groups that have too few rows in a ticket for any figure."""
+def _max_gap(
+    strata: Strata,
+    grouping: Grouping,
+    s: int,
+    pooled_as: Sequence[Measure],
+    known_as: str | None,
+    tests: PermutationTests,
+) -> Tested:
+    """In one stratum, of one metric or of the larger of two."""
+    place = _place(strata, pooled_as[0], s, EQUALIZED_ODDS if len(pooled_as) > 1 else None)
+    ranked = np.flatnonzero(np.all([measure.status[s] == "ok" for measure in pooled_as], axis=0))
+    record = MaxGap(place, known_as, list(grouping.columns), len(ranked))
+    if len(ranked) < 2:
+        return replace(record, reason=f"fewer than two groups have {RANKED} rows in the denominator"), None
+    widest = max(pooled_as, key=lambda measure: np.ptp(measure.value[s, ranked]))
+    values, names = widest.value[s, ranked], [grouping.names[g] for g in ranked]
+    reason = _untested(strata, widest, s)
+    test = tests.ask(pooled_as, s, strata.names[s], ranked, names) if reason is None else None
+    highest, lowest = names[values.argmax()], names[values.argmin()]
+    return replace(record, gap=float(np.ptp(values)), highest=highest, lowest=lowest, reason=reason), test
+
+
+def _excluded(strata: Strata, grouping: Grouping) -> list[Excluded]:
     cells = Cells.of(strata, grouping)
     n = cells.count(np.ones(len(strata.rows), bool))
     return [
-        {
-            "ticket": strata.names[s],
-            "group": grouping.names[g],
-            "n": int(n[s, g]),
-            "reason": f"fewer than {SHOWN} rows ({n[s, g]})" if n[s, g] else "no rows",
-        }
+        Excluded(
+            strata.names[s],
+            grouping.names[g],
+            n=int(n[s, g]),
+            reason=f"fewer than {SHOWN} rows ({n[s, g]})" if n[s, g] else "no rows",
+        )
         for s, g in zip(*np.nonzero(n < SHOWN), strict=True)
     ]
 

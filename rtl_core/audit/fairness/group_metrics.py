@@ -77,6 +77,7 @@ class Strata:
     unit       the unit of each of them, counted from 0
     repeated   bool (strata,): where some unit has several rows
     names      tickets, None for all of them together
+    binary     whether there are two classes
     """
 
     rows: np.ndarray
@@ -84,6 +85,7 @@ class Strata:
     unit: np.ndarray
     repeated: np.ndarray
     names: tuple[str | None, ...]
+    binary: bool
 
     @classmethod
     def of(cls, predictions: Predictions) -> Strata:
@@ -94,7 +96,7 @@ class Strata:
         units = Units.from_ids(predictions.unit)
         pairs, times = np.unique(code * units.n + units.of_row[rows], return_counts=True)
         repeated = np.bincount(pairs[times > 1] // units.n, minlength=len(names)) > 0
-        return cls(rows, code, units.of_row[rows], repeated, names)
+        return cls(rows, code, units.of_row[rows], repeated, names, predictions.binary)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ would suggest. Only rates whose denominator the truth alone decides can be paire
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -16,8 +15,9 @@ from rtl_core.audit.fairness.gaps import ROUNDING
 from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.documents import INLINE
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import json_number, proportion
+from rtl_core.statistics.estimates import Interval, json_interval, json_number, proportion
 from rtl_core.statistics.intervals import LEVEL, difference
 
 
@@ -77,19 +77,56 @@ def verdict(*independent: int) -> tuple[str, str | None]:
     return ("refused", f"fewer than {SHOWN} rows ({n})") if n < SHOWN else ("small", f"fewer than {RANKED} rows ({n})")
 
 
-def numbers(status: str, ci: dict[str, tuple[float, float]], **values: float) -> dict[str, Any]:
-    """Values and their intervals for JSON; all null where the status is `refused`."""
-    shown = status != "refused"
-    return {
-        **{name: json_number(value) if shown else None for name, value in values.items()},
-        "ci": {name: [json_number(float(end)) if shown else None for end in ends] for name, ends in ci.items()},
-    }
+@dataclass(frozen=True)
+class GapChange:
+    """The gap to the reference before and after; None where its status is "refused"."""
+
+    gap_before: float | None
+    gap_after: float | None
+    gap_change: float | None
+    gap_status: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A group's rate before and after other decisions on the same n rows; None where its status is "refused".
+
+    ci    of each figure by its name
+    gap   to the reference; None for the reference itself
+    """
+
+    metric: str
+    group: str
+    reference: str
+    n: int
+    before: float | None
+    after: float | None
+    change: float | None
+    ci: dict[str, Interval]
+    status: str
+    reason: str | None
+    gap: GapChange | None = field(default=None, metadata=INLINE)
+
+    @property
+    def gap_status(self) -> str:
+        """Of the gap; of the reference itself, of its rate."""
+        return self.gap.gap_status if self.gap else self.status
+
+
+def shown(status: str, **values: float) -> dict[str, float | None]:
+    """The values; None where the status is `refused`."""
+    return {name: json_number(value) if status != "refused" else None for name, value in values.items()}
+
+
+def intervals(status: str, **ends: tuple[float, float]) -> dict[str, Interval]:
+    """The same of intervals."""
+    return {name: json_interval(*pair) if status != "refused" else [None, None] for name, pair in ends.items()}
 
 
 def changes(
     before: Predictions, after: Predictions, grouping: Grouping, base: int, level: float = LEVEL
-) -> list[dict[str, Any]]:
-    """Per metric of `rates` and per group: rate before and after, and gap to the reference before and after.
+) -> list[Change]:
+    """Of each metric of `rates` and each group.
 
     before, after   other decisions on the same rows, in the same order
     base            the reference, an index into the grouping's names
@@ -99,17 +136,16 @@ def changes(
     records = []
     for metric, (hit, among) in rates(before).items():
         cells = [
-            _Change.of(hit, again[metric][0], among & (grouping.code == g), units, level)
+            _Rates.of(hit, again[metric][0], among & (grouping.code == g), units, level)
             for g in range(len(grouping.names))
         ]
         for name, cell in zip(grouping.names, cells, strict=True):
-            place = {"metric": metric, "group": name, "reference": grouping.names[base]}
-            records.append({**place, **_record(cell, cells[base], level)})
+            records.append(_change((metric, name, grouping.names[base]), cell, cells[base], level))
     return records
 
 
 @dataclass(frozen=True)
-class _Change:
+class _Rates:
     """One group's rate before and after, each (value, low, high), and the mean change of its rows."""
 
     rows: int
@@ -118,7 +154,7 @@ class _Change:
     moved: Mean
 
     @classmethod
-    def of(cls, before: np.ndarray, after: np.ndarray, among: np.ndarray, units: Units, level: float) -> _Change:
+    def of(cls, before: np.ndarray, after: np.ndarray, among: np.ndarray, units: Units, level: float) -> _Rates:
         first, second = proportion(before, among, units, level), proportion(after, among, units, level)
         return cls(
             int(among.sum()),
@@ -128,34 +164,16 @@ class _Change:
         )
 
 
-def _record(cell: _Change, base: _Change, level: float) -> dict[str, Any]:
+def _change(place: tuple[str, str, str], cell: _Rates, base: _Rates, level: float) -> Change:
     status, reason = verdict(cell.moved.n)
-    gap_status, _ = verdict(cell.moved.n, base.moved.n)
-    own = numbers(
-        status,
-        {
-            "before": cell.before[1:],
-            "after": cell.after[1:],
-            "change": cell.moved.interval(level),
-        },
-        before=cell.before[0],
-        after=cell.after[0],
-        change=cell.moved.value,
-    )
-    record = {"n": cell.rows, **own, "status": status, "reason": reason}
+    values = shown(status, before=cell.before[0], after=cell.after[0], change=cell.moved.value)
+    ci = intervals(status, before=cell.before[1:], after=cell.after[1:], change=cell.moved.interval(level))
+    own = Change(*place, n=cell.rows, **values, ci=ci, status=status, reason=reason)
     if cell is base:
-        return record
-    gap_before, gap_after = difference(cell.before, base.before), difference(cell.after, base.after)
+        return own
+    status, _ = verdict(cell.moved.n, base.moved.n)
+    was, now = difference(cell.before, base.before), difference(cell.after, base.after)
     moved = cell.moved - base.moved
-    gaps = numbers(
-        gap_status,
-        {
-            "gap_before": gap_before[1:],
-            "gap_after": gap_after[1:],
-            "gap_change": moved.interval(level),
-        },
-        gap_before=float(gap_before[0]),
-        gap_after=float(gap_after[0]),
-        gap_change=moved.value,
-    )
-    return {**record, **gaps, "ci": {**own["ci"], **gaps["ci"]}, "gap_status": gap_status}
+    gap = shown(status, gap_before=float(was[0]), gap_after=float(now[0]), gap_change=moved.value)
+    gap_ci = intervals(status, gap_before=was[1:], gap_after=now[1:], gap_change=moved.interval(level))
+    return replace(own, gap=GapChange(**gap, gap_status=status), ci={**ci, **gap_ci})

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from rtl_core.audit.fairness.groups import Grouping
-from rtl_core.audit.fairness.paired_changes import Mean, mean_of, numbers, rates, verdict
+from rtl_core.audit.fairness.paired_changes import Mean, intervals, mean_of, rates, shown, verdict
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import proportion
+from rtl_core.statistics.estimates import Interval, proportion
 from rtl_core.statistics.intervals import LEVEL, difference
+
+
+@dataclass(frozen=True)
+class RoutingGap:
+    """A group by the ticket that its n rows were given (None: all), against the other tickets on the same rows.
+
+    lead_over_mean  accuracy less the mean of the other tickets
+    lead_over_best  less that of the best single other ticket, which is chosen on one half of the units and measured on
+                    the other, both ways: the best of several on the rows that chose it would look better than it is.
+                    Below zero, with the interval, another ticket serves the group better
+    another_right   share of rows that the given ticket gets wrong and some other one right; it grows with the number of
+                    tickets even if all guess
+    ci              of each figure by its name; all are None where the status is "refused"
+    """
+
+    ticket: str | None
+    group: str
+    n: int
+    accuracy: float | None
+    another_right: float | None
+    lead_over_mean: float | None
+    lead_over_best: float | None
+    ci: dict[str, Interval]
+    status: str
+    reason: str | None
 
 
 def routing_gap(
@@ -25,17 +50,11 @@ def routing_gap(
     tickets: tuple[str, ...],
     seed: int = 0,
     level: float = LEVEL,
-) -> list[dict[str, Any]]:
-    """Per group, and per ticket within it: the ticket that the rows were given against the others on the same rows.
+) -> list[RoutingGap]:
+    """Per group, and per ticket within it.
 
     right   bool (K, n): whether each ticket answers each row rightly
     given   (n,) the ticket of each row
-
-    `lead_over_mean`: accuracy less the mean of the other tickets. `lead_over_best`: less that of the best
-    single other ticket, which is chosen on one half of the units and measured on the other, both ways:
-    the best of several on the rows that chose it would look better than it is. Below zero, with the
-    interval, another ticket serves the group better. `another_right`: share of rows that the given ticket
-    gets wrong and some other one right; it grows with the number of tickets even if all guess.
     """
     k, n = right.shape
     if k < 2:
@@ -55,19 +74,20 @@ def routing_gap(
                 "lead_over_best": mean_of(own.astype(float) - best, among, units),
             }
             status, reason = verdict(units.count(among))
-            ci = {"accuracy": (accuracy.low, accuracy.high), "another_right": (another.low, another.high)}
-            ci |= {lead: m.interval(level) for lead, m in leads.items()}
+            ends = {"accuracy": (accuracy.low, accuracy.high), "another_right": (another.low, another.high)}
+            ends |= {lead: m.interval(level) for lead, m in leads.items()}
             values = {"accuracy": accuracy.value, "another_right": another.value}
             values |= {lead: m.value for lead, m in leads.items()}
             records.append(
-                {
-                    "ticket": None if ticket is None else tickets[ticket],
-                    "group": name,
-                    "n": int(among.sum()),
-                    **numbers(status, ci, **values),
-                    "status": status,
-                    "reason": reason,
-                }
+                RoutingGap(
+                    None if ticket is None else tickets[ticket],
+                    name,
+                    n=int(among.sum()),
+                    **shown(status, **values),
+                    ci=intervals(status, **ends),
+                    status=status,
+                    reason=reason,
+                )
             )
     return records
 
@@ -83,16 +103,44 @@ def _best_other(right: np.ndarray, given: np.ndarray, grouping: Grouping, units:
     return hits.argmax(axis=-1)[1 - half, grouping.code, given]
 
 
-def decomposition(
-    predictions: Predictions, grouping: Grouping, base: int, level: float = LEVEL
-) -> list[dict[str, Any]]:
-    """A gap in a rate as the sum of two parts (Kitagawa 1955), per metric of `changes.rates` and per group.
+@dataclass(frozen=True)
+class TicketTerms:
+    """What one ticket adds to both terms; n and reference_n: rows of group and reference that it decides."""
+
+    ticket: str
+    n: int
+    reference_n: int
+    within: float
+    between: float
+
+
+@dataclass(frozen=True)
+class Decomposed:
+    """A gap in a rate as the sum of two terms (Kitagawa 1955); None where the status is "refused".
 
     within    the groups' rates differ inside the same ticket, tickets weighted by the mean of both groups' shares
     between   the groups have other shares of the tickets, whose rates (the mean of both groups') differ
+    """
+
+    metric: str
+    group: str
+    reference: str
+    n: int
+    reference_n: int
+    gap: float | None
+    within: float | None
+    between: float | None
+    ci: dict[str, Interval]
+    status: str
+    reason: str | None
+    tickets: list[TicketTerms]
+
+
+def decomposition(predictions: Predictions, grouping: Grouping, base: int, level: float = LEVEL) -> list[Decomposed]:
+    """Of each metric of `paired_changes.rates` and each group but the reference.
 
     A ticket with rows of one group only is taken to treat the other alike, so all of it is `between`. The
-    parts add up exactly; their intervals are those of the delta method, units counted. It says where a
+    terms add up exactly; their intervals are those of the delta method, units counted. It says where a
     gap is found, not what causes it: tickets differ by the people they serve as well.
     """
     units = Units.from_ids(predictions.unit)
@@ -102,46 +150,42 @@ def decomposition(
             if g == base:
                 continue
             rows = [among & (grouping.code == i) for i in (g, base)]
-            place = {"metric": metric, "group": name, "reference": grouping.names[base]}
-            records.append({**place, **_decomposed(hit, rows, predictions, units, level)})
+            place = (metric, name, grouping.names[base])
+            records.append(_decomposed(place, hit, rows, predictions, units, level))
     return records
 
 
 def _decomposed(
-    hit: np.ndarray, rows: list[np.ndarray], predictions: Predictions, units: Units, level: float
-) -> dict[str, Any]:
+    place: tuple[str, str, str],
+    hit: np.ndarray,
+    rows: list[np.ndarray],
+    predictions: Predictions,
+    units: Units,
+    level: float,
+) -> Decomposed:
     """rows: of the group and of the reference."""
-    counted = [units.count(among) for among in rows]
-    status, reason = verdict(*counted)
-    sizes = {"n": int(rows[0].sum()), "reference_n": int(rows[1].sum())}
+    status, reason = verdict(*[units.count(among) for among in rows])
+    sizes = int(rows[0].sum()), int(rows[1].sum())
     if status == "refused":
-        nothing = dict.fromkeys(("gap", "within", "between"))
-        return {**sizes, **nothing, "ci": {}, "status": status, "reason": reason, "tickets": []}
+        return Decomposed(*place, *sizes, None, None, None, {}, status, reason, [])
     group, reference = (proportion(hit, among, units, level) for among in rows)
     gap, *ends = difference(*((e.value, e.low, e.high) for e in (group, reference)))
     k = len(predictions.tickets)
     among = np.stack([np.bincount(predictions.ticket[r], minlength=k) for r in rows])
     hits = np.stack([np.bincount(predictions.ticket[r & hit], minlength=k) for r in rows])
     within, between = _decomposition(hit, rows, predictions.ticket, among, hits, units)
-    ci = {"gap": tuple(ends)} | {
-        name: term.interval(level) for name, term in (("within", within[0]), ("between", between[0]))
-    }
-    return {
-        **sizes,
-        **numbers(status, ci, gap=float(gap), within=within[0].value, between=between[0].value),
-        "status": status,
-        "reason": reason,
-        "tickets": [
-            {
-                "ticket": name,
-                "n": int(among[0, i]),
-                "reference_n": int(among[1, i]),
-                "within": float(within[1][i]),
-                "between": float(between[1][i]),
-            }
+    return Decomposed(
+        *place,
+        *sizes,
+        **shown(status, gap=float(gap), within=within[0].value, between=between[0].value),
+        ci=intervals(status, gap=ends, within=within[0].interval(level), between=between[0].interval(level)),
+        status=status,
+        reason=reason,
+        tickets=[
+            TicketTerms(name, int(among[0, i]), int(among[1, i]), float(within[1][i]), float(between[1][i]))
             for i, name in enumerate(predictions.tickets)
         ],
-    }
+    )
 
 
 def _decomposition(

@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 from rtl_core.audit.fairness.groups import Grouping, groupings
-from rtl_core.audit.fairness.paired_changes import changes, rates
+from rtl_core.audit.fairness.paired_changes import Change, changes, rates
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.documents import INLINE
 from rtl_core.errors import BadInput
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import proportion
-from rtl_core.statistics.intervals import LEVEL, wilson
+from rtl_core.statistics.intervals import LEVEL
 
 Aim = Literal["selection_rate", "tpr", "fixed"]
 
-GRID = np.linspace(0, 1, 21)  # thresholds at which the rates are drawn
 TOLERANCES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)  # gaps that the trade-off curve allows
 STEPS = 200  # of the rate that fairlearn levels, from 0 to 1
 FAIRLEARN = {"selection_rate": "selection_rate_parity", "tpr": "true_positive_rate_parity"}
 TICKET = "ticket"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Of a ticket or group, chosen on n validation rows; None where they are too few, with the reason."""
+
+    stratum: str
+    threshold: float | None
+    n: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class TradeoffPoint:
+    """What one tolerated gap leaves of a group's rate: `accuracy` is that of all test rows, of which `share_changed`
+    are decided otherwise than now. Its interval is in the change's `ci`."""
+
+    tolerance: float
+    share_changed: float
+    accuracy: float
+    change: Change = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """Thresholds of every ticket, or of every group of a column (`by`), and what they change.
+
+    columns     whose groups are compared
+    changes     on test rows; tradeoff: accuracy against the gap that is left, on test rows
+    """
+
+    columns: list[str]
+    by: str
+    aim: str
+    thresholds: list[Threshold]
+    changes: list[Change]
+    tradeoff: list[TradeoffPoint]
+    notes: list[str]
 
 
 def what_if(
@@ -35,16 +73,14 @@ def what_if(
     base: int,
     fixed: float = 0.5,
     level: float = LEVEL,
-) -> dict[str, Any]:
+) -> WhatIf:
     """Thresholds of each ticket (`by` is "ticket") or of each group of a column, and what they change.
 
     aim       "selection_rate" or "tpr": each threshold brings that rate, on the validation rows, as near as it
               can to the rate of all of them as decided now. "fixed": `fixed` for everybody
     grouping  of the test rows: whose rates and gaps are compared, with the reference `base`
 
-    -> {"thresholds": [{stratum, threshold, n, reason}], "rates": the rates over all thresholds on validation rows,
-    "changes": as `changes.changes` on the test rows, "tradeoff": `tradeoff` on them, "notes"}. Raises BadInput
-    without scores of two classes.
+    Raises BadInput without scores of two classes.
     """
     for predictions in (validation, test):
         _check(predictions)
@@ -53,25 +89,22 @@ def what_if(
     if not 0 <= fixed <= 1:
         raise BadInput(f"A threshold of probabilities lies between 0 and 1 (got {fixed:g}).")
     (names, before), (_, there) = strata_by(validation, by), strata_by(test, by)
-    chosen = [_threshold(validation, before == i, aim, fixed) for i in range(len(names))]
-    limits = np.array([threshold for threshold, _, _ in chosen])[there]
+    chosen = [_threshold(name, validation, before == i, aim, fixed) for i, name in enumerate(names)]
+    limits = np.array([np.nan if one.threshold is None else one.threshold for one in chosen])[there]
     kept = np.isnan(limits)  # of strata with too few validation rows
     predicted = np.where(kept, test.y_pred, test.score > limits).astype(np.int64)
-    document = {
-        "by": by,
-        "aim": aim,
-        "thresholds": [
-            {"stratum": name, "threshold": None if np.isnan(threshold) else threshold, "n": n, "reason": reason}
-            for name, (threshold, n, reason) in zip(names, chosen, strict=True)
-        ],
-        "rates": [record for i, name in enumerate(names) for record in _rates(name, validation, before == i, level)],
-        "changes": changes(test, replace(test, y_pred=predicted), grouping, base, level),
-        "tradeoff": [] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
-        "notes": ["thresholds are chosen on validation rows and measured on test rows"],
-    }
+    notes = ["thresholds are chosen on validation rows and measured on test rows"]
     if by != TICKET:
-        document["notes"].append(f"a threshold for each group reads {by} to decide, which the law may forbid")
-    return document
+        notes.append(f"a threshold for each group reads {by} to decide, which the law may forbid")
+    return WhatIf(
+        columns=list(grouping.columns),
+        by=by,
+        aim=aim,
+        thresholds=chosen,
+        changes=changes(test, replace(test, y_pred=predicted), grouping, base, level),
+        tradeoff=[] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
+        notes=notes,
+    )
 
 
 def tradeoff(
@@ -84,13 +117,12 @@ def tradeoff(
     tolerances: Sequence[float] = TOLERANCES,
     seed: int = 0,
     level: float = LEVEL,
-) -> list[dict[str, Any]]:
+) -> list[TradeoffPoint]:
     """The best accuracy for each largest gap allowed in a rate, by fairlearn's `ThresholdOptimizer` (Hardt 2016).
 
-    One record per tolerance and group, with the figures of `changes.changes` on the test rows for accuracy and
-    for the rate; `accuracy` is that of all test rows, of which `share_changed` are decided otherwise than now. The
-    optimum may draw lots between two thresholds, drawn here from `seed`. Strata with fewer than `SHOWN` validation
-    rows of either class stay as they are.
+    One per tolerance, group and metric (accuracy and the rate), measured on the test rows. The optimum may draw lots
+    between two thresholds, drawn here from `seed`. Strata with fewer than `SHOWN` validation rows of either class stay
+    as they are.
     """
     from fairlearn.postprocessing import ThresholdOptimizer
 
@@ -114,15 +146,11 @@ def tradeoff(
         features = {"sensitive_features": there[known], "random_state": seed}
         predicted[known] = rule.predict(test.score[known, None], **features).astype(np.int64)
         right = proportion(predicted == test.y_true, np.ones(len(predicted), bool), units, level)
-        place = {
-            "tolerance": tolerance,
-            "share_changed": float((predicted != test.y_pred).mean()),
-            "accuracy": right.value,
-        }
+        share_changed, ci = float((predicted != test.y_pred).mean()), {"accuracy": [right.low, right.high]}
         records += [
-            {**place, **change, "ci": {"accuracy": [right.low, right.high], **change["ci"]}}
+            TradeoffPoint(tolerance, share_changed, right.value, replace(change, ci={**ci, **change.ci}))
             for change in changes(test, replace(test, y_pred=predicted), grouping, base, level)
-            if change["metric"] in ("accuracy", aim)
+            if change.metric in ("accuracy", aim)
         ]
     return records
 
@@ -161,31 +189,16 @@ def _check(predictions: Predictions) -> None:
         raise BadInput("Thresholds are tried between 0 and 1, but some scores lie outside; give probabilities.")
 
 
-def _threshold(predictions: Predictions, stratum: np.ndarray, aim: Aim, fixed: float) -> tuple[float, int, str | None]:
-    """(threshold, rows it was chosen on, why there is none): halfway between two scores, `NaN` where too few rows."""
+def _threshold(name: str, predictions: Predictions, stratum: np.ndarray, aim: Aim, fixed: float) -> Threshold:
+    """Halfway between two scores."""
     if aim == "fixed":
-        return fixed, int(stratum.sum()), None
+        return Threshold(name, fixed, int(stratum.sum()), None)
     hit, among = rates(predictions)[aim]
     score = np.sort(predictions.score[stratum & among])
     if len(score) < RANKED:
         few = f"fewer than {RANKED} validation rows to choose on ({len(score)}); decisions stay as they are"
-        return np.nan, len(score), few
+        return Threshold(name, None, len(score), few)
     distinct = np.unique(score)
     limits = np.r_[0.0, (distinct[:-1] + distinct[1:]) / 2, 1.0]
     above = 1 - np.searchsorted(score, limits, side="right") / len(score)
-    return float(limits[np.abs(above - hit[among].mean()).argmin()]), len(score), None
-
-
-def _rates(name: str, predictions: Predictions, stratum: np.ndarray, level: float) -> list[dict[str, Any]]:
-    """The stratum's rates at each threshold of `GRID`, with Wilson's intervals."""
-    records = []
-    for threshold in GRID:
-        decided = replace(predictions, y_pred=(predictions.score > threshold).astype(np.int64))
-        for metric, (hit, among) in rates(decided).items():
-            n, hits = int((among & stratum).sum()), int((hit & among & stratum).sum())
-            low, high = wilson(hits, n, level)
-            shown = n >= SHOWN
-            figures = {"value": hits / n, "low": float(low), "high": float(high)} if shown else {}
-            place = {"stratum": name, "threshold": float(threshold), "metric": metric, "n": n}
-            records.append({**place, **dict.fromkeys(("value", "low", "high")), **figures})
-    return records
+    return Threshold(name, float(limits[np.abs(above - hit[among].mean()).argmin()]), len(score), None)

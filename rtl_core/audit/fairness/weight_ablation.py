@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rtl_core.audit.fairness.groups import Grouping
-from rtl_core.audit.fairness.paired_changes import Mean, changes, mean_of, numbers, rates
+from rtl_core.audit.fairness.paired_changes import Change, Mean, changes, intervals, mean_of, rates, shown
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.documents import INLINE, key
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.rng import numpy_generator
@@ -35,6 +35,42 @@ def ownership_classes(masks: np.ndarray) -> dict[str, np.ndarray]:
     return {name: masks & among for name, among in classes.items()}
 
 
+@dataclass(frozen=True)
+class TakenWeights:
+    """How many of its kept weights a ticket loses with one class of them; dead_layers: where nothing is left."""
+
+    of_class: str = field(metadata=key("class"))
+    ticket: str
+    taken: int
+    kept: int
+    dead_layers: list[str]
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """What the loss of one class of weights changes for a group. ticket: None where all tickets are ablated.
+
+    excess           the change less the mean change under random ablations, and `gap_excess` the same of the gap to the
+                     reference. Below zero, the rate falls further than by losing that many weights. Their intervals, in
+                     the change's `ci`, allow for the rows and for the draws
+    random_changes   of each draw
+    """
+
+    of_class: str = field(metadata=key("class"))
+    ticket: str | None
+    change: Change = field(metadata=INLINE)
+    excess: dict[str, float | None] = field(metadata=INLINE)
+    random_changes: list[float]
+
+
+@dataclass(frozen=True)
+class Ablations:
+    """Every ticket without one class of its weights after the other."""
+
+    weights: list[TakenWeights]
+    changes: list[Ablated]
+
+
 def ablations(
     subnetworks: Sequence[Subnetwork],
     layout: Layout,
@@ -44,44 +80,42 @@ def ablations(
     seed: int = 0,
     draws: int = DRAWS,
     level: float = LEVEL,
-) -> dict[str, Any]:
-    """Every ticket without one class of its weights after the other: {"weights": [...], "changes": [...]}.
+) -> Ablations:
+    """The classes of `ownership_classes`, each taken away from all tickets.
 
     subnetworks  with a mask each
     decide    parts -> their decisions, always of the same rows in the same order
     settle    (part, its index) -> the part with norm statistics of its own
     divided   groupings of these rows, each with the index of its reference
 
-    The control takes as many weights of each layer away, drawn from those that the ticket keeps, `draws`
-    times: `excess` is the change less the mean change of these, `gap_excess` the same of the gap to the
-    reference. Below zero, the rate falls further than by losing that many weights. Their intervals allow for the
-    rows and for the draws, whose own changes are `random_changes`. Ticket null: all tickets are ablated.
+    The control takes as many weights of each layer away, drawn from those that the ticket keeps, `draws` times.
     """
     if any(subnetwork.mask is None for subnetwork in subnetworks) or len(subnetworks) < 2:
         raise BadInput("Taking shared and private weights away needs two tickets or more, each with a mask.")
     masks = np.stack([subnetwork.mask for subnetwork in subnetworks])
-    before = decide(subnetworks)
-    records: dict[str, list[dict[str, Any]]] = {"weights": [], "changes": []}
+    before, weights, moved = decide(subnetworks), [], []
     for name, taken in ownership_classes(masks).items():
         if not taken.any():
             continue
         after = decide(_without(subnetworks, taken, settle))
         random = [decide(_without(subnetworks, _drawn(taken, masks, layout, seed, i), settle)) for i in range(draws)]
-        for k, ticket in enumerate(before.tickets):
-            left = masks[k] & ~taken[k]
-            weights = {"taken": int(taken[k].sum()), "kept": int(masks[k].sum())}
-            dead = [layer for layer in dead_layers(left, layout) if layer not in dead_layers(masks[k], layout)]
-            records["weights"].append({"class": name, "ticket": ticket, **weights, "dead_layers": dead})
+        weights += [_taken(name, ticket, masks[k], taken[k], layout) for k, ticket in enumerate(before.tickets)]
         for ticket, rows in _strata(before):
             kept_rows = [only(decided, rows) for decided in (before, after, *random)]
-            records["changes"] += [
-                {"class": name, "ticket": ticket, **change}
+            moved += [
+                Ablated(name, ticket, *against_random)
                 for grouping, base in divided
-                for change in _against_random(
-                    kept_rows[0], kept_rows[1], kept_rows[2:], replace(grouping, code=grouping.code[rows]), base, level
+                for against_random in _against_random(
+                    kept_rows, replace(grouping, code=grouping.code[rows]), base, level
                 )
             ]
-    return records
+    return Ablations(weights, moved)
+
+
+def _taken(name: str, ticket: str, mask: np.ndarray, taken: np.ndarray, layout: Layout) -> TakenWeights:
+    before = dead_layers(mask, layout)
+    dead = [layer for layer in dead_layers(mask & ~taken, layout) if layer not in before]
+    return TakenWeights(name, ticket, int(taken.sum()), int(mask.sum()), dead)
 
 
 def only(predictions: Predictions, rows: np.ndarray) -> Predictions:
@@ -118,34 +152,28 @@ def _drawn(taken: np.ndarray, masks: np.ndarray, layout: Layout, seed: int, draw
 
 
 def _against_random(
-    before: Predictions,
-    after: Predictions,
-    random: Sequence[Predictions],
-    grouping: Grouping,
-    base: int,
-    level: float,
-) -> Iterator[dict[str, Any]]:
-    """`changes`, each with the changes under the random ablations and what is in excess of their mean."""
+    decided: Sequence[Predictions], grouping: Grouping, base: int, level: float
+) -> Iterator[tuple[Change, dict[str, float | None], list[float]]]:
+    """decided: before, after, and after each random ablation. `changes`, each with what is in excess of the mean change
+    under the random ones, and with these."""
+    before, after, *random = decided
     units = Units.from_ids(before.unit)
-    moved_rates, drawn = rates(after), [rates(decided) for decided in random]
+    moved_rates, drawn = rates(after), [rates(each) for each in random]
     start = rates(before)
-    for record in changes(before, after, grouping, base, level):
-        hit, among = start[record["metric"]]
-        control = np.stack([rate[record["metric"]][0] for rate in drawn]).astype(float)
-        excess = moved_rates[record["metric"]][0] - control.mean(axis=0)
-        rows = [among & (grouping.code == g) for g in (grouping.names.index(record["group"]), base)]
+    for change in changes(before, after, grouping, base, level):
+        hit, among = start[change.metric]
+        control = np.stack([rate[change.metric][0] for rate in drawn]).astype(float)
+        excess = moved_rates[change.metric][0] - control.mean(axis=0)
+        rows = [among & (grouping.code == g) for g in (grouping.names.index(change.group), base)]
         own, other = (mean_of(excess, each, units) for each in rows)
         moved = np.array([[mean_of(values - hit, each, units).value for values in control] for each in rows])
         result = {"excess": (own, moved[0])}
-        if record["group"] != record["reference"]:
+        if change.gap is not None:
             result["gap_excess"] = (own - other, moved[0] - moved[1])
-        extra = numbers(
-            record.get("gap_status", record["status"]),
-            {name: _interval(mean, draws, level) for name, (mean, draws) in result.items()},
-            **{name: mean.value for name, (mean, _) in result.items()},
-        )
-        shown = moved[0].tolist() if record["status"] != "refused" else []
-        yield {**record, **extra, "ci": {**record["ci"], **extra["ci"]}, "random_changes": shown}
+        values = shown(change.gap_status, **{name: mean.value for name, (mean, _) in result.items()})
+        ends = {name: _interval(mean, draws, level) for name, (mean, draws) in result.items()}
+        ci = {**change.ci, **intervals(change.gap_status, **ends)}
+        yield replace(change, ci=ci), values, moved[0].tolist() if change.status != "refused" else []
 
 
 def _interval(mean: Mean, draws: np.ndarray, level: float) -> tuple[float, float]:

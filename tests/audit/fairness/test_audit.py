@@ -12,6 +12,7 @@ import pytest
 from rtl_core.audit.fairness.audit import fairness
 from rtl_core.audit.fairness.gaps import exact_p
 from rtl_core.audit.fairness.predictions import from_table
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.statistics.intervals import newcombe
 from rtl_core.statistics.multiple_tests import holm
@@ -29,7 +30,7 @@ def random_frame(n: int = 2000, seed: int = 0, gap: float = 0.0) -> pd.DataFrame
 
 def audit(frame: pd.DataFrame, *groups: str, roles: dict | None = None, **options) -> dict:
     mapping = {"y_true": "y", "y_pred": "said", "ticket": "net", "groups": list(groups), **(roles or {})}
-    return fairness(from_table(frame, mapping), groups, **{"permutations": 200, **options})
+    return plain(fairness(from_table(frame, mapping), groups, **{"permutations": 200, **options}))
 
 
 def entry(records: list[dict], **fields) -> dict:

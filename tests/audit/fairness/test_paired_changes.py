@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,14 @@ from scipy import stats
 from rtl_core.audit.fairness.groups import groupings, tidy_groups
 from rtl_core.audit.fairness.paired_changes import changes, mean_of
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.documents import plain
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.intervals import newcombe, wilson
+
+
+def written(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function gives, as its document."""
+    return plain(function(*arguments, **options))
 
 
 def decided(y: np.ndarray, predicted: np.ndarray, sex: np.ndarray, unit: np.ndarray | None = None) -> Predictions:
@@ -34,7 +42,7 @@ def twice(n: int = 400, seed: int = 0) -> tuple[Predictions, Predictions]:
 
 def by_place(before: Predictions, after: Predictions) -> dict[tuple[str, str], dict]:
     grouping = groupings(before.groups, ["sex"])[0]
-    records = changes(before, after, grouping, grouping.names.index("sex=M"))
+    records = written(changes, before, after, grouping, grouping.names.index("sex=M"))
     return {(record["metric"], record["group"]): record for record in records}
 
 

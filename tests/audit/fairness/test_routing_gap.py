@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,15 @@ import pytest
 from rtl_core.audit.fairness.groups import Grouping, groupings, tidy_groups
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.audit.fairness.routing_gap import decomposition, routing_gap
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.intervals import bootstrap_units
+
+
+def written(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function gives, as its document."""
+    return plain(function(*arguments, **options))
 
 
 def grouping_of(code: np.ndarray, names: tuple[str, ...] = ("g=A", "g=B")) -> Grouping:
@@ -28,7 +37,7 @@ def test_a_group_that_is_sent_to_a_worse_ticket_is_found():
     right = np.zeros((3, n), bool)
     right[0, : n // 2 : 2] = True  # group A: its ticket is right for half of the rows, ticket 1 for all
     right[1] = True
-    gap_rows = routing_gap(right, given, grouping_of(code), Units.rows(n), ("x", "y", "z"))
+    gap_rows = written(routing_gap, right, given, grouping_of(code), Units.rows(n), ("x", "y", "z"))
     a, b = by_group(gap_rows)["g=A"], by_group(gap_rows)["g=B"]
     assert (a["accuracy"], a["lead_over_best"], a["another_right"]) == (0.5, -0.5, 0.5)
     assert a["lead_over_mean"] == pytest.approx(0.0)  # (1 + 0) / 2
@@ -44,8 +53,8 @@ def test_the_best_of_tickets_that_all_guess_is_not_better():
     for seed in range(100):
         generator = np.random.default_rng(seed)
         right, given = generator.random((10, 200)) < 0.5, generator.integers(0, 10, 200)
-        gap_rows = routing_gap(
-            right, given, grouping_of(np.zeros(200, int), ("g=A",)), Units.rows(200), tuple("abcdefghij")
+        gap_rows = written(
+            routing_gap, right, given, grouping_of(np.zeros(200, int), ("g=A",)), Units.rows(200), tuple("abcdefghij")
         )
         low, high = by_group(gap_rows)["g=A"]["ci"]["lead_over_best"]
         held += low <= 0 <= high
@@ -54,7 +63,9 @@ def test_the_best_of_tickets_that_all_guess_is_not_better():
 
 def test_one_ticket_is_no_choice():
     with pytest.raises(BadInput, match="one ticket"):
-        routing_gap(np.ones((1, 4), bool), np.zeros(4, int), grouping_of(np.zeros(4, int)), Units.rows(4), ("x",))
+        written(
+            routing_gap, np.ones((1, 4), bool), np.zeros(4, int), grouping_of(np.zeros(4, int)), Units.rows(4), ("x",)
+        )
 
 
 def decided(
@@ -77,7 +88,7 @@ def blocks(*counts: tuple[str, int, int, int]) -> Predictions:
 
 def selection(predictions: Predictions) -> dict:
     grouping = groupings(predictions.groups, ["g"])[0]
-    records = decomposition(predictions, grouping, grouping.names.index("g=B"))
+    records = written(decomposition, predictions, grouping, grouping.names.index("g=B"))
     return next(record for record in records if record["metric"] == "selection_rate" and record["group"] == "g=A")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +12,16 @@ import pytest
 from rtl_core.audit.fairness.groups import groupings, tidy_groups
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.audit.fairness.weight_ablation import ablations, only, ownership_classes
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.tickets.layout import Layout
+
+
+def written(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """What a function gives, as its document."""
+    return plain(function(*arguments, **options))
+
 
 # Two weights that all keep, three that two keep, and one of each ticket's own.
 MASKS = np.array([[1, 1, 1, 1, 0, 1, 0, 0], [1, 1, 1, 0, 1, 0, 1, 0], [1, 1, 0, 1, 1, 0, 0, 1]], bool)
@@ -47,7 +57,7 @@ def decide(given) -> Predictions:
 def result(draws: int = 4) -> dict:
     grouping = groupings(decide(subnetworks()).groups, ["sex"])[0]
     divided = [(grouping, grouping.names.index("sex=M"))]
-    return ablations(subnetworks(), LAYOUT, decide, lambda subnetwork, k: subnetwork, divided, draws=draws)
+    return written(ablations, subnetworks(), LAYOUT, decide, lambda subnetwork, k: subnetwork, divided, draws=draws)
 
 
 def test_every_kept_weight_is_of_one_class():
@@ -92,7 +102,7 @@ def test_one_ticket_or_none_with_masks_is_refused():
     grouping = groupings(decide(subnetworks()).groups, ["sex"])[0]
     for given in (subnetworks()[:1], [Subnetwork("a", None, {}, {}, {})] * 2):
         with pytest.raises(BadInput, match="two tickets or more"):
-            ablations(given, LAYOUT, decide, lambda subnetwork, k: subnetwork, [(grouping, 0)])
+            written(ablations, given, LAYOUT, decide, lambda subnetwork, k: subnetwork, [(grouping, 0)])
 
 
 def test_some_of_the_decisions_keep_their_groups():
