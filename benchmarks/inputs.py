@@ -317,17 +317,17 @@ def pruned_networks(lot: random.Random, place: Path) -> Input:
 
 def _wrapped(lot: random.Random, net: torch.nn.Module, masks: dict[str, torch.Tensor]) -> Any:
     state, prefix = net.state_dict(), lot.choice(["", "module.", "_orig_mod.", "model."])
-    beside = lot.choice([None, None, "masks", "mask_dict"])
-    if beside is None:
+    mask_key = lot.choice([None, None, "masks", "mask_dict"])
+    if mask_key is None:
         state = {name: value * masks[name] if name in masks else value for name, value in state.items()}
-    if beside is None and lot.random() < 0.3:
+    if mask_key is None and lot.random() < 0.3:
         net.load_state_dict(state)
         return {"model": net, "epoch": 3} if lot.random() < 0.5 else net
     state = {prefix + name: value for name, value in state.items()}
     around = lot.choice([None, "state_dict", "model_state_dict", "net", "model", "params"])
-    document = state if around is None and beside is None else {around or "state_dict": state, "epoch": 3}
-    if beside:
-        document[beside] = {prefix + name: mask.float() for name, mask in masks.items()}
+    document = state if around is None and mask_key is None else {around or "state_dict": state, "epoch": 3}
+    if mask_key:
+        document[mask_key] = {prefix + name: mask.float() for name, mask in masks.items()}
     return document
 
 

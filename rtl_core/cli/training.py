@@ -147,7 +147,7 @@ def _show_text(document: dict[str, Any]) -> Any:
 
     data = (document["data"] or {}).get("spec", "imported")
     head = f"{document['run']}: {document['state']}, {document['task']}, {data}"
-    notes = [note for part in ("data", "partition") for note in (document.get(part) or {}).get("notes", ())]
+    notes = [note for place in ("data", "partition") for note in (document.get(place) or {}).get("notes", ())]
     tickets = table(document["tickets"], ("name", "density", "params"))
     return Group(head, tickets, *(document.get("warnings") or []), *notes)
 

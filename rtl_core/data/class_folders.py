@@ -145,7 +145,7 @@ def left_out_notes(left_out: Mapping[str, int]) -> tuple[str, ...]:
 
 def split_of(name: str) -> str | None:
     """The split that a name says, as people write it: "Training", "seg_train", "test-images", "val2017"; else None."""
-    return _SPLITS.get(_said(name))
+    return _SPLITS.get(_telling_words(name))
 
 
 def wrappers(pictures: Collection[Names]) -> int:
@@ -189,7 +189,7 @@ def check_apart(names: Iterable[str]) -> None:
         taken[composed] = name
 
 
-def _said(name: str) -> str:
+def _telling_words(name: str) -> str:
     """What is left of a folder's name without numbers and words that say nothing: `train` of `seg_train_2`."""
     words = [word.removesuffix("set") or word for word in re.findall(r"[^\W\d_]+", name.lower())]
     return " ".join(word for word in words if word not in _SAYING_NOTHING)
@@ -239,7 +239,7 @@ def _split_folders(pictures: list[Names]) -> dict[str, _SplitFolder]:
             f"'{with_classes[0]}' holds class folders, but there is no folder 'train' with class folders beside it; "
             "put all classes into train, val and test, or directly into one folder"
         )
-    other = sorted(name for name in tops.keys() - splits.keys() if _said(name) not in _UNLABELLED)
+    other = sorted(name for name in tops.keys() - splits.keys() if _telling_words(name) not in _UNLABELLED)
     if other:
         raise BadInput(
             f"the folder '{other[0]}' stands beside '{train[0]}' and is neither train, val nor test by its name; "

@@ -82,7 +82,7 @@ class Run:
     def reading_notes(self) -> list[str]:
         """Sentences on what was left out of the data, or read otherwise than it stands there."""
         recorded = (self.info.get("data") or {}, self.info.get("partition") or {})
-        return [note for part in recorded for note in part.get("notes", ())]
+        return [note for record in recorded for note in record.get("notes", ())]
 
     @property
     def masks_only(self) -> bool:

@@ -99,7 +99,7 @@ def test_an_uploaded_picture_is_explained(runs_folder, unchecked):
     assert not app.exception and "mine.png" in tiles(app)[0] and "not known" in tiles(app)[0]
     assert any("nothing · much" in element.proto.body for element in app.get("html"))  # sizes have no sign
     app.file_uploader[0].set_value([("broken.png", b"nothing", "image/png")]).run()
-    assert "cannot be read as a JPEG or PNG picture" in app.error[0].value
+    assert "cannot be read as a JPEG, PNG, WebP, TIFF, GIF or BMP picture" in app.error[0].value
 
 
 @pytest.mark.parametrize(("shape", "channels"), [((90, 60, 3), 1), ((40, 40), 3), ((30, 64, 4), 3), ((8, 8), 1)])

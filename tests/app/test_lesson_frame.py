@@ -73,8 +73,8 @@ def test_a_word_carries_its_entry_and_the_rest_is_escaped():
 def test_every_entry_of_the_glossary_explains_a_word_somewhere():
     source = "".join(path.read_text("utf-8") for path in (project_root() / "app").rglob("*.py"))
     in_prose = {(word or shown).lower() for shown, word in re.findall(r"\[\[([^]|]+)\|?([^]]*)\]\]", source)}
-    asked_for = set(re.findall(r'(?:term\(|GLOSSARY\[)"([^"]+)"', source))
-    assert set(frame.terms.GLOSSARY) - in_prose - asked_for == set()
+    in_calls = set(re.findall(r'(?:term\(|GLOSSARY\[)"([^"]+)"', source))
+    assert set(frame.terms.GLOSSARY) - in_prose - in_calls == set()
 
 
 def test_a_word_without_entry_is_an_error():
@@ -168,7 +168,7 @@ def test_an_upload_stays_as_it_is_where_the_data_are_not_light_on_dark():
 
 
 def test_an_upload_that_is_no_picture_is_refused():
-    with pytest.raises(BadInput, match="JPEG or PNG"):
+    with pytest.raises(BadInput, match="cannot be read as a JPEG"):
         pictures.from_upload(b"no picture", picture_data())
 
 

@@ -108,8 +108,8 @@ def test_a_file_of_a_run_that_cannot_be_read(rtl, run, tmp_path, verb, name):
         (copy / path.name).write_bytes(path.read_bytes())
     (copy / name).unlink()
     (copy / name).mkdir()  # a folder can be read by nobody, not even by the system's owner
-    told = (f"{copy}:0", f"{copy}:1") if verb == "diff" else (copy,)
-    code, _, err = rtl(verb, *told, *(("--data", "bundled:digits") if verb == "evaluate" else ()))
+    arguments = (f"{copy}:0", f"{copy}:1") if verb == "diff" else (copy,)
+    code, _, err = rtl(verb, *arguments, *(("--data", "bundled:digits") if verb == "evaluate" else ()))
     assert code in (0, 2) and "Traceback" not in err and err.count("\n") == (code == 2)
 
 

@@ -118,12 +118,14 @@ def test_values_that_are_no_shades_are_refused(tmp_path, mode, value):
         load(DataSettings(spec=spec), seed=0)
 
 
-@pytest.mark.parametrize(("damaged", "said"), [(1, "1 picture cannot"), (4, "4 pictures cannot"), (13, "and 3 more")])
-def test_all_damaged_pictures_are_named_at_once(loaded, damaged, said):
+@pytest.mark.parametrize(
+    ("damaged", "sentence"), [(1, "1 picture cannot"), (4, "4 pictures cannot"), (13, "and 3 more")]
+)
+def test_all_damaged_pictures_are_named_at_once(loaded, damaged, sentence):
     files = pictures("a", "b", each=20)
     for name in list(files)[:damaged]:
         files[name] = files[name][:40]
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(BadInput, match=sentence) as caught:
         loaded(files)
     assert str(caught.value).count(".png") == min(damaged, 10)
 
@@ -228,8 +230,8 @@ def test_no_picture_is_lost_whatever_the_folders_are_called(classes, train, val,
         hidden = data.draw(st.integers(0, 2))
         skipped += hidden
         entries += [Entry((*f"{above}{folder}/.cache".split("/"), f"{i}.png")) for i in range(hidden)]
-    found, left_out = places(entries)
+    placed, left_out = places(entries)
     seen = {}
-    for place in found:
+    for place in placed:
         seen[place.split, place.label] = seen.get((place.split, place.label), 0) + 1
     assert seen == expected and sum(left_out.values()) == skipped
