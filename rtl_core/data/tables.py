@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 import json
 import subprocess
 import sys
@@ -13,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from rtl_core.config import DataSettings
+from rtl_core.data.arrow_table import frame_of_arrow
+from rtl_core.data.csv_table import csv_table
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.limits import check_table, check_unpacked, most_unpacked
 from rtl_core.data.tabular import table_dataset
@@ -20,7 +19,6 @@ from rtl_core.errors import BadInput
 
 MAX_FILE_BYTES = 500 * 2**20
 MAX_TABLE_BYTES = 2 * 2**30  # in memory
-_HEAD = 1_000_000  # characters of a CSV file in which its header and first row should end
 
 
 def load_table(path: Path, settings: DataSettings, seed: int) -> Dataset:
@@ -50,35 +48,27 @@ def load_openml(name: str, settings: DataSettings, seed: int) -> Dataset:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The frame of a .csv, .tsv or .parquet file; its size is checked before it is read."""
+    """The frame of a .csv, .tsv or .parquet file; its size is checked before it is read.
+
+    `frame.attrs["notes"]` holds sentences on what was read otherwise than it is written.
+    """
     if not path.is_file():
         raise BadInput(f"csv: wants a CSV or Parquet file; {path} is not a file")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadInput(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB; use a part of its rows")
-    frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+    frame, notes = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
     if frame.empty:
         raise BadInput(f"{path.name} has a header but no rows")
-    return frame.rename(columns=str)
+    frame = frame.rename(columns=str)
+    frame.attrs["notes"] = notes
+    return frame
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head, cut = file.read(_HEAD), bool(file.read(1))
-        header = head.partition("\n")[0]
-        separator = max(",;\t", key=header.count)
-        check_table(_lines(path), _columns(head, cut, separator, path.name), path.stat().st_size, path.name)
-        return pd.read_csv(
-            path,
-            sep=separator,
-            encoding="utf-8-sig",
-            na_values=["?"],
-            skipinitialspace=True,
-            low_memory=False,
-            compression=None,  # not what the ending says: nothing unpacks here
-        )
+        return csv_table(path)
     except UnicodeDecodeError:
-        raise BadInput(f"{path.name} is not UTF-8 text; save it as CSV in UTF-8") from None
+        raise BadInput(f"{path.name} is not UTF-8 text, nor readable in another encoding; save it in UTF-8") from None
     except pd.errors.EmptyDataError:
         raise BadInput(f"{path.name} is empty; a header and rows are needed") from None
     except (pd.errors.ParserError, ValueError) as error:
@@ -87,34 +77,13 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise BadInput(f"{path.name} is not a readable CSV file: {str(error).splitlines()[0]}") from None
 
 
-def _columns(head: str, cut: bool, separator: str, called: str) -> int:
-    """The columns that a CSV file makes: pandas asks its header and first row. `cut`: there is more than `head`."""
-    rows = csv.reader(io.StringIO(head, newline=""), delimiter=separator, skipinitialspace=True)
-    try:
-        first = list(itertools.islice(rows, 3))
-    except csv.Error:  # a very long text
-        return head.count(separator) + 1
-    if cut and len(first) < 3:
-        raise BadInput(f"{called} does not end its header and first row within {_HEAD:,} characters; is it a table?")
-    return max((len(row) for row in first[:2]), default=0)
-
-
-def _lines(path: Path) -> int:
-    """How many lines a file has, whichever way they end; at least as many as rows."""
-    feeds = returns = 0
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            feeds, returns = feeds + block.count(b"\n"), returns + block.count(b"\r")
-    return max(feeds, returns) + 1
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     _check_parquet(path)
     try:
-        return pq.ParquetFile(path).read().to_pandas()
+        return frame_of_arrow(pq.ParquetFile(path).read())
     except (pa.ArrowException, OSError):
         raise _damaged(path) from None
 

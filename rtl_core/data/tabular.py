@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
+from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
-from rtl_core.data.splits import SPLITS, check_rows, complete_split, limited_rows
+from rtl_core.data.plain_columns import (
+    absurd_numbers,
+    finite_numbers,
+    is_date,
+    is_number,
+    numbers_the_rows,
+    plain_frame,
+)
+from rtl_core.data.spellings import case_pairs, composed, with_one_spelling
+from rtl_core.data.split_column import given_split, split_column
+from rtl_core.data.splits import check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
@@ -20,7 +31,6 @@ MAX_CATEGORIES = 100  # of a column, one-hot; rarer ones share "other"
 MAX_NUMERIC_CLASSES = 100
 MAX_FEATURES = 10_000
 MAX_FEATURE_BYTES = 2 * 2**30
-SPLIT_COLUMN = "split"
 
 Fill = Callable[[np.ndarray], None]  # writes the features of a column, float32 (features, n)
 
@@ -36,25 +46,29 @@ def table_dataset(
 ) -> Dataset:
     """The rows of a frame with `settings.target` as the label and `settings.groups` as attributes.
 
-    Every other column but `settings.drop` and a column `split` of train/val/test is a feature, and so
-    are the groups unless dropped. `split_seed` fixes the split whatever the run's seed is.
+    Every other column but `settings.drop` and a column `split` is a feature, and so are the groups unless
+    dropped. `split_seed` fixes the split whatever the run's seed is. The notes of reading the file, in
+    `frame.attrs["notes"]`, become the data set's.
     """
+    as_read = tuple(frame.attrs.get("notes", ()))
+    frame = plain_frame(frame)
     _check_columns(frame, settings)
-    known = frame[settings.target].notna()
-    if not known.all():
-        notes += (f"{int((~known).sum())} rows without a value in '{settings.target}' left out",)
-        frame = frame[known]
-    labelled = frame.reset_index(drop=True)
-    y, classes = encode_target(labelled[settings.target])
-    given = _given_split(labelled)
+    numbered = [name for name in frame.columns if numbers_the_rows(frame[name])]
+    labelled, of_target = _labelled_rows(frame, settings.target)
+    labels, of_labels = _class_labels(labelled[settings.target])
+    y, classes = encode_target(labels)
+    labelled, of_groups = _groups_spelled_once(labelled, settings.groups)
+    given, of_split = given_split(labelled, settings)
+    notes = (*notes, *of_target, *of_labels, *of_groups, *of_split, *as_read)
     split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
     if len(keep) < len(labelled):
         y, split, labelled = y[keep], split[keep], labelled.iloc[keep].reset_index(drop=True)
     check_rows(y, split, classes)
 
-    not_features = {settings.target, *settings.drop} | ({SPLIT_COLUMN} if given is not None else set())
-    x, features, sources, left_out = encode_features(labelled.drop(columns=list(not_features)), split == "train")
+    not_features = {settings.target, *settings.drop} | ({split_column(labelled)} if given is not None else set())
+    offered = labelled.drop(columns=list(not_features))
+    x, features, sources, left_out = encode_features(offered, split == "train", numbered)
     attributes = pd.DataFrame({name: attribute(labelled[name]) for name in settings.groups}, index=labelled.index)
     return Dataset(
         spec=settings.spec,
@@ -76,7 +90,7 @@ def table_dataset(
 
 def encode_target(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     """int64 codes (n,) and class names, in the order of the values; refuses what is a quantity rather than a class."""
-    values, codes = np.unique(column.to_numpy() if is_number(column) else column.astype(str), return_inverse=True)
+    codes, values = pd.factorize(column.to_numpy() if is_number(column) else column.astype(str), sort=True)
     if len(values) > len(column) / 2 or (is_number(column) and len(values) > MAX_NUMERIC_CLASSES):
         raise BadInput(
             f"target '{column.name}' has {len(values)} different values in {len(column)} rows; this tool classifies: "
@@ -86,25 +100,71 @@ def encode_target(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     return codes.astype(np.int64), tuple(str(int(value)) if whole else str(value) for value in values)
 
 
+def _labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows with a value in the target column, numbered anew; a sentence on the others."""
+    column = frame[target]
+    if is_number(column):
+        known = np.isfinite(finite_numbers(column))
+    else:
+        known = (column.notna() & ~column.isin(_blank_texts(column))).to_numpy()
+    if not known.any():
+        raise BadInput(f"the target column '{target}' has no value in any row")
+    notes = () if known.all() else (f"{int((~known).sum())} rows without a value in '{target}' left out",)
+    return frame[known].reset_index(drop=True), notes
+
+
+def _blank_texts(column: pd.Series) -> list[str]:
+    return [text for text in column.unique() if isinstance(text, str) and not text.strip()]
+
+
+def _class_labels(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    """The labels with one spelling of each; BadInput where single letters, or forms of Unicode, tell two apart."""
+    if is_number(column):
+        return column, ()
+    values = [str(value) for value in column.unique()]
+    if len(values) > len(column) / 2:
+        return column, ()  # no classes: said by `encode_target`
+    check_apart(values)
+    letters = [pair for pair in case_pairs(values) if len(composed(pair[0])) == 1]
+    if letters:
+        raise BadInput(
+            f"target '{column.name}': the classes '{letters[0][0]}' and '{letters[0][1]}' differ in capitals only; "
+            "write them alike, or give them names that differ"
+        )
+    return with_one_spelling(column.astype(str))
+
+
+def _groups_spelled_once(frame: pd.DataFrame, groups: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    changed, notes = {}, ()
+    for name in groups:
+        if not (is_number(frame[name]) or _is_ordered(frame[name])):
+            column, more = with_one_spelling(frame[name])
+            changed |= {name: column} if more else {}
+            notes += more
+    return (frame.assign(**changed) if changed else frame), notes
+
+
 def encode_features(
-    frame: pd.DataFrame, train: np.ndarray
+    frame: pd.DataFrame, train: np.ndarray, numbered: Collection[str] = ()
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """float32 (n, features), the features' names, the column that each comes from, and notes on columns left out.
 
     Everything is fitted on the `train` rows (bool (n,)). Numbers are standardised; missing or infinite
     ones become the train median, with a 0/1 feature that says so. Anything else is one-hot over the
     categories seen in train, "missing" being one of them; a category that train never saw is "other"
-    if there is such a feature, and all zeros otherwise.
+    if there is such a feature, and all zeros otherwise. Columns in `numbered` number the rows.
     """
     names: list[str] = []
     sources: list[str] = []
     fills: list[tuple[int, Fill]] = []
     notes: list[str] = []
     for name, column in frame.items():
-        reason = _no_feature(column, train)
+        reason = "it numbers the rows" if name in numbered else _no_feature(column, train)
         if reason:
             notes.append(f"column '{name}' is not a feature: {reason}")
             continue
+        if is_number(column) and (absurd := absurd_numbers(column)):
+            notes.append(f"column '{name}': {absurd:,} infinite or absurdly large values count as missing")
         of_column, fill = _numeric(column, train) if is_number(column) else _one_hot(column, train)
         names += of_column
         sources += [str(name)] * len(of_column)
@@ -129,13 +189,17 @@ def encode_features(
 
 def attribute(column: pd.Series) -> pd.Series:
     """A group column as it is kept beside the rows: numbers as they are, anything else as text with "missing"."""
-    if is_number(column) or (isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered):
-        return column
-    return _texts(column)
+    if is_number(column):
+        return column.where(np.isfinite(finite_numbers(column))) if absurd_numbers(column) else column
+    return column if _is_ordered(column) else _texts(column)
+
+
+def _is_ordered(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
 
 
 def _numeric(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:
-    missing = ~np.isfinite(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    missing = np.isnan(finite_numbers(column))
     names = [str(column.name)] + ([f"{column.name} is missing"] if missing[train].any() else [])
 
     def fill(out: np.ndarray) -> None:
@@ -143,8 +207,12 @@ def _numeric(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:
         values = np.where(missing, np.median(values[train & ~missing]), values)
         # fsum is exact, so the same table gives the same features, and fingerprint, on every machine.
         mean = math.fsum(values[train]) / train.sum()
-        std = math.sqrt(math.fsum((values[train] - mean) ** 2) / train.sum())
-        out[0] = (values - mean) / std
+        off = values - mean
+        std = math.sqrt(math.fsum(off[train] ** 2) / train.sum())
+        if std == 0:  # differences so small that their squares are none
+            off /= np.abs(off).max()
+            std = math.sqrt(math.fsum(off[train] ** 2) / train.sum())
+        out[0] = off / std
         out[1:] = missing
 
     return names, fill
@@ -170,37 +238,22 @@ def _one_hot(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:
 
 def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:
     """Why a column cannot be a feature; None if it can."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+    if is_date(column):
         return "dates are not used"
     if is_number(column):
-        finite = column[train].to_numpy(dtype=np.float64, na_value=np.nan)
-        finite = finite[np.isfinite(finite)]
-        if len(finite) == 0 or finite.min() == finite.max():
-            return "its train rows have one value"
-        if len(column) > 2 and np.array_equal(column, np.arange(len(column)) + column.iloc[0]):
-            return "it numbers the rows"
-        return None
+        numbers = finite_numbers(column)[train]
+        numbers = numbers[~np.isnan(numbers)]
+        if len(numbers) == 0:
+            return "its train rows have no value"
+        return "its train rows have one value" if numbers.min() == numbers.max() else None
     distinct = _texts(column)[train].nunique()
     if distinct == 1:
         return "its train rows have one value"
     return "almost every row has a value of its own" if distinct > max(train.sum() / 2, 20) else None
 
 
-def is_number(column: pd.Series) -> bool:
-    """Whether a column holds numbers; a yes or no is none."""
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
-
-
 def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), MISSING).astype(str)
-
-
-def _given_split(frame: pd.DataFrame) -> np.ndarray | None:
-    """The column `split`, if it holds nothing but train, val (or valid, validation) and test."""
-    if SPLIT_COLUMN not in frame:
-        return None
-    splits = frame[SPLIT_COLUMN].astype(str).str.strip().str.lower().replace({"valid": "val", "validation": "val"})
-    return splits.to_numpy(dtype="<U5") if "train" in set(splits) and set(splits) <= set(SPLITS) else None
 
 
 def _check_columns(frame: pd.DataFrame, settings: DataSettings) -> None:

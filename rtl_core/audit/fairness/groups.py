@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from rtl_core.data.tabular import is_number
+from rtl_core.data.plain_columns import is_number
 from rtl_core.errors import BadInput
 
 MISSING = "missing"

@@ -1,0 +1,46 @@
+"""A table's column that says which rows are for training, for choosing settings and for final figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from rtl_core.config import DataSettings
+from rtl_core.data.splits import SPLIT_WORDS, split_of_word
+from rtl_core.errors import BadInput
+
+SPLIT_COLUMN = "split"  # in any case
+
+
+def split_column(frame: pd.DataFrame) -> str | None:
+    """The name of the column that is called split; None where there is none."""
+    return next((name for name in frame.columns if str(name).strip().lower() == SPLIT_COLUMN), None)
+
+
+def given_split(frame: pd.DataFrame, settings: DataSettings) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(the split of all rows, (n,) strings, or None where the table has none; a sentence on words that were mapped).
+
+    BadInput where a column `split` holds other words, or no train rows, unless it is the target or in `data.drop`.
+    """
+    name = split_column(frame)
+    if name is None or name == settings.target:
+        return None, ()
+    words = frame[name].astype(object).where(frame[name].notna(), "").astype(str)
+    splits = {word: split_of_word(word) for word in words.unique()}
+    unknown = sorted(word for word, split in splits.items() if split is None)
+    if unknown or "train" not in splits.values():
+        if name in settings.drop:
+            return None, ()
+        raise BadInput(
+            f"the column '{name}' holds {_listed(splits)}; to be the split, each row says train, val or test "
+            f"({', '.join(word for words in SPLIT_WORDS.values() for word in words[1:4])} are known as well) and some "
+            "say train; write it so, rename it, or leave it out with data.drop"
+        )
+    other = [f"'{word}' counts as {split}" for word, split in sorted(splits.items()) if word != split]
+    notes = (f"column '{name}': {', '.join(other)}",) if other else ()
+    return words.map(splits).to_numpy(dtype="<U5"), notes
+
+
+def _listed(words: dict[str, str | None], most: int = 10) -> str:
+    shown = ", ".join(f"'{word}'" for word in sorted(words)[:most])
+    return shown + (f" and {len(words) - most} more" if len(words) > most else "")

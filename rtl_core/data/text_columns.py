@@ -1,0 +1,125 @@
+"""What the texts of a table's column stand for: words, missing values, numbers or dates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from rtl_core.data.number_text import Mark, WrittenNumbers, share_of_numbers, written_numbers
+
+NO_WORDS = {"", "?", "#N/A", "#N/A N/A", "#NA", "<NA>", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+MAYBE_WORDS = {"None", "NA", "N/A", "n/a", "null", "NULL", "NaN", "nan"}  # a category of its own where it is frequent
+MISSING_TEXTS = NO_WORDS | MAYBE_WORDS  # pandas' own list, and the question mark
+FREQUENT = 0.05  # share of the rows from which such a word is a category
+SHOWN = 10  # columns that a sentence names
+_LOOKED_AT = 200  # values of a column by which it is told whether all of them are worth a look
+
+_TIME = r"(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?)?"
+_MONTH = r"(?:[A-Za-z]{3,9}\.?)"
+_DATE = re.compile(
+    rf"(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}\.?|\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{2}}|\d{{4}})"
+    rf"|\d{{1,2}}\.?[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|\d{{4}}년 ?\d{{1,2}}월 ?\d{{1,2}}일){_TIME}"
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of raw texts with its missing values told from its words.
+
+    column    the texts, missing ones as such
+    missing   text -> rows in which it is a missing value
+    kept      text -> rows in which it is a word, though it often means a missing value
+    """
+
+    column: pd.Series
+    missing: dict[str, int]
+    kept: dict[str, int]
+
+
+def is_text(column: pd.Series) -> bool:
+    return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+
+
+def told_words(raw: pd.Series) -> Words:
+    """Which of a column's texts are missing values; `raw` holds every cell as it is written.
+
+    None, NA, null and NaN are words where they are at least one row of twenty and the other texts are no numbers and
+    no dates; an empty cell and a question mark never are.
+    """
+    codes, values = pd.factorize(raw)
+    texts = pd.Series(values, dtype="str")
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    empty = texts.isin(MISSING_TEXTS)
+    known = texts[~empty]
+    frequent = texts.isin(MAYBE_WORDS) & (counts >= max(2, FREQUENT * len(raw)))
+    if len(known) == 0 or written_numbers(known) is not None or are_dates(known):
+        frequent[:] = False
+    gone = (empty & ~frequent).to_numpy()
+    of_rows = np.append(gone, True)[codes]
+    column = raw.mask(of_rows) if of_rows.any() else raw
+    number = dict(zip(texts, counts.tolist(), strict=True))
+    return Words(
+        column,
+        {text: number[text] for text in texts[gone]},
+        {text: number[text] for text in texts[frequent.to_numpy()]},
+    )
+
+
+def are_dates(texts: pd.Series) -> bool:
+    """Whether all the texts are dates, with a time of day or without; looks at a few first."""
+    if len(texts) == 0 or not all(_DATE.fullmatch(text) for text in texts.iloc[:20]):
+        return False
+    return all(_DATE.fullmatch(text) for text in texts)
+
+
+def different_texts(column: pd.Series) -> pd.Series:
+    """Its texts, each once, without blanks around."""
+    return pd.Series(pd.unique(column.dropna()), dtype="str").str.strip()
+
+
+def looks_like(column: pd.Series, least: float = 0.5) -> bool:
+    """Whether of some of its texts, evenly spread, more than `least` are numbers in some writing."""
+    few = column.iloc[:: max(1, len(column) // _LOOKED_AT)].dropna()
+    return len(few) > 0 and share_of_numbers(few.astype("str"))[0] > least
+
+
+def as_numbers(column: pd.Series, written: WrittenNumbers, mark: Mark) -> pd.Series:
+    """float64 column of the numbers that its texts write; `written` is of `pd.unique` of its known values."""
+    codes, _ = pd.factorize(column)
+    return pd.Series(np.append(written.values(mark), np.nan)[codes], index=column.index, name=column.name)
+
+
+def decimal_mark(certain: Sequence[Mark | None], has_points: bool, delimiter: str) -> Mark:
+    """The mark of a file's decimals, for columns that leave it open, as of 1,234.
+
+    As in the columns that leave no doubt; otherwise a point where numbers have one, and a comma where the columns are
+    divided by semicolons.
+    """
+    marks = set(certain) - {None}
+    if len(marks) == 1:
+        return marks.pop()
+    return "," if delimiter == ";" and not has_points else "."
+
+
+def leading_zeros(raw: pd.Series) -> int:
+    """How many rows hold a whole number that begins with a zero, as a postal code may."""
+    return int(raw.str.fullmatch(r"\s*0\d+\s*").sum())
+
+
+def missing_values(frame: pd.DataFrame, written: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """The sentence on how many values the columns miss; `written`: column -> what stands there -> how often."""
+    gaps = []
+    for name, number in frame.isna().sum().items():
+        texts = ", ".join(f"'{text}' {count:,}" for text, count in written.get(name, {}).items() if text)
+        gaps += [f"'{name}' {number:,}" + (f" ({texts})" if texts else "")] if number else []
+    return several("missing values: ", gaps)
+
+
+def several(beginning: str, pieces: Sequence[str]) -> list[str]:
+    """One sentence on several columns, or none."""
+    more = f" and {len(pieces) - SHOWN} more" if len(pieces) > SHOWN else ""
+    return [beginning + ", ".join(pieces[:SHOWN]) + more] if pieces else []
