@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from app import terms
+from rtl_core.comma_lists import joined, listed
 from rtl_core.config import Config
+from rtl_core.errors import BadInput
 from rtl_core.tasks.catalogue import TASKS
 
 CHOICES = {"task": tuple(TASKS)}
@@ -88,8 +90,11 @@ def _number(kind: type, value: float | None, metadata: list[Any], common: dict[s
 def _several(kind: Any, value: list[Any], common: dict[str, Any]) -> list[Any]:
     if get_origin(kind) is Literal:
         return st.multiselect(options=list(get_args(kind)), default=list(value), format_func=_choice, **common)
-    text = st.text_input(value=", ".join(f"{v:g}" if kind is float else v for v in value), **common)
-    pieces = [piece.strip() for piece in text.split(",") if piece.strip()]
+    text = st.text_input(value=joined(f"{v:g}" if kind is float else v for v in value), **common)
+    try:
+        pieces = listed(text)
+    except BadInput:
+        pieces = [text]  # the check of the data says that there is no such column
     return [_float_or_text(piece) for piece in pieces] if kind is float else pieces
 
 

@@ -26,6 +26,8 @@ def listed(text: str) -> list[str]:
 
 def joined(names: Iterable[object]) -> str:
     """The line from which `listed` reads these names again."""
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="").writerow(list(names))
-    return line.getvalue()
+    return ", ".join(_quoted(str(name)) for name in names)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name

@@ -18,6 +18,7 @@ from app import panels, report, terms
 from app.fairness.view import Subject
 from app.markdown import plain
 from rtl_core.audit.fairness.predictions import MAX_CLASSES, Predictions, from_table
+from rtl_core.data.spellings import with_one_spelling
 from rtl_core.errors import BadInput
 
 _NONE = "–"
@@ -112,7 +113,8 @@ def _mapping(frame: pd.DataFrame) -> dict[str, Any]:
         mapping["positive"] = _positive(first, frame[mapping["y_true"]])
         mapping["ticket"] = _optional(second, "Ticket or model that decided", "ticket", columns)
         if mapping["y_pred"] is None:
-            mapping["threshold"] = third.number_input("Yes from a score above", value=0.5, step=0.05)
+            start = 0.5 if mapping["score"] is None or _are_shares(frame[mapping["score"]]) else None
+            mapping["threshold"] = third.number_input("Yes from a score above", value=start, step=0.05)
         else:
             mapping["unit"] = _optional(third, "Person, if one has several rows", "unit", columns, guess=False)
         taken = set(mapping.values()) - {None}
@@ -153,6 +155,11 @@ def _positive(place: Any, column: pd.Series) -> str | None:
     return None if chosen == _ALL_CLASSES else chosen
 
 
+def _are_shares(column: pd.Series) -> bool:
+    """Whether scores lie between 0 and 1, so that half is a threshold."""
+    return pd.api.types.is_numeric_dtype(column.dtype) and column.min() >= 0 and column.max() <= 1
+
+
 def _values(column: pd.Series) -> list[str]:
     """The labels as `from_table` calls them."""
     values = column.dropna().unique()
@@ -162,6 +169,6 @@ def _values(column: pd.Series) -> list[str]:
             "one of a few classes."
         )
     if not pd.api.types.is_numeric_dtype(column.dtype):
-        return sorted(str(value) for value in values)
+        return sorted(str(value) for value in with_one_spelling(column, fold_case=False)[0].dropna().unique())
     whole = pd.api.types.is_bool_dtype(column.dtype) or (values % 1 == 0).all()
     return [str(int(value) if whole else value) for value in sorted(values)]

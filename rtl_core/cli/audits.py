@@ -24,11 +24,11 @@ from rtl_core.cli.options import (
     Ticket,
     YPred,
     YTrue,
-    listed,
     runs_root,
     table_roles,
 )
 from rtl_core.cli.output import say, table, with_interval
+from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 
 app = typer.Typer()

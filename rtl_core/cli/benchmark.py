@@ -10,8 +10,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from rtl_core.cli.options import AsJson, Data, Set, listed
+from rtl_core.cli.options import AsJson, Data, Set
 from rtl_core.cli.output import say, table
+from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 
 app = typer.Typer()

@@ -9,6 +9,7 @@ import typer
 from rtl_core import config as settings
 from rtl_core.cli.options import AsJson, RunName, Runs, Set, runs_root
 from rtl_core.cli.output import progress, say, short, table, with_interval
+from rtl_core.comma_lists import listed
 from rtl_core.documents import plain
 from rtl_core.events import Event
 
@@ -67,8 +68,7 @@ def merge(
     from rtl_core.runs.checkpoint import finished_run
 
     root = runs_root(runs)
-    names = [piece.strip() for piece in tickets.split(",") if piece.strip()]
-    document = merging.merge(finished_run(store.find_run(run, root)), names, how, root)
+    document = merging.merge(finished_run(store.find_run(run, root)), listed(tickets), how, root)
     say(document, as_json, _merge_text)
 
 

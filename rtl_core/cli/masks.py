@@ -9,6 +9,7 @@ import typer
 
 from rtl_core.cli.options import AsJson, RunName, Runs, runs_root
 from rtl_core.cli.output import progress, say, table
+from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 from rtl_core.events import Event
 
@@ -74,9 +75,7 @@ def export(
     from rtl_core.runs.checkpoint import finished_run
 
     opened = finished_run(store.find_run(run, runs_root(runs)))
-    files = exports.export(
-        opened, ticket, [piece.strip() for piece in format_.split(",") if piece.strip()], out or Path()
-    )
+    files = exports.export(opened, ticket, listed(format_), out or Path())
     document = {"run": opened.name, "ticket": ticket, "files": files}
     say(document, as_json, lambda d: "\n".join(f"{kind}: {path}" for kind, path in d["files"].items()))
 

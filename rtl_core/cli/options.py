@@ -46,11 +46,6 @@ def table_roles(run: str | None, table: Path | None, **roles: Any) -> dict[str, 
     return given
 
 
-def listed(text: str) -> list[str]:
-    """What stands between commas."""
-    return [piece.strip() for piece in text.split(",") if piece.strip()]
-
-
 def runs_root(runs: Path | None) -> Path:
     from rtl_core.runs import store
 

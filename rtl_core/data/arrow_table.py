@@ -38,8 +38,8 @@ def frame_of_arrow(table: pa.Table) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def _index_columns(table: pa.Table) -> list[str]:
     """Columns that hold the index of the pandas frame that was written, which was never a column of it."""
-    told = (table.schema.pandas_metadata or {}).get("index_columns", ())
-    return [name for name in told if isinstance(name, str) and table.column_names.count(name) == 1]
+    listed = (table.schema.pandas_metadata or {}).get("index_columns", ())
+    return [name for name in listed if isinstance(name, str) and table.column_names.count(name) == 1]
 
 
 def _plain_type(type_: pa.DataType) -> pa.DataType | None:

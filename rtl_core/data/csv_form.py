@@ -59,7 +59,7 @@ class CsvForm:
         return max(len(self.header), *(len(row) for row in self.sample[:1]), 0)
 
 
-def told_form(path: Path, encoding: str | None = None) -> CsvForm:
+def sniffed_form(path: Path, encoding: str | None = None) -> CsvForm:
     """The form of a CSV file; `encoding` where it is known. BadInput where the first row does not end."""
     encoding = encoding or _encoding(path)
     with path.open(encoding=encoding, newline="") as file:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rtl_core.data.csv_form import BLANKS, DELIMITERS, CsvForm, legacy_encoding, rows_with_lengths, told_form
+from rtl_core.data.csv_form import BLANKS, DELIMITERS, CsvForm, legacy_encoding, rows_with_lengths, sniffed_form
 from rtl_core.data.limits import check_table
 from rtl_core.data.number_text import share_of_numbers, written_numbers
 from rtl_core.data.text_columns import (
@@ -27,7 +27,7 @@ from rtl_core.data.text_columns import (
     looks_like,
     missing_values,
     several,
-    told_words,
+    classified_words,
 )
 from rtl_core.errors import BadInput
 
@@ -49,9 +49,9 @@ class Scan:
 def csv_table(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """(the frame of a CSV file, sentences on how it was read). Raises BadInput and pandas' errors of parsing."""
     try:
-        return _table(path, told_form(path))
+        return _table(path, sniffed_form(path))
     except UnicodeDecodeError:  # its beginning is UTF-8
-        return _table(path, told_form(path, legacy_encoding(path)))
+        return _table(path, sniffed_form(path, legacy_encoding(path)))
 
 
 def _table(path: Path, form: CsvForm) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -183,14 +183,14 @@ def _with_words(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     """Missing values told from words in the columns of texts; how many are missing is said of every column."""
     late = [name for name in frame.columns if name not in file.raw and is_text(frame[name]) and frame[name].hasnans]
     raw = {name: frame[name] for name in file.raw if name in frame}
-    told = {name: told_words(column.astype("str")) for name, column in {**raw, **file.texts(late)}.items()}
-    frame = frame.assign(**{name: words.column for name, words in told.items()})
+    words_of = {name: classified_words(column.astype("str")) for name, column in {**raw, **file.texts(late)}.items()}
+    frame = frame.assign(**{name: words.column for name, words in words_of.items()})
     kept = [
         f"column '{name}': '{text}' in {count:,} rows is kept as a word, not taken as missing"
-        for name, words in told.items()
+        for name, words in words_of.items()
         for text, count in words.kept.items()
     ]
-    return frame, kept + missing_values(frame, {name: words.missing for name, words in told.items()})
+    return frame, kept + missing_values(frame, {name: words.missing for name, words in words_of.items()})
 
 
 def _with_zeros(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:

@@ -44,7 +44,7 @@ def is_text(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
-def told_words(raw: pd.Series) -> Words:
+def classified_words(raw: pd.Series) -> Words:
     """Which of a column's texts are missing values; `raw` holds every cell as it is written.
 
     None, NA, null and NaN are words where they are at least one row of twenty and the other texts are no numbers and

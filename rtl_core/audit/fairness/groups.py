@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.data.plain_columns import is_number
+from rtl_core.data.spellings import with_one_spelling
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
@@ -37,7 +38,7 @@ class Grouping:
 def tidy_groups(
     frame: pd.DataFrame, bins: Mapping[str, int | Sequence[float]] | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """(the columns as categories of text, notes on how numbers were cut).
+    """(the columns as categories of text, notes on how numbers were cut and on texts with several spellings).
 
     Missing values are the category "missing". A number column with more than `FEW_VALUES` values is
     cut at its quartiles; `bins` gives cut points for a column, or the number of quantile ranges. A
@@ -54,9 +55,21 @@ def tidy_groups(
             how = "as given" if name in bins and not isinstance(bins[name], int) else "at quantiles"
             notes.append(f"{name} is cut at {', '.join(map(_plain, cuts))} ({how})")
         else:
+            if not (is_number(column) or _is_ordered(column)):
+                column, spelled = with_one_spelling(_without_blank_texts(column))
+                notes += spelled
             columns[name] = _categories(column)
         _check_number(columns[name].categories, f"column '{name}'")
     return pd.DataFrame(columns, index=frame.index), tuple(notes)
+
+
+def _is_ordered(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
+
+
+def _without_blank_texts(column: pd.Series) -> pd.Series:
+    blank = [value for value in column.unique() if isinstance(value, str) and not value.strip()]
+    return column.mask(column.isin(blank)) if blank else column
 
 
 def groupings(frame: pd.DataFrame, columns: Sequence[str]) -> list[Grouping]:
@@ -98,7 +111,7 @@ def _intersection(single: Sequence[Grouping]) -> Grouping:
 
 def _ranges(column: pd.Series, bins: int | Sequence[float]) -> tuple[pd.Categorical, np.ndarray]:
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    known = ~np.isnan(values)
+    known = np.isfinite(values)
     if isinstance(bins, int):
         if bins < 2 or not known.any():
             raise BadInput(f"Column '{column.name}' can be cut into two ranges or more, of at least one value.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.audit.fairness.groups import tidy_groups
+from rtl_core.data.plain_columns import is_number, plain_frame
+from rtl_core.data.spellings import case_pairs, with_one_spelling
+from rtl_core.data.text_columns import MAYBE_WORDS
 from rtl_core.errors import BadInput
 
 MAX_ROWS = 1_000_000
@@ -73,28 +76,39 @@ def from_table(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> Predictions:
 
     mapping   `y_true`, `y_pred`, `score`, `ticket`, `unit`: names of columns; `y_true` and one of `y_pred` and
               `score` are needed. `groups`: names of columns. `threshold` (default .5): without `y_pred` the
-              answer is yes where score > threshold. `positive`: the class that counts as yes, the others being
-              no. `bins`: {group column: cut points, or number of quantile ranges}
+              answer is yes where score > threshold; scores outside 0 to 1 need one. `positive`: the class that
+              counts as yes, the others being no. `bins`: {group column: cut points, or number of quantile ranges}
 
-    Raises BadInput for columns that are not there, rows without a label, a prediction or a ticket, and
-    labels that are no classes.
+    The notes of reading the file, in `frame.attrs["notes"]`, come last. Raises BadInput for columns that are not
+    there, rows without a label, a prediction or a ticket, labels that are no classes, and labels of the truth and of
+    the predictions that are not the same ones.
     """
+    as_read = tuple(frame.attrs.get("notes", ()))
     _check_mapping(frame, mapping)
+    frame = plain_frame(frame)
     truth = _whole(frame[mapping["y_true"]])
     notes: list[str] = []
     score = np.full(len(frame), np.nan)
     if mapping.get("score"):
         score = _scores(frame[mapping["score"]])
     if mapping.get("y_pred"):
-        predicted = _whole(frame[mapping["y_pred"]])
+        truth, predicted, spelled = _spelled_once(truth, _whole(frame[mapping["y_pred"]]))
+        notes += spelled
         classes, y_true, y_pred = _classes(truth, predicted, mapping.get("positive"))
+        notes += _check_meeting(truth, predicted)
         if len(classes) > 2 and mapping.get("score"):
             score = np.full(len(frame), np.nan)
             notes.append(f"one column of scores does not rank {len(classes)} classes; the scores are not used")
     else:
+        truth, _, spelled = _spelled_once(truth, truth)
+        notes += spelled[:1]
         classes, y_true, _ = _classes(truth, truth, mapping.get("positive"))
         y_pred = _thresholded(score, classes, mapping, notes)
-    tickets, ticket = _names(frame[mapping["ticket"]]) if mapping.get("ticket") else ((ONE_TICKET,), None)
+    tickets, ticket = (ONE_TICKET,), None
+    if mapping.get("ticket"):
+        column, spelled = with_one_spelling(_whole(frame[mapping["ticket"]]))
+        tickets, ticket = _names(column)
+        notes += spelled
     groups, cut = tidy_groups(frame[list(mapping["groups"])], mapping.get("bins"))
     return Predictions(
         y_true=y_true,
@@ -105,7 +119,7 @@ def from_table(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> Predictions:
         unit=_names(frame[mapping["unit"]])[1] if mapping.get("unit") else np.arange(len(frame)),
         classes=classes,
         tickets=tickets,
-        notes=(*notes, *_positive_note(classes), *cut),
+        notes=(*notes, *_positive_note(classes), *cut, *as_read),
     )
 
 
@@ -137,6 +151,75 @@ def _whole(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column.dtype) and (column % 1 == 0).all():
         return column.astype(np.int64)
     return column
+
+
+def _spelled_once(truth: pd.Series, predicted: pd.Series) -> tuple[pd.Series, pd.Series, list[str]]:
+    """Both columns with one spelling of each label, blanks, a dot at the end and Unicode's form apart, and sentences.
+
+    BadInput where labels differ in capitals only.
+    """
+    if is_number(truth) and is_number(predicted):
+        return truth, predicted, []
+    both = pd.concat([truth.astype(str), predicted.astype(str)], ignore_index=True)
+    both, notes = with_one_spelling(both.rename(f"{truth.name} and {predicted.name}"), fold_case=False)
+    pairs = case_pairs(both.unique()[: MAX_CLASSES + 1])
+    if pairs:
+        raise BadInput(
+            f"The labels '{pairs[0][0]}' and '{pairs[0][1]}' differ in capitals only. {_both_lists(truth, predicted)}; "
+            "write them alike."
+        )
+    halves = both.iloc[: len(truth)], both.iloc[len(truth) :]
+    return *(
+        part.set_axis(column.index).rename(column.name) for part, column in zip(halves, (truth, predicted), strict=True)
+    ), list(notes)
+
+
+def _check_meeting(truth: pd.Series, predicted: pd.Series) -> list[str]:
+    """BadInput where the labels of the truth and of the predictions are not the same ones, or predictions are scores;
+    a sentence on labels that are only predicted.
+
+    The labels do not meet where the columns have none in common, where two classes each make more than two, and where
+    one column's numbers are the other's, shifted by one.
+    """
+    true, given = set(truth.unique()), set(predicted.unique())
+    if not (is_number(truth) and is_number(predicted)):
+        true, given = set(map(str, true)), set(map(str, given))
+    elif (predicted % 1 != 0).any() and predicted.between(0, 1).all() and not given <= true:
+        raise BadInput(
+            f"'{predicted.name}' holds numbers between 0 and 1, such as {predicted[predicted % 1 != 0].iloc[0]:g}: "
+            "these are scores and no predictions; name it as the column of scores (score)."
+        )
+    one_sided = sorted(map(str, (true ^ given) & MAYBE_WORDS))
+    if one_sided:
+        raise BadInput(
+            f"'{one_sided[0]}' stands in one column of labels only and looks like a missing value. "
+            f"{_both_lists(truth, predicted)}; leave these rows out or fill them in."
+        )
+    pairs = len(true) <= 2 and len(given) <= 2 < len(true | given)
+    if true.isdisjoint(given) or pairs or _shifted(true, given):
+        raise BadInput(f"The labels do not meet. {_both_lists(truth, predicted)}; write both with the same labels.")
+    only = given - true
+    return [f"predicted, but never true: {_quoted(sorted(map(str, only)))}"] if only else []
+
+
+def _shifted(true: set, given: set) -> bool:
+    """Whether numbers from 0 on stand in one column and the same from 1 on in the other."""
+    numbers = all(isinstance(value, int | float | np.number) for value in true | given)
+    return numbers and true != given and any({value + step for value in given} == true for step in (-1, 1))
+
+
+def _both_lists(truth: pd.Series, predicted: pd.Series) -> str:
+    return f"'{truth.name}' holds {_quoted(_texts(truth))}, '{predicted.name}' holds {_quoted(_texts(predicted))}"
+
+
+def _quoted(texts: Sequence[str], most: int = 10) -> str:
+    shown = ", ".join(f"'{text}'" for text in texts[:most])
+    return shown + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
+
+
+def _texts(column: pd.Series) -> list[str]:
+    """Its different values as text, sorted."""
+    return [str(value) for value in np.sort(column.unique() if is_number(column) else column.astype(str).unique())]
 
 
 def _classes(truth: pd.Series, predicted: pd.Series, positive: Any) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -183,6 +266,11 @@ def _thresholded(
     missing = int(np.isnan(score).sum())
     if missing:
         raise BadInput(f"{missing:,} rows have no score, so no prediction follows from it; name a column y_pred.")
+    if mapping.get("threshold") is None and not (score.min() >= 0 and score.max() <= 1):
+        raise BadInput(
+            f"The scores in '{mapping['score']}' go from {score.min():g} to {score.max():g}, so .5 does not divide "
+            "them; say from where a score means yes (--threshold, a number above which it does)."
+        )
     threshold = 0.5 if mapping.get("threshold") is None else mapping["threshold"]
     if not isinstance(threshold, int | float) or not np.isfinite(threshold):
         raise BadInput(f"The threshold of the scores must be a number, not '{threshold}'.")
