@@ -116,6 +116,11 @@ def _umap(points: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:
     fitted = _sample(train, UMAP_ROWS, seed, "umap")
     # min_dist 0 packs neighbours together: good for clusters, bad only for pictures of them.
     dimensions = min(UMAP_DIMENSIONS, points.shape[1])
+    if len(fitted) < dimensions + 2:
+        raise BadInput(
+            f"UMAP to {dimensions} dimension(s) needs at least {dimensions + 2} training rows, not {len(fitted)}; "
+            "switch partition.umap off"
+        )
     settings = {"n_components": dimensions, "min_dist": 0.0, "random_state": _seed32(seed, "umap")}
     return umap_places(points[fitted], points, **settings).astype(np.float32)
 

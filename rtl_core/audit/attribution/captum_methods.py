@@ -145,8 +145,14 @@ def feature_ablation(ask: Request) -> torch.Tensor:
 
 
 def kernel_shap(ask: Request) -> torch.Tensor:
-    """Captum's, drawing from a generator of its own instead of the global one; all inputs share the draws."""
+    """Captum's, drawing from a generator of its own instead of the global one; all inputs share the draws.
+
+    Of one column alone, of which there are no coalitions to draw, the value is the whole difference to the baseline.
+    """
     from captum.attr import KernelShap
+
+    if int(ask.groups.max()) == 0:
+        return _difference(ask) / _group_sizes(ask.groups)
 
     class Seeded(KernelShap):
         def kernel_shap_perturb_generator(self, original_inp: Any, **kwargs: Any) -> Iterator[torch.Tensor]:
@@ -175,6 +181,13 @@ def kernel_shap(ask: Request) -> torch.Tensor:
         for i in range(len(ask.x))
     ]
     return torch.cat(scores) / _group_sizes(ask.groups)
+
+
+def _difference(ask: Request) -> torch.Tensor:
+    """How much the output asked for differs from the baseline's, (n, 1)."""
+    with torch.no_grad():
+        outputs, baseline = ask.module(ask.x), ask.module(ask.baseline.expand_as(ask.x))
+    return (outputs - baseline).gather(1, ask.target[:, None])
 
 
 class _Regression:

@@ -168,10 +168,9 @@ def _spelled_once(truth: pd.Series, predicted: pd.Series) -> tuple[pd.Series, pd
             f"The labels '{pairs[0][0]}' and '{pairs[0][1]}' differ in capitals only. {_both_lists(truth, predicted)}; "
             "write them alike."
         )
-    halves = both.iloc[: len(truth)], both.iloc[len(truth) :]
-    return *(
-        part.set_axis(column.index).rename(column.name) for part, column in zip(halves, (truth, predicted), strict=True)
-    ), list(notes)
+    first = both.iloc[: len(truth)].set_axis(truth.index).rename(truth.name)
+    second = both.iloc[len(truth) :].set_axis(predicted.index).rename(predicted.name)
+    return first, second, list(notes)
 
 
 def _check_meeting(truth: pd.Series, predicted: pd.Series) -> list[str]:

@@ -96,6 +96,7 @@ def differences(title: str, columns: Sequence[tuple[str, Sequence[Curve]]], x_ti
     labels = list(dict.fromkeys(one.label for _, rows in columns for one in rows))
     values = [v for _, rows in columns for one in rows for v in one.points[0][1:] if v is not None]
     low, high = min(0.0, *values), max(0.0, *values)
+    low, high = (low, high) if low < high else (-0.01, 0.01)  # no difference anywhere
     each, base = (WIDTH - NAMES - 20) / len(columns), 52 + ROW * len(labels)
     marks = [text_at(20, 20, title, INK, "start", 15, weight="600")]
     marks += [text_at(NAMES - 10, 66 + ROW * i, label, INK, "end", 12) for i, label in enumerate(labels)]
