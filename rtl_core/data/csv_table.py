@@ -18,8 +18,10 @@ from rtl_core.data.limits import check_table
 from rtl_core.data.number_text import share_of_numbers, written_numbers
 from rtl_core.data.text_columns import (
     MISSING_TEXTS,
+    NO_WORDS,
     SHOWN,
     as_numbers,
+    classified_words,
     decimal_mark,
     different_texts,
     is_text,
@@ -27,11 +29,10 @@ from rtl_core.data.text_columns import (
     looks_like,
     missing_values,
     several,
-    classified_words,
 )
 from rtl_core.errors import BadInput
 
-_BLOCK = 2**20
+_BLOCK = 2**16  # bytes at a time: what stays in the processor's cache is looked through fastest
 _CARRIED = 64  # bytes of a block that are looked at with the next one: a number may be cut
 _SURPLUS = "\x00surplus"  # names of columns that the header does not have
 
@@ -75,7 +76,7 @@ class _File:
     """A file with its form: reads all of it, or some of its columns as they are written.
 
     sample   the first rows, every cell as text
-    raw      columns to be read as texts, missing values and all: of words, with texts that may mean a missing value
+    raw      columns of words with gaps, in which None, NA and the like are to be looked at
     """
 
     def __init__(self, path: Path, form: CsvForm):
@@ -104,6 +105,8 @@ class _File:
 
     def texts(self, columns: Sequence[str]) -> pd.DataFrame:
         """Some columns with every cell as it is written."""
+        if not columns:
+            return pd.DataFrame()
         return self.read(usecols=list(columns), dtype=str, keep_default_na=False)[list(columns)]
 
 
@@ -129,7 +132,9 @@ def _has_padded_number(block: bytes, delimiter: str) -> bool:
     """Whether digits with a zero in front fill a cell somewhere, or a word of one."""
     letters = np.frombuffer(block, np.uint8)
     before, zero, after = letters[:-2], letters[1:-1], letters[2:]
-    begins = (zero == ord("0")) & (after - ord("0") < 10) & ((before < ord("-")) | (before == ord(delimiter[0])))
+    begins = zero == ord("0")
+    begins &= after - ord("0") < 10
+    begins &= before < ord("-") if delimiter in ",\t" else (before < ord("-")) | (before == ord(delimiter[0]))
     if not begins.any():
         return False
     place = np.flatnonzero(begins) + 2
@@ -150,10 +155,11 @@ def _words_with_gaps(column: pd.Series) -> bool:
 
 
 def _missing_values(sample: pd.DataFrame, raw: Sequence[str]) -> dict[str, Any]:
-    """pandas' options by which the columns `raw` keep every text, and the others have their missing values."""
+    """pandas' options by which the columns `raw` keep None, NA and the like as texts."""
     if not raw:
         return {"na_values": ["?"]}
-    return {"keep_default_na": False, "na_values": {n: list(MISSING_TEXTS) for n in sample.columns if n not in raw}}
+    missing = {name: list(NO_WORDS if name in raw else MISSING_TEXTS) for name in sample.columns}
+    return {"keep_default_na": False, "na_values": missing}
 
 
 def _without_surplus(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
@@ -180,10 +186,11 @@ def _wrong_length(path: Path, form: CsvForm) -> BadInput | None:
 
 
 def _with_words(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
-    """Missing values told from words in the columns of texts; how many are missing is said of every column."""
+    """Missing values and words apart in the columns of texts; how many values are missing is said of every column."""
     late = [name for name in frame.columns if name not in file.raw and is_text(frame[name]) and frame[name].hasnans]
-    raw = {name: frame[name] for name in file.raw if name in frame}
-    words_of = {name: classified_words(column.astype("str")) for name, column in {**raw, **file.texts(late)}.items()}
+    raw = {name: frame[name].astype("str") for name in file.raw if name in frame}
+    raw |= {name: column.mask(column.isin(NO_WORDS)) for name, column in file.texts(late).items()}
+    words_of = {name: classified_words(column) for name, column in raw.items()}
     frame = frame.assign(**{name: words.column for name, words in words_of.items()})
     kept = [
         f"column '{name}': '{text}' in {count:,} rows is kept as a word, not taken as missing"
@@ -209,6 +216,8 @@ def _with_zeros(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
 def _with_numbers(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     """Columns of texts that all are numbers as people write them become numbers; columns of nearly such are named."""
     written = {name: written_numbers(different_texts(frame[name])) for name in _likely(frame)}
+    if not written:
+        return frame, []
     certain = [numbers.certain for numbers in written.values() if numbers]
     if "," in certain and "." not in certain:  # then 1.234, which pandas takes for a fraction, may be a thousand
         raw = {name: _known(column) for name, column in file.texts(_fractions(frame)).items()}

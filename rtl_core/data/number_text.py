@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ import pandas as pd
 Mark = Literal[".", ","]  # between the whole number and its decimals
 
 _BLANK = " \u00a0\u2009\u202f"
+_DIGIT = re.compile(r"\d")
 _SIGNS = r"[$€£¥₩₹%‰]|US\$|USD|EUR|GBP|CHF|JPY|KRW|kr|zł|원"
 _UNIT = f"(?:{_SIGNS})?"
 _BETWEEN = f"[{_BLANK}]*"
@@ -59,6 +61,8 @@ class WrittenNumbers:
 
 def written_numbers(texts: pd.Series) -> WrittenNumbers | None:
     """What different texts are as numbers; None where some are none, or they carry different signs."""
+    if not all(_DIGIT.search(text) for text in texts.head(20)):
+        return None
     texts = texts.str.strip(_BLANK)
     fits = tuple(mark for mark, pattern in _PATTERNS.items() if texts.str.fullmatch(pattern).all())
     units = _units(texts).unique() if fits else ()

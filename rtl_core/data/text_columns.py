@@ -18,6 +18,7 @@ FREQUENT = 0.05  # share of the rows from which such a word is a category
 SHOWN = 10  # columns that a sentence names
 _LOOKED_AT = 200  # values of a column by which it is told whether all of them are worth a look
 
+_DIGIT = re.compile(r"\d")
 _TIME = r"(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?)?"
 _MONTH = r"(?:[A-Za-z]{3,9}\.?)"
 _DATE = re.compile(
@@ -28,7 +29,7 @@ _DATE = re.compile(
 
 @dataclass(frozen=True)
 class Words:
-    """A column of raw texts with its missing values told from its words.
+    """A column of texts in which missing values and words are apart.
 
     column    the texts, missing ones as such
     missing   text -> rows in which it is a missing value
@@ -44,29 +45,22 @@ def is_text(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
-def classified_words(raw: pd.Series) -> Words:
-    """Which of a column's texts are missing values; `raw` holds every cell as it is written.
+def classified_words(column: pd.Series) -> Words:
+    """Which of a column's texts are missing values; those of `NO_WORDS` are so already.
 
     None, NA, null and NaN are words where they are at least one row of twenty and the other texts are no numbers and
-    no dates; an empty cell and a question mark never are.
+    no dates.
     """
-    codes, values = pd.factorize(raw)
-    texts = pd.Series(values, dtype="str")
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    empty = texts.isin(MISSING_TEXTS)
-    known = texts[~empty]
-    frequent = texts.isin(MAYBE_WORDS) & (counts >= max(2, FREQUENT * len(raw)))
-    if len(known) == 0 or written_numbers(known) is not None or are_dates(known):
-        frequent[:] = False
-    gone = (empty & ~frequent).to_numpy()
-    of_rows = np.append(gone, True)[codes]
-    column = raw.mask(of_rows) if of_rows.any() else raw
-    number = dict(zip(texts, counts.tolist(), strict=True))
-    return Words(
-        column,
-        {text: number[text] for text in texts[gone]},
-        {text: number[text] for text in texts[frequent.to_numpy()]},
-    )
+    doubtful = column.isin(MAYBE_WORDS)
+    if not doubtful.any():
+        return Words(column, {}, {})
+    counts = column[doubtful].value_counts().to_dict()
+    known = different_texts(column[~doubtful])
+    wordless = len(known) == 0 or written_numbers(known) is not None or are_dates(known)
+    frequent = max(2, FREQUENT * len(column))
+    kept = {} if wordless else {text: count for text, count in counts.items() if count >= frequent}
+    missing = {text: count for text, count in counts.items() if text not in kept}
+    return Words(column.mask(column.isin(missing)) if missing else column, missing, kept)
 
 
 def are_dates(texts: pd.Series) -> bool:
@@ -83,8 +77,9 @@ def different_texts(column: pd.Series) -> pd.Series:
 
 def looks_like(column: pd.Series, least: float = 0.5) -> bool:
     """Whether of some of its texts, evenly spread, more than `least` are numbers in some writing."""
-    few = column.iloc[:: max(1, len(column) // _LOOKED_AT)].dropna()
-    return len(few) > 0 and share_of_numbers(few.astype("str"))[0] > least
+    few = column.iloc[:: max(1, len(column) // _LOOKED_AT)].dropna().astype("str")
+    with_digits = sum(_DIGIT.search(text) is not None for text in few)
+    return with_digits > least * len(few) and share_of_numbers(few)[0] > least
 
 
 def as_numbers(column: pd.Series, written: WrittenNumbers, mark: Mark) -> pd.Series:
@@ -113,8 +108,9 @@ def leading_zeros(raw: pd.Series) -> int:
 def missing_values(frame: pd.DataFrame, written: Mapping[str, Mapping[str, int]]) -> list[str]:
     """The sentence on how many values the columns miss; `written`: column -> what stands there -> how often."""
     gaps = []
-    for name, number in frame.isna().sum().items():
-        texts = ", ".join(f"'{text}' {count:,}" for text, count in written.get(name, {}).items() if text)
+    for name, column in frame.items():
+        number = int(column.isna().sum())
+        texts = ", ".join(f"'{text}' {count:,}" for text, count in written.get(name, {}).items())
         gaps += [f"'{name}' {number:,}" + (f" ({texts})" if texts else "")] if number else []
     return several("missing values: ", gaps)
 
