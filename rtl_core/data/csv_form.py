@@ -30,7 +30,7 @@ _MARKS = {  # byte order marks, the longer ones first
 }
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _KOREAN_PAIR = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")  # a syllable of KS X 1001, in which nearly all Korean is written
-_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷][^\W\d_]")
+_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷][^\W\d_]|[¢-¦¨¬¯±-³¶¸¹¼-¾×÷][^\W\d_]")
 _LEGACY_BYTES = 2**24  # of a file that is not UTF-8, by which its encoding is told
 
 
@@ -89,18 +89,18 @@ def legacy_encoding(path: Path) -> str:
         return "cp949"
     single = sum(len(run) == 1 for run in runs)
     western = content.decode("cp1252", "replace")
-    if single > 0.8 * len(runs) and "\ufffd" not in western and not _SYMBOL_IN_WORD.search(western):
+    if single > 0.6 * len(runs) and "\ufffd" not in western and not _SYMBOL_IN_WORD.search(western):
         return "cp1252"
     raise BadInput(f"{path.name} is not UTF-8 text, nor surely cp1252 or cp949; save it as CSV in UTF-8")
 
 
-def rows_with_lengths(path: Path, form: CsvForm) -> Iterator[tuple[int, int]]:
-    """(line, number of values) of every row below the header, blank lines passed over; slow, row by row."""
+def rows_by_line(path: Path, form: CsvForm) -> Iterator[tuple[int, list[str]]]:
+    """(line, values) of every row below the header, blank lines passed over; slow, row by row."""
     with path.open(encoding=form.encoding, newline="") as file:
         for _ in range(form.skipped):
             file.readline()
         rows = _reader(file, form.delimiter)
-        filled = ((rows.line_num + form.skipped, len(row)) for row in rows if row)
+        filled = ((rows.line_num + form.skipped, row) for row in rows if row)
         yield from itertools.islice(filled, 1, None)
 
 
@@ -170,7 +170,11 @@ def _evenness(rows: list[list[str]]) -> tuple[bool, float, int]:
 
 
 def _is_utf8(run: bytes) -> bool:
-    return _decodes(run, "utf-8")
+    try:
+        run.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decodes(content: bytes, encoding: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rtl_core.data.csv_form import BLANKS, DELIMITERS, CsvForm, legacy_encoding, rows_with_lengths, sniffed_form
+from rtl_core.data.csv_form import BLANKS, DELIMITERS, CsvForm, legacy_encoding, rows_by_line, sniffed_form
 from rtl_core.data.limits import check_table
 from rtl_core.data.number_text import share_of_numbers, written_numbers
 from rtl_core.data.text_columns import (
@@ -174,11 +174,13 @@ def _without_surplus(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
 
 
 def _wrong_length(path: Path, form: CsvForm) -> BadInput | None:
-    """The sentence on the first row that is longer than the header; None where there is none."""
-    for line, length in rows_with_lengths(path, form):
-        if length > len(form.header):
+    """The sentence on the first row with a value behind the last name of the header; None where there is none."""
+    width = len(form.header)
+    trailing = form.width > width  # every row ends with a delimiter, which alone is no value
+    for line, row in rows_by_line(path, form):
+        if any(row[width:]) or (len(row) > width and not trailing):
             return BadInput(
-                f"line {line:,} of {path.name} has {length} values and the header {len(form.header)} names "
+                f"line {line:,} of {path.name} has {len(row)} values and the header {width} names "
                 f"({', '.join(form.header[:SHOWN])}); give each column a name, and put values with "
                 f"{'blanks' if form.delimiter == BLANKS else repr(form.delimiter)} in them into double quotes"
             )
@@ -272,7 +274,7 @@ def _lengths(frame: pd.DataFrame, file: _File, scan: Scan) -> list[str]:
     notes = []
     form, width = file.form, len(file.form.header)
     if len(frame.columns) == width and frame.iloc[:, -1].hasnans and not _surely_full(file, len(frame)):
-        short = [line for line, length in rows_with_lengths(file.path, form) if length < width]
+        short = [line for line, row in rows_by_line(file.path, form) if len(row) < width]
         if short:
             rows = "1 row is" if len(short) == 1 else f"{len(short):,} rows are"
             notes.append(f"{rows} shorter than the header (line {short[0]:,} first); what is not there is missing")

@@ -58,12 +58,12 @@ def numbers_the_rows(column: pd.Series) -> bool:
 
     It is asked of the table as it is: once rows are dropped, such a number looks like a quantity.
     """
-    if not is_number(column) or len(column) < 3 or column.isna().any():
+    if not is_number(column) or len(column) < 3:
         return False
-    values = column.to_numpy(np.float64)
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    if not np.isfinite(values).all() or (values != np.floor(values)).any():
+        return False
     steps = np.diff(values)
-    if (values % 1 != 0).any():
-        return False
     if (steps == 1).all() or (len(values) >= _FEW_ROWS and (steps == steps[0]).all() and steps[0] != 0):
         return True
     if len(values) < _FEW_ROWS:

@@ -9,21 +9,29 @@ import numpy as np
 import pandas as pd
 
 
+def tidy(text: str) -> str:
+    """Unicode's composed form (NFC) without blanks around, and several blanks as one."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
 def composed(text: str) -> str:
-    """Unicode's composed form (NFC) without blanks around, several blanks as one, and without a dot at the end."""
-    words = " ".join(unicodedata.normalize("NFC", text).split())
-    return words.rstrip(".").rstrip() or words
+    """The same without a dot at the end."""
+    return tidy(text).rstrip(".").rstrip() or tidy(text)
 
 
 def spelled_once(counts: Mapping[str, int], fold_case: bool = True) -> dict[str, str]:
-    """Text -> its commonest spelling, for texts that have another one; `counts`: how often each occurs."""
+    """Text -> its spelling, for texts that have another one: a tidy one, the commonest of these.
+
+    counts     how often each text occurs
+    fold_case  whether capitals make no difference
+    """
     kinds: dict[str, list[str]] = {}
     for text in counts:
         key = composed(text).casefold() if fold_case else composed(text)
         kinds.setdefault(key, []).append(text)
     changed = {}
     for texts in kinds.values():
-        best = max(texts, key=lambda text: (counts[text], text == composed(text), text))
+        best = max(texts, key=lambda text: (text == tidy(text), counts[text], text))
         changed |= {text: best for text in texts if text != best}
     return changed
 

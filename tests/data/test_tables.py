@@ -50,9 +50,12 @@ def test_a_split_column_is_respected(load_frame, people):
     assert "split" not in dataset.sources
 
 
-def test_a_split_column_of_other_values_is_a_feature(load_frame, people):
-    people["split"] = ["left", "right"] * 30
-    assert "split" in load_frame(people).sources
+@pytest.mark.parametrize("words", [("left", "right"), ("train", "extra"), ("val", "test"), (0, 1), ("train", None)])
+def test_a_split_column_of_other_values_is_refused_and_never_a_feature(load_frame, people, words):
+    people["split"] = [words[0]] * 40 + [words[1]] * 20
+    with pytest.raises(BadInput, match="the column 'split' holds"):
+        load_frame(people)
+    assert "split" not in load_frame(people, drop=("split",)).sources
 
 
 def test_missing_numbers_become_the_train_median_with_an_indicator(load_frame, people):
@@ -128,7 +131,7 @@ def test_refusals(load_frame, people, change, settings, sentence):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("t.csv", "a,label\nMünchen,1\n".encode("latin-1"), "not UTF-8"),
+        ("t.csv", "a,label\nМосква,1\n".encode("cp1251"), "not UTF-8"),
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,label\n", "no rows"),
         ("t.csv", b'a,label\n"1,2\n', "not a readable CSV"),

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rtl_core.audit.fairness.groups import tidy_groups
 from rtl_core.data.plain_columns import is_number, plain_frame
-from rtl_core.data.spellings import case_pairs, with_one_spelling
+from rtl_core.data.spellings import case_pairs, composed, with_one_spelling
 from rtl_core.data.text_columns import MAYBE_WORDS
 from rtl_core.errors import BadInput
 
@@ -233,11 +233,12 @@ def _classes(truth: pd.Series, predicted: pd.Series, positive: Any) -> tuple[tup
         )
     names = tuple(str(value) for value in values)
     if positive is not None:
-        if str(positive) not in names:
+        chosen = next((name for name in names if composed(name) == composed(str(positive))), None)
+        if chosen is None:
             raise BadInput(f"'{positive}' is to be the positive class, but the labels are: {', '.join(names)}.")
-        codes = (codes == names.index(str(positive))).astype(np.int64)
-        other = [name for name in names if name != str(positive)]
-        names = (other[0] if len(other) == 1 else f"not {positive}", str(positive))
+        codes = (codes == names.index(chosen)).astype(np.int64)
+        other = [name for name in names if name != chosen]
+        names = (other[0] if len(other) == 1 else f"not {chosen}", chosen)
     elif set(names) <= {"0", "1"}:
         codes, names = np.array([int(name) for name in names])[codes], ("0", "1")
     elif len(names) == 1:
