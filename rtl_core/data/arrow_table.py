@@ -48,7 +48,7 @@ def _plain_type(type_: pa.DataType) -> pa.DataType | None:
 
     is_ = pa.types
     if is_.is_dictionary(type_):
-        return _plain_type(type_.value_type) or (type_.value_type if is_.is_primitive(type_.value_type) else None)
+        return _plain_type(type_.value_type)
     if is_.is_decimal(type_) or is_.is_null(type_):
         return pa.float64()
     if is_.is_float16(type_):

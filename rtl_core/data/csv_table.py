@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,16 @@ from rtl_core.data.text_columns import (
     classified_words,
     decimal_mark,
     different_texts,
-    is_text,
     leading_zeros,
     looks_like,
     missing_values,
     several,
+    text_names,
 )
 from rtl_core.errors import BadInput
 
 _BLOCK = 2**16  # bytes at a time: what stays in the processor's cache is looked through fastest
+_SAMPLE_CELLS = 20_000
 _CARRIED = 64  # bytes of a block that are looked at with the next one: a number may be cut
 _SURPLUS = "\x00surplus"  # names of columns that the header does not have
 
@@ -75,20 +76,21 @@ def _table(path: Path, form: CsvForm) -> tuple[pd.DataFrame, tuple[str, ...]]:
 class _File:
     """A file with its form: reads all of it, or some of its columns as they are written.
 
-    sample   the first rows, every cell as text
+    sample   column -> its first cells, as they are written
     raw      columns of words with gaps, in which None, NA and the like are to be looked at
     """
 
     def __init__(self, path: Path, form: CsvForm):
         self.path, self.form = path, form
-        beginning = io.StringIO(form.text, newline="")
-        options = {"sep": form.delimiter, "skipinitialspace": True, "nrows": max(len(form.sample), 1)}
-        names = list(pd.read_csv(beginning, **{**options, "nrows": 0}, index_col=False).columns)
+        names = list(form.header)
+        if len({name.strip() for name in names} | {""}) <= len(names):  # pandas makes up names, or tells them apart
+            beginning = io.StringIO(form.text, newline="")
+            names = list(pd.read_csv(beginning, sep=form.delimiter, skipinitialspace=True, nrows=0).columns)
         names += [f"{_SURPLUS}{i}" for i in range(form.width - len(names))]
         self.names = {"header": 0, "names": names} if form.width > len(form.header) else {"header": 0}
-        beginning.seek(0)
-        self.sample = pd.read_csv(beginning, **options, **self.names, dtype=str, keep_default_na=False)
-        self.raw = [name for name, column in self.sample.items() if _words_with_gaps(column)]
+        rows = form.sample[: max(10, _SAMPLE_CELLS // len(names))]
+        self.sample = dict(zip(names, zip_longest(*rows, fillvalue=""), strict=False))
+        self.raw = [name for name, cells in self.sample.items() if _words_with_gaps(cells)]
 
     def read(self, **options: Any) -> pd.DataFrame:
         return pd.read_csv(
@@ -148,17 +150,17 @@ def _has_padded_number(block: bytes, delimiter: str) -> bool:
     return False
 
 
-def _words_with_gaps(column: pd.Series) -> bool:
+def _words_with_gaps(cells: Iterable[str]) -> bool:
     """Whether some texts may mean a missing value, and others are no numbers."""
-    empty = column.isin(MISSING_TEXTS)
-    return bool(empty.any()) and bool(pd.to_numeric(column[~empty], errors="coerce").isna().any())
+    texts = set(cells)
+    return not texts.isdisjoint(MISSING_TEXTS) and not all(map(_is_number, texts - MISSING_TEXTS))
 
 
-def _missing_values(sample: pd.DataFrame, raw: Sequence[str]) -> dict[str, Any]:
+def _missing_values(names: Iterable[str], raw: Sequence[str]) -> dict[str, Any]:
     """pandas' options by which the columns `raw` keep None, NA and the like as texts."""
     if not raw:
         return {"na_values": ["?"]}
-    missing = {name: list(NO_WORDS if name in raw else MISSING_TEXTS) for name in sample.columns}
+    missing = {name: list(NO_WORDS if name in raw else MISSING_TEXTS) for name in names}
     return {"keep_default_na": False, "na_values": missing}
 
 
@@ -189,11 +191,11 @@ def _wrong_length(path: Path, form: CsvForm) -> BadInput | None:
 
 def _with_words(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     """Missing values and words apart in the columns of texts; how many values are missing is said of every column."""
-    late = [name for name in frame.columns if name not in file.raw and is_text(frame[name]) and frame[name].hasnans]
+    late = [name for name in text_names(frame) if name not in file.raw and frame[name].hasnans]
     raw = {name: frame[name].astype("str") for name in file.raw if name in frame}
     raw |= {name: column.mask(column.isin(NO_WORDS)) for name, column in file.texts(late).items()}
     words_of = {name: classified_words(column) for name, column in raw.items()}
-    frame = frame.assign(**{name: words.column for name, words in words_of.items()})
+    frame = frame.assign(**{name: words.column for name, words in words_of.items() if words.missing or name in late})
     kept = [
         f"column '{name}': '{text}' in {count:,} rows is kept as a word, not taken as missing"
         for name, words in words_of.items()
@@ -204,7 +206,7 @@ def _with_words(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
 
 def _with_zeros(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     """Whole numbers with a zero in front are no numbers: postal codes, keys. Their columns stay texts."""
-    numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    numbers = [name for name, dtype in frame.dtypes.items() if dtype.kind in "iuf"]
     if not scan.padded or not numbers:
         return frame, []
     raw = file.texts(numbers)
@@ -248,13 +250,13 @@ def _known(raw: pd.Series) -> pd.Series:
 
 def _likely(frame: pd.DataFrame) -> list[str]:
     """Columns of texts that look like numbers; one with leading zeros is none."""
-    texts = [name for name, column in frame.items() if is_text(column) and looks_like(column)]
+    texts = [name for name in text_names(frame) if looks_like(frame[name])]
     return [name for name in texts if not leading_zeros(frame[name].astype("str"))]
 
 
 def _fractions(frame: pd.DataFrame) -> list[str]:
     """Columns that pandas read as fractions."""
-    floats = [name for name, column in frame.items() if pd.api.types.is_float_dtype(column.dtype)]
+    floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
     return [name for name in floats if (frame[name] % 1 > 0).any()]
 
 
@@ -265,7 +267,7 @@ def _example(texts: pd.Series, values: pd.Series) -> str:
 
 def _odd(column: pd.Series) -> str:
     _, others = share_of_numbers(different_texts(column))
-    why = "for values such as " + ", ".join(f"'{text}'" for text in others) if others else "as only some carry a sign"
+    why = "for values such as " + ", ".join(f"'{text}'" for text in others) if others else "written in several ways"
     return f"'{column.name}' ({why})"
 
 
@@ -308,8 +310,7 @@ def _header(frame: pd.DataFrame, file: _File) -> list[str]:
     numbers = [name for name in frame.columns if _is_number(_stem(name) or name)]
     values = [float(_stem(name) or name) for name in numbers]
     rising = len(values) > 2 and all(first < second for first, second in pairwise(values))
-    cells = {name: file.sample[name] for name in frame.columns}
-    words = [name for name, column in cells.items() if (column == (_stem(name) or name)).sum() > 1]
+    words = [name for name in frame.columns if file.sample.get(name, ()).count(_stem(name) or name) > 1]
     if words or (numbers and not rising):
         shown = ", ".join(f"'{name}'" for name in [*words, *numbers][:SHOWN])
         notes.append(

@@ -14,7 +14,7 @@ def tidy(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def composed(text: str) -> str:
+def spelling_key(text: str) -> str:
     """The same without a dot at the end."""
     return tidy(text).rstrip(".").rstrip() or tidy(text)
 
@@ -27,7 +27,7 @@ def spelled_once(counts: Mapping[str, int], fold_case: bool = True) -> dict[str,
     """
     kinds: dict[str, list[str]] = {}
     for text in counts:
-        key = composed(text).casefold() if fold_case else composed(text)
+        key = spelling_key(text).casefold() if fold_case else spelling_key(text)
         kinds.setdefault(key, []).append(text)
     changed = {}
     for texts in kinds.values():
@@ -41,7 +41,7 @@ def case_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     known: dict[str, str] = {}
     pairs = []
     for text in sorted(texts):
-        other = known.setdefault(composed(text).casefold(), text)
+        other = known.setdefault(spelling_key(text).casefold(), text)
         pairs += [(other, text)] if other != text else []
     return pairs
 

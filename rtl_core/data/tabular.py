@@ -20,13 +20,14 @@ from rtl_core.data.plain_columns import (
     numbers_the_rows,
     plain_frame,
 )
-from rtl_core.data.spellings import case_pairs, composed, with_one_spelling
+from rtl_core.data.spellings import case_pairs, spelling_key, with_one_spelling
 from rtl_core.data.split_column import given_split, split_column
 from rtl_core.data.splits import check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
 OTHER = "other"
+_ALPHABET = 10  # letters that are classes in capitals and small: then they are meant to be told apart
 MAX_CATEGORIES = 100  # of a column, one-hot; rarer ones share "other"
 MAX_NUMERIC_CLASSES = 100
 MAX_FEATURES = 10_000
@@ -125,7 +126,9 @@ def _class_labels(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     if len(values) > len(column) / 2:
         return column, ()  # no classes: said by `encode_target`
     check_apart(values)
-    letters = [pair for pair in case_pairs(values) if len(composed(pair[0])) == 1]
+    letters = [pair for pair in case_pairs(values) if len(spelling_key(pair[0])) == 1]
+    if len(letters) >= _ALPHABET:
+        return column, (f"capitals and small letters of '{column.name}' are classes of their own",)
     if letters:
         raise BadInput(
             f"target '{column.name}': the classes '{letters[0][0]}' and '{letters[0][1]}' differ in capitals only; "

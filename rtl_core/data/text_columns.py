@@ -45,6 +45,11 @@ def is_text(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
+def text_names(frame: pd.DataFrame) -> list[str]:
+    """Its columns of texts, and of objects of any kind."""
+    return [name for name, dtype in frame.dtypes.items() if dtype.kind == "O" or pd.api.types.is_string_dtype(dtype)]
+
+
 def classified_words(column: pd.Series) -> Words:
     """Which of a column's texts are missing values; those of `NO_WORDS` are so already.
 
@@ -77,9 +82,9 @@ def different_texts(column: pd.Series) -> pd.Series:
 
 def looks_like(column: pd.Series, least: float = 0.5) -> bool:
     """Whether of some of its texts, evenly spread, more than `least` are numbers in some writing."""
-    few = column.iloc[:: max(1, len(column) // _LOOKED_AT)].dropna().astype("str")
+    few = [text for text in column.iloc[:: max(1, len(column) // _LOOKED_AT)].tolist() if isinstance(text, str)]
     with_digits = sum(_DIGIT.search(text) is not None for text in few)
-    return with_digits > least * len(few) and share_of_numbers(few)[0] > least
+    return with_digits > least * len(few) and share_of_numbers(pd.Series(few, dtype="str"))[0] > least
 
 
 def as_numbers(column: pd.Series, written: WrittenNumbers, mark: Mark) -> pd.Series:
@@ -108,8 +113,7 @@ def leading_zeros(raw: pd.Series) -> int:
 def missing_values(frame: pd.DataFrame, written: Mapping[str, Mapping[str, int]]) -> list[str]:
     """The sentence on how many values the columns miss; `written`: column -> what stands there -> how often."""
     gaps = []
-    for name, column in frame.items():
-        number = int(column.isna().sum())
+    for name, number in zip(frame.columns, frame.isna().to_numpy().sum(axis=0).tolist(), strict=True):
         texts = ", ".join(f"'{text}' {count:,}" for text, count in written.get(name, {}).items())
         gaps += [f"'{name}' {number:,}" + (f" ({texts})" if texts else "")] if number else []
     return several("missing values: ", gaps)

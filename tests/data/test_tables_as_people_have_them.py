@@ -81,6 +81,12 @@ def test_letters_that_differ_in_capitals_are_refused_as_classes(loaded, table):
         loaded(table.assign(y=["a", "A", "b"] * (N // 3)))
 
 
+def test_an_alphabet_in_capitals_and_small_letters_is_kept(loaded, table):
+    letters = list("abcdefghijklABCDEFGHIJKL")
+    frame = pd.concat([table] * 4, ignore_index=True).assign(y=letters * 10)
+    assert counts(loaded(frame)) == dict.fromkeys(sorted(letters), 10)
+
+
 def test_groups_have_one_spelling_and_stay_features(loaded, table):
     city = "São Paulo"
     forms = [city, city + " ", city.upper(), unicodedata.normalize("NFD", city), "Rome", "Rome"]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from rtl_core.audit.fairness.groups import tidy_groups
 from rtl_core.data.plain_columns import is_number, plain_frame
-from rtl_core.data.spellings import case_pairs, composed, with_one_spelling
+from rtl_core.data.spellings import case_pairs, spelling_key, with_one_spelling
 from rtl_core.data.text_columns import MAYBE_WORDS
 from rtl_core.errors import BadInput
 
@@ -233,7 +233,7 @@ def _classes(truth: pd.Series, predicted: pd.Series, positive: Any) -> tuple[tup
         )
     names = tuple(str(value) for value in values)
     if positive is not None:
-        chosen = next((name for name in names if composed(name) == composed(str(positive))), None)
+        chosen = next((name for name in names if spelling_key(name) == spelling_key(str(positive))), None)
         if chosen is None:
             raise BadInput(f"'{positive}' is to be the positive class, but the labels are: {', '.join(names)}.")
         codes = (codes == names.index(chosen)).astype(np.int64)
