@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,6 +161,14 @@ def test_too_many_values_are_refused():
 def test_data_without_attributes_says_what_else_to_partition_by(fashion):
     with pytest.raises(BadInput, match=r"bundled:fashion has no attribute.*by class or clusters"):
         split(fashion, PartitionSettings(), seed=0)
+
+
+@pytest.mark.parametrize("rows", [3, 4, 5, 6])
+def test_umap_of_few_rows_is_refused(rows):
+    dataset = blobs()
+    few = np.where(np.isin(np.arange(len(dataset)), dataset.rows("train")[:rows]), "train", "test")
+    with pytest.raises(BadInput, match=rf"needs at least \d+ training rows, not {rows}; switch partition.umap off"):
+        split(replace(dataset, split=few), PartitionSettings(by="kmeans", k=2, umap=True, min_size=2), seed=0)
 
 
 @pytest.mark.slow

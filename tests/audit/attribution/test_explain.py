@@ -122,6 +122,17 @@ def test_maps_are_captums_bit_for_bit(name):
     assert np.ptp(maps.attributions) > 0
 
 
+@pytest.mark.parametrize("of_columns", ["aaaaaa", "a"])
+def test_kernel_shap_of_one_column_is_the_whole_difference(of_columns):
+    module, x = nn.Linear(len(of_columns), 3), inputs((len(of_columns),), 3)
+    method, groups = METHODS["kernel_shap"], columns(tuple(of_columns))
+    maps = explain(module, x, Question(method, settings_of(method, {}), torch.zeros_like(x[:1]), groups), 1)
+    with torch.no_grad():
+        difference = (module(x) - module(torch.zeros_like(x)))[:, 1]
+    np.testing.assert_allclose(groups.sums(maps.attributions)[:, 0], difference, atol=1e-5)
+    np.testing.assert_allclose(maps.delta, 0, atol=1e-5)
+
+
 def test_kernel_shap_is_captums_where_all_coalitions_are_drawn():
     """With three groups there are six coalitions: a few hundred draws see them all, and the values are exact."""
     module, x = network("mlp").eval(), inputs(ROW, 2)

@@ -46,3 +46,8 @@ def test_a_difference_is_filled_where_its_interval_excludes_zero():
     assert 'fill="#fff"' not in drawn(0.05, 0.15)
     assert 'fill="#fff"' in drawn(-0.05, 0.25)
     assert 'fill="#fff"' in drawn(None, None)
+
+
+def test_differences_of_nothing_are_drawn_on_the_line_of_zero():
+    drawn, _ = charts.differences("t", [("c", [Curve("a", ((1.0, 0.0, 0.0, 0.0),))])], "x")
+    assert "nan" not in drawn and "inf" not in drawn
