@@ -83,9 +83,8 @@ class _File:
     def __init__(self, path: Path, form: CsvForm):
         self.path, self.form = path, form
         names = list(form.header)
-        if not names or len({name.strip() for name in names} | {""}) <= len(
-            names
-        ):  # pandas makes up names, or tells them apart
+        different = {name.strip() for name in names} - {""}
+        if len(different) < max(1, len(names)):  # pandas makes up names, or tells them apart
             beginning = io.StringIO(form.text, newline="")
             names = list(pd.read_csv(beginning, sep=form.delimiter, skipinitialspace=True, nrows=0).columns)
         names += [f"{_SURPLUS}{i}" for i in range(form.width - len(names))]
