@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
-from rtl_core.data.splits import SPLIT_WORDS, split_of_word
+from rtl_core.data.splits import split_of_word
 from rtl_core.errors import BadInput
 
 SPLIT_COLUMN = "split"  # in any case
@@ -32,9 +32,9 @@ def given_split(frame: pd.DataFrame, settings: DataSettings) -> tuple[np.ndarray
         if name in settings.drop:
             return None, ()
         raise BadInput(
-            f"the column '{name}' holds {_listed(splits)}; to be the split, each row says train, val or test "
-            f"({', '.join(word for words in SPLIT_WORDS.values() for word in words[1:4])} are known as well) and some "
-            "say train; write it so, rename it, or leave it out with data.drop"
+            f"the column '{name}' holds {_listed(splits)}; to be the split, each row says train, val or test, and some "
+            "say train (training, dev, valid, testing, holdout and the like are known as well): write it so, rename the "
+            "column, or leave it out with data.drop"
         )
     other = [f"'{word}' counts as {split}" for word, split in sorted(splits.items()) if word != split]
     notes = (f"column '{name}': {', '.join(other)}",) if other else ()

@@ -6,20 +6,18 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import SPLIT_WORDS as FOLDER_WORDS
-from rtl_core.data.class_folders import check_apart
+from rtl_core.data.class_folders import check_apart, split_of
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
 SPLITS = ("train", "val", "test")
-_COLUMN_WORDS = {"train": ("fit",), "val": ("tune", "tuning"), "test": ("holdout", "hold_out", "evaluation")}
-SPLIT_WORDS = {split: (*words, *_COLUMN_WORDS[split]) for split, words in FOLDER_WORDS.items()}  # as people call them
+_OF_COLUMNS = {"fit": "train", "tune": "val", "tuning": "val", "holdout": "test"}  # no folder is called so
 
 
 def split_of_word(word: str) -> str | None:
-    """train, val or test, for what people call them, in any case and with blanks, hyphens or underlines; else None."""
-    plain = "_".join(word.strip().lower().replace("-", " ").replace("_", " ").split())
-    return next((split for split, words in SPLIT_WORDS.items() if plain in words), None)
+    """train, val or test, for what a cell says: the words of folders (`class_folders.split_of`) and a few more."""
+    letters = "".join(filter(str.isalpha, word.lower()))
+    return split_of(word.strip()) or _OF_COLUMNS.get(letters)
 
 
 def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
