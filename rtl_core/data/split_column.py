@@ -33,7 +33,7 @@ def given_split(frame: pd.DataFrame, settings: DataSettings) -> tuple[np.ndarray
             return None, ()
         raise BadInput(
             f"the column '{name}' holds {_listed(splits)}; to be the split, each row says train, val or test, and some "
-            "say train (training, dev, valid, testing, holdout and the like are known as well): write it so, rename the "
+            "say train (training, dev, valid, testing, holdout and the like are known too): write it so, rename the "
             "column, or leave it out with data.drop"
         )
     other = [f"'{word}' counts as {split}" for word, split in sorted(splits.items()) if word != split]
