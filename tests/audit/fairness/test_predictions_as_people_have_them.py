@@ -28,8 +28,8 @@ def decided() -> pd.DataFrame:
 
 
 def cells(predictions, metric: str) -> dict[str, float]:
-    document = fairness(predictions, ["sex"], metrics=[metric], permutations=1)
-    return {cell["group"]: cell["value"] for cell in document["cells"]}
+    audit = fairness(predictions, ["sex"], metrics=[metric], permutations=1)
+    return {cell.group: cell.value for cell in audit.cells}
 
 
 def rates(frame: pd.DataFrame) -> dict[str, float]:
@@ -161,19 +161,17 @@ def test_notes_of_the_file_reach_the_document(tmp_path, decided):
     path = tmp_path / "said.csv"
     text = decided.assign(zip="01234").to_csv(index=False, sep="|")
     path.write_text(text, "utf-8")
-    document = audit_table(path, {}, ["sex"], metrics=["tpr"], permutations=1)
-    assert any("zip" in note for note in document["notes"]) and any(
-        "vertical bars" in note for note in document["notes"]
-    )
+    audit = audit_table(path, {}, ["sex"], metrics=["tpr"], permutations=1).report
+    assert any("zip" in note for note in audit.notes) and any("vertical bars" in note for note in audit.notes)
     assert read_table(path).attrs["notes"]
 
 
 def test_columns_with_commas_can_be_named(tmp_path, decided):
     path = tmp_path / "said.csv"
     decided.rename(columns={"sex": "sex, at birth"}).assign(age="40").to_csv(path, index=False)
-    document = audit_table(path, {}, listed('"sex, at birth", age'), metrics=["tpr"], permutations=1)
+    audit = audit_table(path, {}, listed('"sex, at birth", age'), metrics=["tpr"], permutations=1).report
     expected = {name.replace("sex=", "sex, at birth="): value for name, value in rates(decided).items()}
-    measured = {cell["group"]: cell["value"] for cell in document["cells"]}
+    measured = {cell.group: cell.value for cell in audit.cells}
     assert expected.items() <= {name: pytest.approx(value) for name, value in measured.items()}.items()
 
 
