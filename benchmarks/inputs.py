@@ -27,6 +27,7 @@ from benchmarks.pages import show
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.sources import load
+from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.fairness import audit_table
@@ -286,7 +287,7 @@ def predictions(lot: random.Random, place: Path) -> Input:
     rates = {g: float(decided[[x == g for x in group]].mean()) for g in "ab"}
 
     def read() -> dict[str, float]:
-        document = audit_table(path, {}, ["g"], metrics=["selection_rate"], permutations=10)
+        document = plain(audit_table(path, {}, ["g"], metrics=["selection_rate"], permutations=10))
         return {row["group"].split("=")[-1]: round(row["value"], 9) for row in document["cells"]}
 
     return Input(read, {g: round(rate, 9) for g, rate in rates.items()})

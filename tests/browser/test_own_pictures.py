@@ -75,8 +75,8 @@ def test_drawn_and_uploaded_pictures_in_every_lesson(serve, visit, tmp_path):
             upload.set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
             drawn = changed(page, drawn)
         upload.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"not a picture"})
-        expect(page.get_by_text("The picture cannot be read as a JPEG, PNG, WebP, TIFF, GIF or BMP picture").first).to_be_visible(
-            timeout=LONG
-        )
+        expect(
+            page.get_by_text("The picture cannot be read as a JPEG, PNG, WebP, TIFF, GIF or BMP picture").first
+        ).to_be_visible(timeout=LONG)
         expect(page.locator("[data-testid='stException']")).to_have_count(0)
         assert page.outside == []
