@@ -76,7 +76,7 @@ def test_drawn_and_uploaded_pictures_in_every_lesson(serve, visit, tmp_path):
             drawn = changed(page, drawn)
         upload.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"not a picture"})
         expect(
-            page.get_by_text("The picture cannot be read as a JPEG, PNG, WebP, TIFF, GIF or BMP picture").first
+            page.get_by_text(f"The picture cannot be read as a {KINDS} picture").first
         ).to_be_visible(timeout=LONG)
         expect(page.locator("[data-testid='stException']")).to_have_count(0)
         assert page.outside == []
