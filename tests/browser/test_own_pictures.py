@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from rtl_core.data.class_folders import KINDS
+
 pytestmark = pytest.mark.browser
 
 LONG = 120_000  # ms; samples are loaded, tickets asked, and one lesson trains
@@ -75,8 +77,6 @@ def test_drawn_and_uploaded_pictures_in_every_lesson(serve, visit, tmp_path):
             upload.set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
             drawn = changed(page, drawn)
         upload.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": b"not a picture"})
-        expect(
-            page.get_by_text(f"The picture cannot be read as a {KINDS} picture").first
-        ).to_be_visible(timeout=LONG)
+        expect(page.get_by_text(f"The picture cannot be read as a {KINDS} picture").first).to_be_visible(timeout=LONG)
         expect(page.locator("[data-testid='stException']")).to_have_count(0)
         assert page.outside == []
