@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rtl_core.cli.options import AsJson, RunName, Runs, runs_root
-from rtl_core.cli.output import progress, say, table
+from rtl_core.cli.output import how_masks_were_read, progress, say, table
 from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 from rtl_core.events import Event
@@ -44,19 +44,32 @@ def similarity(
 @app.command("import")
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(help="Pruned networks or masks: safetensors, .pt, .npz, .npy, tickets")
+        list[Path], typer.Argument(help="Pruned networks or masks: torch, pickle, safetensors, .npz, .npy, tickets")
     ],
     name: Annotated[str, typer.Option(help="What the run is to be called")] = "",
+    tensors: Annotated[
+        list[str] | None,
+        typer.Option(help="Only tensors of this name, with * and ?; may be repeated. Else those that are pruned"),
+    ] = None,
+    arrays: Annotated[
+        str, typer.Option("--as", help="What arrays without telling names are: layers of one network, or tickets")
+    ] = "",
     runs: Runs = None,
     as_json: AsJson = False,
 ) -> None:
     """Pruned networks made elsewhere become a run of masks."""
+    from rtl_core.interchange.import_masks_ticket import choice_of
     from rtl_core.runs.imports import import_masks
 
+    choice = choice_of(tensors or (), arrays)
     with progress() as report:
         report(Event("start", "import", steps=len(files)))
         document = import_masks(
-            files, runs_root(runs), name, lambda done, total, file: report(Event("reading", "files", done, total))
+            files,
+            runs_root(runs),
+            name,
+            lambda done, total, file: report(Event("reading", "files", done, total)),
+            choice=choice,
         )
     say(document, as_json, _import_text)
 
@@ -100,14 +113,7 @@ def _import_text(document: dict[str, Any]) -> Any:
 
     verb = "had" if document["reused"] else "imported"
     head = f"{verb} {document['run']}: {document['n_prunable']:,} weights in {len(document['tickets'])} tickets"
-    reasons: dict[str, list[str]] = {}
-    for row in document["left_out"]:
-        reasons.setdefault(row["reason"], []).append(row["tensor"])
-    left_out = [
-        f"left out, because {reason}: {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-        for reason, names in reasons.items()
-    ]
-    return Group(head, table(document["tickets"], ("name", "density", "params")), *left_out)
+    return Group(head, table(document["tickets"], ("name", "density", "params")), *how_masks_were_read(document))
 
 
 def _diff_text(document: dict[str, Any]) -> Any:

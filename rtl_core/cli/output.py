@@ -70,6 +70,23 @@ def short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def how_masks_were_read(document: dict[str, Any]) -> list[Any]:
+    """Lines on an import: what was chosen, how files were read, what was left out. Names are shown as they are."""
+    from rich.text import Text
+
+    tensors, arrays = (document.get("choice") or {}).get("tensors"), (document.get("choice") or {}).get("arrays")
+    lines = [f"only tensors called {', '.join(tensors)}, as chosen"] if tensors else []
+    lines += [f"arrays are {arrays}, as chosen"] if arrays else []
+    lines += document.get("notes") or []
+    reasons: dict[str, list[str]] = {}
+    for row in document.get("left_out") or []:
+        reasons.setdefault(row["reason"], []).append(row["tensor"])
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        lines.append(f"{len(names)} left out, because {reason}: {', '.join(names[:5])}{more}")
+    return [Text(line) for line in lines]
+
+
 def with_interval(row: dict[str, Any], metric: str) -> str:
     low, high = (row.get("ci") or {}).get(metric) or (None, None)
     value = row.get(metric)

@@ -10,7 +10,7 @@ import typer
 
 from rtl_core import config as settings
 from rtl_core.cli.options import AsJson, Data, RunName, Runs, Set, runs_root
-from rtl_core.cli.output import progress, say, table, with_interval
+from rtl_core.cli.output import how_masks_were_read, progress, say, table, with_interval
 from rtl_core.errors import BadInput
 
 app = typer.Typer()
@@ -149,7 +149,7 @@ def _show_text(document: dict[str, Any]) -> Any:
     head = f"{document['run']}: {document['state']}, {document['task']}, {data}"
     notes = [note for place in ("data", "partition") for note in (document.get(place) or {}).get("notes", ())]
     tickets = table(document["tickets"], ("name", "density", "params"))
-    return Group(head, tickets, *(document.get("warnings") or []), *notes)
+    return Group(head, tickets, *(document.get("warnings") or []), *notes, *how_masks_were_read(document))
 
 
 def _demo_text(document: dict[str, Any]) -> Any:

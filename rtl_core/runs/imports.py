@@ -15,8 +15,10 @@ import numpy as np
 from rtl_core import __version__
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once
-from rtl_core.interchange.import_masks import ForeignTicket, base_name, check_tickets, join, read_masks
+from rtl_core.interchange.import_masks import base_name, join_with_notes, read_source
 from rtl_core.interchange.import_masks_arrays import check_total
+from rtl_core.interchange.import_masks_shards import Source, sources_of
+from rtl_core.interchange.import_masks_ticket import Choice, ForeignTicket, check_tickets
 from rtl_core.runs.checkpoint import save_checkpoint
 from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.tickets.ticket_set import TicketSet
@@ -35,7 +37,7 @@ class ImportedTicket:
 
 @dataclass(frozen=True)
 class Imported:
-    """A run of masks. reused: it was there before; left_out, sources: as `RunRecord` has them."""
+    """A run of masks. reused: it was there before; left_out, notes, choice, sources: as `RunRecord` has them."""
 
     run: str
     folder: str
@@ -44,6 +46,8 @@ class Imported:
     tickets: list[ImportedTicket]
     n_prunable: int
     left_out: list[dict[str, Any]]
+    notes: list[str]
+    choice: dict[str, Any]
     sources: list[dict[str, Any]]
 
 
@@ -53,6 +57,7 @@ def import_masks(
     name: str = "",
     progress: Progress | None = None,
     titles: Sequence[str] | None = None,
+    choice: Choice | None = None,
 ) -> Imported:
     """Writes the masks in `files` into a run folder below `root`.
 
@@ -60,21 +65,24 @@ def import_masks(
               masks under the same name are the same run
     progress  called as (files read, files in all, name of the file) after each
     titles    the files' own names, where `files` are copies under others
+    choice    what the one who brings them says of tensors and arrays; written into the run
 
     BadInput, before anything is written, for whatever is wrong with a file or with what they have in common.
     """
     began = time.monotonic()
-    tickets, sources = _read(files, titles, progress)
-    joined, left_out = join(tickets)
+    choice = choice or Choice()
+    tickets, sources = _read(_sources(files, titles), choice, progress)
+    joined, left_out, notes = join_with_notes(tickets, choice)
     kept = np.stack([joined.masks(span=span).sum(axis=1) for span in joined.layout.slices().values()], axis=1)
-    content = _content(joined)
+    read = {"left_out": left_out, "notes": notes, "choice": asdict(choice)}
+    content = _content(joined, choice)
     sources = [{"ticket": ticket, **source} for ticket, source in zip(joined.names, sources, strict=True)]
     folder = root / f"{slug(name) or 'masks'}-{content[:8]}"
     info = {
         "kind": MASKS_ONLY,
         "density": joined.target.density,
         "sources": sources,
-        "left_out": left_out,
+        **read,
         "warnings": _warnings(joined, kept),
         "environment": {"rtl_lab": __version__},
     }
@@ -89,40 +97,56 @@ def import_masks(
             for ticket, count in zip(joined.names, kept.sum(axis=1), strict=True)
         ],
         n_prunable=joined.n,
-        left_out=left_out,
         sources=sources,
+        **read,
     )
 
 
-def _read(
-    files: Sequence[Path], titles: Sequence[str] | None, progress: Progress | None
-) -> tuple[list[ForeignTicket], list[dict[str, Any]]]:
-    """The tickets of all files, and for each where it came from."""
+def _sources(files: Sequence[Path], titles: Sequence[str] | None) -> list[Source]:
+    """The files, those of one network together."""
     if not files:
         raise BadInput("no file was given; import takes one file or more with pruned networks or their masks")
     if titles is not None and len(titles) != len(files):
         raise BadInput(f"{len(titles)} titles were given for {len(files)} files; every file needs its own")
+    names = [base_name(title) for title in titles or [path.name for path in files]]
+    return sources_of(files, names, copies=titles is not None)
+
+
+def _read(
+    read_as_one: Sequence[Source], choice: Choice, progress: Progress | None
+) -> tuple[list[ForeignTicket], list[dict[str, Any]]]:
+    """The tickets of all files, and for each where it came from."""
     tickets: list[ForeignTicket] = []
     sources: list[dict[str, Any]] = []
     weights = 0
-    for done, (path, title) in enumerate(zip(files, titles or [path.name for path in files], strict=True), 1):
-        masks = read_masks(path, title)
+    for done, source in enumerate(read_as_one, 1):
+        masks = read_source(source, choice)
         tickets += masks
         check_tickets(len(tickets))
         weights += sum(mask.n for ticket in masks for mask in ticket.masks.values())
         check_total(weights)
-        with open(path, "rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        source = {"file": base_name(title), "format": masks[0].format, "sha256": sha256, "bytes": path.stat().st_size}
-        sources += [source] * len(masks)
+        size = sum(path.stat().st_size for path in source.paths)
+        entry = {"file": source.file, "format": masks[0].format, "sha256": _sha256(source.paths), "bytes": size}
+        sources += [entry] * len(masks)
         if progress is not None:
-            progress(done, len(files), base_name(title))
+            progress(done, len(read_as_one), source.file)
     return tickets, sources
 
 
-def _content(tickets: TicketSet) -> str:
-    """SHA-256 over names, layout, levels and masks."""
-    stated = (tickets.names, tickets.subsets, asdict(tickets.layout), [asdict(level) for level in tickets.levels])
+def _sha256(paths: Sequence[Path]) -> str:
+    """Of all files together, one after another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _content(tickets: TicketSet, choice: Choice) -> str:
+    """SHA-256 over names, layout, levels and masks, and over a choice where one was made."""
+    stated = [tickets.names, tickets.subsets, asdict(tickets.layout), [asdict(level) for level in tickets.levels]]
+    stated += [asdict(choice)] if choice != Choice() else []
     digest = hashlib.sha256(json.dumps(stated).encode())
     digest.update(np.ascontiguousarray(tickets.pruned_at))
     return digest.hexdigest()

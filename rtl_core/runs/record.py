@@ -124,6 +124,8 @@ class RunRecord:
 
     levels    what was measured at each level of each ticket
     left_out  of imported masks: what was not taken from the files, and why, as a row each
+    notes     of imported masks: sentences on how the files were read
+    choice    of imported masks: the tensors and the meaning of arrays that were chosen
     """
 
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -136,6 +138,8 @@ class RunRecord:
     warnings: list[str] = field(default_factory=list)
     sources: list[SourceRecord] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    choice: dict[str, Any] = field(default_factory=dict)
 
 
 _RECORD = TypeAdapter(RunRecord)

@@ -92,7 +92,8 @@ def evaluate_run(run: Run, spec: str | None = None) -> dict[str, Any]:
 def headline(run: Run) -> dict[str, Any]:
     """The JSON document of `show` for a run with a checkpoint; what an imported run does not know is None."""
     densities = run.tickets.densities()
-    known = {key: run.info.get(key) for key in ("model", "data", "partition", "warnings", "sources", "left_out")}
+    keys = ("model", "data", "partition", "warnings", "sources", "left_out", "notes", "choice")
+    known = {key: run.info.get(key) for key in keys}
     return {
         "run": run.name,
         "task": MASKS_ONLY if run.masks_only else run.config.task,

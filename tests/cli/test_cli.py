@@ -358,6 +358,30 @@ def test_masks_come_in_and_tickets_go_out(rtl, tmp_path):
         assert code == 2 and not out and "has masks only" in err and err.count("\n") == 1
 
 
+def test_what_was_chosen_and_left_out_of_imported_masks_is_printed(rtl, tmp_path):
+    """By `import` and by `show`, with counts, and the choice is in the run."""
+    weights = {"layer.weight": np.eye(3), "other.weight": np.tri(3), "layer.bias": np.ones(3)}
+    np.savez(tmp_path / "a.npz", **weights)
+    np.savez(tmp_path / "b.npz", **{f"module.{name}": values for name, values in weights.items()})
+    files, runs = (tmp_path / "a.npz", tmp_path / "b.npz"), ("--runs", tmp_path / "runs")
+    _, out, _ = rtl("import", *files, "--tensors", "layer.*", "--name", "chosen", *runs)
+    run = document(rtl("import", *files, "--tensors", "layer.*", "--name", "chosen", *runs, "--json"))
+    assert run["n_prunable"] == 9 and run["reused"] and run["choice"] == {"tensors": ["layer.*"], "arrays": ""}
+    assert run["notes"] == ["b.npz: 'module.' was taken off the names of 2 tensors"]
+    shown = rtl("show", run["run"], *runs)[1]
+    for text in (" ".join(out.split()), " ".join(shown.split())):
+        assert "only tensors called layer.*, as chosen" in text and run["notes"][0] in text
+        assert "1 left out, because it is not among the tensors that were chosen: other.weight" in text
+    assert document(rtl("import", *files, "--name", "chosen", *runs, "--json"))["n_prunable"] == 18
+    np.savez(tmp_path / "c.npz", cat=np.eye(3), dog=np.eye(3, k=1))
+    code, _, err = rtl("import", tmp_path / "c.npz", *runs)
+    assert code == 2 and "--as layers" in err
+    tickets = document(rtl("import", tmp_path / "c.npz", "--as", "tickets", *runs, "--json"))["tickets"]
+    assert [(ticket["name"], ticket["params"]) for ticket in tickets] == [("cat", 3), ("dog", 2)]
+    code, _, err = rtl("import", tmp_path / "c.npz", "--as", "rows", *runs)
+    assert code == 2 and "not 'rows'" in err
+
+
 def test_an_exported_ticket_is_the_same_ticket(rtl, tmp_path):
     files = document(rtl("export", "domains", "--ticket", "noisy", "--out", tmp_path, "--json"))["files"]
     result = document(rtl("diff", "domains:noisy", files["ticket"], "--json"))

@@ -21,6 +21,7 @@ from rtl_core.interchange.import_masks import join, read_masks
 from rtl_core.interchange.ticket_file import write_ticket
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
+from tests.interchange.pruned import joined, refusal, saved
 
 A = {"conv.weight": [[1.0, 0.0], [-2.0, 3.0]], "conv.bias": [0.0, 1.0], "fc.weight": [[0.0, 0.0, 5.0]]}
 B = {"conv.weight": [[0.0, 4.0], [-2.0, 3.0]], "conv.bias": [0.0, 1.0], "fc.weight": [[7.0, 0.0, 0.0]]}
@@ -41,24 +42,6 @@ def small_network(seed: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.Flatten(), nn.Linear(5, 6)
     )
-
-
-def saved(path: Path, what: object) -> Path:
-    torch.save(what, path)
-    return path
-
-
-def joined(*files: Path) -> tuple[TicketSet, dict[str, str]]:
-    tickets, left_out = join([ticket for file in files for ticket in read_masks(file)])
-    return tickets, {entry["tensor"]: entry["reason"] for entry in left_out}
-
-
-def refusal(*files: Path) -> str:
-    """The sentence with which files are refused."""
-    with pytest.raises(BadInput) as caught:
-        joined(*files)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
-    return str(caught.value)
 
 
 def written(folder: Path, kind: str, name: str, weights: dict) -> Path:
@@ -286,7 +269,7 @@ def test_a_tensor_that_claims_more_values_than_the_file_holds_is_refused(tmp_pat
 
 def test_tensors_of_other_kinds_are_refused(tmp_path):
     assert "'w' is sparse" in refusal(saved(tmp_path / "a.pt", {"w": torch.eye(3).to_sparse()}))
-    assert "holds a list" in refusal(saved(tmp_path / "b.pt", [torch.eye(3)]))
+    assert "holds no tensors" in refusal(saved(tmp_path / "b.pt", [1, "two"]))
     assert "holds no tensors" in refusal(saved(tmp_path / "c.pt", {"epoch": 3}))
     assert "no pruned tensor" in refusal(saved(tmp_path / "d.pt", {"w": torch.zeros(3, 3, dtype=torch.complex64)}))
 

@@ -149,6 +149,24 @@ def test_titles_stand_for_the_names_of_copies(files, tmp_path):
         import_masks(copies, tmp_path / "runs", titles=["cat.npz", "dog.npz"])
 
 
+def test_shards_are_one_ticket_and_their_sum_is_of_all(tmp_path):
+    names = [f"net-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    files = [tmp_path / name for name in names]
+    for file, (name, values) in zip(files, WEIGHTS[1].items(), strict=False):
+        safetensors.numpy.save_file({name: np.array(values, np.float32)}, file)
+    index = tmp_path / "net.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a.weight": names[0], "b.weight": names[1]}}))
+    document = import_masks([index], tmp_path / "runs")
+    assert [(ticket["name"], ticket["params"]) for ticket in document["tickets"]] == [("net", 6)]
+    assert document["notes"] == [f"{index.name}: its 2 tensors were read from 2 shards"]
+    (source,) = document["sources"]
+    together = files[0].read_bytes() + files[1].read_bytes()
+    assert (source["bytes"], source["sha256"]) == (len(together), hashlib.sha256(together).hexdigest())
+    copies = [file.rename(tmp_path / f"upload-{k}") for k, file in enumerate([*files, index])]
+    again = import_masks(copies, tmp_path / "runs", titles=[*names, index.name])
+    assert (again["run"], again["reused"]) == (document["run"], True)
+
+
 def test_tickets_of_a_run_come_back_with_their_rungs(tmp_path):
     levels = (Level(1, 0.8, "denser"), Level(2, 0.5, "target"), Level(3, 0.2, "lighter"))
     pruned_at = np.array([[0, 1, 2, 3, 0, 1], [1, 2, 3, 0, 0, 1]], np.uint8)
