@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from rtl_core.runs.exports import AppliedTicket, Difference, OneTicket
     from rtl_core.runs.imports import Imported
 
-MASK_FILES = ["safetensors", "pt", "pth", "bin", "npz", "npy"]
+MASK_FILES = ["safetensors", "pt", "pth", "bin", "ckpt", "tar", "th", "pkl", "pickle", "npz", "npy", "json"]
+_ARRAYS = {"": "told from their names and shapes", "layers": "layers of one network", "tickets": "a ticket each"}
 _UPLOADED = "an uploaded ticket file"
 _FORMATS = {
     "ticket": ("Portable mask", "which weights it keeps and when the others went; no weights in it"),
@@ -35,23 +36,35 @@ _FORMATS = {
 def bring_in() -> None:
     """Pruned networks made elsewhere become a run of masks."""
     st.write(
-        "Drop in pruned networks that were made elsewhere, one file each: state dicts in which zeros are the mask, "
-        "`torch.nn.utils.prune` checkpoints, mask files, or RTL Lab ticket files. They become a run in which "
-        "everything about masks works. Nothing in a file is executed."
+        "Drop in pruned networks that were made elsewhere: state dicts in which zeros are the mask, "
+        "`torch.nn.utils.prune` checkpoints, training checkpoints, whole modules, mask files, or RTL Lab ticket files; "
+        "of a network in shards, all of them and the index. They become a run in which everything about masks works. "
+        "Nothing in a file is executed."
     )
     files = st.file_uploader("Pruned networks or masks", type=MASK_FILES, accept_multiple_files=True, key="mask-files")
     name = st.text_input("Name of the run", placeholder="imported", max_chars=60, key="mask-name")
+    with st.popover("Tensors and arrays"):
+        tensors = st.text_area(
+            "Only these tensors",
+            placeholder="features.*.weight",
+            help="Names with * and ?, one a line. Left empty, those count that are pruned, and the others are listed.",
+            key="mask-tensors",
+        )
+        arrays = st.selectbox(
+            "Arrays in .npy and .npz files are", list(_ARRAYS), format_func=_ARRAYS.__getitem__, key="mask-arrays"
+        )
     if not files:
         st.caption(
             "At least two files, or one with several masks. Files of more than 200 MB come in by the command line: "
             "`python -m rtl_core import FILES...`"
         )
     elif st.button(f"Import {len(files)} file{'s' if len(files) > 1 else ''}", type="primary"):
-        _import(files, name)
+        _import(files, name, tensors.splitlines(), arrays)
     _imported()
 
 
-def _import(files: Sequence[Any], name: str) -> None:
+def _import(files: Sequence[Any], name: str, tensors: Sequence[str], arrays: str) -> None:
+    from rtl_core.interchange.import_masks_ticket import choice_of
     from rtl_core.runs.imports import import_masks
 
     bar = st.progress(0.0, "Reading the first file")
@@ -66,6 +79,7 @@ def _import(files: Sequence[Any], name: str) -> None:
                 name,
                 lambda done, total, title: bar.progress(done / total, plain(f"{done} of {total}: {title}")),
                 [file.name for file in files],
+                choice_of(tensors, arrays),
             )
         except BadInput as error:
             st.error(plain(f"Nothing was imported: {error}"))
@@ -89,9 +103,7 @@ def _imported() -> None:
         tickets.assign(density=[terms.density(d) for d in tickets.density]).rename(columns={"params": "weights kept"}),
         hide_index=True,
     )
-    if imported.left_out:
-        with st.expander(f"{len(imported.left_out)} tensors were left out, and why"):
-            st.dataframe(pd.DataFrame(imported.left_out), hide_index=True)
+    panels.how_masks_were_read(imported)
 
 
 def take_out() -> None:

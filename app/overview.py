@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import headlines, nav, tasks, terms
+from app import headlines, nav, panels, tasks, terms
 from app.markdown import plain
 from rtl_core.audit.evaluation_rows import Evaluation, RouterRow, TicketRow
 from rtl_core.display_names import method_words, router_words
@@ -71,9 +71,7 @@ def of_masks(run: Run) -> None:
         ),
         hide_index=True,
     )
-    if run.record.left_out:
-        with st.expander(f"{len(run.record.left_out)} tensors were left out, and why"):
-            st.dataframe(pd.DataFrame(run.record.left_out), hide_index=True)
+    panels.how_masks_were_read(run.record)
 
 
 def tiles_help(run: Run, metric: str) -> str:

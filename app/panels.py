@@ -17,6 +17,8 @@ from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.runs.imports import Imported
+    from rtl_core.runs.record import RunRecord
 
 
 def require_run() -> Run:
@@ -142,6 +144,22 @@ def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
     with numbers_button:
         st.dataframe(numbers, hide_index=True)
         download(numbers, name)
+
+
+def how_masks_were_read(imported: Imported | RunRecord) -> None:
+    """What was chosen of imported files, how they were read, and what was left out."""
+    if imported.choice.get("tensors"):
+        st.caption(plain(f"Only tensors called {', '.join(imported.choice['tensors'])} count, as was chosen."))
+    if imported.notes:
+        with st.expander("How the files were read", expanded=len(imported.notes) <= 5):
+            for note in imported.notes:
+                st.write(plain(note))
+    if imported.left_out:
+        left_out = pd.DataFrame(imported.left_out)
+        with st.expander(f"{len(left_out)} tensors were left out, and why"):
+            counts = left_out.reason.value_counts(sort=False)
+            st.write(plain(". ".join(f"{count} because {reason}" for reason, count in counts.items()) + "."))
+            st.dataframe(left_out, hide_index=True)
 
 
 def download(numbers: pd.DataFrame, name: str) -> None:

@@ -48,6 +48,7 @@ def test_masks_come_in_and_are_looked_at(serve, visit, tmp_path):
     page = visit(f"{serve(tmp_path / 'runs')}/library")
     upload(page, pruned_file(tmp_path, 1), pruned_file(tmp_path, 2))
     expect(page.get_by_text("2 tickets over 180 weights")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("masks among its tensors are used for 2 tensors")).to_be_visible()
     page.get_by_role("link", name="See what they share").click()
     expect(page.get_by_text("imported masks").first).to_be_visible()
     settle(page)
