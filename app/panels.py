@@ -148,8 +148,8 @@ def reading(how: str, numbers: pd.DataFrame, name: str) -> None:
 
 def how_masks_were_read(imported: Imported | RunRecord) -> None:
     """What was chosen of imported files, how they were read, and what was left out."""
-    if imported.choice.get("tensors"):
-        st.caption(plain(f"Only tensors called {', '.join(imported.choice['tensors'])} count, as was chosen."))
+    if imported.choice.tensors:
+        st.caption(plain(f"Only tensors called {', '.join(imported.choice.tensors)} count, as was chosen."))
     if imported.notes:
         with st.expander("How the files were read", expanded=len(imported.notes) <= 5):
             for note in imported.notes:

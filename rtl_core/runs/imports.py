@@ -47,7 +47,7 @@ class Imported:
     n_prunable: int
     left_out: list[dict[str, Any]]
     notes: list[str]
-    choice: dict[str, Any]
+    choice: Choice
     sources: list[dict[str, Any]]
 
 
@@ -74,7 +74,7 @@ def import_masks(
     tickets, sources = _read(_sources(files, titles), choice, progress)
     joined, left_out, notes = join_with_notes(tickets, choice)
     kept = np.stack([joined.masks(span=span).sum(axis=1) for span in joined.layout.slices().values()], axis=1)
-    read = {"left_out": left_out, "notes": notes, "choice": asdict(choice)}
+    read = {"left_out": left_out, "notes": notes}
     content = _content(joined, choice)
     sources = [{"ticket": ticket, **source} for ticket, source in zip(joined.names, sources, strict=True)]
     folder = root / f"{slug(name) or 'masks'}-{content[:8]}"
@@ -83,6 +83,7 @@ def import_masks(
         "density": joined.target.density,
         "sources": sources,
         **read,
+        "choice": asdict(choice),
         "warnings": _warnings(joined, kept),
         "environment": {"rtl_lab": __version__},
     }
@@ -98,6 +99,7 @@ def import_masks(
         ],
         n_prunable=joined.n,
         sources=sources,
+        choice=choice,
         **read,
     )
 

@@ -119,6 +119,14 @@ class SourceRecord:
 
 
 @dataclass(frozen=True)
+class ChoiceRecord:
+    """What was said of imported files: patterns of the tensors that count, and what arrays are."""
+
+    tensors: list[str] = field(default_factory=list)
+    arrays: str = ""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """Evaluation on the run's own test split, what the run was made of, and sentences that warn of it.
 
@@ -139,7 +147,7 @@ class RunRecord:
     sources: list[SourceRecord] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    choice: dict[str, Any] = field(default_factory=dict)
+    choice: ChoiceRecord = field(default_factory=ChoiceRecord)
 
 
 _RECORD = TypeAdapter(RunRecord)

@@ -157,14 +157,15 @@ def test_shards_are_one_ticket_and_their_sum_is_of_all(tmp_path):
     index = tmp_path / "net.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a.weight": names[0], "b.weight": names[1]}}))
     document = import_masks([index], tmp_path / "runs")
-    assert [(ticket["name"], ticket["params"]) for ticket in document["tickets"]] == [("net", 6)]
-    assert document["notes"] == [f"{index.name}: its 2 tensors were read from 2 shards"]
-    (source,) = document["sources"]
+    assert [(ticket.name, ticket.params) for ticket in document.tickets] == [("net", 6)]
+    assert document.notes == [f"{index.name}: its 2 tensors were read from 2 shards"]
+    (source,) = document.sources
     together = files[0].read_bytes() + files[1].read_bytes()
     assert (source["bytes"], source["sha256"]) == (len(together), hashlib.sha256(together).hexdigest())
     copies = [file.rename(tmp_path / f"upload-{k}") for k, file in enumerate([*files, index])]
     again = import_masks(copies, tmp_path / "runs", titles=[*names, index.name])
-    assert (again["run"], again["reused"]) == (document["run"], True)
+    assert (again.run, again.reused) == (document.run, True)
+    assert load_run(Path(again.folder)).record.notes == document.notes
 
 
 def test_tickets_of_a_run_come_back_with_their_rungs(tmp_path):
