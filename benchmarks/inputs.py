@@ -311,7 +311,7 @@ def pruned_networks(lot: random.Random, place: Path) -> Input:
 
     def read() -> list[int]:
         made = import_masks(files, place / "runs", "made")
-        return [int(n) for n in load_run(Path(made["folder"])).tickets.masks().sum(axis=1)]
+        return [int(n) for n in load_run(Path(made.folder)).tickets.masks().sum(axis=1)]
 
     return Input(read, kept)
 
