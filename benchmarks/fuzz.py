@@ -1,6 +1,6 @@
 """Damaged and hostile files, by the thousand: every reader has to read them or refuse them in one sentence.
 
-    python -m benchmarks.fuzz [READER ...] [--cases 5000] [--seed 0]
+    python -m benchmarks.fuzz [READER ...] [--cases 1000] [--seed 0] [--out docs/results/fuzz.md]
 
 For each reader of the table below, its samples are mutated (bytes flipped, cut, doubled, overwritten with instructions
 of pickle, spliced with another sample) and read. Reported are how many were read and refused, the slowest file and the
@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
-import pickle
 import pickletools
 import random
 import resource
+import signal
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import fuzz_data as data
+from benchmarks import fuzz_masks as masks
 from rtl_core.errors import BadInput
 
+PATIENCE = 20  # seconds after which a reader counts as hung
 _OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
 _NUMBERS = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", bytes(4), b"\x01\x00\x00\x00")
 
@@ -40,82 +43,28 @@ class Reader:
     read: Callable[[Path], object]
 
 
-class Sentinel:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.mark),)
-
-
-def torch_files(mark: Path) -> list[bytes]:
-    """State dicts, checkpoints and whole modules as torch.save and pickle write them, most with a sentinel inside."""
-    import torch
-    from torch import nn
-
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 3))
-    weights = {
-        name: (values * (torch.rand(values.shape) < 0.5)).to(values.dtype)
-        for name, values in network.state_dict().items()
-    }
-    arrays = {name: values.numpy() for name, values in weights.items()}
-    objects = (
-        weights,
-        network,
-        {"state_dict": weights, "masks": [weights["0.weight"] != 0, weights["2.weight"] != 0], "code": Sentinel(mark)},
-        {"model": network, "half": weights["2.weight"].bfloat16(), "args": Sentinel(mark)},
-        {"sparse": weights["2.weight"].to_sparse(), "view": weights["0.weight"][:, :, ::2], **weights},
-    )
-    files = []
-    for content in objects:
-        for zipped in (True, False):
-            file = io.BytesIO()
-            torch.save(content, file, _use_new_zipfile_serialization=zipped)
-            files.append(file.getvalue())
-    return [*files, *(pickle.dumps({**arrays, "code": Sentinel(mark)}, protocol) for protocol in range(6))]
-
-
-def safetensors_files(_: Path) -> list[bytes]:
-    import numpy as np
-    import safetensors.numpy
-
-    return [
-        safetensors.numpy.save({"a.weight": np.eye(4, dtype=np.float32), "b.weight": np.eye(3, 5, dtype=np.float16)})
-    ]
-
-
-def numpy_files(mark: Path, archive: bool) -> list[bytes]:
-    import numpy as np
-
-    file, code = io.BytesIO(), io.BytesIO()
-    if archive:
-        np.savez(file, **{"a.weight": np.eye(4), "b.weight": np.eye(3, 5)})
-        np.savez(code, w=np.array([Sentinel(mark)], object))
-    else:
-        np.save(file, np.eye(3, 8, dtype=bool))
-        np.save(code, np.array([Sentinel(mark)], object))
-    return [file.getvalue(), code.getvalue()]
-
-
-def read_masks(path: Path) -> object:
-    from rtl_core.interchange import import_masks
-
-    return import_masks.join(import_masks.read_masks(path))
-
-
 READERS = {
-    "torch": Reader(".pth", torch_files, read_masks),
-    "safetensors": Reader(".safetensors", safetensors_files, read_masks),
-    "npz": Reader(".npz", lambda mark: numpy_files(mark, True), read_masks),
-    "npy": Reader(".npy", lambda mark: numpy_files(mark, False), read_masks),
+    "torch": Reader(".pth", masks.torch_files, masks.read_masks),
+    "safetensors": Reader(".safetensors", masks.safetensors_files, masks.read_masks),
+    "masks in npz": Reader(".npz", lambda mark: masks.numpy_files(mark, True), masks.read_masks),
+    "masks in npy": Reader(".npy", lambda mark: masks.numpy_files(mark, False), masks.read_masks),
+    "ticket file": Reader(".ticket.safetensors", data.ticket_files, data.read_ticket_file),
+    "pictures": Reader(".png", data.pictures, data.read_picture),
+    "uploaded zip": Reader(".zip", data.uploads, data.read_upload),
+    "names of classes": Reader(".json", data.name_tables, data.read_names),
+    "csv": Reader(".csv", data.csv_tables, data.read_table),
+    "parquet": Reader(".parquet", data.parquet_tables, data.read_table),
+    "npz": Reader(".npz", data.array_archives, data.read_arrays),
+    "idx": Reader(".idx", data.idx_pictures, data.read_idx),
+    "cifar": Reader(".bin", data.cifar_batches, data.read_cifar),
+    "predictions": Reader(".csv", data.predictions, data.read_predictions),
+    "settings": Reader(".json", data.settings_files, data.read_settings),
+    **{name: Reader(".part", *data.of_run(name)) for name in data.FILES_OF_A_RUN},
 }
 
 
 def mutated(content: bytes, others: list[bytes], draw: random.Random) -> bytes:
-    """The content with one to four changes; half of torch's zip archives are changed inside, with right checksums."""
+    """The content with one to four changes; most zip archives are changed inside, with right checksums."""
     if content.startswith(b"PK") and draw.random() < 0.7:
         return _inside_zip(content, draw)
     return _changed(bytearray(content), others, draw)
@@ -124,7 +73,7 @@ def mutated(content: bytes, others: list[bytes], draw: random.Random) -> bytes:
 def _inside_zip(content: bytes, draw: random.Random) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:
-        chosen = draw.choice([name for name in old.namelist() if name.endswith((".pkl", ".npy"))])
+        chosen = draw.choice(old.namelist())
         for name in old.namelist():
             inner = old.read(name)
             new.writestr(name, _changed(bytearray(inner), [inner], draw) if name == chosen else inner)
@@ -165,6 +114,7 @@ def outcomes(reader: Reader, cases: int, seed: int, folder: Path) -> tuple[Count
     for number in range(cases):
         path.write_bytes(mutated(samples[number % len(samples)], samples, draw))
         began = time.perf_counter()
+        signal.alarm(PATIENCE)
         try:
             reader.read(path)
             ends["read"] += 1
@@ -172,33 +122,64 @@ def outcomes(reader: Reader, cases: int, seed: int, folder: Path) -> tuple[Count
             ends["refused" if "\n" not in str(error) else "several lines"] += 1
         except Exception as error:
             ends[f"{type(error).__name__}: {error!s:.80}"] += 1
+        finally:
+            signal.alarm(0)
         slowest = max(slowest, time.perf_counter() - began)
         if mark.exists():
             raise RuntimeError(f"case {number} of seed {seed} was executed")
     return ends, slowest
 
 
+def report(name: str, cases: int, seed: int) -> tuple[str, bool]:
+    """A line of the table, and whether all files were read or refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes(READERS[name], 20, seed, Path(folder))  # loads what the reader needs
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        ends, slowest = outcomes(READERS[name], cases, seed, Path(folder))
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    read, refused = ends.pop("read", 0), ends.pop("refused", 0)
+    other = "; ".join(f"{end} ({count})" for end, count in ends.items()) or "0"
+    return f"| {name} | {cases:,} | {read:,} | {refused:,} | {other} | {slowest:.2f} | {grown:,.0f} |", not ends
+
+
+def table(names: list[str], cases: int, seed: int) -> Iterator[tuple[str, bool]]:
+    about = (
+        "Intact files of every kind that is read, mutated by seed, and read: each has to end in a result or a "
+        "sentence. "
+        f"Made by `python -m benchmarks.fuzz --cases {cases} --seed {seed}`."
+    )
+    for line in ("# Damaged files\n", f"{about}\n"):
+        yield line, True
+    yield "| reader | files | read | refused | other ends | slowest, s | memory grew by, MB |", True
+    yield "|---|---|---|---|---|---|---|", True
+    looked_up: list[str] = []
+    sys.addaudithook(lambda event, _: looked_up.append(event) if event == "pickle.find_class" else None)
+    for name in names:
+        yield report(name, cases, seed)
+    yield f"\nClasses that a file had looked up: {len(looked_up)}. Files that ran something: 0.", not looked_up
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("readers", nargs="*", choices=[[], *READERS], default=[], metavar="READER")
-    parser.add_argument("--cases", type=int, default=5_000)
+    parser.add_argument("--cases", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
     given = parser.parse_args()
-    looked_up: Counter = Counter()
-    failed = False
-    for name in given.readers or READERS:
-        with tempfile.TemporaryDirectory() as folder:
-            outcomes(READERS[name], 20, given.seed, Path(folder))  # loads what the reader needs
-            sys.addaudithook(lambda event, _, name=name: event == "pickle.find_class" and looked_up.update([name]))
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            ends, slowest = outcomes(READERS[name], given.cases, given.seed, Path(folder))
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(
-            f"{name}: {dict(ends)}; slowest {slowest:.2f} s; memory grew by {grown:,.0f} MB; "
-            f"classes looked up: {looked_up[name]}"
-        )
-        failed = failed or bool(ends.keys() - {"read", "refused"} or looked_up[name])
-    return int(failed)
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, _hung)
+    lines, fine = [], True
+    for line, good in table(given.readers or list(READERS), given.cases, given.seed):
+        print(line, flush=True)
+        lines.append(line)
+        fine = fine and good
+    if given.out:
+        given.out.write_text("\n".join(lines) + "\n", "utf-8")
+    return int(not fine)
+
+
+def _hung(*_: object) -> None:
+    raise TimeoutError(f"more than {PATIENCE} s")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from rtl_core.data.sources import load
 from rtl_core.runs.store import samples as sample_runs
 
 Read = Callable[[Path], object]
+FILES_OF_A_RUN = ("run.json", "config.json", "tickets.safetensors", "methods.safetensors", "status.json")
 
 
 def pictures(_: Path) -> list[bytes]:

@@ -83,8 +83,12 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
     _check_parquet(path)
     try:
-        return frame_of_arrow(pq.ParquetFile(path).read())
-    except (pa.ArrowException, OSError):
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)  # texts that are no UTF-8 would be met much later
+        return frame_of_arrow(table)
+    except BadInput:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError, AttributeError):  # also notes of pandas inside
         raise _damaged(path) from None
 
 
