@@ -121,6 +121,8 @@ def limits(methods: pd.DataFrame, metric: str) -> None:
     sentences = headlines.does_not_hold(methods, metric)
     if sentences:
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in sentences))
+    elif len(methods) == 1:
+        st.write("No control was trained, so nothing can be said about what the tickets are worth.")
     else:
         st.write("RTL's interval lies above that of every control that was trained.")
     st.caption("“Level” means that the 95 % intervals overlap. One training cannot tell more; several seeds can.")
@@ -165,8 +167,9 @@ def _router(row: RouterRow, metric: str) -> dict[str, str]:
 
 def reading_notes(run: Run) -> None:
     """What was left out of the data, or read otherwise than it stands there."""
-    for note in run.reading_notes:
-        st.caption(plain(terms.sentence(note)))
+    if run.reading_notes:
+        st.subheader("How the data were read", anchor=False)
+        st.markdown("\n".join(f"- {plain(terms.sentence(note))}" for note in run.reading_notes))
 
 
 def made_of(run: Run) -> None:
