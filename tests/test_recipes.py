@@ -21,6 +21,8 @@ from rtl_core.runs.training import train_new
 from rtl_core.tickets import pruning
 from rtl_core.tickets.layout import Layout
 
+pytestmark = pytest.mark.long
+
 TINY = {
     "data": {"spec": "bundled:digits"},
     "partition": {"by": "none"},

@@ -52,6 +52,8 @@ from rtl_core.runs.training import train_new
 from rtl_core.threads import pool, use_threads
 from tests.crowd import crowd
 
+pytestmark = pytest.mark.long
+
 Job = Callable[[], Any]
 
 THREADS = 32

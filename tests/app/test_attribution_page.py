@@ -26,6 +26,8 @@ from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -15,6 +15,8 @@ from rtl_core.runs import started
 from rtl_core.runs.store import create_run
 from rtl_core.runs.training import train_new
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "task": "one_vs_rest",

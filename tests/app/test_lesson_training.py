@@ -21,6 +21,8 @@ from rtl_core.runs.status import read_status
 from rtl_core.runs.store import project_root
 from tests.app.conftest import info_document
 
+pytestmark = pytest.mark.long
+
 CONFIG = parse({"data": {"spec": "bundled:digits"}, "threads": 1, "seed": 5})
 TRAINING = """
 import sys, time

@@ -17,6 +17,8 @@ from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.training import train_new
 from tests.app.conftest import info_document
 
+pytestmark = pytest.mark.long
+
 CONFIG = parse({"data": {"spec": "bundled:digits"}, "threads": 1, "seed": 5})
 DELIVERED = {"post-to": "0123401234", "post-lighter": "1"}
 NOISE = {"noise-guess": "Half", "noise-presses": "7"}

@@ -20,6 +20,8 @@ from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.routing import Route, Routing, route
 from rtl_core.runs.store import samples as sample_folders
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 TINY = (
     "model.name=mlp",
     "model.width=0.1",

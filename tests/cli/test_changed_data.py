@@ -18,6 +18,8 @@ from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.store import ask_stop
 
+pytestmark = pytest.mark.long
+
 TINY = (
     "extract.steps=4",
     "joint.steps=3",

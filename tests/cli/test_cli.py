@@ -17,6 +17,8 @@ from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.store import ask_stop, project_root, samples
 
+pytestmark = pytest.mark.long
+
 TINY = [
     "extract.steps=4",
     "joint.steps=3",

@@ -12,6 +12,8 @@ import pytest
 from rtl_core.config import parse
 from rtl_core.runs.training import train_new
 
+pytestmark = pytest.mark.long
+
 TOWNS = ("Aix", "Bern", "Cork", "Dover")
 
 

@@ -17,6 +17,8 @@ from rtl_core.files import replacing
 from rtl_core.runs.status import read_status
 from tests.cli.test_cli import document, refused, tiny
 
+pytestmark = pytest.mark.long
+
 
 @contextmanager
 def files_of_at_most(size: int):

@@ -13,6 +13,8 @@ from PIL import Image
 
 from tests.peak import LOAD, load_of, measured, refused
 
+pytestmark = pytest.mark.long
+
 
 def idx_folder(folder, pictures: int, packed: bool = True):
     folder.mkdir()

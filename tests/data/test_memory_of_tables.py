@@ -15,6 +15,8 @@ import pytest
 
 from tests.peak import LOAD, load_of, measured, refused
 
+pytestmark = pytest.mark.long
+
 TABLE = "from rtl_core.data.tables import read_table"
 
 

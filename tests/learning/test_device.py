@@ -32,6 +32,8 @@ from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.ticket_set import Level
 from tests.second_device import second_device
 
+pytestmark = pytest.mark.long
+
 GATED = {"backbone_steps": 6, "steps": 5, "batch_size": 8, "learning_rate": 0.05, "balance_weight": 0.1}
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 

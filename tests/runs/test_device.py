@@ -20,6 +20,8 @@ from rtl_core.runs.pipeline import prepare, train
 from rtl_core.runs.tensors import read_tensors
 from tests.second_device import second_device
 
+pytestmark = pytest.mark.long
+
 CLASSES = ("ant", "bee", "cow", "dog")
 TINY = {
     "density": 0.3,

@@ -26,6 +26,8 @@ from rtl_core.runs.merge import merge, remove
 from rtl_core.runs.open_run import open_run, values_of
 from rtl_core.runs.routing import Routing, route
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES, TOWNS = ("ant", "bee", "cow", "dog"), ("Aix", "Bern", "Cork", "Dole")
 QUICK = {

@@ -21,6 +21,8 @@ from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter,
 from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, redundancy_of, remove
 
+pytestmark = pytest.mark.long
+
 QUICK = {
     "denser": [1.0],
     "lighter": [0.05],

@@ -15,6 +15,8 @@ from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.status import effective_status
 from rtl_core.runs.store import ask_stop, project_root
 
+pytestmark = pytest.mark.long
+
 TOY = Path(__file__).with_name("toy_training.py")
 
 

@@ -20,6 +20,8 @@ from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.imports import import_masks
 from rtl_core.runs.store import samples
 
+pytestmark = pytest.mark.long
+
 EVIL = "<script>alert(1)</script>"
 FEW = 200  # permutations: enough for what is asked here
 

@@ -21,6 +21,8 @@ from rtl_core.runs.reporter import StatusReporter
 from rtl_core.runs.status import Status, effective_status, process_start, read_status, write_status
 from rtl_core.runs.store import ask_stop, create_run, project_root, read_metrics, stop_requested
 
+pytestmark = pytest.mark.long
+
 TOY = Path(__file__).with_name("toy_training.py")
 CONFIG = parse({"data": {"spec": "bundled:digits"}, "threads": 1})
 

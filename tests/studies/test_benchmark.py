@@ -19,6 +19,8 @@ from rtl_core.runs.pipeline import prepare, train
 from rtl_core.studies import benchmark, benchmark_jobs, benchmark_report
 from rtl_core.tickets.layout import Layout
 
+pytestmark = pytest.mark.long
+
 TINY = (
     "model.name=mlp",
     "model.width=0.1",

@@ -17,6 +17,8 @@ from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import figure_value
 from tests.tasks.toys import DOMAINS, RECONSTRUCTION, SEGMENTATION, stripes
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "partition.by": "attribute",
