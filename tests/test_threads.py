@@ -22,6 +22,7 @@ from rtl_core.audit.attribution.explain import explain
 from rtl_core.audit.attribution.methods import METHODS, method_named, settings_of
 from rtl_core.audit.attribution.partial_dependence import partial_dependence
 from rtl_core.audit.evaluate import evaluation_set, method_answers, served_answers
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.mask_exchange import exchange
 from rtl_core.audit.redundancy import redundancy
 from rtl_core.audit.router_metrics import router_report
@@ -64,6 +65,7 @@ SMALL = {
     "joint": {"steps": 12},
     "sharing": {"head": "ticket", "recalibrate_batches": 2},
 }
+FEW_DRAWS = AuditSettings(permutations=100)
 FEW_STEPS = {
     "integrated_gradients": {"steps": 8},
     "layer_conductance": {"steps": 8},
@@ -187,7 +189,7 @@ def _over_groups(audited: Audited) -> dict[str, Job]:
     rows = evaluation_set(opened.dataset, opened.partition, opened.task, "test")
     entries: dict[str, Job] = {"decide": lambda: method_answers(opened.network, learned, opened.layout, rows)}
     if "sex" in opened.dataset.attributes:
-        entries["fairness"] = lambda: fairness.audit(audited, ["sex"], permutations=100, extras=tuple(EXTRAS))
+        entries["fairness"] = lambda: fairness.audit(audited, ["sex"], settings=FEW_DRAWS, extras=tuple(EXTRAS))
     return entries
 
 
