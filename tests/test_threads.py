@@ -19,7 +19,8 @@ import torch
 from rtl_core.audit.accuracy_cost import cost_curve
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.explain import explain
-from rtl_core.audit.attribution.methods import METHODS, method_named, settings_of
+from rtl_core.audit.attribution.map_request import MapRequest
+from rtl_core.audit.attribution.methods import METHODS
 from rtl_core.audit.attribution.partial_dependence import partial_dependence
 from rtl_core.audit.evaluate import evaluation_set, method_answers, served_answers
 from rtl_core.audit.fairness.audit_settings import AuditSettings
@@ -41,7 +42,7 @@ from rtl_core.overlap.similarity import similarity
 from rtl_core.routing.gate import fit_gate
 from rtl_core.routing.serving import serving
 from rtl_core.runs import fairness
-from rtl_core.runs.attribution import Explained, MapRequest, check
+from rtl_core.runs.attribution import Explained, check
 from rtl_core.runs.checkpoint import Run, load_run
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.fairness import EXTRAS, Audited
@@ -67,10 +68,10 @@ SMALL = {
 }
 FEW_DRAWS = AuditSettings(permutations=100)
 FEW_STEPS = {
-    "integrated_gradients": {"steps": 8},
-    "layer_conductance": {"steps": 8},
-    "gradient_shap": {"samples": 4},
-    "kernel_shap": {"samples": 20},
+    "integrated_gradients": (("steps", 8),),
+    "layer_conductance": (("steps", 8),),
+    "gradient_shap": (("samples", 4),),
+    "kernel_shap": (("samples", 20),),
 }
 
 
@@ -165,16 +166,16 @@ def _over_maps(explained: Explained) -> dict[str, Job]:
     x = dataset.inputs(rows)
 
     def maps_by(name: str) -> Any:
-        question = explained.question(MapRequest(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
+        question = MapRequest(name, parameters=FEW_STEPS.get(name, ())).question(subject, x)
         return explain(subject.module(ticket), x, question)
 
     def checked() -> Any:
-        question = explained.question(MapRequest("saliency"), x[:1])
+        question = MapRequest("saliency").question(subject, x[:1])
         return check(subject, ticket, x[:1], explain(subject.module(ticket), x[:1], question), question)
 
     def of_all() -> Any:
-        method = method_named("integrated_gradients")
-        return audit(subject, explained.run.tickets.names, rows, method, settings_of(method, {"steps": 8}))
+        request = MapRequest("integrated_gradients", parameters=FEW_STEPS["integrated_gradients"])
+        return audit(subject, explained.run.tickets.names, rows, request)
 
     fitting = [name for name, m in METHODS.items() if not m.unfit(subject.module(ticket), dataset.input_shape)]
     entries = {f"maps by {name}": partial(maps_by, name) for name in fitting}
