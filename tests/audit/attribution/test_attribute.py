@@ -19,7 +19,7 @@ from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.audit.attribution.methods import METHODS, settings_of
 from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.config import DataSettings
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
@@ -180,7 +180,7 @@ def test_baselines_of_pictures(digits):
 
 def test_black_is_black_in_every_channel():
     pictures = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
-    data = from_arrays(pictures, np.arange(40) % 2, ("a", "b"), None, DataSettings(spec="npz:x"), 0)
+    data = from_arrays(Pictures(pictures, np.arange(40) % 2, ("a", "b")), DataSettings(spec="npz:x"), 0)
     pictures[0] = 0
     black = replace(data, x=pictures).inputs(np.array([0]))
     assert torch.allclose(baseline_of("black", data, black), black, atol=1e-6)
