@@ -24,25 +24,28 @@ class Scale:
     more: dict[str, Any]
 
 
-def spec(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    cells: list[dict[str, Any]],
-    framed: list[tuple[int, int]],
-    scale: Scale,
-    tone: Tone,
-    tooltip: str,
-    number: str,
-    font: int = 12,
-) -> dict[str, Any]:
-    """The specification of the chart, which its page may add to.
+@dataclass(frozen=True)
+class Matrix:
+    """What is drawn.
 
     cells    row by row, so that a click reports row * columns + column; their values begin with column, row, and what
              is coloured. Their names must be unique: otherwise a whole row lights up under the mouse
     framed   (column, row) of the cells with a frame
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    cells: list[dict[str, Any]]
+    framed: list[tuple[int, int]]
+
+
+def spec(matrix: Matrix, scale: Scale, tone: Tone, tooltip: str, number: str, font: int = 12) -> dict[str, Any]:
+    """The specification of the chart, which its page may add to.
+
     tooltip, number  ECharts' formatters of what is shown under the mouse, and in the cells
     font     pixels of the names
     """
+    rows, columns = matrix.rows, matrix.columns
     spaced = max(len(rows), len(columns)) <= _SPACED
     named = {"color": tone.text, "interval": 0 if spaced else "auto", "fontSize": font}
     named |= {"width": 130, "overflow": "truncate"}
@@ -72,7 +75,7 @@ def spec(
         "series": [
             {
                 "type": "heatmap",
-                "data": cells,
+                "data": matrix.cells,
                 "selectedMode": "single",
                 "label": {"show": len(columns) <= LABELLED, "formatter": number, "fontSize": 13},
                 "itemStyle": border,
@@ -81,7 +84,7 @@ def spec(
             {  # a series of its own, for cells drawn later would cover a border
                 "type": "heatmap",
                 "silent": True,
-                "data": [[*place, 0] for place in framed],
+                "data": [[*place, 0] for place in matrix.framed],
                 "itemStyle": {"color": "transparent", "borderColor": tone.text, "borderWidth": 3},
                 "emphasis": {"disabled": True},
             },

@@ -11,7 +11,9 @@ import streamlit as st
 
 from app import cache, session, terms
 from app.markdown import plain
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.errors import BadInput
+from rtl_core.runs.report import ReportRequest, run_document, table_document
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 
 def of_run(run: Run, groups: Sequence[str], reference: Sequence[str], method: str, router: str) -> None:
     """The button for a run, with the audit that the page shows."""
-    request = {"groups": tuple(groups), "reference": tuple(reference), "method": method, "router": router}
-    _offer((str(run.folder), cache.changed(run.folder), *request.values()), run.name, lambda: _of_run(run, request))
+    chosen = (tuple(groups), method, router)
+    key = (str(run.folder), cache.changed(run.folder), *chosen, tuple(reference))
+    _offer(key, run.name, lambda: _of_run(run, ReportRequest(*chosen, AuditSettings(tuple(reference)))))
 
 
 def of_table(name: str, content: bytes, digest: str, mapping: dict[str, Any], reference: Sequence[str]) -> None:
@@ -58,21 +61,18 @@ def _offer(key: tuple[Any, ...], name: str, make: Any) -> None:
         )
 
 
-def _of_run(run: Run, request: dict[str, Any]) -> bytes:
+def _of_run(run: Run, request: ReportRequest) -> bytes:
     from rtl_core.audit.report.page import page
-    from rtl_core.runs.report import ReportRequest, run_document
 
-    return page(run_document(run, ReportRequest(**request), session.runs_root())).encode()
+    return page(run_document(run, request, session.runs_root())).encode()
 
 
 def _of_table(name: str, content: bytes, mapping: dict[str, Any], reference: tuple[str, ...]) -> bytes:
     from rtl_core.audit.report.page import page
-    from rtl_core.runs.report import ReportRequest, table_document
 
+    request = ReportRequest(tuple(mapping["groups"]), settings=AuditSettings(reference))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"table{Path(name).suffix.lower()}"
         path.write_bytes(content)
         roles = {role: value for role, value in mapping.items() if role != "groups"}
-        return page(
-            table_document(path, roles, ReportRequest(groups=tuple(mapping["groups"]), reference=reference))
-        ).encode()
+        return page(table_document(path, roles, request)).encode()

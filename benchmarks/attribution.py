@@ -17,7 +17,7 @@ import torch
 from benchmarks import pages
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.baselines import baseline_of
-from rtl_core.audit.attribution.methods import METHODS, settings_of
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.data import sources
 from rtl_core.models.catalogue import build
@@ -36,11 +36,10 @@ def run() -> dict[str, Any]:
     torch.set_num_threads(1)
     subject, cores = _subject(), os.cpu_count() or 1
     rows = subject.dataset.rows("test")[:IMAGES]
-    method = METHODS["integrated_gradients"]
-    settings = settings_of(method, {"steps": STEPS, "max_steps": STEPS})
+    request = MapRequest("integrated_gradients", parameters=(("steps", STEPS), ("max_steps", STEPS)))
 
     def audited(workers: int) -> np.ndarray:
-        result = audit(subject, subject.tickets.names, rows, method, settings, faithfulness=False, workers=workers)
+        result = audit(subject, subject.tickets.names, rows, request, faithfulness=False, workers=workers)
         return np.stack([ticket.evidence for ticket in result.tickets])
 
     ways: dict[str, Callable[[], np.ndarray]] = {

@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks import pages
 from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.rng import numpy_generator
 
@@ -41,7 +42,8 @@ def run() -> dict[str, Any]:
     for _ in range(REPEATS):
         start = time.perf_counter()
         mapping = {"y_true": "y", "y_pred": "said", "ticket": "ticket", "groups": ["group"]}
-        report = fairness(from_table(frame, mapping), ["group"], metrics=METRICS, permutations=PERMUTATIONS)
+        settings = AuditSettings(metrics=METRICS, permutations=PERMUTATIONS)
+        report = fairness(from_table(frame, mapping), ["group"], settings)
         seconds.append(time.perf_counter() - start)
     start = time.perf_counter()
     by_group = fair.MetricFrame(

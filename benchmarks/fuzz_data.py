@@ -121,9 +121,10 @@ def predictions(_: Path) -> list[bytes]:
 
 
 def read_predictions(path: Path) -> object:
+    from rtl_core.audit.fairness.audit_settings import AuditSettings
     from rtl_core.runs.fairness import audit_table
 
-    return audit_table(path, {}, ["g"], permutations=10)
+    return audit_table(path, {}, ["g"], AuditSettings(permutations=10))
 
 
 def array_archives(_: Path) -> list[bytes]:

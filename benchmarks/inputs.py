@@ -24,6 +24,7 @@ from PIL import Image
 
 from app import uploads
 from benchmarks.pages import show
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.sources import load
@@ -287,7 +288,8 @@ def predictions(lot: random.Random, place: Path) -> Input:
     rates = {g: float(decided[[x == g for x in group]].mean()) for g in "ab"}
 
     def read() -> dict[str, float]:
-        document = plain(audit_table(path, {}, ["g"], metrics=["selection_rate"], permutations=10))
+        settings = AuditSettings(metrics=("selection_rate",), permutations=10)
+        document = plain(audit_table(path, {}, ["g"], settings))
         return {row["group"].split("=")[-1]: round(row["value"], 9) for row in document["cells"]}
 
     return Input(read, {g: round(rate, 9) for g, rate in rates.items()})

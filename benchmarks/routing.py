@@ -23,6 +23,7 @@ from rtl_core.config import ModelSettings
 from rtl_core.data import partitions, sources
 from rtl_core.documents import plain
 from rtl_core.learning.subnetwork import Subnetwork
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import build, rebuild
 from rtl_core.models.copies import quick
 from rtl_core.models.cost import forward_cost
@@ -133,7 +134,7 @@ def sample_routers(name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]
     network, layout, task = rebuild(run.info["model"]), run.tickets.layout, task_named(run.config.task)
     subnetworks = load_learned(run)["rtl"].subnetworks
     features = fitted("grid", dataset.inputs, dataset.rows("train"), dataset.input_shape)
-    scene = scene_of(dataset, partition, task, network, subnetworks, layout, features)
+    scene = scene_of(TrainedTickets(task, dataset, partition, network, subnetworks, run.tickets, 0, 0), features)
     eval_set = evaluation_set(dataset, partition, task, "test")
     answers = served_answers(scene.serving, eval_set)
     scene = replace(scene, doubts=lambda rows: answers.doubt)

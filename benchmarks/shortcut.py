@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from rtl_core.audit.attribution.explain import outputs_of
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.config import Config, DataSettings, parse, preset
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
-from rtl_core.runs.attribution import Explained, MapRequest, audit_many
+from rtl_core.runs.attribution import Explained, audit_many
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.training import train_new
 

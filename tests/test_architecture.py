@@ -125,6 +125,18 @@ def test_nothing_is_changed_under_the_feet_of_other_threads(path):
     assert not shared & CHANGED_IN_A_COPY, "changes a network's own module: take models.copies.structure of it"
 
 
+def test_few_public_functions_have_more_than_six_parameters():
+    """Where more are needed, a noun is missing; the verbs of the command line must spell out their options."""
+    long = []
+    for path in files("rtl_core", "app", "pages"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                if len([each for each in named if each.arg not in ("self", "cls")]) > 6:
+                    long.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert len(long) < 10, "\n".join(long)
+
+
 def test_masks_and_records_are_read_without_torch():
     code = (
         "import sys, rtl_core.cli, rtl_core.overlap.similarity, rtl_core.runs.store, rtl_core.runs.worker;"

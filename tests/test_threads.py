@@ -19,9 +19,11 @@ import torch
 from rtl_core.audit.accuracy_cost import cost_curve
 from rtl_core.audit.attribution.aggregate import audit
 from rtl_core.audit.attribution.explain import explain
-from rtl_core.audit.attribution.methods import METHODS, method_named, settings_of
+from rtl_core.audit.attribution.map_request import MapRequest
+from rtl_core.audit.attribution.methods import METHODS
 from rtl_core.audit.attribution.partial_dependence import partial_dependence
 from rtl_core.audit.evaluate import evaluation_set, method_answers, served_answers
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.mask_exchange import exchange
 from rtl_core.audit.redundancy import redundancy
 from rtl_core.audit.router_metrics import router_report
@@ -40,7 +42,7 @@ from rtl_core.overlap.similarity import similarity
 from rtl_core.routing.gate import fit_gate
 from rtl_core.routing.serving import serving
 from rtl_core.runs import fairness
-from rtl_core.runs.attribution import Explained, MapRequest, check
+from rtl_core.runs.attribution import Explained, check
 from rtl_core.runs.checkpoint import Run, load_run
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.fairness import EXTRAS, Audited
@@ -66,11 +68,12 @@ SMALL = {
     "joint": {"steps": 12},
     "sharing": {"head": "ticket", "recalibrate_batches": 2},
 }
+FEW_DRAWS = AuditSettings(permutations=100)
 FEW_STEPS = {
-    "integrated_gradients": {"steps": 8},
-    "layer_conductance": {"steps": 8},
-    "gradient_shap": {"samples": 4},
-    "kernel_shap": {"samples": 20},
+    "integrated_gradients": (("steps", 8),),
+    "layer_conductance": (("steps", 8),),
+    "gradient_shap": (("samples", 4),),
+    "kernel_shap": (("samples", 20),),
 }
 
 
@@ -165,16 +168,16 @@ def _over_maps(explained: Explained) -> dict[str, Job]:
     x = dataset.inputs(rows)
 
     def maps_by(name: str) -> Any:
-        question = explained.question(MapRequest(name, parameters=tuple(FEW_STEPS.get(name, {}).items())), x)
+        question = MapRequest(name, parameters=FEW_STEPS.get(name, ())).question(subject, x)
         return explain(subject.module(ticket), x, question)
 
     def checked() -> Any:
-        question = explained.question(MapRequest("saliency"), x[:1])
+        question = MapRequest("saliency").question(subject, x[:1])
         return check(subject, ticket, x[:1], explain(subject.module(ticket), x[:1], question), question)
 
     def of_all() -> Any:
-        method = method_named("integrated_gradients")
-        return audit(subject, explained.run.tickets.names, rows, method, settings_of(method, {"steps": 8}))
+        request = MapRequest("integrated_gradients", parameters=FEW_STEPS["integrated_gradients"])
+        return audit(subject, explained.run.tickets.names, rows, request)
 
     fitting = [name for name, m in METHODS.items() if not m.unfit(subject.module(ticket), dataset.input_shape)]
     entries = {f"maps by {name}": partial(maps_by, name) for name in fitting}
@@ -189,7 +192,7 @@ def _over_groups(audited: Audited) -> dict[str, Job]:
     rows = evaluation_set(opened.dataset, opened.partition, opened.task, "test")
     entries: dict[str, Job] = {"decide": lambda: method_answers(opened.network, learned, opened.layout, rows)}
     if "sex" in opened.dataset.attributes:
-        entries["fairness"] = lambda: fairness.audit(audited, ["sex"], permutations=100, extras=tuple(EXTRAS))
+        entries["fairness"] = lambda: fairness.audit(audited, ["sex"], settings=FEW_DRAWS, extras=tuple(EXTRAS))
     return entries
 
 

@@ -21,7 +21,7 @@ _PREDICTED = "what each ticket says"
 
 def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
     """The view that the widgets describe. `pressed`: the ticket whose chip is pressed."""
-    from rtl_core.runs.attribution import MapRequest
+    from rtl_core.audit.attribution.map_request import MapRequest
 
     names = explained.run.tickets.names
     compared = pressed or chosen.subset or names[0]

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from rtl_core.audit.attribution.compare_tickets import SideBySide
     from rtl_core.audit.attribution.deletion_insertion import Curves
     from rtl_core.audit.attribution.explain import Question
+    from rtl_core.audit.attribution.map_request import MapRequest
     from rtl_core.data.dataset import Dataset
-    from rtl_core.runs.attribution import Checked, Explained, MapRequest
+    from rtl_core.runs.attribution import Checked, Explained
     from rtl_core.runs.checkpoint import Run
 
 MAPS_A_CHECK = 14  # computed for one map's checks: other masks, shuffled weights, shaken inputs
@@ -146,16 +147,15 @@ def explained(run: Run) -> Explained:
 
 @cache.of_run(max_entries=64, show_spinner=False)
 def _question(run: Run, chosen: Key, request: MapRequest, _view: View) -> Question:
-    return _view.explained.question(request, _view.x)
+    return request.question(_view.explained.subject, _view.x)
 
 
 @cache.of_run(View, max_entries=64, show_spinner="Computing the maps")
 def _side_by_side(view: View) -> SideBySide:
-    from rtl_core.audit.attribution.attribute import output_of
     from rtl_core.audit.attribution.compare_tickets import side_by_side
 
     subject, x, question = view.explained.subject, view.x, view.question
-    target = output_of(subject, view.request.target)
+    target = view.request.output(subject)
     return side_by_side(subject, view.tickets, view.compared, x, question, target)
 
 

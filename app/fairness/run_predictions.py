@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,17 +12,17 @@ from app import cache, nav, panels
 from app.fairness import controls
 from app.fairness.view import Audit, Subject
 from app.markdown import plain
+from rtl_core.audit.fairness.audit_settings import AuditSettings
+from rtl_core.audit.fairness.thresholds import ThresholdRule, WhatIf
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from rtl_core.audit.fairness.thresholds import WhatIf
     from rtl_core.runs.checkpoint import Run
     from rtl_core.runs.fairness import Audited
 
 _SAMPLE = "adult"  # the one with groups of people
-_NO_TESTS = {"metrics": ("selection_rate",), "permutations": 1}  # of the report, where an extra needs none of it
 
 
 def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
@@ -112,14 +113,15 @@ def extra(run: Run, audit: Audit, name: str) -> Any:
 def _extra(run: Run, audit: Audit, name: str) -> Any:
     from rtl_core.runs import fairness
 
-    (method, router), ask = how(audit.subject), {} if name == "methods" else _NO_TESTS
-    eval_set = audit.columns, method, router, audit.references
-    return fairness.audit(_audited(run), *eval_set, extras=(name,), **ask).extras[name]
+    settings = AuditSettings(audit.references)
+    if name != "methods":  # the only one that needs more of the report than who is compared with whom
+        settings = replace(settings, metrics=("selection_rate",), permutations=1)
+    return fairness.audit(_audited(run), audit.columns, *how(audit.subject), settings, (name,)).extras[name]
 
 
 @cache.of_run(Audit, max_entries=24, show_spinner="Choosing thresholds on validation rows")
-def what_if(run: Run, audit: Audit, by: str, aim: str, fixed: float) -> list[WhatIf]:
+def what_if(run: Run, audit: Audit, rule: ThresholdRule) -> list[WhatIf]:
     """`runs.fairness.what_if`: per grouping, thresholds and what they change. Raises BadInput."""
     from rtl_core.runs import fairness
 
-    return fairness.what_if(run, audit.columns, by, aim, fixed, *how(audit.subject), audit.references)
+    return fairness.what_if(run, audit.columns, rule, *how(audit.subject), AuditSettings(audit.references))

@@ -16,6 +16,7 @@ from app.fairness.records import flat, in_points
 from app.fairness.view import Audit
 from app.frames import frame
 from app.markdown import plain
+from rtl_core.audit.fairness.thresholds import TICKET, ThresholdRule
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,28 +28,27 @@ _AIMS = {
     "tpr": "the same share found of those who are yes",
     "fixed": "one threshold for everybody",
 }
-TICKET = "ticket"
 
 
 def draw(run: Run, audit: Audit, metric: str) -> None:
     if not audit.predictions.binary:
         raise BadInput("Thresholds are for yes and no; these decisions choose among more classes.")
-    by, aim, fixed = _choices(audit)
-    outcome = run_predictions.what_if(run, audit, by, aim, fixed)
+    rule = _choices(audit)
+    outcome = run_predictions.what_if(run, audit, rule)
     # With several columns: the groups that get a threshold, or else the first column.
-    shown = next((one for one in outcome if one.columns == [by]), outcome[0])
-    rate = audit.rate(metric) if aim == "fixed" else aim
+    shown = next((one for one in outcome if one.columns == [rule.by]), outcome[0])
+    rate = audit.rate(metric) if rule.aim == "fixed" else rule.aim
     changes = frame(shown.changes)
     _changed(audit, changes, rate)
     _chosen(shown)
     if shown.tradeoff:
         st.space("small")
-        _tradeoff(audit, frame(shown.tradeoff), aim)
+        _tradeoff(audit, frame(shown.tradeoff), rule.aim)
     for note in shown.notes:
         st.caption(plain(terms.sentence(note)))
 
 
-def _choices(audit: Audit) -> tuple[str, str, float]:
+def _choices(audit: Audit) -> ThresholdRule:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         several = [TICKET] if len(audit.predictions.tickets) > 1 else []
         by = st.selectbox(
@@ -62,7 +62,7 @@ def _choices(audit: Audit) -> tuple[str, str, float]:
             fixed = st.slider(
                 "Yes from a score above", 0.0, 1.0, 0.5, 0.05, key="fixed", bind="query-params", width=260
             )
-    return by, aim, fixed
+    return ThresholdRule(by, aim, fixed)
 
 
 def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:

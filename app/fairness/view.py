@@ -13,6 +13,7 @@ import pandas as pd
 from app import cache, terms
 from app.frames import frame
 from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.fairness.group_metrics import SCORES, SHARES
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.predictions import Predictions
@@ -25,7 +26,6 @@ TOGETHER = "all together"  # how the tables call what the report leaves None
 MEAN = "mean of all classes"
 ALL_METRICS = (*SHARES, *SCORES)
 RATES = ("selection_rate", "accuracy", "tpr", "fpr")  # that can be followed row by row
-SEED = 0  # of the permutation tests; the command line's
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def group_names(predictions: Predictions, columns: tuple[str, ...]) -> list[str]
 @cache.of_run(Subject, max_entries=24, show_spinner="Comparing the groups")
 def report(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> FairnessReport:
     """What `python -m rtl_core fairness` says, of the same seed. Raises BadInput."""
-    return fairness(subject.predictions, columns, reference, seed=SEED)
+    return fairness(subject.predictions, columns, AuditSettings(reference))
 
 
 def in_points(metric: str) -> bool:

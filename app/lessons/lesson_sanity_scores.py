@@ -109,20 +109,21 @@ def _compared(changed: int, method: str) -> Compared:
 @st.cache_resource(max_entries=64, show_spinner="Drawing and checking the maps")
 def _of_picture(changed: int, method: str, picture: np.ndarray) -> tuple[Compared, Checked, str]:
     from rtl_core.audit.attribution.explain import explain
-    from rtl_core.runs.attribution import MapRequest, check
+    from rtl_core.audit.attribution.map_request import MapRequest
+    from rtl_core.runs.attribution import check
 
     subject, x = explained().subject, inputs(dataset(), picture)
-    question = explained().question(MapRequest(method), x)
+    question = MapRequest(method).question(explained().subject, x)
     maps = explain(subject.module(TICKET), x, question)
     return _compare(method, x), check(subject, TICKET, x, maps, question), dataset().classes[int(maps.target[0])]
 
 
 def _compare(method: str, x: torch.Tensor) -> Compared:
     from rtl_core.audit.attribution.explain import explain
+    from rtl_core.audit.attribution.map_request import MapRequest
     from rtl_core.audit.attribution.rank_correlation import rank_correlation
-    from rtl_core.runs.attribution import MapRequest
 
-    question = explained().question(MapRequest(method), x).at_fixed_steps
+    question = MapRequest(method).question(explained().subject, x).at_fixed_steps
     learned = explain(explained().subject.module(TICKET), x, question)
     others = [explain(module, x, question, learned.target) for module in _forgetting()]
     curve = np.stack([np.nan_to_num(rank_correlation(learned.flat, other.flat)) for other in others], axis=1)

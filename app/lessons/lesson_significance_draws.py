@@ -77,13 +77,14 @@ def real(seed: int) -> pd.DataFrame:
 def audited(predictions: Predictions, rows: np.ndarray) -> dict:
     """The gap in the share of yes between women and men among some rows."""
     from rtl_core.audit.fairness.audit import fairness
+    from rtl_core.audit.fairness.audit_settings import AuditSettings
 
     some = replace(
         predictions,
         **{name: getattr(predictions, name)[rows] for name in ("y_true", "y_pred", "score", "ticket", "unit")},
         groups=predictions.groups.iloc[rows],
     )
-    report = fairness(some, ["sex"], reference="sex=Male", metrics=("selection_rate",))
+    report = fairness(some, ["sex"], AuditSettings(("sex=Male",), ("selection_rate",)))
     gap = report.gaps[-1]  # of all tickets together, after those of each
     beyond = gap.low is not None and (gap.low > 0 or gap.high < 0)
     return {"n": len(rows), "beyond": beyond, **entries(gap)}

@@ -109,11 +109,14 @@ def cells_spec(
     names = [compared.measures.names[k] for k in order]
     scale, low, high = _scale(compared.measures, measure, tone)
     places = [order.index(ticket) for ticket in chosen if ticket in order]
-    return heatmap.spec(
+    matrix = heatmap.Matrix(
         names,
         names,
         _data(compared, measure, order, lambda v: colours.on_scale(scale, (v - low) / (high - low))),
         [(places[1], places[0]), (places[0], places[1])] if len(set(places)) == 2 else [],
+    )
+    return heatmap.spec(
+        matrix,
         heatmap.Scale(scale, low, high, measure.low, measure.high, {"itemHeight": 260, "precision": 2}),
         tone,
         "{b}<br/>overlap (IoU) <b>{@[3]}</b><br/>chance {@[4]}<br/>excess {@[5]}<br/>{@[6]} weights shared<br/>"

@@ -86,11 +86,14 @@ def cells_spec(
     """Rows against tickets; colour is the share of the row, the chosen cell, or each of the chosen row, is framed."""
     row, ticket = chosen
     framed = [view.names.index(ticket)] if ticket in view.names else range(len(view.names))
-    spec = heatmap.spec(
+    matrix = heatmap.Matrix(
         rows,
         view.names,
         _data(rows, view.names, counts, tone),
         [(k, rows.index(row)) for k in framed] if row in rows else [],
+    )
+    spec = heatmap.spec(
+        matrix,
         heatmap.Scale(tone.sequential, 0, 100, "0 %", "100 %", {"itemHeight": 240}),
         tone,
         "{b}<br/><b>{@[3]}</b> of {@[4]}<br/>{@[2]} % of the row",

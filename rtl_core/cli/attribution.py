@@ -40,6 +40,7 @@ def attribute(
     """Maps or feature scores of a ticket, each with the checks that say whether it deserves trust."""
     import numpy as np
 
+    from rtl_core.audit.attribution.map_request import MapRequest
     from rtl_core.runs import attribution as attributions
     from rtl_core.runs import store
     from rtl_core.runs.checkpoint import finished_run
@@ -48,7 +49,7 @@ def attribute(
         raise BadInput(f"--out wants an .npz file in a folder that exists, not {out}")
     root = runs_root(runs)
     opened = finished_run(store.find_run(run, root))
-    request = attributions.MapRequest(method, baseline, target, seed, _settings(set_ or []))
+    request = MapRequest(method, baseline, target, seed, _settings(set_ or []))
     with progress() as report:
         explained = attributions.Explained.of(opened)
         document, arrays = attributions.explain_samples(explained, ticket, _numbers(samples), request, report)

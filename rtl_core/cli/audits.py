@@ -85,7 +85,8 @@ def fairness(
     as_json: AsJson = False,
 ) -> None:
     """Which ticket fails which group: sizes, rates and gaps, with intervals."""
-    from rtl_core.runs import fairness as audit
+    from rtl_core.audit.fairness.audit_settings import AuditSettings
+    from rtl_core.runs import fairness as audits
     from rtl_core.runs import store
     from rtl_core.runs.checkpoint import finished_run
 
@@ -94,19 +95,14 @@ def fairness(
     )
     if not groups:
         raise BadInput("name the group columns, e.g. --groups sex,race")
-    ask = {
-        "groups": listed(groups),
-        "reference": reference,
-        "metrics": listed(metrics) or None,
-        "permutations": permutations,
-        "seed": seed,
-        "extras": ["by_density" if name == "density" else name for name in listed(extras)],
-    }
+    columns = listed(groups)
+    settings = AuditSettings(tuple(reference or ()), tuple(listed(metrics)) or None, permutations, seed)
+    further = ["by_density" if name == "density" else name for name in listed(extras)]
     if table_ is not None:
         if data is not None or method != "rtl" or router != "context":
             raise BadInput("--data, --method and --router belong to a run; a table has its decisions already")
-        document = audit.audit_table(table_, roles, **ask)
+        document = audits.audit_table(table_, roles, columns, settings, further)
     else:
-        opened = finished_run(store.find_run(run, runs_root(runs)))
-        document = audit.audit_run(opened, method=method, router=router, data=data, **ask)
+        audited = audits.Audited.of(finished_run(store.find_run(run, runs_root(runs))), data)
+        document = audits.audit(audited, columns, method, router, settings, further)
     say(document, as_json, fairness_text)

@@ -56,6 +56,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """One offline HTML file about a run, or about a table of any model's predictions."""
+    from rtl_core.audit.fairness.audit_settings import AuditSettings
     from rtl_core.runs import report as reports
     from rtl_core.runs import store
     from rtl_core.runs.checkpoint import finished_run
@@ -65,13 +66,10 @@ def report(
         run, table, y_true=y_true, y_pred=y_pred, score=score, ticket=ticket, threshold=threshold, positive=positive
     )
     request = reports.ReportRequest(
-        groups=listed(groups),
-        reference=tuple(reference or ()),
-        metrics=listed(metrics) or reports.METRICS,
-        method=method,
-        router=router,
-        permutations=permutations,
-        seed=seed,
+        tuple(listed(groups)),
+        method,
+        router,
+        AuditSettings(tuple(reference or ()), tuple(listed(metrics)) or None, permutations, seed),
     )
     reports.check_place(out)
     if table is not None:

@@ -17,7 +17,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
 from rtl_core.data.idx import FASHION_CLASSES
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
@@ -45,7 +45,8 @@ def _fashion(settings: DataSettings, seed: int) -> Dataset:
     x = tiles.reshape(-1, 1, FASHION_SIDE, FASHION_SIDE)
     y = np.arange(len(x)) % len(FASHION_CLASSES)
     given = np.repeat(list(FASHION_SPLITS), list(FASHION_SPLITS.values()))
-    return from_arrays(x, y, FASHION_CLASSES, given, settings, seed, licence="MIT, Zalando SE (Fashion-MNIST)")
+    pictures = Pictures(x, y, FASHION_CLASSES, given, licence="MIT, Zalando SE (Fashion-MNIST)")
+    return from_arrays(pictures, settings, seed)
 
 
 def _domains(settings: DataSettings, seed: int) -> Dataset:
@@ -62,7 +63,7 @@ def _digits(settings: DataSettings, seed: int) -> Dataset:
     x = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
     classes = tuple(map(str, digits.target_names))
     licence = "CC BY 4.0 (UCI Optical Recognition of Handwritten Digits)"
-    return from_arrays(x, digits.target, classes, None, settings, seed, split_seed=_FIXED, licence=licence)
+    return from_arrays(Pictures(x, digits.target, classes, licence=licence), settings, seed, _FIXED)
 
 
 def _adult(settings: DataSettings, seed: int) -> Dataset:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.errors import BadInput
 
 SIDE, PIXELS = 32, 3 * 32 * 32
@@ -46,7 +46,8 @@ def load_cifar(path: Path, settings: DataSettings, seed: int) -> Dataset:
     files += [(path / name, "test") for name in _there(path, (kind.test,))]
     x, y = zip(*(read_records(file, kind.labels, kind.classes) for file, _ in files), strict=True)
     given = np.repeat([split for _, split in files], [len(labels) for labels in y])
-    return from_arrays(np.concatenate(x), np.concatenate(y), _names(path, kind), given, settings, seed)
+    pictures = Pictures(np.concatenate(x), np.concatenate(y), _names(path, kind), given)
+    return from_arrays(pictures, settings, seed)
 
 
 def read_records(path: Path, labels: int, classes: int) -> tuple[np.ndarray, np.ndarray]:

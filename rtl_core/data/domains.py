@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.ndimage import correlate1d
 
 from rtl_core.data.dataset import Dataset
-from rtl_core.data.pictures import picture_dataset
+from rtl_core.data.pictures import Pictures, picture_dataset
 from rtl_core.rng import numpy_generator
 
 NOISE_DEVIATION = 0.35 * 255
@@ -26,17 +26,15 @@ def in_all_domains(pictures: Dataset) -> Dataset:
     x = np.concatenate([change(pictures.x) for change in DOMAINS.values()])
     copies = len(DOMAINS)
     domain = pd.Categorical(np.repeat(list(DOMAINS), len(pictures)), categories=list(DOMAINS), ordered=True)
-    return picture_dataset(
-        pictures.spec,
+    changed = Pictures(
         x,
         np.tile(pictures.y, copies),
         pictures.classes,
         np.tile(pictures.split, copies),
-        attributes=pd.DataFrame({"domain": domain}),
-        unit=np.tile(pictures.unit, copies),
-        licence=pictures.licence,
-        notes=pictures.notes,
+        pictures.licence,
+        pictures.notes,
     )
+    return picture_dataset(pictures.spec, changed, pd.DataFrame({"domain": domain}), np.tile(pictures.unit, copies))
 
 
 def rotated(x: np.ndarray) -> np.ndarray:

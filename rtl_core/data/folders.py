@@ -12,7 +12,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.class_folders import KINDS, Entry, Place, is_picture, left_out_notes, name_table, places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.picture_files import DamagedPicture, check_colours, read_picture, used_bits
-from rtl_core.data.pictures import check_memory, picture_dataset
+from rtl_core.data.pictures import Pictures, check_memory, picture_dataset
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import complete_split, limited_rows
 from rtl_core.errors import BadInput
@@ -39,7 +39,7 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     x, how_read = _pixels(path, pictures, split, settings.image_size or DEFAULT_SIDE)
     names = [f"{one.label}/{one.path[-1]}" for one in pictures]
     notes = (*left_out_notes(left_out), *how_read, *repeated_notes(x, y, split, names))
-    return picture_dataset(settings.spec, x, y, tuple(map(str, classes)), split, notes=notes)
+    return picture_dataset(settings.spec, Pictures(x, y, tuple(map(str, classes)), split, notes=notes))
 
 
 def _pixels(root: Path, pictures: list[Place], split: np.ndarray, side: int) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -14,7 +14,7 @@ import numpy as np
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.limits import check_unpacked
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.errors import BadInput
 
 MAX_BYTES = 2 * 2**30  # of one unpacked file
@@ -46,7 +46,7 @@ def load_idx(path: Path, settings: DataSettings, seed: int) -> Dataset:
     given = np.repeat(list(pairs), [len(split) for split in y])
     values, codes = np.unique(codes, return_inverse=True)
     classes = FASHION_CLASSES if _is_fashion(pairs, y) else tuple(map(str, values))
-    return from_arrays(np.concatenate(x)[:, None], codes, classes, given, settings, seed)
+    return from_arrays(Pictures(np.concatenate(x)[:, None], codes, classes, given), settings, seed)
 
 
 def read_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:

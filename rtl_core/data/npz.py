@@ -15,7 +15,7 @@ from rtl_core.data.archives import opened_zip
 from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.limits import check_table, check_unpacked
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.data.splits import SPLITS
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
@@ -38,7 +38,7 @@ def load_npz(path: Path, settings: DataSettings, seed: int) -> Dataset:
     if x.ndim == 2:
         check_table(*x.shape, path.stat().st_size, path.name)
         return _table(x, codes, classes, given, settings, seed)
-    return from_arrays(as_pictures(x), codes, classes, given, settings, seed)
+    return from_arrays(Pictures(as_pictures(x), codes, classes, given), settings, seed)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
@@ -18,44 +20,44 @@ MAX_BYTES = 4 * 2**30  # of pictures in memory
 _AT_ONCE = 1_000
 
 
-def from_arrays(
-    x: np.ndarray,
-    y: np.ndarray,
-    classes: tuple[str, ...],
-    given: np.ndarray | None,
-    settings: DataSettings,
-    seed: int,
-    *,
-    split_seed: int | None = None,
-    licence: str = "",
-    notes: tuple[str, ...] = (),
-) -> Dataset:
-    """Pictures uint8 (n, c, h, w) with their labels as a Dataset; `given` is the split the data brings, if any.
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of one size with their labels, as a source has read them.
+
+    x      uint8 (n, channels, height, width)
+    y      integers (n,), index into `classes`
+    split  (n,) strings as in `Dataset`; None: the data bring none
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+    split: np.ndarray | None = None
+    licence: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def from_arrays(pictures: Pictures, settings: DataSettings, seed: int, split_seed: int | None = None) -> Dataset:
+    """Pictures that were only read as a Dataset: their split completed, limited and resized as the settings say.
 
     `split_seed` fixes the split whatever the run's seed is (bundled data); the limit is drawn by `seed`.
     """
-    split = complete_split(y, given, settings, seed if split_seed is None else split_seed)
+    y = pictures.y
+    split = complete_split(y, pictures.split, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
-    x, y, split = resized(x[keep], settings.image_size), y[keep], split[keep]
-    notes += repeated_notes(x, y, split, [f"row {row}" for row in keep])
-    return picture_dataset(settings.spec, x, y, classes, split, licence=licence, notes=notes)
+    x, y, split = resized(pictures.x[keep], settings.image_size), y[keep], split[keep]
+    notes = (*pictures.notes, *repeated_notes(x, y, split, [f"row {row}" for row in keep]))
+    return picture_dataset(settings.spec, replace(pictures, x=x, y=y, split=split, notes=notes))
 
 
 def picture_dataset(
-    spec: str,
-    x: np.ndarray,
-    y: np.ndarray,
-    classes: tuple[str, ...],
-    split: np.ndarray,
-    *,
-    attributes: pd.DataFrame | None = None,
-    unit: np.ndarray | None = None,
-    licence: str = "",
-    notes: tuple[str, ...] = (),
+    spec: str, pictures: Pictures, attributes: pd.DataFrame | None = None, unit: np.ndarray | None = None
 ) -> Dataset:
-    """A Dataset of finished uint8 pictures (n, c, h, w); without `unit` every picture stands for itself."""
+    """A Dataset of pictures that are all in a split; without `unit` every picture stands for itself."""
+    x, y, classes, split = pictures.x, pictures.y, pictures.classes, pictures.split
     check_rows(y, split, classes)
-    attributes = pd.DataFrame(index=pd.RangeIndex(len(y))) if attributes is None else attributes
+    if attributes is None:
+        attributes = pd.DataFrame(index=pd.RangeIndex(len(y)))
     mean, std = channel_statistics(x[split == "train"])
     return Dataset(
         spec=spec,
@@ -69,8 +71,8 @@ def picture_dataset(
         fingerprint=fingerprint(x, y.astype(np.int64), split, classes, attributes),
         mean=mean,
         std=std,
-        licence=licence,
-        notes=notes,
+        licence=pictures.licence,
+        notes=pictures.notes,
     )
 
 

@@ -114,13 +114,13 @@ def _logistic_regression(
     from sklearn.metrics import log_loss
 
     model = LogisticRegression(max_iter=MAX_ITERATIONS, warm_start=True)
-    best, least = None, np.inf
+    fits = []
     for strength in STRENGTHS:
         model.set_params(C=strength).fit(seen, subset)
         loss = log_loss(subset_held_out, model.predict_proba(held_out), labels=model.classes_)
-        if loss < least:
-            best, least = (model.coef_.copy(), model.intercept_.copy()), loss
-    return best
+        fits.append((loss, model.coef_.copy(), model.intercept_.copy()))
+    _, weight, bias = min(fits, key=lambda fit: fit[0])
+    return weight, bias
 
 
 def centroid_gate(features: Features, inputs: Inputs, assignment: np.ndarray, train: np.ndarray, k: int) -> LinearGate:

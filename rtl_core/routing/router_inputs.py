@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from rtl_core.data.dataset import Dataset
-from rtl_core.data.partition import Partition
 from rtl_core.learning.experiment import Inputs
-from rtl_core.learning.subnetwork import Subnetwork
-from rtl_core.models.network import Network
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.routing.features import Features
 from rtl_core.routing.gate import LinearGate, centroid_gate, fit_gate
 from rtl_core.routing.serving import Serving, serving
 from rtl_core.routing.supsup_gradient import OneShotGradient, one_shot_gradient
 from rtl_core.tasks.task import Task
-from rtl_core.tickets.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -63,18 +59,11 @@ class Scene:
         return centroid_gate(self.features, self.inputs, self.assignment, self.train, self.k)
 
 
-def scene_of(
-    dataset: Dataset,
-    partition: Partition,
-    task: Task,
-    network: Network,
-    subnetworks: Sequence[Subnetwork],
-    layout: Layout,
-    features: Features,
-    trained: LinearGate | None = None,
-) -> Scene:
+def scene_of(tickets: TrainedTickets, features: Features, trained: LinearGate | None = None) -> Scene:
     """The scene of a run's tickets; gates are fitted on its train rows and chosen on its validation rows."""
-    tickets, doubt = serving(network, subnetworks, layout), task.doubt
+    dataset, partition, doubt = tickets.dataset, tickets.partition, tickets.task.doubt
+    computing = (tickets.network, tickets.subnetworks, tickets.tickets.layout)
+    ready = serving(*computing)
     return Scene(
         dataset.inputs,
         features,
@@ -83,9 +72,9 @@ def scene_of(
         partition.uses_label,
         dataset.rows("train"),
         dataset.rows("val"),
-        task,
-        tickets,
-        doubt and (lambda rows: tickets.doubts(lambda at: dataset.inputs(rows[at]), len(rows), doubt)),
-        doubt and one_shot_gradient(network, subnetworks, layout, doubt),
+        tickets.task,
+        ready,
+        doubt and (lambda rows: ready.doubts(lambda at: dataset.inputs(rows[at]), len(rows), doubt)),
+        doubt and one_shot_gradient(*computing, doubt),
         trained,
     )

@@ -20,10 +20,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from rtl_core.audit.attribution import aggregate
-from rtl_core.audit.attribution.attribute import attribute, output_of
-from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
+from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.explain import Maps, Question, outputs_of
-from rtl_core.audit.attribution.methods import method_named, settings_of
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.audit.attribution.sanity import Sanity, sanity
 from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.audit.attribution.verdict import verdicts
@@ -41,17 +40,6 @@ from rtl_core.runs.store import MAX_AUDIT_BYTES, audits_folder, slug
 
 _PROBED = 16  # test rows that are asked whether a ticket says the same to everything
 _VERSIONS = ("torch", "captum", "numpy")
-
-
-@dataclass(frozen=True)
-class MapRequest:
-    """How maps are made; see `document.attribute` for what each may be. `parameters` are (name, value) pairs."""
-
-    method: str = "integrated_gradients"
-    baseline: str | None = None
-    target: str | None = None
-    seed: int = 0
-    parameters: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,13 +72,6 @@ class Explained:
             wanted &= dataset.labels == dataset.classes.index(class_)
         return np.flatnonzero(wanted)
 
-    def question(self, request: MapRequest, x: torch.Tensor) -> Question:
-        """What is asked of inputs x (n, *shape). BadInput names the method, setting or baseline that is wrong."""
-        dataset, method = self.subject.dataset, method_named(request.method)
-        chosen = baseline_of(request.baseline or default_baseline(dataset), dataset, x, request.seed)
-        settings = settings_of(method, dict(request.parameters))
-        return Question(method, settings, chosen, self.subject.groups, request.seed)
-
 
 @dataclass(frozen=True)
 class Checked:
@@ -122,17 +103,7 @@ def explain_samples(
     explained: Explained, ticket: str, samples: Sequence[int], request: MapRequest, report: Report = silent
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(the JSON document of `attribute` with the run it belongs to, its maps as `attributions`)."""
-    document, maps = attribute(
-        explained.subject,
-        ticket,
-        request.method,
-        samples,
-        request.baseline,
-        request.target,
-        request.seed,
-        dict(request.parameters),
-        report,
-    )
+    document, maps = attribute(explained.subject, ticket, samples, request, report)
     return {"kind": "samples", **_origin(explained.run), **document}, {"attributions": maps}
 
 
@@ -152,17 +123,12 @@ def audit_many(
     about   says which inputs these are: `DatasetAudit.of`
     report  may raise `Stopped`
     """
-    subject, method = explained.subject, method_named(request.method)
-    settings = settings_of(method, dict(request.parameters))
-    output = output_of(subject, request.target)
-    audited = aggregate.audit(
-        subject, tickets, rows, method, settings, request.baseline, output, request.seed, report=report
-    )
+    audited = aggregate.audit(explained.subject, tickets, rows, request, report=report)
     audit = DatasetAudit(
         kind="many",
         **_origin(explained.run),
         method=audited.method,
-        parameters=settings.model_dump(),
+        parameters=request.settings.model_dump(),
         baseline=audited.baseline,
         target=request.target or "predicted",
         seed=request.seed,

@@ -21,6 +21,7 @@ from rtl_core.config import Config
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.documents import plain
+from rtl_core.events import Tensors
 from rtl_core.files import make_once
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.catalogue import rebuild
@@ -54,6 +55,21 @@ class Tickets:
     def answers(self, eval_set: EvaluationSet) -> Answers:
         """Every ticket's answers to every row."""
         return answers_of_all(self.setting.network, self.rtl.subnetworks, self.tickets.layout, eval_set)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a run becomes.
+
+    lighter  (level index, ticket index) -> norm statistics of that lighter ticket
+    levels   what they were measured at, as `info["rungs"]` has it
+    values   subset -> values, as `values_of` gives them
+    """
+
+    tickets: Tickets
+    lighter: Mapping[tuple[int, int], Tensors]
+    levels: Sequence[Mapping[str, Any]]
+    values: Mapping[str, Sequence[str]]
 
 
 def open_tickets(run: Run) -> Tickets:
@@ -146,30 +162,21 @@ def recorded(folder: Path, verb: str) -> dict[str, Any] | None:
 
 
 def save(
-    run: Run,
-    folder: Path,
-    state: Tickets,
-    lighter: Mapping[tuple[int, int], Any],
-    levels: Sequence[Mapping[str, Any]],
-    values: Mapping[str, Sequence[str]],
-    verb: str,
-    document: Mapping[str, Any],
-    began: float,
+    run: Run, folder: Path, changed: Changed, verb: str, document: Mapping[str, Any], began: float
 ) -> dict[str, Any]:
     """Writes the new run: the JSON document of the verb.
 
-    document         of results, what the verb says beside where the run is
-
-    lighter, levels  as `save_checkpoint` and `info["rungs"]` take them
-    values          subset -> values, as `values_of` gives them
+    document  what the verb says beside where the run is
+    began     when the verb did, by `time.monotonic`
     """
-    setting, seconds, document = state.setting, time.monotonic() - began, plain(document)
+    state, seconds, document = changed.tickets, time.monotonic() - began, plain(document)
+    setting = state.setting
     described = pipeline.describe(setting, state.tickets)
-    merged = {subset: list(of_subset) for subset, of_subset in values.items() if list(of_subset) != [subset]}
+    merged = {subset: list(of_subset) for subset, of_subset in changed.values.items() if list(of_subset) != [subset]}
     info = {
         **described,
         "partition": {**described["partition"], **({"values": merged} if merged else {})},
-        "rungs": list(levels),
+        "rungs": list(changed.levels),
         "gate": {"features": state.gate.features.name, "macs": state.gate.macs, "trained": REFITTED},
         "environment": {**pipeline._environment(setting.config), "seconds": seconds},
         "notes": [
@@ -183,7 +190,7 @@ def save(
 
     def fill(draft: Path) -> None:
         write_json(draft / CONFIG_FILE, setting.config.model_dump(mode="json"))
-        save_checkpoint(draft, state.tickets, load_theta_0(run), (state.rtl,), lighter, info, gate, rows)
+        save_checkpoint(draft, state.tickets, load_theta_0(run), (state.rtl,), changed.lighter, info, gate, rows)
 
     make_once(folder, fill, is_whole)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

@@ -10,6 +10,7 @@ from typing import Any
 from rtl_core.audit import evaluate
 from rtl_core.audit.fairness import thresholds
 from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.paired_changes import Change, changes
 from rtl_core.audit.fairness.predictions import Predictions, from_table
@@ -105,7 +106,8 @@ class Question:
     router: str
     predictions: Predictions
     divided: tuple[tuple[Grouping, int], ...]
-    ask: Mapping[str, Any]  # keyword arguments of `fairness`
+    groups: tuple[str, ...]
+    settings: AuditSettings
 
 
 @dataclass(frozen=True)
@@ -169,23 +171,15 @@ class TableAudit:
     extras: dict[str, Any] = field(metadata=INLINE)
 
 
-def audit_run(run: Run, groups: Sequence[str], data: str | None = None, **ask: Any) -> RunAudit:
-    """`audit` of a run on its test rows, or on other data (a SPEC)."""
-    return audit(Audited.of(run, data), groups, **ask)
-
-
 def audit(
     audited: Audited,
     groups: Sequence[str],
     method: str = "rtl",
     router: str = "context",
-    reference: str | Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
-    permutations: int = 10_000,
-    seed: int = 0,
+    settings: AuditSettings = USUAL,
     extras: Sequence[str] = (),
 ) -> RunAudit:
-    """An audit of a run; for groups, reference, metrics and so on see `audit.fairness`.
+    """`fairness` of what a run decides.
 
     method   one that the run has weights of
     router   "context": each row by its own subset's ticket, and one-vs-rest tickets each on all rows;
@@ -195,10 +189,9 @@ def audit(
     _check_extras(extras, EXTRAS)
     decisions = audited.decisions(groups)
     predictions = audited.predictions(decisions, method, router)
-    ask = {"groups": groups, "reference": reference, "metrics": metrics, "permutations": permutations, "seed": seed}
-    report = fairness(predictions, **ask)
+    report = fairness(predictions, groups, settings)
     pairs = divided(predictions, groups, report.references)
-    question = Question(audited, decisions, method, router, predictions, pairs, ask)
+    question = Question(audited, decisions, method, router, predictions, pairs, tuple(groups), settings)
     counted = audited.opened.counted
     reads = router == "context" and not decisions.eval_set.task.choice_answers
     return RunAudit(
@@ -219,10 +212,7 @@ def audit_table(
     path: Path,
     mapping: Mapping[str, Any],
     groups: Sequence[str],
-    reference: str | Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
-    permutations: int = 10_000,
-    seed: int = 0,
+    settings: AuditSettings = USUAL,
     extras: Sequence[str] = (),
 ) -> TableAudit:
     """An audit of a CSV or Parquet table with one decision per row.
@@ -240,7 +230,7 @@ def audit_table(
         )
     roles = {role: role for role in COLUMNS if role in frame and not (cut and role == "y_pred")}
     predictions = from_table(frame, {**roles, **mapping, "groups": list(groups)})
-    report = fairness(predictions, groups, reference, metrics, permutations, seed)
+    report = fairness(predictions, groups, settings)
     pairs = divided(predictions, groups, report.references)
     answers = {"decomposition": _decompositions(predictions, pairs)} if "decomposition" in extras else {}
     return TableAudit(path.name, len(frame), report, answers)
@@ -249,25 +239,24 @@ def audit_table(
 def what_if(
     run: Run,
     groups: Sequence[str],
-    by: str = thresholds.TICKET,
-    aim: thresholds.Aim = "selection_rate",
-    fixed: float = 0.5,
+    rule: thresholds.ThresholdRule,
     method: str = "rtl",
     router: str = "context",
-    reference: str | Sequence[str] | None = None,
+    settings: AuditSettings = USUAL,
 ) -> list[thresholds.WhatIf]:
     """`thresholds.what_if` on the run's own data: chosen on its validation rows, measured on its test rows.
 
-    by   "ticket", or a group column. One of each of `groups` and of their intersection, whose gaps it has.
+    One for each of `groups` and for their intersection, whose gaps it has.
     """
     audited = Audited.of(run)
-    columns = [*groups, *(() if by == thresholds.TICKET else (by,))]
+    columns = [*groups, *(() if rule.by == thresholds.TICKET else (rule.by,))]
     validation, test = (
         audited.predictions(audited.decisions(columns, split), method, router) for split in ("val", "test")
     )
-    named = fairness(test, groups, reference, ("selection_rate",), permutations=1).references
+    references_only = replace(settings, metrics=("selection_rate",), permutations=1)
+    named = fairness(test, groups, references_only).references
     return [
-        thresholds.what_if(validation, test, by, aim, grouping, base, fixed)
+        thresholds.what_if(validation, test, rule, grouping, base, settings)
         for grouping, base in divided(test, groups, named)
     ]
 
@@ -301,11 +290,12 @@ def _routing(question: Question) -> list[RoutingGap]:
     if eval_set.task.choice_answers:
         raise BadInput("one-vs-rest tickets answer other questions, so none could have stood in for another")
     right = audited.answers(audited.method(question.method), question.decisions).credit
-    units, tickets = Units.from_ids(eval_set.units), question.decisions.tickets
+    given, tickets = question.predictions.ticket, question.decisions.tickets
+    units = Units.from_ids(eval_set.units)
     return [
         record
         for grouping, _ in question.divided
-        for record in routing_gap(right, question.predictions.ticket, grouping, units, tickets, question.ask["seed"])
+        for record in routing_gap(right, given, grouping, units, tickets, question.settings)
     ]
 
 
@@ -333,7 +323,7 @@ def _where(question: Question) -> Ablations:
     def settle(subnetwork: Subnetwork, k: int) -> Subnetwork:
         return recalibrate(experiment, subnetwork, experiment.subsets[k])
 
-    return ablations(learned.subnetworks, setting.layout, decide, settle, question.divided, question.ask["seed"])
+    return ablations(learned.subnetworks, setting.layout, decide, settle, question.divided, question.settings)
 
 
 def _density(question: Question) -> list[AtLevel]:
@@ -369,7 +359,7 @@ def _methods(question: Question) -> list[MethodAudit]:
     density = {row.method: row.density for row in audited.run.record.evaluation.methods}
     for name in (name for name in SIDE_BY_SIDE if name in audited.opened.learned):
         other = audited.predictions(question.decisions, name)
-        report = fairness(other, **question.ask)
+        report = fairness(other, question.groups, question.settings)
         pairs = question.divided if name != question.method else ()
         paired = [change for pair in pairs for change in changes(question.predictions, other, *pair)]
         of_report = (report.overall, report.cells, report.gaps, report.max_gaps)

@@ -97,10 +97,9 @@ def grow(
         **change_tickets.routed(*routers, eval_set.units),
         "tickets": _old_and_new(after),
     }
-    lighter = {**load_lighter(run), **lighter}
-    return change_tickets.save(
-        run, folder, after, lighter, [*run.info["rungs"], *records], plan.values, VERB, document, began
-    )
+    levels = [*run.info["rungs"], *records]
+    changed = change_tickets.Changed(after, {**load_lighter(run), **lighter}, levels, plan.values)
+    return change_tickets.save(run, folder, changed, VERB, document, began)
 
 
 def planned(run: Run, before: Tickets, spec: str, name: str | None, changes: Sequence[str]) -> Plan:

@@ -40,9 +40,8 @@ def remove(run: Run, ticket: str, root: Path) -> dict[str, Any]:
     values = _values(run, left)
     after = _with(before, left, None, values)
     document = {"from": run.name, "removed": ticket, **_routed(before, after)}
-    return change_tickets.save(
-        run, folder, after, _lighter(run, left), _levels(run, left), values, "removed", document, began
-    )
+    changed = change_tickets.Changed(after, _lighter(run, left), _levels(run, left), values)
+    return change_tickets.save(run, folder, changed, "removed", document, began)
 
 
 def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, Any]:
@@ -58,7 +57,7 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
     if (made := change_tickets.recorded(folder, "merged")) is not None:
         return made
     before = change_tickets.open_tickets(run)
-    trained = before.setting.trained_tickets
+    trained = before.setting.trained(before.tickets, before.rtl)
     merged = merge_tickets(trained, chosen, how)
     left, name = [k for k in range(run.tickets.k) if k not in chosen], merged.subnetwork.subset
     known = open_run.values_of(run)
@@ -77,7 +76,8 @@ def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, A
     }
     lighter, records = _measured(trained, merged, chosen, before, len(left))
     lighter, records = {**_lighter(run, left), **lighter}, [*_levels(run, left), *records]
-    return change_tickets.save(run, folder, after, lighter, records, values, "merged", document, began)
+    changed = change_tickets.Changed(after, lighter, records, values)
+    return change_tickets.save(run, folder, changed, "merged", document, began)
 
 
 def redundancy_of(run: Run, pairs: int | None = None, report: Report = silent) -> Redundancy:

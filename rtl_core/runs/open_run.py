@@ -20,7 +20,6 @@ from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import rebuild
-from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs.checkpoint import Run, load_assignment, load_gate, load_learned
 from rtl_core.runs.gates import remade_gate
@@ -53,15 +52,7 @@ class OpenRun(Setting):
 
     @property
     def trained_tickets(self) -> TrainedTickets:
-        batches = self.config.sharing.recalibrate_batches
-        subnetworks, tickets = self.learned["rtl"].subnetworks, self.run.tickets
-        return TrainedTickets(
-            self.task, self.dataset, self.partition, self.network, subnetworks, tickets, batches, self.config.seed
-        )
-
-    def network_of(self, learned: TrainedMethod) -> Network:
-        """The network that a method's parts belong to."""
-        return self.network if learned.reads == "per_subset" else self.one_network
+        return self.trained(self.run.tickets, self.learned["rtl"])
 
 
 def open_run(run: Run, spec: str | None = None) -> OpenRun:

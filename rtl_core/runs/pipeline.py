@@ -21,7 +21,6 @@ from rtl_core.learning.baselines import does_not_apply, gradient_steps
 from rtl_core.learning.method_steps import warm_start
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.cost import forward_cost, macs_nonzero
-from rtl_core.models.network import Network
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
 from rtl_core.runs.gates import gate_tensors
@@ -90,7 +89,7 @@ def evaluate(
     eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
     read = _read(learned)
     answers = {
-        method: audit.method_answers(_network_of(setting, one), one, setting.layout, eval_set)
+        method: audit.method_answers(setting.network_of(one), one, setting.layout, eval_set)
         for method, one in read.items()
     }
     counts = tickets.masks().sum(axis=1)
@@ -125,10 +124,6 @@ def _read(learned: dict[str, TrainedMethod]) -> dict[str, TrainedMethod]:
         replace(one, method=f"{one.method}_odds", reads="odds") for one in learned.values() if one.reads == "argmax"
     ]
     return {**learned, **{one.method: one for one in odds}}
-
-
-def _network_of(setting: Setting, learned: TrainedMethod) -> Network:
-    return setting.network if learned.reads == "per_subset" else setting.one_network
 
 
 def _method_row(setting: Setting, learned: TrainedMethod, figures: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Diverged, Journal, Report
 from rtl_core.learning.backbone import backbone_features
 from rtl_core.learning.experiment import Experiment, Inputs
+from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.learning.subsets import ticket_subsets, which_subset
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import build
 from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
@@ -25,6 +27,7 @@ from rtl_core.tasks.catalogue import task_of
 from rtl_core.tasks.task import Task
 from rtl_core.threads import use_threads
 from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_set import TicketSet
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,20 @@ class Setting:
         """Row indices -> the network's inputs; on another device the rows lie there, all at once, so none travels."""
         device = device_here(self.config)
         return self.dataset.inputs if device == "cpu" else self.dataset.inputs_on(device)
+
+    def trained(self, tickets: TicketSet, rtl: TrainedMethod) -> TrainedTickets:
+        """Tickets of this network as they compute, over these data."""
+        over = (self.task, self.dataset, self.partition, self.network)
+        batches, seed = self.config.sharing.recalibrate_batches, self.config.seed
+        return TrainedTickets(*over, rtl.subnetworks, tickets, batches, seed)
+
+    def network_of(self, learned: TrainedMethod) -> Network:
+        """The network that a method's subnetworks belong to."""
+        if learned.reads == "per_subset":
+            return self.network
+        if self.one_network is None:
+            raise BadInput(f"method '{learned.method}' answers for all subsets at once; task '{self.task.name}' cannot")
+        return self.one_network
 
     @property
     def reading_notes(self) -> list[str]:

@@ -6,12 +6,13 @@ import hashlib
 import platform
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtl_core import __version__
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import replacing
@@ -22,7 +23,7 @@ from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, MAX_AUDIT_BYTES, a
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
 
-METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # `fnr` says what `tpr` says
+METRICS = ("selection_rate", "accuracy", "tpr", "fpr", "precision")  # unless named; `fnr` says what `tpr` says
 CATEGORIES = range(2, 11)  # of a column that is taken as groups where none is named
 COLUMNS = 2  # that are taken then
 _MASKS_ONLY = "the run has masks only: nothing is known of data, weights or answers"
@@ -40,12 +41,14 @@ class ReportRequest:
     """How fairness is to be audited; what is not named is chosen as `rtl_core.runs.fairness` does."""
 
     groups: tuple[str, ...] = ()
-    reference: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = METRICS
     method: str = "rtl"
     router: str = "context"
-    permutations: int = 10_000
-    seed: int = 0
+    settings: AuditSettings = USUAL
+
+    @property
+    def shown(self) -> AuditSettings:
+        """The settings with the metrics that the report has, where none are named."""
+        return replace(self.settings, metrics=self.settings.metrics or METRICS)
 
 
 def run_document(run: Run, request: ReportRequest = ReportRequest(), root: Path | None = None) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def table_document(path: Path, mapping: Mapping[str, Any], request: ReportReques
     """The same for a table of predictions of any model; see `rtl_core.runs.fairness.audit_table`."""
     from rtl_core.runs.fairness import audit_table
 
-    fairness_document = plain(audit_table(path, mapping, list(request.groups), **_how(request)))
+    fairness_document = plain(audit_table(path, mapping, request.groups, request.shown))
     document = {**_frame(path.name, "table"), "fairness": fairness_document, "files": [_sealed(path)]}
     document["settings"] = dict(mapping)
     absent = dict.fromkeys(("tickets", "controls", "overlap", "routing", "attribution"), _NO_NETWORK)
@@ -138,26 +141,17 @@ def _sealed(path: Path) -> dict[str, Any]:
         }
 
 
-def _how(request: ReportRequest) -> dict[str, Any]:
-    return {
-        "reference": list(request.reference) or None,
-        "metrics": list(request.metrics),
-        "permutations": request.permutations,
-        "seed": request.seed,
-    }
-
-
 def _fairness(run: Run, request: ReportRequest, absent: dict[str, str], notes: list[str]) -> dict[str, Any] | None:
     """The audit of the groups that were named, or of some that offer themselves; then a reason why not is no error."""
-    from rtl_core.runs.fairness import Audited, audit, audit_run
+    from rtl_core.runs.fairness import Audited, audit
 
-    how = {"method": request.method, "router": request.router, "extras": EXTRAS, **_how(request)}
+    how = (request.method, request.router, request.shown, EXTRAS)
     if request.groups:
-        return plain(audit_run(run, list(request.groups), **how))
+        return plain(audit(Audited.of(run), request.groups, *how))
     try:
         audited = Audited.of(run)
         chosen = _groups_of(run, audited.opened.dataset)
-        document = plain(audit(audited, chosen, **how))
+        document = plain(audit(audited, chosen, *how))
     except BadInput as error:
         absent["fairness"] = str(error)
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -24,6 +23,7 @@ from rtl_core.audit.router_metrics import Routed, RouterReport, TicketCosts, rou
 from rtl_core.documents import INLINE, OPTIONAL
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.cost import forward_cost
 from rtl_core.routing.budget import Options, options
 from rtl_core.routing.features import fitted
@@ -49,7 +49,7 @@ def router_rows(
     if tickets.k == 1:
         return []
     answers = answers_of_all(setting.network, rtl.subnetworks, setting.layout, eval_set)
-    scene = replace(_scene(setting, rtl.subnetworks, gate), doubts=lambda rows: answers.doubt)
+    scene = replace(_scene(setting.trained(tickets, rtl), gate), doubts=lambda rows: answers.doubt)
     costs = TicketCosts.of(tickets, forward_cost(setting.network))
     rows = []
     for name in _names(scene, gate):
@@ -66,11 +66,11 @@ def _names(scene: Scene, gate: LinearGate | None) -> list[str]:
     return [name for name in router_names(scene.given_by, scene.task) if name not in without]
 
 
-def _scene(setting: Setting, subnetworks: Sequence[Subnetwork], gate: LinearGate | None) -> Scene:
-    dataset, task = setting.dataset, setting.task
+def _scene(tickets: TrainedTickets, gate: LinearGate | None) -> Scene:
+    dataset = tickets.dataset
     rows = dataset.rows("train") if len(dataset.rows("train")) else dataset.rows("test")
     features = gate.features if gate is not None else fitted("grid", dataset.inputs, rows, dataset.input_shape)
-    return scene_of(dataset, setting.partition, task, setting.network, subnetworks, setting.layout, features, gate)
+    return scene_of(tickets, features, gate)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Routing:
     @classmethod
     def of(cls, opened: OpenRun, split: str = "test") -> Routing:
         eval_set = evaluation_set(opened.dataset, opened.partition, opened.task, split)
-        return cls(opened, _scene(opened, opened.learned["rtl"].subnetworks, opened.gate), eval_set)
+        return cls(opened, _scene(opened.trained_tickets, opened.gate), eval_set)
 
     @property
     def run(self) -> Run:

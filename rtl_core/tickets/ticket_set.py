@@ -83,9 +83,13 @@ def numbered(places: Iterable[tuple[float, Kind]]) -> tuple[Level, ...]:
 
 def around(target: float, denser: Iterable[float], lighter: Iterable[float]) -> list[tuple[float, Kind]]:
     """(density, kind) of a target and of the densities listed that lie on their side of it, densest first."""
-    above = [(density, "denser") for density in sorted(set(denser), reverse=True) if density > target]
-    below = [(density, "lighter") for density in sorted(set(lighter), reverse=True) if density < target]
-    return [*above, (target, "target"), *below]
+    above = sorted((density for density in set(denser) if density > target), reverse=True)
+    below = sorted((density for density in set(lighter) if density < target), reverse=True)
+    return [
+        *((density, "denser") for density in above),
+        (target, "target"),
+        *((density, "lighter") for density in below),
+    ]
 
 
 def nested(levels: Sequence[Level], shape: int | tuple[int, ...], kept: Callable[[Level], np.ndarray]) -> np.ndarray:

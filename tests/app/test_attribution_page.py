@@ -17,11 +17,12 @@ from app import colours
 from app.attribution import dataset_audit_charts, findings, heatmaps, inputs
 from rtl_core.audit.attribution.compare_tickets import SideBySide
 from rtl_core.audit.attribution.explain import Maps
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.audit.attribution.sanity import Sanity
 from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import Explained, MapRequest, explain_samples
+from rtl_core.runs.attribution import Explained, explain_samples
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
 from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples

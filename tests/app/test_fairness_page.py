@@ -17,7 +17,8 @@ from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import load_run, save_checkpoint
-from rtl_core.runs.fairness import audit_run
+from rtl_core.runs.fairness import Audited
+from rtl_core.runs.fairness import audit as audit_run
 from rtl_core.runs.store import samples as sample_folders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,7 +167,7 @@ def test_too_many_labels_are_refused_before_anything_is_asked():
 def test_the_sample_shows_the_figures_of_the_command_line(runs_folder):
     app = open_fairness(run="adult", groups="sex", metric="Missed")
     assert not app.exception
-    document = plain(audit_run(load_run(sample_folders()["adult"]), ["sex"]))
+    document = plain(audit_run(Audited.of(load_run(sample_folders()["adult"])), ["sex"]))
     (gap,) = [g for g in document["gaps"] if g["metric"] == "fnr" and g["ticket"] is None]
     assert gap_chart(app) == {"all together": [100 * gap["gap"]]}
     largest = max(

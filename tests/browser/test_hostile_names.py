@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from benchmarks.app_server import APP, served
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.runs import report
 from rtl_core.runs.checkpoint import load_run
 from tests import hostile
@@ -184,7 +185,7 @@ def test_names_in_other_uploads_do_not_either(server, page):
 
 
 def test_the_report_of_a_run_does_not_either(runs, page, tmp_path):
-    eval_set = report.ReportRequest(groups=(hostile.PICTURE, hostile.TAG), permutations=100)
+    eval_set = report.ReportRequest(groups=(hostile.PICTURE, hostile.TAG), settings=AuditSettings(permutations=100))
     report.write_report(report.run_document(load_run(runs / "table"), eval_set, runs), tmp_path / "report.html")
     assert_report_is_harmless(page, tmp_path / "report.html")
 

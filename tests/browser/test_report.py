@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.runs import report
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.store import samples
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     out = tmp_path_factory.mktemp("report") / "report.html"
-    request = report.ReportRequest(groups=("sex", "race"), permutations=200)
+    request = report.ReportRequest(groups=("sex", "race"), settings=AuditSettings(permutations=200))
     report.write_report(report.run_document(load_run(samples()["adult"]), request), out)
     return out
 

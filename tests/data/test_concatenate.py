@@ -10,7 +10,7 @@ import pytest
 from rtl_core.config import DataSettings
 from rtl_core.data import sources
 from rtl_core.data.concatenate import joined, load_joined
-from rtl_core.data.pictures import picture_dataset
+from rtl_core.data.pictures import Pictures, picture_dataset
 from rtl_core.errors import BadInput
 
 CLASSES = ("a", "b", "c")
@@ -19,7 +19,7 @@ CLASSES = ("a", "b", "c")
 def pictures(values, y, split, classes=CLASSES, spec="toy"):
     """One flat grey picture per value."""
     x = np.broadcast_to(np.array(values, np.uint8)[:, None, None, None], (len(values), 1, 8, 8)).copy()
-    return picture_dataset(spec, x, np.array(y), classes, np.array(split))
+    return picture_dataset(spec, Pictures(x, np.array(y), classes, np.array(split)))
 
 
 FIRST = pictures([10, 20, 30, 40], [0, 1, 0, 1], ["train", "train", "val", "test"], ("a", "b"), "first")

@@ -11,11 +11,13 @@ from torch import nn
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.subnetwork import Subnetwork
+from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
 from rtl_core.routing.features import fitted
 from rtl_core.routing.router_inputs import Scene, scene_of
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.ticket_set import Level, TicketSet
 
 NAMES = ("red", "green", "blue")
 ROWS = 240
@@ -77,6 +79,8 @@ def make_scene(dataset):
     def make(task: str, partition: Partition, seen: Dataset = dataset) -> Scene:
         network, subnetworks, layout = _tickets(1 if task == "one_vs_rest" else 2)
         features = fitted("grid", seen.inputs, seen.rows("train"), seen.input_shape)
-        return scene_of(seen, partition, TASKS[task], network, subnetworks, layout, features)
+        pruned_at = np.stack([np.where(subnetwork.mask, 0, 1) for subnetwork in subnetworks]).astype(np.uint8)
+        tickets = TicketSet(NAMES, NAMES, layout, pruned_at, (Level(1, 0.6, "target"),))
+        return scene_of(TrainedTickets(TASKS[task], seen, partition, network, subnetworks, tickets, 0, 0), features)
 
     return make

@@ -12,11 +12,12 @@ import torch
 from rtl_core.audit.attribution import aggregate
 from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.explain import explain
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.runs import attribution
-from rtl_core.runs.attribution import Explained, MapRequest
+from rtl_core.runs.attribution import Explained
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.report import ReportRequest as Report
 from rtl_core.runs.report import run_document
@@ -64,9 +65,9 @@ def test_other_data_than_those_of_the_training_are_refused(explained):
 
 def test_an_input_that_is_no_row_gets_the_checks_that_the_row_gets(explained):
     subject, request = explained.subject, MapRequest("integrated_gradients")
-    document, _ = attribute(subject, "Dress", request.method, [3])
+    document, _ = attribute(subject, "Dress", [3], request)
     x = subject.dataset.inputs(explained.rows()[3:4]).clone()
-    question = explained.question(request, x)
+    question = request.question(subject, x)
     maps = attribution.check(subject, "Dress", x, explain(subject.module("Dress"), x, question), question)
     (sample,) = document["samples"]
     assert (maps.verdict, maps.reason) == (sample["verdict"], sample["reason"])
@@ -79,7 +80,7 @@ def test_a_dead_ticket_is_not_to_be_trusted(explained):
     assert attribution.constant_output(broken.subject, "Coat")
     assert not attribution.constant_output(broken.subject, "Bag")
     x = broken.subject.dataset.inputs(broken.rows()[:1])
-    question = broken.question(QUICK, x)
+    question = QUICK.question(broken.subject, x)
     maps = explain(broken.subject.module("Coat"), x, question)
     result = attribution.check(broken.subject, "Coat", x, maps, question)
     assert result.verdict == "do not trust" and "dead" in result.reason

@@ -162,7 +162,7 @@ def test_a_map_is_made_of_rows_of_the_tickets_subset(run):
 
 @pytest.mark.parametrize("run", WAYS[3:], indirect=True)
 def test_a_fairness_audit_counts_every_ticket_on_its_own_rows(run):
-    document = plain(fairness.audit_run(run, ["town"]))
+    document = plain(fairness.audit(fairness.Audited.of(run), ["town"]))
     counted = {row["ticket"]: row["n"] for row in document["overall"] if row["metric"] == "accuracy"}
     expected = {row["name"]: row["n"] for row in recorded(run)}
     assert {name: counted[name] for name in expected} == expected

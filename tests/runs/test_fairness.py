@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.fairness.predictions import Predictions
+from rtl_core.audit.fairness.thresholds import ThresholdRule
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import Run, load_run
-from rtl_core.runs.fairness import EXTRAS, Audited, audit, audit_run, audit_table, what_if
+from rtl_core.runs.fairness import EXTRAS, Audited, audit, audit_table, what_if
 
-QUICK = {"metrics": ["selection_rate", "accuracy", "tpr", "fpr"], "permutations": 100}
+QUICK = AuditSettings(metrics=("selection_rate", "accuracy", "tpr", "fpr"), permutations=100)
+TO_MEN = replace(QUICK, reference=("sex=Male",))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def predictions(audited) -> Predictions:
 
 @pytest.fixture(scope="module")
 def result(audited) -> dict:
-    return plain(audit(audited, ["sex"], reference="sex=Male", extras=list(EXTRAS), **QUICK))
+    return plain(audit(audited, ["sex"], settings=TO_MEN, extras=list(EXTRAS)))
 
 
 def test_the_decisions_are_those_that_the_evaluation_counted(run, predictions):
@@ -56,7 +60,7 @@ def test_cells_equal_boolean_masks(audited, method, router):
         "tpr": (predicted, y),
         "fpr": (predicted, ~y),
     }
-    document = plain(audit(audited, ["sex", "race"], method, router, **QUICK))
+    document = plain(audit(audited, ["sex", "race"], method, router, QUICK))
     assert len(document["cells"]) == 4 * 7 * (2 + 5 + 10)
     for cell in document["cells"]:
         rows = np.ones(len(y), bool) if cell["ticket"] is None else p.ticket == p.tickets.index(cell["ticket"])
@@ -125,22 +129,22 @@ def test_methods_stand_side_by_side(audited, result):
     rows = {row["method"]: row for row in result["methods"]}
     assert list(rows) == ["rtl", "dense", "imp_single", "imp_single_union"]
     assert rows["rtl"]["gaps"] == result["gaps"] and rows["rtl"]["changes"] == []
-    alone = plain(audit(audited, ["sex"], "dense", reference="sex=Male", **QUICK))
+    alone = plain(audit(audited, ["sex"], "dense", settings=TO_MEN))
     assert rows["dense"]["gaps"] == alone["gaps"] and rows["dense"]["density"] == 1
     moved = next(c for c in rows["dense"]["changes"] if (c["metric"], c["group"]) == ("tpr", "sex=Female"))
     assert moved["gap_after"] == pytest.approx(overall_gap(alone, "tpr")["gap"])
 
 
 def test_extras_that_do_not_apply_say_why(audited):
-    document = plain(audit(audited, ["sex"], "dense", extras=["where", "by_density"], **QUICK))
+    document = plain(audit(audited, ["sex"], "dense", settings=QUICK, extras=["where", "by_density"]))
     assert "with a mask" in document["where"]["reason"]
     assert "several densities" in document["by_density"]["reason"]
-    routed = plain(audit(audited, ["sex"], router="min_entropy", extras=["methods"], **QUICK))
+    routed = plain(audit(audited, ["sex"], router="min_entropy", settings=QUICK, extras=["methods"]))
     assert "router 'context'" in routed["methods"]["reason"] and routed["uses_label"] is False
 
 
 def test_thresholds_of_a_run_are_chosen_on_its_validation_rows(run):
-    (one,) = plain(what_if(run, ["sex"], by="ticket", aim="tpr"))
+    (one,) = plain(what_if(run, ["sex"], ThresholdRule("ticket", "tpr")))
     assert [row["stratum"] for row in one["thresholds"]] == list(run.tickets.names)
     assert max(row["n"] for row in one["thresholds"]) < 3256
     few = {row["stratum"]: row["reason"] for row in one["thresholds"] if row["threshold"] is None}
@@ -160,8 +164,8 @@ def test_a_table_of_the_runs_decisions_has_the_runs_audit(audited, predictions, 
         }
     )
     frame.to_csv(tmp_path / "mine.csv", index=False)
-    table = plain(audit_table(tmp_path / "mine.csv", {}, ["sex"], extras=["decomposition"], **QUICK))
-    document = plain(audit(audited, ["sex"], extras=["decomposition"], **QUICK))
+    table = plain(audit_table(tmp_path / "mine.csv", {}, ["sex"], QUICK, ["decomposition"]))
+    document = plain(audit(audited, ["sex"], settings=QUICK, extras=["decomposition"]))
 
     def by_place(records: list[dict]) -> dict:
         return {(record["ticket"], record["group"], record["metric"]): record for record in records}
@@ -180,8 +184,8 @@ def test_a_table_of_the_runs_decisions_has_the_runs_audit(audited, predictions, 
         ({"groups": ["sex"], "method": "magic"}, "no method 'magic'; it has: rtl"),
         ({"groups": ["sex"], "router": "coin"}, "context, min_entropy"),
         ({"groups": ["sex"], "extras": ["more"]}, "no extra 'more'"),
-        ({"groups": ["sex"], "reference": "sex=None"}, "no group 'sex=None'"),
-        ({"groups": ["sex"], "metrics": ["luck"]}, "no metric 'luck'"),
+        ({"groups": ["sex"], "settings": AuditSettings(("sex=None",))}, "no group 'sex=None'"),
+        ({"groups": ["sex"], "settings": AuditSettings(metrics=("luck",))}, "no metric 'luck'"),
     ],
 )
 def test_what_cannot_be_audited_is_refused(audited, ask, says):
@@ -191,9 +195,9 @@ def test_what_cannot_be_audited_is_refused(audited, ask, says):
 
 def test_data_that_do_not_fit_are_refused(run):
     with pytest.raises(BadInput, match="no group columns"):
-        audit_run(load_run(store.samples()["fashion10"]), ["sex"])
+        audit(Audited.of(load_run(store.samples()["fashion10"])), ["sex"])
     with pytest.raises(BadInput, match="inputs of shape"):
-        audit_run(run, ["sex"], data="bundled:digits")
+        Audited.of(run, "bundled:digits")
 
 
 def test_a_threshold_and_predictions_are_one_too_many(tmp_path):

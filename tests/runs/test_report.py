@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.report import tables
 from rtl_core.audit.report.page import SECTIONS, page
 from rtl_core.errors import BadInput
@@ -23,7 +24,7 @@ from rtl_core.runs.store import samples
 pytestmark = pytest.mark.long
 
 EVIL = "<script>alert(1)</script>"
-FEW = 200  # permutations: enough for what is asked here
+FEW = AuditSettings(permutations=200)  # enough for what is asked here
 
 
 class Page(HTMLParser):
@@ -86,7 +87,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def adult():
-    request = report.ReportRequest(groups=("sex", "race"), permutations=FEW)
+    request = report.ReportRequest(groups=("sex", "race"), settings=FEW)
     document = report.run_document(load_run(samples()["adult"]), request)
     html = page(document)
     return SimpleNamespace(document=document, html=html, page=Page(html))
@@ -110,7 +111,7 @@ def table(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("report") / "decisions.csv"
     frame.to_csv(path, index=False)
-    document = report.table_document(path, {}, report.ReportRequest(groups=("group",), permutations=FEW))
+    document = report.table_document(path, {}, report.ReportRequest(groups=("group",), settings=FEW))
     html = page(document)
     return SimpleNamespace(document=document, html=html, page=Page(html), path=path)
 

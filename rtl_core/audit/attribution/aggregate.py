@@ -15,11 +15,10 @@ from itertools import combinations
 import numpy as np
 from torch import nn
 
-from rtl_core.audit.attribution.baselines import baseline_of, default_baseline
 from rtl_core.audit.attribution.deletion_insertion import Curves, area, curves
-from rtl_core.audit.attribution.explain import INPUTS, Maps, Question, explain
-from rtl_core.audit.attribution.methods import Method
-from rtl_core.audit.attribution.parameters import Parameters
+from rtl_core.audit.attribution.explain import INPUTS, Maps, explain
+from rtl_core.audit.attribution.map_request import MapRequest
+from rtl_core.audit.attribution.parameters import LayerParameters
 from rtl_core.audit.attribution.rank_correlation import centred_ranks
 from rtl_core.audit.attribution.regions import Regions, regions_of, smallest_regions
 from rtl_core.audit.attribution.ticket_modules import Subject
@@ -83,11 +82,7 @@ def audit(
     subject: Subject,
     tickets: Sequence[str],
     rows: np.ndarray,
-    method: Method,
-    parameters: Parameters,
-    baseline: str | None = None,
-    target: int | np.ndarray | None = None,
-    seed: int = 0,
+    request: MapRequest,
     faithfulness: bool = True,
     workers: int | None = None,
     report: Report = silent,
@@ -95,32 +90,29 @@ def audit(
     """The same rows through every ticket.
 
     rows     indices of the data set's rows; those of one class give that class's evidence
-    target   the output to explain, for all or for each row; None: each ticket's largest
     workers  threads; None: one a core, at most one a ticket. They do not change the figures
     report   told of every chunk; it may raise `Stopped`
 
-    Raises BadInput where there are no rows, and where method, baseline or target do not fit.
+    Raises BadInput where there are no rows, and where the request does not fit the network.
     """
     if len(rows) == 0:
         raise BadInput("an audit needs inputs, and no row was chosen; choose another class or subset")
-    began, dataset = time.monotonic(), subject.dataset
-    name = baseline or default_baseline(dataset)
+    began, dataset, seed = time.monotonic(), subject.dataset, request.seed
+    target = request.output(subject)
     modules = [subject.module(ticket) for ticket in tickets]
-    if "layer" not in method.parameters.model_fields:  # a layer's own maps are others with its norm in it
+    if not isinstance(request.settings, LayerParameters):  # a layer's own maps are others with its norm in it
         modules = [folded(module) for module in modules]
     smallest, regions = smallest_regions(dataset), regions_of(dataset)
-    target = None if target is None else np.broadcast_to(target, len(rows))
     shares: list[list[np.ndarray]] = []
     chunks_of_curves: list[list[Curves | None]] = []
     correlations, evidence = [], np.zeros((len(modules), *dataset.input_shape))
     with pool(workers or min(os.cpu_count() or 1, len(modules))) as threads:
         for i in range(0, len(rows), INPUTS):
             x = dataset.inputs(rows[i : i + INPUTS])
-            question = Question(method, parameters, baseline_of(name, dataset, x, seed), subject.groups, seed)
-            targets = None if target is None else target[i : i + INPUTS]
+            question = request.question(subject, x)
 
-            def one(module: nn.Module, i=i, x=x, question=question, targets=targets) -> tuple[Maps, Curves | None]:
-                maps = explain(module, x, question, targets)
+            def one(module: nn.Module, i=i, x=x, question=question) -> tuple[Maps, Curves | None]:
+                maps = explain(module, x, question, target)
                 if not faithfulness:
                     return maps, None
                 return maps, curves(module, x, maps, question, smallest, numpy_generator(seed, "deletion", i))
@@ -132,7 +124,7 @@ def audit(
             chunks_of_curves.append(list(walked))
             ranks = [centred_ranks(each.flat) for each in maps]
             correlations.append([(a * b).sum(axis=1) for a, b in combinations(ranks, 2)])
-            report(Event("attribute", method.name, min(i + INPUTS, len(rows)), len(rows)))
+            report(Event("attribute", request.method, min(i + INPUTS, len(rows)), len(rows)))
     units = dataset.unit[rows]
     audited = tuple(
         TicketAudit(
@@ -144,8 +136,8 @@ def audit(
     )
     pairs = np.concatenate(correlations, axis=1) if len(modules) > 1 else np.zeros((0, len(rows)))
     agreement = _agreement(_means(pairs, units, seed), len(modules))
-    seconds = time.monotonic() - began
-    return Audit(tuple(tickets), audited, regions.names, agreement, len(rows), method.name, name, seconds)
+    made = request.method, request.baseline_for(dataset), time.monotonic() - began
+    return Audit(tuple(tickets), audited, regions.names, agreement, len(rows), *made)
 
 
 def _scaled(maps: np.ndarray) -> np.ndarray:

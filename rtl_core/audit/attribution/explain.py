@@ -11,7 +11,7 @@ from torch import nn
 
 from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.methods import Method, check_fit
-from rtl_core.audit.attribution.parameters import Parameters
+from rtl_core.audit.attribution.parameters import Parameters, PathParameters
 from rtl_core.audit.attribution.regions import Regions
 from rtl_core.data.batches import pieces
 from rtl_core.errors import BadInput
@@ -47,7 +47,7 @@ class Question:
     @property
     def at_fixed_steps(self) -> Question:
         """Without doubling: for maps that are only compared with others."""
-        if not self.method.doubles:
+        if not isinstance(self.parameters, PathParameters):
             return self
         return replace(self, parameters=self.parameters.model_copy(update={"max_steps": self.parameters.steps}))
 
@@ -135,7 +135,7 @@ def explain(module: nn.Module, x: torch.Tensor, question: Question, target: int 
     explained_maps = Maps(
         attribute(everything, parameters), target, outputs[everything, target], baseline_output, steps
     )
-    while method.doubles:
+    while isinstance(parameters, PathParameters):
         missed = np.flatnonzero(
             (explained_maps.relative_delta > TOLERANCE) & (2 * explained_maps.steps <= parameters.max_steps)
         )

@@ -37,7 +37,6 @@ class Method:
     unfit          (module, shape of an input) -> why the method cannot be used, or None
     against        what a map compares the input with: the chosen baseline, zeros, or nothing at all
     complete       whether a map sums to output less the baseline's output
-    doubles        whether its steps are doubled until it does
     local          a slope at the input; otherwise a contribution that the input's size is part of
     """
 
@@ -48,7 +47,6 @@ class Method:
     unfit: Callable[[nn.Module, tuple[int, ...]], str | None] = lambda module, shape: None
     against: Literal["baseline", "zeros", "nothing"] = "baseline"
     complete: bool = False
-    doubles: bool = False
     local: bool = False
 
 
@@ -120,13 +118,7 @@ _of_layer = partial(Method, unfit=_needs_convolutions)
 _ALL = (
     _slope("saliency", "Saliency", SaliencyParameters, captum_methods.saliency),
     Method("input_x_gradient", "Input x gradient", Parameters, captum_methods.input_x_gradient, against="zeros"),
-    _path(
-        "integrated_gradients",
-        "Integrated gradients",
-        PathParameters,
-        captum_methods.integrated_gradients,
-        doubles=True,
-    ),
+    _path("integrated_gradients", "Integrated gradients", PathParameters, captum_methods.integrated_gradients),
     Method("gradient_shap", "Gradient SHAP", GradientShapParameters, captum_methods.gradient_shap),
     _path("deeplift", "DeepLIFT", Parameters, captum_methods.deeplift, _deeplift_unfit),
     _of_layer("grad_cam", "Grad-CAM", LayerParameters, captum_methods.grad_cam, against="nothing"),

@@ -16,6 +16,8 @@ class SaliencyParameters(Parameters):
 
 
 class PathParameters(Parameters):
+    """Of a method whose steps are doubled until a map sums to what it should."""
+
     steps: int = Field(32, ge=8, le=1024, title="Steps", description="Points on the way from the baseline")
     max_steps: int = Field(
         512, ge=8, le=1024, title="Most steps", description="Steps are doubled until the sum fits, up to this number"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.gaps import PermutationTests, min_detectable
 from rtl_core.audit.fairness.group_metrics import (
     METRICS,
@@ -27,7 +28,7 @@ from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.audit.fairness.results import Cell, ClassPlace, Excluded, FairnessReport, Gap, MaxGap, Place
 from rtl_core.errors import BadInput
 from rtl_core.statistics.estimates import json_number
-from rtl_core.statistics.intervals import LEVEL, difference
+from rtl_core.statistics.intervals import difference
 
 KNOWN_AS = {"selection_rate": "demographic_parity", "tpr": "equal_opportunity"}  # the largest gap of a metric
 EQUALIZED_ODDS = "equalized_odds"  # the larger of the largest gaps of tpr and fpr
@@ -36,31 +37,18 @@ EQUALIZED_ODDS = "equalized_odds"  # the larger of the largest gaps of tpr and f
 Tested = tuple[Gap | MaxGap, Any]  # a gap, and the test that was asked about it or None
 
 
-def fairness(
-    predictions: Predictions,
-    groups: Sequence[str],
-    reference: str | Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
-    permutations: int = 10_000,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> FairnessReport:
+def fairness(predictions: Predictions, groups: Sequence[str], settings: AuditSettings = USUAL) -> FairnessReport:
     """The audit of each group column and, where several are named, of their intersection.
-
-    reference   names of groups, such as "race=White" and "race=White,sex=Male", that the others of their
-                columns are compared with; without one the largest group is, "missing" apart
-    metrics     of `cells.METRICS`; default: all, those of scores only where there are scores
-    level       of all intervals; 1 - level is the alpha of `min_detectable`
 
     Raises BadInput for names that are not there.
     """
-    if not (0 < level < 1 and permutations > 0):
-        raise BadInput("The level of the intervals lies between 0 and 1, and at least one permutation is needed.")
+    metrics, level, permutations = settings.metrics, settings.level, settings.permutations
     if metrics is None:
         metrics = SHARES if np.isnan(predictions.score).all() else METRICS
     strata, divided, everyone = Strata.of(predictions), groupings(predictions.groups, groups), totals(predictions)
-    named = _references(divided, [reference] if isinstance(reference, str) else list(reference or ()))
-    tests, notes = PermutationTests(permutations, seed), [*predictions.notes, *_notes(predictions, strata, divided)]
+    named = _references(divided, settings.reference)
+    tests = PermutationTests(permutations, settings.seed)
+    notes = [*predictions.notes, *_notes(predictions, strata, divided)]
     cells, gaps, max_gaps, excluded = [], [], [], []
     for grouping, base in zip(divided, named, strict=True):
         measured = measures(predictions, strata, grouping, metrics, level)
@@ -80,7 +68,7 @@ def fairness(
         references={",".join(g.columns): g.names[base] for g, base in zip(divided, named, strict=True)},
         level=level,
         permutations=permutations,
-        seed=seed,
+        seed=settings.seed,
         notes=notes,
         tests=len(p),
     )

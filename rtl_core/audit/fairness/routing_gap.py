@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.paired_changes import Mean, intervals, mean_of, rates, shown, verdict
 from rtl_core.audit.fairness.predictions import Predictions
@@ -48,21 +49,22 @@ def routing_gap(
     grouping: Grouping,
     units: Units,
     tickets: tuple[str, ...],
-    seed: int = 0,
-    level: float = LEVEL,
+    settings: AuditSettings = USUAL,
 ) -> list[RoutingGap]:
     """Per group, and per ticket within it.
 
-    right   bool (K, n): whether each ticket answers each row rightly
-    given   (n,) the ticket of each row
+    right     bool (K, n): whether each ticket answers each row rightly
+    given     (n,) the ticket of each row
+    settings  its level, and its seed for the halves
     """
+    level = settings.level
     k, n = right.shape
     if k < 2:
         raise BadInput("There is one ticket only, so no row could have been sent to another.")
     rows = np.arange(n)
     own = right[given, rows]
     others = (right.sum(axis=0) - own) / (k - 1)
-    best = right[_best_other(right, given, grouping, units, seed), rows]
+    best = right[_best_other(right, given, grouping, units, settings.seed), rows]
     rescued = ~own & right.any(axis=0)
     records = []
     for g, name in enumerate(grouping.names):

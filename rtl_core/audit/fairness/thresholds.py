@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.group_metrics import RANKED, SHOWN
 from rtl_core.audit.fairness.groups import Grouping, groupings
 from rtl_core.audit.fairness.paired_changes import Change, changes, rates
@@ -16,7 +16,6 @@ from rtl_core.documents import INLINE
 from rtl_core.errors import BadInput
 from rtl_core.statistics.clustered_rows import Units
 from rtl_core.statistics.estimates import proportion
-from rtl_core.statistics.intervals import LEVEL
 
 Aim = Literal["selection_rate", "tpr", "fixed"]
 
@@ -24,6 +23,28 @@ TOLERANCES = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)  # gaps that the
 STEPS = 200  # of the rate that fairlearn levels, from 0 to 1
 FAIRLEARN = {"selection_rate": "selection_rate_parity", "tpr": "true_positive_rate_parity"}
 TICKET = "ticket"
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How thresholds are chosen.
+
+    by     what gets one each: "ticket", or the groups of this column
+    aim    "selection_rate" or "tpr": each threshold brings that rate, on the validation rows, as near as it can to the
+           rate of all of them as decided now. "fixed": `fixed` for everybody
+
+    Raises BadInput for another aim, and for a threshold that is no probability.
+    """
+
+    by: str = TICKET
+    aim: Aim = "selection_rate"
+    fixed: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.aim not in ("selection_rate", "tpr", "fixed"):
+            raise BadInput(f"There is no aim '{self.aim}' for thresholds; choose among: selection_rate, tpr, fixed.")
+        if not 0 <= self.fixed <= 1:
+            raise BadInput(f"A threshold of probabilities lies between 0 and 1 (got {self.fixed:g}).")
 
 
 @dataclass(frozen=True)
@@ -67,42 +88,35 @@ class WhatIf:
 def what_if(
     validation: Predictions,
     test: Predictions,
-    by: str,
-    aim: Aim,
+    rule: ThresholdRule,
     grouping: Grouping,
     base: int,
-    fixed: float = 0.5,
-    level: float = LEVEL,
+    settings: AuditSettings = USUAL,
 ) -> WhatIf:
-    """Thresholds of each ticket (`by` is "ticket") or of each group of a column, and what they change.
+    """Thresholds of each ticket or of each group of a column, and what they change.
 
-    aim       "selection_rate" or "tpr": each threshold brings that rate, on the validation rows, as near as it
-              can to the rate of all of them as decided now. "fixed": `fixed` for everybody
     grouping  of the test rows: whose rates and gaps are compared, with the reference `base`
+    settings  its level, and its seed for `tradeoff`
 
     Raises BadInput without scores of two classes.
     """
     for predictions in (validation, test):
         _check(predictions)
-    if aim not in ("selection_rate", "tpr", "fixed"):
-        raise BadInput(f"There is no aim '{aim}' for thresholds; choose among: selection_rate, tpr, fixed.")
-    if not 0 <= fixed <= 1:
-        raise BadInput(f"A threshold of probabilities lies between 0 and 1 (got {fixed:g}).")
-    (names, before), (_, there) = strata_by(validation, by), strata_by(test, by)
-    chosen = [_threshold(name, validation, before == i, aim, fixed) for i, name in enumerate(names)]
+    (names, before), (_, there) = strata_by(validation, rule.by), strata_by(test, rule.by)
+    chosen = [_threshold(name, validation, before == i, rule) for i, name in enumerate(names)]
     limits = np.array([np.nan if one.threshold is None else one.threshold for one in chosen])[there]
     kept = np.isnan(limits)  # of strata with too few validation rows
     predicted = np.where(kept, test.y_pred, test.score > limits).astype(np.int64)
     notes = ["thresholds are chosen on validation rows and measured on test rows"]
-    if by != TICKET:
-        notes.append(f"a threshold for each group reads {by} to decide, which the law may forbid")
+    if rule.by != TICKET:
+        notes.append(f"a threshold for each group reads {rule.by} to decide, which the law may forbid")
     return WhatIf(
         columns=list(grouping.columns),
-        by=by,
-        aim=aim,
+        by=rule.by,
+        aim=rule.aim,
         thresholds=chosen,
-        changes=changes(test, replace(test, y_pred=predicted), grouping, base, level),
-        tradeoff=[] if aim == "fixed" else tradeoff(validation, test, by, aim, grouping, base, level=level),
+        changes=changes(test, replace(test, y_pred=predicted), grouping, base, settings.level),
+        tradeoff=[] if rule.aim == "fixed" else tradeoff(validation, test, rule, grouping, base, settings),
         notes=notes,
     )
 
@@ -110,47 +124,44 @@ def what_if(
 def tradeoff(
     validation: Predictions,
     test: Predictions,
-    by: str,
-    aim: Aim,
+    rule: ThresholdRule,
     grouping: Grouping,
     base: int,
-    tolerances: Sequence[float] = TOLERANCES,
-    seed: int = 0,
-    level: float = LEVEL,
+    settings: AuditSettings = USUAL,
 ) -> list[TradeoffPoint]:
     """The best accuracy for each largest gap allowed in a rate, by fairlearn's `ThresholdOptimizer` (Hardt 2016).
 
-    One per tolerance, group and metric (accuracy and the rate), measured on the test rows. The optimum may draw lots
-    between two thresholds, drawn here from `seed`. Strata with fewer than `SHOWN` validation rows of either class stay
-    as they are.
+    One per gap of `TOLERANCES`, group and metric (accuracy and the rate), measured on the test rows. The optimum may
+    draw lots between two thresholds, drawn here from the settings' seed. Strata with fewer than `SHOWN` validation rows
+    of either class stay as they are.
     """
     from fairlearn.postprocessing import ThresholdOptimizer
 
-    (names, before), (_, there) = strata_by(validation, by), strata_by(test, by)
+    (names, before), (_, there) = strata_by(validation, rule.by), strata_by(test, rule.by)
     fewest = np.min([np.bincount(before[validation.y_true == y], minlength=len(names)) for y in (0, 1)], axis=0)
     learned, known = (fewest >= SHOWN)[before], (fewest >= SHOWN)[there]
     if not learned.any():
         return []
     records, units = [], Units.from_ids(test.unit)
-    for tolerance in tolerances:
-        rule = ThresholdOptimizer(
+    for tolerance in TOLERANCES:
+        optimizer = ThresholdOptimizer(
             estimator=_scores_as_they_are(),
-            constraints=FAIRLEARN[aim],
+            constraints=FAIRLEARN[rule.aim],
             grid_size=STEPS,
             prefit=True,
             predict_method="predict",
             tol=tolerance or None,
         )
-        rule.fit(validation.score[learned, None], validation.y_true[learned], sensitive_features=before[learned])
+        optimizer.fit(validation.score[learned, None], validation.y_true[learned], sensitive_features=before[learned])
         predicted = test.y_pred.copy()
-        features = {"sensitive_features": there[known], "random_state": seed}
-        predicted[known] = rule.predict(test.score[known, None], **features).astype(np.int64)
-        right = proportion(predicted == test.y_true, np.ones(len(predicted), bool), units, level)
+        features = {"sensitive_features": there[known], "random_state": settings.seed}
+        predicted[known] = optimizer.predict(test.score[known, None], **features).astype(np.int64)
+        right = proportion(predicted == test.y_true, np.ones(len(predicted), bool), units, settings.level)
         share_changed, ci = float((predicted != test.y_pred).mean()), {"accuracy": [right.low, right.high]}
         records += [
             TradeoffPoint(tolerance, share_changed, right.value, replace(change, ci={**ci, **change.ci}))
-            for change in changes(test, replace(test, y_pred=predicted), grouping, base, level)
-            if change.metric in ("accuracy", aim)
+            for change in changes(test, replace(test, y_pred=predicted), grouping, base, settings.level)
+            if change.metric in ("accuracy", rule.aim)
         ]
     return records
 
@@ -189,11 +200,11 @@ def _check(predictions: Predictions) -> None:
         raise BadInput("Thresholds are tried between 0 and 1, but some scores lie outside; give probabilities.")
 
 
-def _threshold(name: str, predictions: Predictions, stratum: np.ndarray, aim: Aim, fixed: float) -> Threshold:
+def _threshold(name: str, predictions: Predictions, stratum: np.ndarray, rule: ThresholdRule) -> Threshold:
     """Halfway between two scores."""
-    if aim == "fixed":
-        return Threshold(name, fixed, int(stratum.sum()), None)
-    hit, among = rates(predictions)[aim]
+    if rule.aim == "fixed":
+        return Threshold(name, rule.fixed, int(stratum.sum()), None)
+    hit, among = rates(predictions)[rule.aim]
     score = np.sort(predictions.score[stratum & among])
     if len(score) < RANKED:
         few = f"fewer than {RANKED} validation rows to choose on ({len(score)}); decisions stay as they are"

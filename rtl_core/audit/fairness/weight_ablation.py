@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.paired_changes import Change, Mean, changes, intervals, mean_of, rates, shown
 from rtl_core.audit.fairness.predictions import Predictions
@@ -15,7 +16,6 @@ from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.intervals import LEVEL
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import dead_layers
 
@@ -77,18 +77,17 @@ def ablations(
     decide: Decide,
     settle: Settle,
     divided: Sequence[tuple[Grouping, int]],
-    seed: int = 0,
-    draws: int = DRAWS,
-    level: float = LEVEL,
+    settings: AuditSettings = USUAL,
 ) -> Ablations:
     """The classes of `ownership_classes`, each taken away from all tickets.
 
     subnetworks  with a mask each
-    decide    parts -> their decisions, always of the same rows in the same order
-    settle    (part, its index) -> the part with norm statistics of its own
-    divided   groupings of these rows, each with the index of its reference
+    decide       subnetworks -> their decisions, always of the same rows in the same order
+    settle       (subnetwork, its index) -> the subnetwork with norm statistics of its own
+    divided      groupings of these rows, each with the index of its reference
+    settings     its level, and its seed for the control
 
-    The control takes as many weights of each layer away, drawn from those that the ticket keeps, `draws` times.
+    The control takes as many weights of each layer away, drawn from those that the ticket keeps, `DRAWS` times.
     """
     if any(subnetwork.mask is None for subnetwork in subnetworks) or len(subnetworks) < 2:
         raise BadInput("Taking shared and private weights away needs two tickets or more, each with a mask.")
@@ -98,7 +97,8 @@ def ablations(
         if not taken.any():
             continue
         after = decide(_without(subnetworks, taken, settle))
-        random = [decide(_without(subnetworks, _drawn(taken, masks, layout, seed, i), settle)) for i in range(draws)]
+        drawn = (_drawn(taken, masks, layout, settings.seed, i) for i in range(DRAWS))
+        random = [decide(_without(subnetworks, gone, settle)) for gone in drawn]
         weights += [_taken(name, ticket, masks[k], taken[k], layout) for k, ticket in enumerate(before.tickets)]
         for ticket, rows in _strata(before):
             kept_rows = [only(decided, rows) for decided in (before, after, *random)]
@@ -106,7 +106,7 @@ def ablations(
                 Ablated(name, ticket, *against_random)
                 for grouping, base in divided
                 for against_random in _against_random(
-                    kept_rows, replace(grouping, code=grouping.code[rows]), base, level
+                    kept_rows, replace(grouping, code=grouping.code[rows]), base, settings.level
                 )
             ]
     return Ablations(weights, moved)

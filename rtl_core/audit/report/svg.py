@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor, log10
 
@@ -16,6 +17,18 @@ ABOVE, NEUTRAL, BELOW = "#17586F", "#EEEFEA", "#6F3B82"  # overlap above, at and
 GAP_WIDTH, GAP_HEIGHT = 220, 26
 FULL = 0.5  # the excess from which on the colour is full
 NUMBERED = 12  # the most tickets whose matrix has room for numbers
+
+Point = tuple[float, float]  # x and y in pixels, from the top left
+
+
+@dataclass(frozen=True)
+class Font:
+    """How a text is set: its height in pixels, and which of its ends (start, middle, end) stands at its place."""
+
+    size: float
+    colour: str
+    anchor: str
+    weight: str = "400"
 
 
 def overlap_matrix(names: Sequence[str], excess: Sequence[Sequence[float | None]]) -> Markup:
@@ -36,14 +49,14 @@ def overlap_matrix(names: Sequence[str], excess: Sequence[Sequence[float | None]
         if k <= NUMBERED:
             dark = value is not None and abs(value) > 0.6 * FULL
             shown = "–" if value is None else f"{value:+.2f}".replace("-", MINUS)
-            marks.append(text_at(x + side / 2, y + side / 2 + 4, shown, "#fff" if dark else INK, "middle", 11))
+            marks.append(text_at(x + side / 2, y + side / 2 + 4, shown, Font(11, "#fff" if dark else INK, "middle")))
     if labelled:
         step = min(12, side)
         for i, name in enumerate(names):
-            marks.append(text_at(left - 6, i * side + side / 2 + 4, _short(name), INK, "end", step))
+            marks.append(text_at(left - 6, i * side + side / 2 + 4, _short(name), Font(step, INK, "end")))
             x, y = left + i * side + side / 2, k * side + 12
             turn = f"rotate(-40 {x} {y})"
-            marks.append(text_at(x, y, _short(name), INK, "end", step, turn))
+            marks.append(text_at(x, y, _short(name), Font(step, INK, "end"), turn))
     width, height = left + k * side + 8, k * side + (90 if labelled else 8)
     return canvas(width, height, "Overlap of each pair of tickets above chance", marks)
 
@@ -62,14 +75,17 @@ def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own:
     marks = []
     for tick in range(round((high_end - low_end) / step) + 1):
         value = low_end + tick * step
-        marks += [stroke(place(value), 0, place(value), base, LINE), _tick(place(value), base, f"{100 * value:.4g} %")]
+        marks += [
+            stroke((place(value), 0), (place(value), base), LINE),
+            _tick(place(value), base, f"{100 * value:.4g} %"),
+        ]
     for i, (label, value, low, high) in enumerate(rows):
         y, colour = line * i + 17, OWN if label == own else MUTED
-        marks.append(text_at(left - 12, y + 4, label, INK, "end", 13, weight="600" if label == own else "400"))
+        marks.append(text_at(left - 12, y + 4, label, Font(13, INK, "end", "600" if label == own else "400")))
         if low is not None and high is not None:
-            marks.append(stroke(place(low), y, place(high), y, colour, 2))
+            marks.append(stroke((place(low), y), (place(high), y), colour, 2))
         marks.append(mark(place(value), y, colour, square=label == own))
-        marks.append(text_at(width - right + 12, y + 4, f"{100 * value:.1f} %", INK, "start", 13))
+        marks.append(text_at(width - right + 12, y + 4, f"{100 * value:.1f} %", Font(13, INK, "start")))
     return canvas(width, base + 24, "Methods with their intervals", marks)
 
 
@@ -78,7 +94,7 @@ def gap_axis(reach: float, metric: str) -> Markup:
     scale, unit = (1, "") if metric in SCORES else (100, " points")
     ends = ((1, -reach, "start"), (GAP_WIDTH / 2, 0.0, "middle"), (GAP_WIDTH - 1, reach, "end"))
     marks = [
-        text_at(x, 11, f"{scale * value:+.3g}{unit}".replace("-", MINUS) if value else "0", MUTED, anchor, 11)
+        text_at(x, 11, f"{scale * value:+.3g}{unit}".replace("-", MINUS) if value else "0", Font(11, MUTED, anchor))
         for x, value, anchor in ends
     ]
     return canvas(GAP_WIDTH, 14, "Axis of the gaps", marks)
@@ -93,13 +109,13 @@ def gap_line(
         return GAP_WIDTH / 2 * (1 + max(-1.0, min(1.0, at / reach)) * 0.98)
 
     middle = GAP_HEIGHT / 2
-    marks = [stroke(GAP_WIDTH / 2, 0, GAP_WIDTH / 2, GAP_HEIGHT, MUTED)]
+    marks = [stroke((GAP_WIDTH / 2, 0), (GAP_WIDTH / 2, GAP_HEIGHT), MUTED)]
     if value is None:
-        marks.append(text_at(GAP_WIDTH / 2 + 8, middle + 4, "not compared", MUTED, "start", 11))
+        marks.append(text_at(GAP_WIDTH / 2 + 8, middle + 4, "not compared", Font(11, MUTED, "start")))
         return canvas(GAP_WIDTH, GAP_HEIGHT, "No gap", marks)
     colour = OWN if rare else MUTED
     if low is not None and high is not None:
-        marks.append(stroke(place(low), middle, place(high), middle, colour, 2, dashed=small))
+        marks.append(stroke((place(low), middle), (place(high), middle), colour, 2, dashed=small))
     marks.append(mark(place(value), middle, colour, square=False, hollow=small))
     return canvas(GAP_WIDTH, GAP_HEIGHT, "Gap with its interval", marks)
 
@@ -134,9 +150,9 @@ def canvas(width: float, height: float, label: str, marks: Sequence[Markup]) -> 
     )
 
 
-def stroke(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1, dashed: bool = False) -> Markup:
+def stroke(start: Point, end: Point, colour: str, width: float = 1, dashed: bool = False) -> Markup:
     return Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="{}"{}/>').format(
-        x1, y1, x2, y2, colour, width, Markup(' stroke-dasharray="3 2"') if dashed else ""
+        *start, *end, colour, width, Markup(' stroke-dasharray="3 2"') if dashed else ""
     )
 
 
@@ -150,15 +166,15 @@ def mark(x: float, y: float, colour: str, square: bool, hollow: bool = False) ->
 
 
 def _tick(x: float, y: float, text: str) -> Markup:
-    return text_at(x, y + 16, text, MUTED, "middle", 12)
+    return text_at(x, y + 16, text, Font(12, MUTED, "middle"))
 
 
-def text_at(
-    x: float, y: float, text: str, colour: str, anchor: str, size: float, turn: str = "", weight: str = "400"
-) -> Markup:
+def text_at(x: float, y: float, text: str, font: Font, turn: str = "") -> Markup:
+    """turn: an SVG transform."""
+    turned = Markup(' transform="{}"').format(turn) if turn else ""
     return Markup(
         '<text x="{:.1f}" y="{:.1f}" fill="{}" text-anchor="{}" font-size="{:g}" font-weight="{}"{}>{}</text>'
-    ).format(x, y, colour, anchor, size, weight, Markup(' transform="{}"').format(turn) if turn else "", text)
+    ).format(x, y, font.colour, font.anchor, font.size, font.weight, turned, text)
 
 
 def _short(name: str) -> str:

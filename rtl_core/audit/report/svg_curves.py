@@ -8,7 +8,7 @@ from math import log
 
 from markupsafe import Markup
 
-from rtl_core.audit.report.svg import INK, LINE, MUTED, OWN, mark, round_axis, stroke, text_at
+from rtl_core.audit.report.svg import INK, LINE, MUTED, OWN, Font, mark, round_axis, stroke, text_at
 
 PALETTE = (OWN, "#B5532A", "#3F7F4C", "#8A5AA8", "#9A7D00", "#2A7F8E", "#C2447A", "#5B6673")
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 920, 470, 70, 260, 40, 56  # of a chart with curves, in pixels
@@ -64,29 +64,29 @@ def curves(title: str, lines: Sequence[Curve], x: Axis, y_title: str) -> Panel:
     def place(value: float) -> float:
         return base - (base - TOP) * (value - low) / (high - low)
 
-    marks = [text_at(LEFT, 20, title, INK, "start", 15, weight="600")]
+    marks = [text_at(LEFT, 20, title, Font(15, INK, "start", "600"))]
     for tick in range(round((high - low) / step) + 1):
         value = low + tick * step
         marks += [
-            stroke(LEFT, place(value), WIDTH - RIGHT, place(value), LINE),
-            text_at(LEFT - 8, place(value) + 4, f"{value:.3g}", MUTED, "end", 12),
+            stroke((LEFT, place(value)), (WIDTH - RIGHT, place(value)), LINE),
+            text_at(LEFT - 8, place(value) + 4, f"{value:.3g}", Font(12, MUTED, "end")),
         ]
     for value, shown in x.ticks:
         marks += [
-            stroke(x.place(value), TOP, x.place(value), base, LINE),
-            text_at(x.place(value), base + 18, shown, MUTED, "middle", 12),
+            stroke((x.place(value), TOP), (x.place(value), base), LINE),
+            text_at(x.place(value), base + 18, shown, Font(12, MUTED, "middle")),
         ]
-    marks.append(text_at((LEFT + WIDTH - RIGHT) / 2, base + 42, x.title, INK, "middle", 13))
+    marks.append(text_at((LEFT + WIDTH - RIGHT) / 2, base + 42, x.title, Font(13, INK, "middle")))
     middle = (TOP + base) / 2
-    marks.append(text_at(18, middle, y_title, INK, "middle", 13, f"rotate(-90 18 {middle})"))
+    marks.append(text_at(18, middle, y_title, Font(13, INK, "middle"), f"rotate(-90 18 {middle})"))
     last = [max(one.points, key=lambda point: x.place(point[0])) for one in lines]
     labels = _apart([place(point[1]) for point in last], TOP, base)
     for i in reversed(range(len(lines))):
         marks += _curve(lines[i], i, x, place)
         end, colour = last[i], PALETTE[i % len(PALETTE)]
         marks += [
-            stroke(x.place(end[0]) + 5, place(end[1]), WIDTH - RIGHT + 22, labels[i], colour, 0.6),
-            text_at(WIDTH - RIGHT + 26, labels[i] + 4, lines[i].label, colour, "start", 12, weight=_weight(i)),
+            stroke((x.place(end[0]) + 5, place(end[1])), (WIDTH - RIGHT + 22, labels[i]), colour, 0.6),
+            text_at(WIDTH - RIGHT + 26, labels[i] + 4, lines[i].label, Font(12, colour, "start", _weight(i))),
         ]
     return Markup("").join(marks), HEIGHT
 
@@ -98,8 +98,8 @@ def differences(title: str, columns: Sequence[tuple[str, Sequence[Curve]]], x_ti
     low, high = min(0.0, *values), max(0.0, *values)
     low, high = (low, high) if low < high else (-0.01, 0.01)  # no difference anywhere
     each, base = (WIDTH - NAMES - 20) / len(columns), 52 + ROW * len(labels)
-    marks = [text_at(20, 20, title, INK, "start", 15, weight="600")]
-    marks += [text_at(NAMES - 10, 66 + ROW * i, label, INK, "end", 12) for i, label in enumerate(labels)]
+    marks = [text_at(20, 20, title, Font(15, INK, "start", "600"))]
+    marks += [text_at(NAMES - 10, 66 + ROW * i, label, Font(12, INK, "end")) for i, label in enumerate(labels)]
     for column, (heading, rows) in enumerate(columns):
         left = NAMES + column * each
 
@@ -107,11 +107,11 @@ def differences(title: str, columns: Sequence[tuple[str, Sequence[Curve]]], x_ti
             return left + 24 + (each - 48) * (value - low) / (high - low)
 
         marks += [
-            text_at(left + each / 2, 44, heading, INK, "middle", 12),
-            stroke(place(0), 52, place(0), base, MUTED),
+            text_at(left + each / 2, 44, heading, Font(12, INK, "middle")),
+            stroke((place(0), 52), (place(0), base), MUTED),
         ]
         marks += [
-            text_at(place(value), base + 16, f"{value:+.2f}" if value else "0", MUTED, "middle", 11)
+            text_at(place(value), base + 16, f"{value:+.2f}" if value else "0", Font(11, MUTED, "middle"))
             for value in (_round(low), 0.0, _round(high))
             if value == 0 or abs(place(value) - place(0)) > 28
         ]
@@ -120,9 +120,9 @@ def differences(title: str, columns: Sequence[tuple[str, Sequence[Curve]]], x_ti
             known = least is not None and most is not None
             colour = OWN if known and (least > 0 or most < 0) else MUTED
             if known:
-                marks.append(stroke(place(least), y, place(most), y, colour, 2))
+                marks.append(stroke((place(least), y), (place(most), y), colour, 2))
             marks.append(mark(place(value), y, colour, square=False, hollow=colour == MUTED))
-    marks.append(text_at((NAMES + WIDTH) / 2, base + 40, x_title, INK, "middle", 13))
+    marks.append(text_at((NAMES + WIDTH) / 2, base + 40, x_title, Font(13, INK, "middle")))
     return Markup("").join(marks), base + 56
 
 

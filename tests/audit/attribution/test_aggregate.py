@@ -14,7 +14,8 @@ from rtl_core.audit.attribution.baselines import baseline_of
 from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.deletion_insertion import STEPS, area, curves
 from rtl_core.audit.attribution.explain import Maps, Question, explain
-from rtl_core.audit.attribution.methods import METHODS, Method, settings_of
+from rtl_core.audit.attribution.map_request import MapRequest
+from rtl_core.audit.attribution.methods import METHODS, Method
 from rtl_core.audit.attribution.parameters import Parameters
 from rtl_core.audit.attribution.partial_dependence import feature_scores, partial_dependence
 from rtl_core.audit.attribution.regions import columns, grid
@@ -68,33 +69,27 @@ def noise(ask: Request) -> torch.Tensor:
     return torch.rand(ask.x.shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_maps_that_know_the_net_beat_random_orders_and_noise(trained_net):
+def test_maps_that_know_the_net_beat_random_orders_and_noise(trained_net, monkeypatch):
     rows = trained_net.dataset.rows("test")[:40]
-    audited = audit(trained_net, ["a"], rows, IG, settings_of(IG, {}), target=trained_net.dataset.y[rows])
+    audited = audit(trained_net, ["a"], rows, MapRequest())
     figures = audited.tickets[0].faithfulness
     value, low, high = (
         dict(zip(FAITHFULNESS, each, strict=True)) for each in (figures.value, figures.low, figures.high)
     )
     assert high["deletion_difference"] < 0 < low["insertion_difference"]
     assert value["deletion_difference"] == pytest.approx(value["deletion"] - value["random_deletion"])
-    random = audit(
-        trained_net,
-        ["a"],
-        rows,
-        Method("noise", "", Parameters, noise),
-        Parameters(),
-        target=trained_net.dataset.y[rows],
-    )
+    monkeypatch.setitem(METHODS, "noise", Method("noise", "", Parameters, noise))
+    random = audit(trained_net, ["a"], rows, MapRequest("noise"))
     figures = random.tickets[0].faithfulness
     assert figures.low[2] > high["deletion_difference"] and figures.high[5] < low["insertion_difference"]
 
 
 def test_regions_evidence_and_agreement_are_means_over_inputs(trained_net):
     data, rows = trained_net.dataset, trained_net.dataset.rows("test")[:40]
-    settings = settings_of(IG, {"steps": 16, "max_steps": 16})
-    audited = audit(trained_net, ["a", "b"], rows, IG, settings, target=3, faithfulness=False)
+    request = MapRequest(target="3", parameters=(("steps", 16), ("max_steps", 16)))
+    audited = audit(trained_net, ["a", "b"], rows, request, faithfulness=False)
     x = data.inputs(rows)
-    question = Question(IG, settings, baseline_of("black", data, x), trained_net.groups)
+    question = Question(IG, request.settings, baseline_of("black", data, x), trained_net.groups)
     a, b = (explain(trained_net.module(name), x, question, 3).attributions for name in ("a", "b"))
     scaled = a / np.abs(a).sum((1, 2, 3), keepdims=True)
     np.testing.assert_allclose(audited.tickets[0].evidence, scaled.mean(0), atol=1e-5)
@@ -111,8 +106,7 @@ def test_regions_evidence_and_agreement_are_means_over_inputs(trained_net):
 
 def test_threads_do_not_change_the_figures(trained_net):
     rows = trained_net.dataset.rows("test")[:40]
-    settings = settings_of(METHODS["deeplift"], {})
-    one, three = (audit(trained_net, "abc", rows, METHODS["deeplift"], settings, workers=w) for w in (1, 3))
+    one, three = (audit(trained_net, "abc", rows, MapRequest("deeplift"), workers=w) for w in (1, 3))
     for k in range(3):
         assert np.array_equal(one.tickets[k].faithfulness.value, three.tickets[k].faithfulness.value)
         assert np.array_equal(one.tickets[k].evidence, three.tickets[k].evidence)
@@ -124,9 +118,9 @@ def test_an_audit_can_be_stopped(trained_net):
         raise Stopped
 
     with pytest.raises(Stopped):
-        audit(trained_net, ["a"], np.arange(40), IG, settings_of(IG, {}), report=stop)
+        audit(trained_net, ["a"], np.arange(40), MapRequest(), report=stop)
     with pytest.raises(BadInput, match="needs inputs"):
-        audit(trained_net, ["a"], np.arange(0), IG, settings_of(IG, {}))
+        audit(trained_net, ["a"], np.arange(0), MapRequest())
 
 
 def test_regions_of_pictures_and_tables():

@@ -15,17 +15,18 @@ from rtl_core.audit.attribution.attribute import attribute
 from rtl_core.audit.attribution.baselines import BASELINES, baseline_of
 from rtl_core.audit.attribution.compare_tickets import DENSE, RANDOM, side_by_side, top_overlap
 from rtl_core.audit.attribution.explain import Question, explain
+from rtl_core.audit.attribution.map_request import MapRequest
 from rtl_core.audit.attribution.methods import METHODS, settings_of
 from rtl_core.audit.attribution.ticket_modules import Subject
 from rtl_core.config import DataSettings
-from rtl_core.data.pictures import from_arrays
+from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.errors import BadInput
 from rtl_core.events import Stopped
 
 
 @pytest.fixture(scope="module")
 def result(trained_net) -> tuple[dict, np.ndarray]:
-    return attribute(trained_net, "a", "integrated_gradients", [5, 0, 3])
+    return attribute(trained_net, "a", [5, 0, 3], MapRequest())
 
 
 def test_the_document_has_the_fields_that_others_read(result):
@@ -54,25 +55,25 @@ def test_samples_are_places_in_the_test_split_and_sums_add_up(result, trained_ne
 
 
 def test_a_chosen_class_is_explained_by_name_or_number(trained_net):
-    document, maps = attribute(trained_net, "a", "saliency", [0, 1], target="7")
+    document, maps = attribute(trained_net, "a", [0, 1], MapRequest("saliency", target="7"))
     assert document["target"] == "7" and {sample["target"] for sample in document["samples"]} == {"7"}
     x = trained_net.dataset.inputs(trained_net.dataset.rows("test")[:2]).requires_grad_()
     assert np.array_equal(maps, captum.Saliency(trained_net.module("a")).attribute(x, 7).numpy())
 
 
 def test_a_one_vs_rest_ticket_explains_the_score_of_its_own_class(one_vs_rest):
-    document, _ = attribute(one_vs_rest, "b", "deeplift", [0, 1])
+    document, _ = attribute(one_vs_rest, "b", [0, 1], MapRequest("deeplift"))
     assert document["target"] == "b" and {sample["target"] for sample in document["samples"]} == {"b"}
     data = one_vs_rest.dataset
     output = one_vs_rest.module("b")(data.inputs(data.rows("test")[:1])).item()
     assert document["samples"][0]["output"] == pytest.approx(output, abs=1e-5)
     assert document["samples"][0]["confidence"] == pytest.approx(1 / (1 + np.exp(-output)), abs=1e-5)
     with pytest.raises(BadInput, match="leave the target out"):
-        attribute(one_vs_rest, "b", "deeplift", [0], target="3")
+        attribute(one_vs_rest, "b", [0], MapRequest("deeplift", target="3"))
 
 
 def test_the_methods_own_baseline_is_named(trained_net):
-    document, _ = attribute(trained_net, "a", "input_x_gradient", [0])
+    document, _ = attribute(trained_net, "a", [0], MapRequest("input_x_gradient"))
     assert document["baseline"] == "zeros"
 
 
@@ -86,7 +87,7 @@ def test_a_dead_ticket_is_called_dead(random_net):
         tickets=replace(random_net.tickets, pruned_at=pruned_at),
         subnetworks={**random_net.subnetworks, "a": replace(subnetwork, mask=pruned_at[0] == 0)},
     )
-    document, _ = attribute(dead, "a", "integrated_gradients", [0, 1])
+    document, _ = attribute(dead, "a", [0, 1], MapRequest())
     assert document["dead"] == {"constant_output": True, "empty_layers": ["block2.conv.weight"]}
     for sample in document["samples"]:
         assert sample["verdict"] == "do not trust" and "the ticket is dead" in sample["reason"]
@@ -100,18 +101,18 @@ def test_progress_can_stop_it(trained_net):
         raise Stopped
 
     with pytest.raises(Stopped):
-        attribute(trained_net, "a", "saliency", range(40), report=stop)
+        attribute(trained_net, "a", range(40), MapRequest("saliency"), stop)
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("z", "saliency", [0]), "no ticket 'z'; there are: a, b, c"),
-        (("a", "saliency", []), "1 to 1,000 samples"),
-        (("a", "saliency", [10**6]), "no test sample 1000000; they are numbered from 0"),
-        (("a", "saliency", [0], "white"), "no baseline 'white' for a image; there are: black"),
-        (("a", "saliency", [0], "row:x"), "a baseline row is a number"),
-        (("a", "saliency", [0], None, "cat"), "no class 'cat'; the classes are: 0, 1"),
+        (("z", [0], MapRequest("saliency")), "no ticket 'z'; there are: a, b, c"),
+        (("a", [], MapRequest("saliency")), "1 to 1,000 samples"),
+        (("a", [10**6], MapRequest("saliency")), "no test sample 1000000; they are numbered from 0"),
+        (("a", [0], MapRequest("saliency", "white")), "no baseline 'white' for a image; there are: black"),
+        (("a", [0], MapRequest("saliency", "row:x")), "a baseline row is a number"),
+        (("a", [0], MapRequest("saliency", target="cat")), "no class 'cat'; the classes are: 0, 1"),
     ],
 )
 def test_what_is_not_there_is_said(trained_net, arguments, match):
@@ -179,7 +180,7 @@ def test_baselines_of_pictures(digits):
 
 def test_black_is_black_in_every_channel():
     pictures = np.random.default_rng(0).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
-    data = from_arrays(pictures, np.arange(40) % 2, ("a", "b"), None, DataSettings(spec="npz:x"), 0)
+    data = from_arrays(Pictures(pictures, np.arange(40) % 2, ("a", "b")), DataSettings(spec="npz:x"), 0)
     pictures[0] = 0
     black = replace(data, x=pictures).inputs(np.array([0]))
     assert torch.allclose(baseline_of("black", data, black), black, atol=1e-6)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.fairness.gaps import exact_p
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.documents import plain
@@ -30,7 +31,8 @@ def random_frame(n: int = 2000, seed: int = 0, gap: float = 0.0) -> pd.DataFrame
 
 def audit(frame: pd.DataFrame, *groups: str, roles: dict | None = None, **options) -> dict:
     mapping = {"y_true": "y", "y_pred": "said", "ticket": "net", "groups": list(groups), **(roles or {})}
-    return plain(fairness(from_table(frame, mapping), groups, **{"permutations": 200, **options}))
+    settings = AuditSettings(**{"permutations": 200, **options})
+    return plain(fairness(from_table(frame, mapping), groups, settings))
 
 
 def entry(records: list[dict], **fields) -> dict:
@@ -65,7 +67,7 @@ def test_the_same_seed_gives_the_same_document_whatever_else_is_asked():
 
 def test_a_gap_is_signed_against_its_reference():
     frame = random_frame(gap=0.15)
-    document = audit(frame, "sex", reference="sex=M")
+    document = audit(frame, "sex", reference=("sex=M",))
     gap = entry(document["gaps"], ticket=None, metric="tpr")
     positive = frame[frame.y == 1]
     hits, n = positive.groupby("sex").said.sum(), positive.groupby("sex").said.size()
@@ -75,7 +77,7 @@ def test_a_gap_is_signed_against_its_reference():
     assert (gap["low"], gap["high"]) == pytest.approx(newcombe(*counts))
     assert gap["p"] == pytest.approx(float(exact_p(*counts)))
     assert gap["p_holm"] < 0.05
-    back = entry(audit(frame, "sex", reference="sex=F")["gaps"], ticket=None, metric="tpr")
+    back = entry(audit(frame, "sex", reference=("sex=F",))["gaps"], ticket=None, metric="tpr")
     assert (back["gap"], back["p"]) == pytest.approx((-gap["gap"], gap["p"]))
 
 
@@ -149,10 +151,10 @@ def test_the_largest_group_is_the_reference_but_not_the_missing_one():
 
 def test_references_are_groups():
     with pytest.raises(BadInput, match="no group 'Male' to compare with; the groups are: sex=F, sex=M"):
-        audit(random_frame(100), "sex", reference="Male")
+        audit(random_frame(100), "sex", reference=("Male",))
     with pytest.raises(BadInput, match="divide the same columns"):
-        audit(random_frame(100), "sex", reference=["sex=F", "sex=M"])
-    chosen = audit(random_frame(400), "sex", "race", reference=["sex=F", "sex=M,race=B"])
+        audit(random_frame(100), "sex", reference=("sex=F", "sex=M"))
+    chosen = audit(random_frame(400), "sex", "race", reference=("sex=F", "sex=M,race=B"))
     assert chosen["references"]["sex"] == "sex=F"
     assert chosen["references"]["sex,race"] == "sex=M,race=B"
 
@@ -160,7 +162,7 @@ def test_references_are_groups():
 @pytest.mark.parametrize("options", [{"level": 1.0}, {"permutations": 0}])
 def test_levels_and_permutations_make_sense(options):
     with pytest.raises(BadInput, match="level of the intervals"):
-        audit(random_frame(50), "sex", **options)
+        AuditSettings(**options)
 
 
 def test_notes_say_what_limits_the_audit():
@@ -195,9 +197,9 @@ def test_metrics_of_scores_have_an_interval_and_no_test():
 
 def test_metrics_are_those_asked_for_or_those_that_can_be_had():
     frame = random_frame(100)
-    assert {record["metric"] for record in audit(frame, "sex", metrics=["tpr"])["cells"]} == {"tpr"}
+    assert {record["metric"] for record in audit(frame, "sex", metrics=("tpr",))["cells"]} == {"tpr"}
     assert "roc_auc" not in {record["metric"] for record in audit(frame, "sex")["cells"]}
-    cell = audit(frame, "sex", metrics=["roc_auc"])["cells"][0]
+    cell = audit(frame, "sex", metrics=("roc_auc",))["cells"][0]
     assert (cell["status"], cell["reason"]) == ("refused", "there are no scores")
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from rtl_core.audit.fairness.audit import fairness
+from rtl_core.audit.fairness.audit_settings import AuditSettings
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.comma_lists import joined, listed
 from rtl_core.data.tables import read_table
@@ -15,6 +16,7 @@ from rtl_core.runs.fairness import audit_table
 
 MAPPING = {"y_true": "y_true", "y_pred": "y_pred", "groups": ["sex"]}
 N = 120
+TPR = AuditSettings(metrics=("tpr",), permutations=1)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def decided() -> pd.DataFrame:
 
 
 def cells(predictions, metric: str) -> dict[str, float]:
-    audit = fairness(predictions, ["sex"], metrics=[metric], permutations=1)
+    audit = fairness(predictions, ["sex"], AuditSettings(metrics=(metric,), permutations=1))
     return {cell.group: cell.value for cell in audit.cells}
 
 
@@ -161,7 +163,7 @@ def test_notes_of_the_file_reach_the_document(tmp_path, decided):
     path = tmp_path / "said.csv"
     text = decided.assign(zip="01234").to_csv(index=False, sep="|")
     path.write_text(text, "utf-8")
-    audit = audit_table(path, {}, ["sex"], metrics=["tpr"], permutations=1).report
+    audit = audit_table(path, {}, ["sex"], TPR).report
     assert any("zip" in note for note in audit.notes) and any("vertical bars" in note for note in audit.notes)
     assert read_table(path).attrs["notes"]
 
@@ -169,7 +171,7 @@ def test_notes_of_the_file_reach_the_document(tmp_path, decided):
 def test_columns_with_commas_can_be_named(tmp_path, decided):
     path = tmp_path / "said.csv"
     decided.rename(columns={"sex": "sex, at birth"}).assign(age="40").to_csv(path, index=False)
-    audit = audit_table(path, {}, listed('"sex, at birth", age'), metrics=["tpr"], permutations=1).report
+    audit = audit_table(path, {}, listed('"sex, at birth", age'), TPR).report
     expected = {name.replace("sex=", "sex, at birth="): value for name, value in rates(decided).items()}
     measured = {cell.group: cell.value for cell in audit.cells}
     assert expected.items() <= {name: pytest.approx(value) for name, value in measured.items()}.items()

@@ -12,7 +12,7 @@ import pytest
 
 from rtl_core.audit.fairness.groups import groupings, tidy_groups
 from rtl_core.audit.fairness.predictions import Predictions
-from rtl_core.audit.fairness.thresholds import TICKET, tradeoff, what_if
+from rtl_core.audit.fairness.thresholds import TICKET, ThresholdRule, tradeoff, what_if
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 
@@ -48,7 +48,7 @@ def units_and_groups(predictions: Predictions):
 
 @pytest.mark.parametrize("by", [TICKET, "sex"])
 def test_equal_selection_rates_are_met_halfway_between_two_scores(by):
-    outcome = written(what_if, evenly(), evenly(), by, "selection_rate", *units_and_groups(evenly()))
+    outcome = written(what_if, evenly(), evenly(), ThresholdRule(by, "selection_rate"), *units_and_groups(evenly()))
     # 50 of 100 were selected, so 25 of each 50 are.
     assert [row["threshold"] for row in outcome["thresholds"]] == pytest.approx([0.25, 0.75])
     after = {row["group"]: row["after"] for row in outcome["changes"] if row["metric"] == "selection_rate"}
@@ -59,21 +59,21 @@ def test_equal_selection_rates_are_met_halfway_between_two_scores(by):
 
 def test_equal_tpr_is_about_positives():
     rows = drawn(4000)
-    outcome = written(what_if, rows, rows, "sex", "tpr", *units_and_groups(rows))
+    outcome = written(what_if, rows, rows, ThresholdRule("sex", "tpr"), *units_and_groups(rows))
     after = [row["after"] for row in outcome["changes"] if row["metric"] == "tpr"]
     wanted = rows.y_pred[rows.y_true == 1].mean()
     assert after == pytest.approx([wanted, wanted], abs=0.002)
 
 
 def test_equal_tpr_needs_positives_to_choose_on():
-    outcome = written(what_if, evenly(), evenly(), "sex", "tpr", *units_and_groups(evenly()))
+    outcome = written(what_if, evenly(), evenly(), ThresholdRule("sex", "tpr"), *units_and_groups(evenly()))
     assert [row["threshold"] for row in outcome["thresholds"]] == [None, None]
     assert "fewer than 30 validation rows" in outcome["thresholds"][0]["reason"]
     assert all(row["change"] == 0 for row in outcome["changes"])
 
 
 def test_a_fixed_threshold_is_everybodys():
-    outcome = written(what_if, evenly(), evenly(), TICKET, "fixed", *units_and_groups(evenly()), fixed=0.9)
+    outcome = written(what_if, evenly(), evenly(), ThresholdRule(TICKET, "fixed", 0.9), *units_and_groups(evenly()))
     assert {row["threshold"] for row in outcome["thresholds"]} == {0.9} and outcome["tradeoff"] == []
     after = {row["group"]: row["after"] for row in outcome["changes"] if row["metric"] == "selection_rate"}
     assert after == {"sex=F": 0.0, "sex=M": 0.2}
@@ -81,9 +81,9 @@ def test_a_fixed_threshold_is_everybodys():
 
 def test_thresholds_are_chosen_without_a_look_at_the_test_rows():
     validation, test = drawn(seed=0), drawn(seed=1)
-    once = written(what_if, validation, test, "sex", "selection_rate", *units_and_groups(test))
+    once = written(what_if, validation, test, ThresholdRule("sex", "selection_rate"), *units_and_groups(test))
     turned = replace(test, y_true=1 - test.y_true, score=1 - test.score)
-    again = written(what_if, validation, turned, "sex", "selection_rate", *units_and_groups(test))
+    again = written(what_if, validation, turned, ThresholdRule("sex", "selection_rate"), *units_and_groups(test))
     assert once["thresholds"] == again["thresholds"]
     gaps = [row for row in once["changes"] if row["metric"] == "selection_rate" and row["group"] == "sex=F"]
     assert gaps[0]["gap_before"] < -0.2 and abs(gaps[0]["gap_after"]) < 0.1
@@ -91,7 +91,7 @@ def test_thresholds_are_chosen_without_a_look_at_the_test_rows():
 
 def test_the_trade_off_keeps_its_tolerances_and_more_tolerance_costs_less():
     rows = drawn(4000)
-    outcome = written(tradeoff, rows, rows, "sex", "selection_rate", *units_and_groups(rows))
+    outcome = written(tradeoff, rows, rows, ThresholdRule("sex", "selection_rate"), *units_and_groups(rows))
     women = {row["tolerance"]: row for row in outcome if row["group"] == "sex=F" and row["metric"] == "selection_rate"}
     for tolerance, row in women.items():
         assert abs(row["gap_after"]) <= tolerance + 0.03  # lots are drawn, and the grid of rates is finite
@@ -106,8 +106,8 @@ def test_what_has_no_scores_of_two_classes_is_refused():
         (replace(rows, classes=("a", "b", "c")), "two classes"),
     ):
         with pytest.raises(BadInput, match=says):
-            written(what_if, wrong, wrong, TICKET, "selection_rate", *units_and_groups(rows))
+            written(what_if, wrong, wrong, ThresholdRule(TICKET, "selection_rate"), *units_and_groups(rows))
     with pytest.raises(BadInput, match="aim 'luck'"):
-        written(what_if, rows, rows, TICKET, "luck", *units_and_groups(rows))
+        written(what_if, rows, rows, ThresholdRule(TICKET, "luck"), *units_and_groups(rows))
     with pytest.raises(BadInput, match="no group column"):
-        written(what_if, rows, rows, "race", "selection_rate", *units_and_groups(rows))
+        written(what_if, rows, rows, ThresholdRule("race", "selection_rate"), *units_and_groups(rows))

@@ -54,10 +54,10 @@ def decide(given) -> Predictions:
     )
 
 
-def result(draws: int = 4) -> dict:
+def result() -> dict:
     grouping = groupings(decide(subnetworks()).groups, ["sex"])[0]
     divided = [(grouping, grouping.names.index("sex=M"))]
-    return written(ablations, subnetworks(), LAYOUT, decide, lambda subnetwork, k: subnetwork, divided, draws=draws)
+    return written(ablations, subnetworks(), LAYOUT, decide, lambda subnetwork, k: subnetwork, divided)
 
 
 def test_every_kept_weight_is_of_one_class():
