@@ -8,6 +8,7 @@ while the browser is still loading Streamlit's own files, and it opens a browser
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -24,6 +25,8 @@ ENTRY = Path(__file__).resolve().parents[1] / "streamlit_app.py"
 _PATIENCE = 60.0  # seconds to wait for the server
 _OURS = ("--public", "--no-browser")  # all other options are Streamlit's
 _PUBLIC_LIMITS = ("--server.maxUploadSize=1", "--server.maxMessageSize=4", "--server.disconnectedSessionTTL=20")
+# Other names for this machine are refused: a page from elsewhere could otherwise have its own name point here.
+_LOCAL_HOSTS = ("--server.allowedHosts=localhost", "--server.allowedHosts=127.0.0.1")
 
 
 def main() -> None:
@@ -36,8 +39,16 @@ def main() -> None:
 
 
 def _options(given: list[str]) -> list[str]:
-    """Streamlit's: those of a public server, and then what was given, which has the last word."""
-    return [*(_PUBLIC_LIMITS if is_public() else ()), *(option for option in given if option not in _OURS)]
+    """What Streamlit is started with: our own options, each unless it is set, and then what was given."""
+    own = [*(_PUBLIC_LIMITS if is_public() else ()), *(_LOCAL_HOSTS if not _is_set("address", given) else ())]
+    kept = [option for option in own if not _is_set(option.removeprefix("--server.").partition("=")[0], given)]
+    return [*kept, *(option for option in given if option not in _OURS)]
+
+
+def _is_set(name: str, given: list[str]) -> bool:
+    """Whether Streamlit's `server.NAME` is given, as an option or as a variable of the environment."""
+    variable = "STREAMLIT_SERVER_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+    return variable in os.environ or any(option.partition("=")[0] == f"--server.{name}" for option in given)
 
 
 def _once_it_listens(opens: bool) -> None:

@@ -116,3 +116,12 @@ def test_without_the_variable_nothing_changes(monkeypatch, users_run):
     assert "known-run" in app.sidebar.selectbox[0].options
     assert len(app.file_uploader) == 1 and not app.info
     assert nav._visibility(nav.TRAIN) == "visible"
+
+
+@pytest.mark.long
+def test_a_forged_press_of_a_disabled_button_starts_nothing():
+    app = open_page("diagnosis", run="domains")
+    app.button(key="probe").proto.disabled = False  # what a browser cannot do, and a program can
+    app.button(key="probe").click().run()
+    assert not app.exception
+    assert app.button(key="probe").disabled and "probe_requested" not in app.session_state
