@@ -37,11 +37,11 @@ bench: .venv/dev.done          ## speed as ratios, written to docs/results/
 samples: .venv/app.done        ## remake the bundled checkpoints
 	$(BIN)/python -m benchmarks.samples
 
-.venv/lock/bin/pip-compile:
+.venv/lock/bin/uv:
 	$(PYTHON) -m venv .venv/lock
-	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check "pip-tools>=7.5,<8"
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.10,<1"
 
-lock: .venv/lock/bin/pip-compile ## pin every package with the hashes of its files, in requirements.lock
+lock: .venv/lock/bin/uv        ## pin every package with the hashes of its files, in requirements.lock
 	.venv/lock/bin/python deploy/lock.py
 
 clean:

@@ -15,10 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 _OUTSIDE = re.compile(r"(torch|triton|setuptools|nvidia-.*|cuda-.*)")
-_OPTIONS = (
-    *("--quiet", "--generate-hashes", "--strip-extras", "--allow-unsafe", "--no-header", "--no-annotate"),
-    *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links", "--no-emit-options"),
-)
+_OPTIONS = ("--quiet", "--generate-hashes", "--upgrade", "--no-header", "--no-annotate", "--python-version", "3.11")
 _HEAD = """\
 # Made by `make lock` from requirements.txt; not to be edited. After torch, which stands outside:
 #   pip install --require-hashes --no-deps -r requirements.lock
@@ -28,8 +25,8 @@ _HEAD = """\
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.lock"
-        command = [sys.executable, "-m", "piptools", "compile", *_OPTIONS, "--output-file", str(whole)]
-        subprocess.run([*command, str(ROOT / "requirements.txt")], check=True, cwd=ROOT)
+        command = [sys.executable, "-m", "uv", "pip", "compile", *_OPTIONS, "--output-file", str(whole)]
+        subprocess.run([*command, str(ROOT / "requirements.txt")], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         LOCK.write_text(_HEAD + "".join(kept(whole.read_text("utf-8"))), "utf-8")
 
 
