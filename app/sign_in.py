@@ -22,7 +22,7 @@ def needed() -> bool:
     """Whether the visitor has to sign in first. Where there are secrets that cannot be read, everybody has to."""
     if not _is_there():
         return False
-    return not (_readable() and (_SECTION not in st.secrets or st.user.get("is_logged_in", False)))
+    return not (_readable() and (_SECTION not in st.secrets or getattr(st.user, "is_logged_in", False)))
 
 
 def page() -> None:
@@ -45,7 +45,8 @@ def page() -> None:
 def offer_sign_out() -> None:
     """Who is signed in, and the way out; nothing where nobody has to."""
     if _is_there() and _SECTION in st.secrets:
-        st.sidebar.caption(plain(f"Signed in as {st.user.get('email') or st.user.get('name') or 'a visitor'}"))
+        who = getattr(st.user, "email", None) or getattr(st.user, "name", None) or "a visitor"
+        st.sidebar.caption(plain(f"Signed in as {who}"))
         st.sidebar.button("Sign out", on_click=st.logout)
 
 

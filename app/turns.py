@@ -54,7 +54,7 @@ class Turns:
     def _reason(self, visitor: str) -> str:
         if self._computing[visitor]:
             return "What you asked for before is still being computed; this page follows at once."
-        return f"{self._most} pages are being computed for other visitors, as many as this server does; yours is next."
+        return f"As many pages are being computed for others as this server allows: {self._most}. This page follows."
 
 
 def most_at_once() -> int | None:

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app import turns
 from app.turns import Turns
@@ -46,7 +47,7 @@ def test_a_visitor_has_one_place_and_hears_why_the_second_waits():
     with pytest.raises(Left, match="What you asked for before"):
         places.take("a", leave, 0.01)
     places.take("b", leave)
-    with pytest.raises(Left, match="2 pages are being computed for other visitors"):
+    with pytest.raises(Left, match="As many pages are being computed for others as this server allows: 2"):
         places.take("c", leave, 0.01)
     places.give_back("a")
     places.take("a", leave, 0.01)
@@ -82,3 +83,37 @@ def test_a_public_server_has_a_limit_and_any_other_only_where_it_is_named(monkey
     monkeypatch.setenv("RTL_COMPUTATIONS", "none")
     with pytest.raises(BadInput, match="RTL_COMPUTATIONS is 'none'"):
         turns.most_at_once()
+
+
+def stops_early() -> None:
+    import streamlit as st
+
+    from app import turns
+
+    with turns.turn():
+        st.write("computed")
+        st.stop()
+
+
+def test_a_page_that_stops_early_gives_its_place_back(monkeypatch):
+    monkeypatch.setenv("RTL_COMPUTATIONS", "1")
+    for _ in range(2):  # the second one would wait without end
+        app = AppTest.from_function(stops_early, default_timeout=30).run()
+        assert not app.exception and [text.value for text in app.markdown] == ["computed"] and not app.info
+
+
+def test_who_waits_reads_why_until_it_is_their_turn(monkeypatch):
+    places, shown = Turns(1), []
+    places.take("somebody else", leave)
+
+    def free_it(text: str) -> str:
+        shown.append(text)
+        places.give_back("somebody else")
+        return text
+
+    monkeypatch.setenv("RTL_COMPUTATIONS", "1")
+    monkeypatch.setattr(turns, "_turns", lambda most: places)
+    monkeypatch.setattr(turns, "plain", free_it)
+    app = AppTest.from_function(stops_early, default_timeout=30).run()
+    assert len(shown) == 1 and shown[0].startswith("As many pages are being computed")
+    assert not app.exception and [text.value for text in app.markdown] == ["computed"] and not app.info
