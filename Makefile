@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: app fast test test-all lint bench samples clean
+.PHONY: app fast test test-all lint bench samples lock clean
 
 .venv/app.done: requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -36,6 +36,13 @@ bench: .venv/dev.done          ## speed as ratios, written to docs/results/
 
 samples: .venv/app.done        ## remake the bundled checkpoints
 	$(BIN)/python -m benchmarks.samples
+
+.venv/lock/bin/uv:
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.10,<1"
+
+lock: .venv/lock/bin/uv        ## pin every package with the hashes of its files, in requirements.lock
+	.venv/lock/bin/python deploy/lock.py
 
 clean:
 	rm -rf .venv

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from app import cache, colours, nav, panels, session, tasks, terms
+from app import cache, colours, demonstration, nav, panels, session, tasks, terms
 from app.frames import frame
 from app.markdown import plain
 from app.masks import findings, pair
@@ -40,7 +40,9 @@ def bring_in() -> None:
         "of a network in shards, all of them and the index. They become a run in which everything about masks works. "
         "Nothing in a file is executed."
     )
-    files = st.file_uploader("Pruned networks or masks", type=MASK_FILES, accept_multiple_files=True, key="mask-files")
+    files = demonstration.upload("Pruned networks or masks", MASK_FILES, accept_multiple_files=True, key="mask-files")
+    if files is None:
+        return
     name = st.text_input("Name of the run", placeholder="imported", max_chars=60, key="mask-name")
     with st.popover("Tensors and arrays"):
         tensors = st.text_area(
@@ -141,7 +143,7 @@ def load() -> None:
         st.info("This run holds masks without weights, so no ticket can be applied to it.")
         return
     st.write("A ticket file says which shared weights it is for. It is measured here only if they are this run's.")
-    file = st.file_uploader("Ticket file", type=["safetensors"], key="ticket-file")
+    file = demonstration.upload("Ticket file", ["safetensors"], key="ticket-file")
     if file is None:
         return
     try:
@@ -213,7 +215,7 @@ def _uploaded_ticket(letter: str) -> OneTicket | None:
     from rtl_core.interchange.ticket_file import read_ticket
     from rtl_core.runs.exports import from_file
 
-    file = st.file_uploader(plain(f"Ticket file {letter}"), type=["safetensors"], key=f"file-{letter}")
+    file = demonstration.upload(f"Ticket file {letter}", ["safetensors"], key=f"file-{letter}")
     if file is None:
         return None
     ticket = read_ticket(file.getvalue())

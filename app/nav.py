@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from rtl_core.read_only import is_public
 
 ICON = str(Path(__file__).with_name("icon.png"))  # a local picture: icon fonts are fetched from outside
 
@@ -31,6 +34,15 @@ PAGES = {
 }
 
 
-def navigation():
-    """The menu; returns the page that was asked for. Its entries have no icons: they would be fetched from outside."""
-    return st.navigation([st.Page(file, title=title, default=file == OVERVIEW) for file, title in PAGES.items()])
+def navigation(menu: bool = True) -> StreamlitPage:
+    """The page that was asked for; draws the menu unless told not to. Its entries have no icons: they would be fetched
+    from outside. In public the Train page is not in it, and its address says why."""
+    pages = [
+        st.Page(file, title=title, default=file == OVERVIEW, visibility=_visibility(file))
+        for file, title in PAGES.items()
+    ]
+    return st.navigation(pages, position="sidebar" if menu else "hidden")
+
+
+def _visibility(file: str) -> str:
+    return "hidden" if file == TRAIN and is_public() else "visible"

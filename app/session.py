@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.markdown import plain
 from rtl_core.errors import BadInput
+from rtl_core.read_only import is_public
 from rtl_core.runs import store
 from rtl_core.runs.store import RunSummary
 
@@ -17,7 +18,9 @@ _NEXT = "run_chosen_by_the_last_rerun"
 
 
 def runs_root() -> Path:
-    """Where runs are kept: RTL_RUNS, or `runs/` of the project."""
+    """Where runs are kept: RTL_RUNS, or `runs/` of the project; in public the samples' folder, where nobody writes."""
+    if is_public():
+        return store.samples_root()
     named = os.environ.get("RTL_RUNS")
     return Path(named).expanduser().resolve() if named else store.project_runs()
 
@@ -52,7 +55,7 @@ def run_picker() -> None:
         list(runs),
         key="run",
         bind="query-params",
-        help="Samples come with RTL Lab; your own runs follow, newest first.",
+        help="Samples come with RTL Lab" + ("." if is_public() else "; your own runs follow, newest first."),
     )
     chosen = runs[st.session_state["run"]]
     kind = "Sample" if chosen.name in samples and chosen.folder == samples[chosen.name] else "Your run"

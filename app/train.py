@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from app import cache, forms, nav, run_progress, session, terms, training_cost, uploads
+from app import cache, demonstration, forms, nav, run_progress, session, terms, training_cost, uploads
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
 from rtl_core.errors import BadInput
@@ -106,7 +106,7 @@ def _upload(draft: forms.Draft) -> None:
     st.write(
         "A zip with one folder of pictures per class, a CSV table, or an npz with x and y. It stays on this machine."
     )
-    file = st.file_uploader("Your data", type=["zip", "csv", "npz"], label_visibility="collapsed")
+    file = demonstration.upload("Your data", ["zip", "csv", "npz"], label_visibility="collapsed")
     if file is None or st.session_state.get("stored_upload") == file.file_id:
         return
     try:
@@ -185,7 +185,14 @@ def _summary(draft: forms.Draft) -> None:
     st.caption(
         "Time is an estimate for this machine, controls and evaluation included; it is measured once training runs."
     )
-    st.button("Start training", type="primary", on_click=_start, args=(config,), width="stretch")
+    demonstration.costly_button(
+        "Start training",
+        "start-training",
+        lambda: _start(config),
+        demonstration.NOT_TRAINED,
+        type="primary",
+        width="stretch",
+    )
 
 
 def _sizes(config: Config) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from pydantic import TypeAdapter
 
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.store import project_root
 
@@ -25,6 +26,7 @@ except BadInput as error:
 """
 
 
+@refused_in_public("estimating a training")
 @st.cache_data(max_entries=32, show_spinner="Estimating the cost")
 def estimate(config_json: str) -> TrainingCost:
     """The pipeline's estimate of a config given as JSON. Raises BadInput with the core's sentence."""

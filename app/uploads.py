@@ -20,6 +20,7 @@ from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, Place, 
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once, remove
+from rtl_core.read_only import refused_in_public
 
 MAX_FILES = 50_000
 MAX_BYTES = 2 * 10**9  # unpacked
@@ -31,6 +32,7 @@ _PLACES = {"pictures": ("folder", "classes"), "csv": ("csv", "table.csv"), "npz"
 _EARLIER = "zip"  # pictures as an earlier version kept them, with classes that it may have merged
 
 
+@refused_in_public("keeping an upload")
 def store(name: str, content: bytes, root: Path) -> str:
     """Keeps an upload under `root`; returns its spec, `folder:PATH`, `csv:PATH` or `npz:PATH`. Raises BadInput."""
     suffix = PurePosixPath(name).suffix.lower()
@@ -70,6 +72,7 @@ def spec_of(folder: Path) -> str:
     return f"{kind}:{folder / inside}"
 
 
+@refused_in_public("deleting an upload")
 def delete(folder: Path, root: Path) -> None:
     """Removes a stored upload for good."""
     if folder not in stored(root):

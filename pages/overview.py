@@ -10,6 +10,7 @@ import streamlit as st  # noqa: E402
 
 from app import charts, colours, headlines, nav, overview, panels, session, tasks  # noqa: E402
 from app.markdown import plain  # noqa: E402
+from rtl_core.read_only import is_public  # noqa: E402
 
 run = panels.require_run()
 if run.masks_only:
@@ -83,9 +84,10 @@ st.page_link(
     icon=":material/center_focus_strong:",
     query_params=here,
 )
-st.page_link(
-    nav.TRAIN,
-    label="Train: the same on your own pictures or table",
-    icon=":material/model_training:",
-    query_params=here,
-)
+if not is_public():
+    st.page_link(
+        nav.TRAIN,
+        label="Train: the same on your own pictures or table",
+        icon=":material/model_training:",
+        query_params=here,
+    )

@@ -9,9 +9,12 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import train  # noqa: E402
+from app import demonstration, train  # noqa: E402
 from app.markdown import plain  # noqa: E402
+from rtl_core.read_only import is_public  # noqa: E402
 
+if is_public():
+    demonstration.no_train_page()
 st.title("Train one ticket for every part of your data", anchor=False)
 view = one_of(
     "View",

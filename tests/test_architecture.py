@@ -10,7 +10,7 @@ import pytest
 from rtl_core.tasks.catalogue import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "comma_lists config documents errors events expected_warnings files display_names rng threads"
+GROUND = "comma_lists config documents errors events expected_warnings files display_names read_only rng threads"
 CORE = (
     GROUND,
     "statistics",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import colours, panels, session, terms
+from app import colours, demonstration, panels, session, terms
 from app.attribution import findings, tiles
 from app.attribution.view import View
 from app.charts import calm
@@ -30,10 +30,10 @@ def make(view: View) -> dict[str, Checked]:
         return {ticket: view.checked(ticket) for ticket in view.tickets}
     seconds = view.seconds_to_check
     if seconds > WITHOUT_ASKING and st.session_state.get("checks_requested") != view.key:
-        st.button(
+        demonstration.costly_button(
             f"Check whether the maps deserve trust: about {terms.duration(seconds)}",
-            key="check-maps",
-            on_click=lambda: st.session_state.update(checks_requested=view.key),
+            "check-maps",
+            lambda: st.session_state.update(checks_requested=view.key),
         )
         return {}
     place, made = st.empty(), {}
@@ -87,10 +87,11 @@ def _keep(view: View) -> None:
     from rtl_core.runs.attribution import explain_samples, save_audit
     from rtl_core.runs.store import audits_folder
 
-    st.button(
+    demonstration.costly_button(
         "Keep these maps with the run",
-        key="keep-maps",
-        on_click=lambda: st.session_state.update(keep_requested=view.key),
+        "keep-maps",
+        lambda: st.session_state.update(keep_requested=view.key),
+        demonstration.KEPT,
         help="Their checks are written into its audits; of your own runs the report counts them.",
     )
     if st.session_state.pop("keep_requested", None) != view.key:

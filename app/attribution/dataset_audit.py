@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import nav, session, terms
+from app import demonstration, nav, session, terms
 from app.attribution import dataset_audit_charts
 from app.attribution.view import View
 from app.markdown import plain
 from rtl_core.errors import BadInput
+from rtl_core.read_only import is_public
 
 if TYPE_CHECKING:
     from rtl_core.events import Event
@@ -109,12 +110,11 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
     if st.session_state.get("many_kept_here", (None,))[0] == key:
         return st.session_state["many_kept_here"][1]
     if st.session_state.get("many_requested") != key:
-        seconds = _seconds_an_input(key[:-1], view) * len(rows)
-        st.button(
-            f"Audit {len(view.tickets)} tickets over {len(rows)} inputs: about {terms.duration(max(seconds, 1))}",
-            key="audit-many",
+        demonstration.costly_button(
+            f"Audit {len(view.tickets)} tickets over {len(rows)} inputs{_about(key[:-1], view, len(rows))}",
+            "audit-many",
+            lambda: st.session_state.update(many_requested=key),
             type="primary",
-            on_click=lambda: st.session_state.update(many_requested=key),
             help="Deletion and insertion against random orders, where the maps lie, and how tickets agree.",
         )
         return None
@@ -134,6 +134,13 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
         st.warning(plain(f"{error}. It is shown here, and gone when you leave."))
         st.session_state["many_kept_here"] = (key, made)
         return made
+
+
+def _about(key: tuple[Any, ...], view: View, n: int) -> str:
+    """How long it takes; nothing where it is switched off, since it takes a trial to know."""
+    if is_public():
+        return ""
+    return f": about {terms.duration(max(_seconds_an_input(key, view) * n, 1))}"
 
 
 @st.cache_data(max_entries=64, show_spinner="Estimating the time")

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app import terms
+from app import demonstration, terms
 from app.attribution import heatmaps
 from app.attribution.view import Chosen
 from app.markdown import plain
@@ -107,9 +107,8 @@ def _take(place: int) -> Callable[[], None]:
 
 
 def _uploaded(dataset: Dataset) -> Chosen:
-    file = picture_file("attribution-upload")
+    file = picture_file("attribution-upload", "Choose a picture to see what every ticket makes of it.")
     if file is None:
-        st.info("Choose a picture to see what every ticket makes of it.")
         st.stop()
     content = file.getvalue()
     try:
@@ -120,11 +119,12 @@ def _uploaded(dataset: Dataset) -> Chosen:
     return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
 
 
-def picture_file(key: str) -> UploadedFile | None:
-    """Where a picture is uploaded; None until there is one."""
-    return st.file_uploader(
+def picture_file(key: str, until: str) -> UploadedFile | None:
+    """Where a picture is uploaded; None until there is one, and `until` is said."""
+    return demonstration.upload(
         "A picture of any size and colour",
-        type=sorted(suffix[1:] for suffix in SUFFIXES),
+        sorted(suffix[1:] for suffix in SUFFIXES),
+        until,
         key=key,
         help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
         "pictures were. It stays on this machine and is not kept.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import cache, session, terms
+from app import cache, demonstration, session, terms
 from app.diagnosis.view import View
 from app.markdown import plain
 from rtl_core.errors import BadInput
@@ -47,13 +47,14 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
     key, mine, place = f"{name}_requested", (str(view.run.folder), cache.changed(view.run.folder)), st.empty()
     if st.session_state.get(key) != mine:
         cost = _cost(view.run, name)
-        place.button(
-            plain(f"{label}: about {terms.duration(max(cost.seconds, 1))}"),
-            key=name,
-            type="primary",
-            on_click=lambda: st.session_state.update({key: mine}),
-            help=plain(f"{about} {terms.count(cost.steps)} gradient steps."),
-        )
+        with place.container():
+            demonstration.costly_button(
+                f"{label}: about {terms.duration(max(cost.seconds, 1))}",
+                name,
+                lambda: st.session_state.update({key: mine}),
+                type="primary",
+                help=plain(f"{about} {terms.count(cost.steps)} gradient steps."),
+            )
         return
     with place.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, "Getting ready: the common start is trained again")

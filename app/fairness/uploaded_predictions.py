@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import panels, report, terms
+from app import demonstration, panels, report, terms
 from app.fairness.view import Subject
 from app.markdown import plain
 from rtl_core.audit.fairness.predictions import MAX_CLASSES, Predictions, from_table
@@ -46,9 +46,9 @@ _EXAMPLE = pd.DataFrame(
 
 def subject() -> tuple[Subject, list[str]]:
     """The uploaded predictions and their group columns; until there are any, says what is needed and stops."""
-    file = st.file_uploader(
+    file = demonstration.upload(
         "A table with one row per decision (CSV or Parquet)",
-        type=_KINDS,
+        _KINDS,
         key="own-predictions",
         help="It stays on this machine and is forgotten when you close the page. Tables of more than 200 MB come in by "
         "the command line: `python -m rtl_core fairness --table FILE --groups ...`",

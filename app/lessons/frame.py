@@ -18,6 +18,7 @@ from streamlit.errors import StreamlitAPIException
 from app import charts, terms
 from app.lessons.lesson import Lesson
 from app.markdown import plain
+from rtl_core.read_only import is_public
 from rtl_core.runs import demo_figures
 
 LARGER = 1.3  # type while presenting, for projectors of 1024 x 768
@@ -227,7 +228,11 @@ def _cards(lessons: Sequence[Lesson]) -> None:
 
 
 def _effort(lesson: Lesson) -> str:
-    facts = (f"{lesson.minutes} minutes", "trains live" * lesson.trains, "your own picture" * lesson.pictures)
+    facts = (
+        f"{lesson.minutes} minutes",
+        ("trains live, not in this demonstration" if is_public() else "trains live") * lesson.trains,
+        "your own picture" * lesson.pictures,
+    )
     return " · ".join(filter(None, facts))
 
 

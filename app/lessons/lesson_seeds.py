@@ -54,7 +54,7 @@ def play() -> bool:
         "swapped, each given to another domain."
     )
     seed = _seed()
-    run = lesson_training.training("luck", config(seed), "Train", BUDGET_SECONDS)
+    run = lesson_training.training("luck", config(seed), "Train", BUDGET_SECONDS, _over_named_seeds)
     if run is None:
         return False
     frame.step(3, "Look at everybody's runs")
@@ -91,6 +91,10 @@ def _everybody(mine: int, guess: str) -> None:
     gained = lesson_seeds_class.gains(class_runs)
     frame.surprise(finding(gained))
     frame.prose(f"You said: {guess[0].lower()}{guess[1:]}. {_swapped(gained)}")
+    _over_named_seeds()
+
+
+def _over_named_seeds() -> None:
     frame.cite(
         "The same recipe over [[seeds|seed]] that were named beforehand: RTL less random masks is "
         f"{frame.measured_lead('random')} for the same steps with known masks, and "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cache, colours, run_progress, session, terms, training_cost
+from app import cache, colours, demonstration, run_progress, session, terms, training_cost
 from app.lessons import frame
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings
 from rtl_core.display_names import METHODS, method_words
 from rtl_core.errors import BadInput
+from rtl_core.read_only import is_public
 from rtl_core.runs import queue, store
 from rtl_core.runs.status import ACTIVE, effective_status
 
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
 
 
-def training(key: str, config: Config, label: str = "Train", budget_seconds: float | None = None) -> Run | None:
+def training(
+    key: str,
+    config: Config,
+    label: str = "Train",
+    budget_seconds: float | None = None,
+    instead: Callable[[], None] = lambda: None,
+) -> Run | None:
     """The finished run of a config; None until there is one, and then the page shows what leads to it.
 
     Whoever asks for the same config gets the same run, so a link whose address makes the config ends where it was.
@@ -31,7 +38,12 @@ def training(key: str, config: Config, label: str = "Train", budget_seconds: flo
     key             of the lesson; its widgets' keys begin with it
     label           of the start button
     budget_seconds  what the lesson has time for; a training that is longer by estimate says so before its start
+    instead         draws what can be told where nothing is trained
     """
+    if is_public():
+        st.info(demonstration.NOT_TRAINED)
+        instead()
+        return None
     refused = st.session_state.pop(f"{key}-refused", None)
     if refused:
         st.error(plain(refused))

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from app import terms
+from app import demonstration, terms
 from app.attribution import heatmaps
 from app.attribution.inputs import as_input
 from app.lessons import canvas
@@ -110,9 +110,9 @@ def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
 
 
 def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
-    file = st.file_uploader(
+    file = demonstration.upload(
         "A picture of any size and colour",
-        type=sorted(suffix[1:] for suffix in SUFFIXES),
+        sorted(suffix[1:] for suffix in SUFFIXES),
         key=f"{key}-upload",
         help="It stays on this machine, is not kept, and is not in the link.",
     )

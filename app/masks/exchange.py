@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cache, colours, panels, tasks, terms
+from app import cache, colours, demonstration, panels, tasks, terms
 from app.charts import calm, error_bars
 from app.colours import Tone
 from app.headlines import short
@@ -34,10 +34,10 @@ def draw(view: View, i: int, j: int) -> None:
         st.caption("What the difference does can be measured only where there is a model; this run has masks only.")
         return
     key = (view.run.name, a, b, view.layers)
-    st.button(
-        plain(f"Measure what the difference does to {a}"),
-        key="exchange",
-        on_click=lambda: st.session_state.update(exchange_requested=key),
+    demonstration.costly_button(
+        f"Measure what the difference does to {a}",
+        "exchange",
+        lambda: st.session_state.update(exchange_requested=key),
         help=plain(
             f"Gives {a} the weights that only {b} keeps, takes away those that only {a} keeps, and swaps "
             f"them{view.where}, each beside as many random weights ({_DRAWS} draws). Takes up to a minute, on {a}'s "

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import cache, charts, colours, panels, terms
+from app import cache, charts, colours, demonstration, panels, terms
 from app.charts import calm
 from app.colours import Tone
 from app.headlines import short
@@ -86,7 +86,7 @@ def _upload(names: tuple[str, ...]) -> None:
     example = _example(names)
     st.code(example if len(names) <= 6 else _example(names[:4]), language="json")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.file_uploader("Your taxonomy (JSON, up to 1 MB)", type="json", key="taxonomy-file", max_upload_size=1)
+        demonstration.upload("Your taxonomy (JSON, up to 1 MB)", ["json"], key="taxonomy-file", max_upload_size=1)
         st.download_button(
             "Download this example for all tickets", example, "taxonomy.json", "application/json", on_click="ignore"
         )

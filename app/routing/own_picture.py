@@ -13,9 +13,10 @@ from rtl_core.errors import BadInput
 
 
 def draw(view: View) -> None:
-    file = picture_file("routing-upload")
+    file = picture_file(
+        "routing-upload", "Choose a picture to see which ticket it gets, and what every ticket would say."
+    )
     if file is None:
-        st.info("Choose a picture to see which ticket it gets, and what every ticket would say.")
         return
     try:
         x = as_input(file.getvalue(), view.dataset.input_shape)

@@ -10,8 +10,10 @@ from typing import Any
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import replacing
+from rtl_core.read_only import refused_in_public
 
 
+@refused_in_public("writing a run")
 def write_json(path: Path, value: Any) -> None:
     """Readable, strict JSON; see `documents.plain` for what becomes of results, numpy values and NaN."""
     with replacing(path) as draft:

@@ -32,6 +32,7 @@ from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.events import Report, silent
 from rtl_core.files import replacing
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.dataset_audit import AgreementIntervals, AuditedTicket, DatasetAudit, Faithfulness, TicketIntervals
@@ -179,6 +180,7 @@ def audit_name(document: Mapping[str, Any]) -> str:
     return f"{slug(document.get('ticket') or 'tickets') or 'ticket'}-{slug(document['method'])}-{short}"
 
 
+@refused_in_public("keeping an audit")
 def save_audit(folder: Path, audit: DatasetAudit | Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
     """Writes an audit and its arrays; BadInput where the folder cannot be written to."""
     document = plain(audit)

@@ -25,6 +25,7 @@ from rtl_core.events import Tensors
 from rtl_core.files import make_once
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.catalogue import rebuild
+from rtl_core.read_only import refused_in_public
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate
 from rtl_core.routing.routers import LeastDoubt
@@ -161,6 +162,7 @@ def recorded(folder: Path, verb: str) -> dict[str, Any] | None:
     return {"run": folder.name, "folder": str(folder), "seconds": 0.0, "reused": True, **info[verb]}
 
 
+@refused_in_public("writing a run")
 def save(
     run: Run, folder: Path, changed: Changed, verb: str, document: Mapping[str, Any], began: float
 ) -> dict[str, Any]:

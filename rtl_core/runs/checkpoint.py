@@ -31,6 +31,7 @@ from rtl_core.config import Config, parse
 from rtl_core.data.fingerprint import ROW_BYTES
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.record import RunRecord, read_record
 from rtl_core.runs.status import effective_status
@@ -95,6 +96,7 @@ class Run:
         return tuple(entry["method"] for entry in self.manifest["methods"])
 
 
+@refused_in_public("writing a run")
 def save_checkpoint(
     folder: Path,
     tickets: TicketSet,

@@ -20,6 +20,7 @@ from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.grow import Grown, against_rest, first_subnetwork, grow_ticket
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import change_tickets, open_run
 from rtl_core.runs.change_tickets import Tickets
 from rtl_core.runs.checkpoint import Run, load_lighter
@@ -54,6 +55,7 @@ class Plan:
     values: dict[str, tuple[str, ...]]
 
 
+@refused_in_public("adding a ticket")
 def grow(
     run: Run,
     spec: str,

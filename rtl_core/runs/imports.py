@@ -19,6 +19,7 @@ from rtl_core.interchange.import_masks import base_name, join_with_notes, read_s
 from rtl_core.interchange.import_masks_arrays import check_total
 from rtl_core.interchange.import_masks_shards import Source, sources_of
 from rtl_core.interchange.import_masks_ticket import Choice, ForeignTicket, check_tickets
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.checkpoint import save_checkpoint
 from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.tickets.ticket_set import TicketSet
@@ -51,6 +52,7 @@ class Imported:
     sources: list[dict[str, Any]]
 
 
+@refused_in_public("importing masks")
 def import_masks(
     files: Sequence[Path],
     root: Path,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Stage, Stopped, Tensors
+from rtl_core.read_only import check
 from rtl_core.runs.store import stop_requested
 from rtl_core.runs.tensors import digest, read_tensors, write_tensors
 
@@ -24,6 +25,7 @@ class FileJournal:
     """
 
     def __init__(self, folder: Path, every_seconds: float = 20.0) -> None:
+        check("training a run")
         self._run = folder
         self._folder = folder / "resume"
         self._folder.mkdir(parents=True, exist_ok=True)

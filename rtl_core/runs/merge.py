@@ -20,6 +20,7 @@ from rtl_core.learning.grow import against_rest
 from rtl_core.learning.merge import Merged, merged_assignment
 from rtl_core.learning.merge import merge as merge_tickets
 from rtl_core.learning.trained_tickets import TrainedTickets
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import change_tickets, open_run
 from rtl_core.runs.change_tickets import Tickets
 from rtl_core.runs.checkpoint import Run, load_lighter
@@ -27,6 +28,7 @@ from rtl_core.runs.train_methods import lighter_tickets
 from rtl_core.tickets.ticket_set import TicketSet
 
 
+@refused_in_public("removing a ticket")
 def remove(run: Run, ticket: str, root: Path) -> dict[str, Any]:
     """A new run below `root` without one of the tickets: the JSON document of `remove`."""
     began = time.monotonic()
@@ -44,6 +46,7 @@ def remove(run: Run, ticket: str, root: Path) -> dict[str, Any]:
     return change_tickets.save(run, folder, changed, "removed", document, began)
 
 
+@refused_in_public("merging tickets")
 def merge(run: Run, tickets: Sequence[str], how: str, root: Path) -> dict[str, Any]:
     """A new run below `root` with several tickets as one, the last: the JSON document of `merge`.
 

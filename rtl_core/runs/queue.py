@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.status import (
     HEARTBEAT_SECONDS,
     STATUS_FILE,
@@ -67,6 +68,7 @@ def place(folder: Path) -> int | None:
     return names.index(folder.name) + 1 if folder.name in names else None
 
 
+@refused_in_public("queueing a training")
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Alone with a root's queue; everybody else waits. Not to be nested. BadInput where its folder cannot be used."""
@@ -93,6 +95,7 @@ def in_turn(folder: Path, command: list[str]) -> list[str]:
     return [sys.executable, "-m", "rtl_core.runs.queue", str(folder), *command] if fcntl else command
 
 
+@refused_in_public("training a run")
 def main(folder: Path, command: list[str]) -> None:
     """Waits for a slot, then becomes the command."""
     pid = os.getpid()

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from rtl_core.errors import BadInput
 from rtl_core.files import sweep_drafts
+from rtl_core.read_only import check
 from rtl_core.runs.status import HEARTBEAT_SECONDS, Status, process_exists, process_start, read_status, write_status
 from rtl_core.runs.store import append_metric, clear_stop, stop_requested
 
@@ -50,6 +51,7 @@ class StatusReporter:
         self._alone = FileLock(folder / LOCK_FILE, blocking=False)
 
     def __enter__(self) -> StatusReporter:
+        check("training a run")
         before = read_status(self._folder)
         if before is not None and before.active and before.pid != os.getpid() and process_exists(before):
             raise BadInput(f"run '{self._folder.name}' is already being trained by process {before.pid}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, MemoryJournal, Report, silent
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import retraining_file
 from rtl_core.runs.checkpoint import Run, load_learned
 from rtl_core.runs.diagnose import diagnose
@@ -44,6 +45,7 @@ def relax_cost(run: Run) -> Cost:
     return Cost(steps, steps * _pace(run))
 
 
+@refused_in_public("retraining levels")
 def probe(run: Run, root: Path | None = None, report: Report = silent) -> Diagnosis:
     """Trains every level's masks from theta_0, each ticket alone, and measures it on validation rows;
     the diagnosis with what was heard. `report` may raise `Stopped`. BadInput where the run cannot be trained again."""
@@ -77,6 +79,7 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> Diagno
     return diagnose(run, root)
 
 
+@refused_in_public("training masks together")
 def relax(run: Run, density: float, root: Path | None = None, report: Report = silent) -> Diagnosis:
     """Trains the masks of the level at `density` together from theta_0, as the run's own were; the
     diagnosis with both beside each other, on validation rows. BadInput where the run cannot be trained again."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
 
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import store
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
@@ -120,10 +121,12 @@ def _refused(run: Run, root: Path, name: str) -> Iterator[None]:
         raise BadInput(f"{name}, '{'.'.join(map(str, first['loc']))}': {first['msg']}; {again}") from None
 
 
+@refused_in_public("keeping a measurement")
 def write(run: Run, root: Path | None, name: str, measured: Probed | Relaxed) -> None:
     write_json(place(run, root) / name, measured)
 
 
+@refused_in_public("keeping a measurement")
 def place(run: Run, root: Path | None) -> Path:
     """The folder of the run's audits, made where it is missing; BadInput before any work where it cannot be."""
     folder = store.audits_folder(run.folder, root or run.folder.parent)

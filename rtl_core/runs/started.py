@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtl_core.config import Config, parse
 from rtl_core.data.changes import described, difference
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MAX_BYTES = 4_000_000
 _AGAIN = "or train a new run (train ... --again)"
 
 
+@refused_in_public("writing a run")
 def record(folder: Path, config: Config, data: Mapping[str, Any]) -> None:
     """Writes down the settings, and of the data the fingerprint or all that `described` says of them."""
     write_json(folder / START_FILE, {"settings": config.model_dump(mode="json"), "data": dict(data)})

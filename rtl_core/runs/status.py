@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
 
 State = Literal["starting", "running", "stopping", "stopped", "done", "failed"]
@@ -61,6 +62,7 @@ def read_status(folder: Path) -> Status | None:
         return None
 
 
+@refused_in_public("writing a run's status")
 def write_status(folder: Path, status: Status) -> None:
     write_json(folder / STATUS_FILE, asdict(status))
 

@@ -18,6 +18,7 @@ from rtl_core.config import Config, parse
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once
+from rtl_core.read_only import is_public, refused_in_public
 from rtl_core.runs import started
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.status import State, effective_status, process_exists, read_status
@@ -72,15 +73,23 @@ def project_runs() -> Path:
     return project_root() / "runs"
 
 
+def samples_root() -> Path:
+    """The folder of the checkpoints that come with the project."""
+    return project_root() / "sample_checkpoints"
+
+
 def samples() -> dict[str, Path]:
     """Name -> folder of the checkpoints that come with the project."""
-    return _folders_with(project_root() / "sample_checkpoints", CHECKPOINT_FILE)
+    return _folders_with(samples_root(), CHECKPOINT_FILE)
 
 
 def named_run(name: str, root: Path) -> Path:
-    """The folder of a run in `root` or of a sample, by name only: safe for names out of an address bar."""
+    """The folder of a run in `root` or of a sample, by name only: safe for names out of an address bar.
+
+    A public server opens samples only, whatever `root` holds.
+    """
     if _is_name(name):
-        if _is_run(root / name):
+        if _is_run(root / name) and not is_public():
             return root / name
         if name in samples():
             return samples()[name]
@@ -89,9 +98,9 @@ def named_run(name: str, root: Path) -> Path:
 
 
 def find_run(name: str | Path, root: Path) -> Path:
-    """The folder of a run: a run's name, a sample's name, or a path to a run's folder."""
+    """The folder of a run: a run's name, a sample's name, or a path to a run's folder; in public a sample's name."""
     text = str(name)
-    if _is_name(text) and (_is_run(root / text) or text in samples()):
+    if is_public() or (_is_name(text) and (_is_run(root / text) or text in samples())):
         return named_run(text, root)
     if _is_run(Path(text)):
         return Path(text).resolve()
@@ -111,6 +120,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
 
 
+@refused_in_public("making a run")
 def create_run(config: Config, fingerprint: str, root: Path, again: bool = False) -> tuple[Path, bool]:
     """(folder, whether it was there already). The same config on the same data is the same run unless `again`."""
     root.mkdir(parents=True, exist_ok=True)
@@ -138,7 +148,7 @@ def read_config(folder: Path) -> Config:
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """Every run in `root`, newest first; a broken one is listed with its problem."""
+    """Every run in `root`, newest first; a broken one is listed with its problem. A public server lists none."""
     runs = [summary(folder) for folder in _run_folders(root)]
     return sorted(runs, key=lambda run: (-run.created, run.name))
 
@@ -171,15 +181,18 @@ def run_state(folder: Path) -> State:
     return "done" if (folder / CHECKPOINT_FILE).exists() else "stopped"
 
 
+@refused_in_public("renaming a run")
 def rename_run(folder: Path, title: str) -> None:
     """Gives the run a title. Its folder keeps its name, so that links to it and the process in it live on."""
     write_json(folder / _LABEL_FILE, {**_label(folder), "title": title.strip()[:200]})
 
 
+@refused_in_public("writing a note")
 def annotate_run(folder: Path, note: str) -> None:
     write_json(folder / _LABEL_FILE, {**_label(folder), "note": note.strip()[:10_000]})
 
 
+@refused_in_public("deleting a run")
 def delete_run(folder: Path, root: Path) -> None:
     """Removes a run of `root` for good; BadInput for samples, for anything elsewhere, and while it is training."""
     inside = folder.resolve().parent == root.resolve() and not folder.is_symlink()
@@ -192,8 +205,9 @@ def delete_run(folder: Path, root: Path) -> None:
 
 
 def audits_folder(folder: Path, root: Path) -> Path:
-    """Where a run's audits are kept: in its own folder where that is one of `root`, else below `root`."""
-    own = folder.resolve().parent == root.resolve()
+    """Where a run's audits are kept: in its own folder where that is one of `root`, else below `root`. A public server
+    looks for those that came with a sample only."""
+    own = folder.resolve().parent == root.resolve() or is_public()
     return folder / AUDITS_FOLDER if own else root / AUDITS_FOLDER / folder.name
 
 
@@ -213,6 +227,7 @@ def disk_use(folder: Path) -> int:
     return total
 
 
+@refused_in_public("writing a run's metrics")
 def append_metric(folder: Path, record: dict[str, Any]) -> None:
     """Adds one JSON line to the run's metrics."""
     line = json.dumps(plain(record), allow_nan=False).encode() + b"\n"
@@ -232,6 +247,7 @@ def read_metrics(folder: Path, after: int = 0) -> list[dict[str, Any]]:
     return list(_records(lines))[after:]
 
 
+@refused_in_public("stopping a run")
 def ask_stop(folder: Path) -> None:
     """Asks the run's process to save its state and end; it looks after every step."""
     (folder / STOP_FILE).touch()
@@ -241,6 +257,7 @@ def stop_requested(folder: Path) -> bool:
     return (folder / STOP_FILE).exists()
 
 
+@refused_in_public("starting a run")
 def clear_stop(folder: Path) -> None:
     (folder / STOP_FILE).unlink(missing_ok=True)
 
@@ -268,7 +285,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    folders = root.iterdir() if root.is_dir() else ()
+    folders = root.iterdir() if root.is_dir() and not is_public() else ()
     return sorted(folder for folder in folders if not folder.name.startswith(".") and _is_run(folder))
 
 

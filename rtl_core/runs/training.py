@@ -13,6 +13,7 @@ from rtl_core.documents import entries
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.learning.baselines import gradient_steps
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import pipeline, started
 from rtl_core.runs.checkpoint import Run, load_run, save_checkpoint
 from rtl_core.runs.journal import FileJournal
@@ -23,6 +24,7 @@ from rtl_core.runs.store import MASKS_ONLY, create_run, is_whole, read_config, r
 from rtl_core.tasks.catalogue import task_of
 
 
+@refused_in_public("training a run")
 def train_new(config: Config, root: Path, again: bool = False, report: Report = silent) -> dict[str, Any]:
     """Trains a config into a run folder below `root`: the JSON document of `train`."""
     task_of(config)  # refuses settings that do not go together before the data are read
@@ -31,6 +33,7 @@ def train_new(config: Config, root: Path, again: bool = False, report: Report = 
     return train_folder(folder, report, dataset)
 
 
+@refused_in_public("training a run")
 def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None = None) -> dict[str, Any]:
     """Trains the run in `folder` from where its journal is, or from the start; a finished one is left as it is.
 

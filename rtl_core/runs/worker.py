@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs import queue, started
 from rtl_core.runs.status import Status, effective_status, process_exists, read_status, write_status
 from rtl_core.runs.store import LOG_FILE, ask_stop, clear_stop, create_run, project_root, read_config
@@ -31,6 +32,7 @@ def train_command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "rtl_core", "train", "--resume", str(folder), "--runs", str(folder.parent)]
 
 
+@refused_in_public("training a run")
 def start(
     config: Config,
     root: Path,
@@ -54,6 +56,7 @@ def start(
     return folder
 
 
+@refused_in_public("training a run")
 def resume(folder: Path, command: Command = train_command, queued: bool = True) -> None:
     """Starts a process that goes on with a stopped, failed or killed run; BadInput where there is nothing to do, or its
     settings are not those that it was begun with. The process itself looks whether its data are."""
@@ -68,6 +71,7 @@ def resume(folder: Path, command: Command = train_command, queued: bool = True) 
         _launch(folder, command, queued)
 
 
+@refused_in_public("stopping a run")
 def stop(folder: Path) -> None:
     """Asks the run's process to keep its state and end; BadInput where no process is at work."""
     status = effective_status(folder)
@@ -89,6 +93,7 @@ def wait(folder: Path, timeout: float) -> Status:
     )
 
 
+@refused_in_public("training a run")
 def _launch(folder: Path, command: Command, queued: bool) -> None:
     before = read_status(folder)
     if before is not None and before.active and process_exists(before):

@@ -23,6 +23,7 @@ from rtl_core.events import MemoryJournal, Stage, Tensors, silent
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.overlap.overlap import overlap
 from rtl_core.overlap.similarity import similarity
+from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.pipeline import Outcome, prepare, train
 from rtl_core.runs.prepare import Setting
@@ -62,6 +63,7 @@ class AcrossDensities:
         return self.common if whole or before_the_cut else self.own
 
 
+@refused_in_public("running a benchmark")
 def run(study: Study, out: Path, workers: int, tell: Tell) -> dict[str, Any]:
     """Runs what is missing in `out/NAME.json` and returns the whole document, as `benchmark.document` describes it.
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from rtl_core.audit.report.svg_curves import Axis, Curve, curves, differences, file
 from rtl_core.files import replacing
+from rtl_core.read_only import refused_in_public
 from rtl_core.spreadsheet_csv import csv_text
 from rtl_core.statistics.intervals import paired_t
 from rtl_core.studies.benchmark import by_method
@@ -20,6 +21,7 @@ STORED = ("rtl", "imp_multi", "imp_single_union", "dense")  # whose storage is l
 OF_THE_CELL = ("seed", "density", "fingerprint", "seconds", "iou_mean", "chance_mean")
 
 
+@refused_in_public("writing a benchmark")
 def write(document: dict[str, Any], out: Path) -> list[Path]:
     """Writes NAME.md, NAME.csv, NAME.svg and NAME_storage.svg into `out`; the paths."""
     name = document["name"]
