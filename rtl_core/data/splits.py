@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import check_apart, split_of
+from rtl_core.data.class_folders import check_apart
+from rtl_core.data.split_words import split_of
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
@@ -15,7 +16,7 @@ _OF_COLUMNS = {"fit": "train", "tune": "val", "tuning": "val", "holdout": "test"
 
 
 def split_of_word(word: str) -> str | None:
-    """train, val or test, for what a cell says: the words of folders (`class_folders.split_of`) and a few more."""
+    """train, val or test, for what a cell says: the words of folders (`split_words.split_of`) and a few more."""
     letters = "".join(filter(str.isalpha, word.lower()))
     return split_of(word.strip()) or _OF_COLUMNS.get(letters)
 
