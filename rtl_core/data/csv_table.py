@@ -19,6 +19,7 @@ from rtl_core.data.number_text import share_of_numbers, written_numbers
 from rtl_core.data.text_columns import (
     MISSING_TEXTS,
     NO_WORDS,
+    NUMBER_GAPS,
     SHOWN,
     as_numbers,
     classified_words,
@@ -66,8 +67,9 @@ def _table(path: Path, form: CsvForm) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise _wrong_length(path, form) or error from None
     if not isinstance(frame.index, pd.RangeIndex):  # the first row is longer than the header
         raise _wrong_length(path, form) or BadInput(f"{path.name} has rows longer than its header")
+    _check_header_once(frame, file)
     notes = list(form.notes)
-    for step in (_without_surplus, _with_words, _with_zeros, _with_numbers):
+    for step in (_without_surplus, _with_words, _with_zeros, _without_gaps, _with_numbers):
         frame, more = step(frame, file, scan)
         notes += more
     return frame, (*notes, *_lengths(frame, file, scan), *_header(frame, file))
@@ -186,6 +188,7 @@ def _wrong_length(path: Path, form: CsvForm) -> BadInput | None:
                 f"line {line:,} of {path.name} has {len(row)} values and the header {width} names "
                 f"({', '.join(form.header[:SHOWN])}); give each column a name, and put values with "
                 f"{'blanks' if form.delimiter == BLANKS else repr(form.delimiter)} in them into double quotes"
+                + ("; if lines stand above the header, take them out" if width < 2 else "")
             )
     return None
 
@@ -216,6 +219,21 @@ def _with_zeros(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     columns = {name: _known(raw[name]) for name in padded}
     notes = [f"'{name}' ({rows[name]:,} rows)" for name in padded]
     return frame.assign(**columns), several("kept as text, because numbers begin with a zero: ", notes)
+
+
+def _without_gaps(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
+    """Dashes, points and Excel's errors are missing values where all else in a column is a number."""
+    columns, notes = {}, []
+    for name in _likely(frame):
+        texts = different_texts(frame[name])
+        gaps = set(texts) & NUMBER_GAPS
+        if gaps and written_numbers(texts[~texts.isin(gaps)]) is not None:
+            stripped = frame[name].str.strip()
+            columns[name] = frame[name].mask(stripped.isin(gaps))
+            counts = stripped[stripped.isin(gaps)].value_counts()
+            listed = ", ".join(f"'{gap}' {count:,}" for gap, count in counts.items())
+            notes.append(f"'{name}' ({listed})")
+    return frame.assign(**columns), several("taken as missing among numbers: ", notes)
 
 
 def _with_numbers(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
@@ -284,7 +302,7 @@ def _lengths(frame: pd.DataFrame, file: _File, scan: Scan) -> list[str]:
     breaks = scan.lines - form.skipped - 1 - len(frame)
     if breaks > 0 and _one_byte(form):
         with file.path.open("rb") as lines:
-            breaks -= sum(not line.strip() for line in lines)
+            breaks -= sum(line.count(b"\r\r") + (not line.strip()) for line in lines)
     if breaks > 0 and _one_byte(form):
         notes.append(f"{breaks:,} line breaks stand inside values; if none should, a quotation mark is not closed")
     return notes
@@ -302,6 +320,24 @@ def _surely_full(file: _File, rows: int) -> bool:
                 return False
             delimiters += block.count(delimiter)
     return delimiters == (rows + 1) * (len(form.header) - 1)
+
+
+def _check_header_once(frame: pd.DataFrame, file: _File) -> None:
+    """BadInput where the header stands again among the rows, as in files that were put one behind another."""
+    header = [name.strip() for name in file.form.header]
+    if len(header) < 2 or not header[0] or frame.columns[0] not in text_names(frame):
+        return
+    again = (frame.iloc[:, 0].str.strip() == header[0]).to_numpy(copy=True)
+    for name, column in zip(header[1:], frame.columns[1:], strict=False):
+        if not again.any():
+            return
+        again[again] = (frame[column][again].astype("str").str.strip() == name).to_numpy()
+    if again.any():
+        rows = "1 row repeats" if again.sum() == 1 else f"{int(again.sum()):,} rows repeat"
+        raise BadInput(
+            f"{rows} the header of {file.path.name} (row {int(again.argmax()) + 1:,} first), as if files had been put "
+            "one behind another; take these lines out"
+        )
 
 
 def _header(frame: pd.DataFrame, file: _File) -> list[str]:

@@ -13,7 +13,6 @@ from rtl_core.data.class_folders import Entry, places
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")  # what is written is another name
 
 
