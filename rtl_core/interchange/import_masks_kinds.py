@@ -35,7 +35,7 @@ def kind_of(path: Path, file: str) -> str:
         kind = None
     other = "a tar archive" if head[_TAR] == b"ustar" else other_kind(head) if head else "empty"
     if other and not kind:
-        raise BadInput(f"{file} is {other}; unpack or convert it and give the network's own files")
+        raise BadInput(f"{file} is {other}; wanted are the network's own files, unpacked")
     kind = kind or ENDINGS.get(Path(file).suffix.lower())
     if kind is None:
         raise BadInput(f"{file} is of no kind that holds masks; wanted are {', '.join(ENDINGS)}")
