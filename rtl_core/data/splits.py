@@ -75,3 +75,15 @@ def check_rows(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> No
     for split_name in SPLITS:
         if not (split == split_name).any():
             raise BadInput(f"the data has no {split_name} rows; give it more rows or another split")
+
+
+def absent_classes(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A sentence for each of val and test that has rows, but none of some class."""
+    notes = []
+    for name in ("val", "test"):
+        counts = np.bincount(y[split == name], minlength=len(classes))
+        absent = [f"'{classes[c]}'" for c in np.flatnonzero(counts == 0)] if counts.any() else []
+        if absent:
+            more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+            notes.append(f"{name} has nothing of class {', '.join(absent[:5])}{more}: its figures are without it")
+    return tuple(notes)

@@ -22,7 +22,7 @@ from rtl_core.data.plain_columns import (
 )
 from rtl_core.data.spellings import case_pairs, spelling_key, with_one_spelling
 from rtl_core.data.split_column import given_split, seeming_splits, split_column
-from rtl_core.data.splits import check_rows, complete_split, limited_rows
+from rtl_core.data.splits import absent_classes, check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
@@ -89,7 +89,7 @@ def table_dataset(
         sources=sources,
         target=str(settings.target),
         licence=licence,
-        notes=notes + left_out,
+        notes=notes + absent_classes(y, split, classes) + left_out,
     )
 
 
