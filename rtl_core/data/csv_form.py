@@ -30,7 +30,7 @@ _MARKS = {  # byte order marks, the longer ones first
 }
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _KOREAN_PAIR = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")  # a syllable of KS X 1001, in which nearly all Korean is written
-_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷][^\W\d_]|[¢-¦¨¬¯±-³¶¸¹¼-¾×÷][^\W\d_]")
+_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷†‡‰•™‹›„‚][^\W\d_]|[¢-¦¨¬¯±-³¶¸¹¼-¾×÷][^\W\d_]")
 _LEGACY_BYTES = 2**24  # of a file that is not UTF-8, by which its encoding is told
 
 

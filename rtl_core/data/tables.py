@@ -80,6 +80,12 @@ def _read_csv(path: Path, head: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
     except (pd.errors.ParserError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
+        if "EOF inside string" in str(error):
+            row = str(error).rpartition(" ")[2]
+            raise BadInput(
+                f"{path.name}: a quotation mark is opened and not closed, in row {row} at the latest; close it, or write "
+                "two of them where one is meant"
+            ) from None
         raise BadInput(f"{path.name} is not a readable CSV file: {str(error).splitlines()[0]}") from None
 
 

@@ -180,7 +180,8 @@ def encode_features(
         if len(names) > MAX_FEATURES:
             raise BadInput(f"the table makes more than {MAX_FEATURES:,} features; name columns to drop in data.drop")
     if not names:
-        raise BadInput("the table has no column left to learn from: " + ("; ".join(notes) or "all are dropped"))
+        more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
+        raise BadInput(f"the table has no column left to learn from: {'; '.join(notes[:3]) or 'all are dropped'}{more}")
     needed = len(frame) * len(names) * np.dtype(np.float32).itemsize
     if needed > MAX_FEATURE_BYTES:
         raise BadInput(

@@ -154,3 +154,31 @@ def test_lines_above_the_header_are_named_as_a_cause(read, people):
 def test_a_name_that_nearly_fits_is_shown(read, people):
     with pytest.raises(BadInput, match=r"there is no target column 'Y' \(but 'y'\)"):
         read(people, target="Y")
+
+
+def test_thousands_with_points_between_semicolons(read, people):
+    """999 beside 1.234: no fractions are written so."""
+    people["x"] = people.x * 37 + 7
+    written = people.assign(x=[f"{value:,}".replace(",", ".") for value in people.x])
+    dataset = read(written.to_csv(index=False, sep=";"))
+    assert np.allclose(of(dataset, "x"), standardised(dataset, people.x), atol=1e-5)
+    assert any(note.startswith("texts read as numbers: 'x' (") for note in dataset.notes)
+
+
+def test_fractions_with_points_between_semicolons(read, people):
+    fractions = people.x / 8 + 1
+    dataset = read(people.assign(x=[f"{value:g}" for value in fractions]).to_csv(index=False, sep=";"))
+    assert np.allclose(of(dataset, "x"), standardised(dataset, fractions), atol=1e-5)
+
+
+def test_long_keys_with_gaps_are_not_rounded_into_one_another(read, people):
+    keys = ["9007199254740993", "9007199254740992", ""] * (N // 3)
+    dataset = read(people.assign(key=keys), groups=("key",))
+    expected = {"9007199254740993": N // 3, "9007199254740992": N // 3, "missing": N // 3}
+    assert dataset.attributes["key"].value_counts().to_dict() == expected
+    assert "kept as text, because the numbers have too many digits: 'key'" in dataset.notes
+
+
+def test_an_open_quotation_mark_is_called_so(read, people):
+    with pytest.raises(BadInput, match="a quotation mark is opened and not closed, in row 1 at the latest"):
+        read(people.to_csv(index=False).replace("low", '"low', 1))
