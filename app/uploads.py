@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from rtl_core.data.archives import DAMAGED, opened_zip
-from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, Place, is_picture, places
+from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Found, Names, NameTable, is_picture, places
+from rtl_core.data.csv_form import is_korean
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once, remove
@@ -26,6 +28,7 @@ MAX_FILES = 50_000
 MAX_BYTES = 2 * 10**9  # unpacked
 MAX_FILE_BYTES = 50 * 10**6
 _RULES = b"1"  # of what is kept of a file; with another number the same file is a new upload
+_MAX_SHOWN = 120  # letters of a picture's path that are kept for sentences
 _UTF8 = 0x800  # flag of an entry whose name says that it is UTF-8
 # First word of a stored folder's name -> kind of data, and its place in the folder.
 _PLACES = {"pictures": ("folder", "classes"), "csv": ("csv", "table.csv"), "npz": ("npz", "data.npz")}
@@ -99,43 +102,83 @@ def _unpack(content: bytes, root: Path) -> None:
     except zipfile.BadZipFile:
         raise BadInput("this file ends in .zip but is no zip archive, or a damaged one") from None
     with opened as archive:
-        entries, in_class, left_out = _pictures(archive)
-        labels = sorted({place.label for place in in_class})
+        entries, found = _pictures(archive)
+        labels = sorted({place.label for place in found.pictures})
         folders = {label: f"class-{number:05d}" for number, label in enumerate(labels, 1)}
-        split = any(place.split != "train" for place in in_class)
+        split = any(place.split != "train" for place in found.pictures)
+        called = {}
         allowed = left = most_unpacked(len(content), MAX_BYTES)
-        for number, place in enumerate(in_class):
+        for number, place in enumerate(found.pictures):
             data = _read_bounded(archive, entries[place.path], min(MAX_FILE_BYTES, left), allowed)
             left -= len(data)
-            folder = root / (place.split if split else "") / folders[place.label]
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{number:06d}{PurePosixPath(place.path[-1]).suffix.lower()}").write_bytes(data)
-    names = {"classes": {folder: label for label, folder in folders.items()}, "left_out": dict(left_out)}
-    (root / NAMES_FILE).write_text(json.dumps(names, ensure_ascii=False, indent=1), "utf-8")
+            folder = PurePosixPath(place.split if split else "") / folders[place.label]
+            stored = folder / f"{number:06d}{PurePosixPath(place.path[-1]).suffix.lower()}"
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            (root / stored).write_bytes(data)
+            called[str(stored)] = _shown("/".join(place.path))
+    classes = {folder: label for label, folder in folders.items()}
+    table = NameTable(classes=classes, left_out=dict(found.left_out), notes=list(found.notes), pictures=called)
+    (root / NAMES_FILE).write_text(table.model_dump_json(indent=1), "utf-8")
 
 
-def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], list[Place], Counter]:
-    """Path -> entry, the pictures with their splits and classes, and what is left out."""
-    files = {_names(entry): entry for entry in archive.infolist() if not entry.is_dir()}
+def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], Found]:
+    """Path -> entry, and the pictures with their splits and classes and what is left out."""
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    encoding, notes = _encoding(entries)
+    files = {_names(entry, encoding): entry for entry in entries}
     pictures = [path for path in files if is_picture(path)]
     if not pictures:
         raise BadInput(f"the zip holds no {KINDS} pictures; put them into one folder per class")
     if len(pictures) > MAX_FILES:
         raise BadInput(f"the zip holds {len(pictures):,} pictures; at most {MAX_FILES:,} are taken")
-    in_class, left_out = places(map(Entry, files))
-    if not in_class:
+    found = places(map(Entry, files))
+    if not found.pictures:
         raise BadInput("the zip holds pictures outside any folder; put them into one folder per class")
-    return files, in_class, left_out
+    twice = len(entries) - len(files)
+    left_out = found.left_out + Counter({"files whose name stands in the zip again, further down": twice})
+    return files, replace(found, left_out=left_out, notes=(*notes, *found.notes))
 
 
-def _names(entry: zipfile.ZipInfo) -> Names:
+def _encoding(entries: Sequence[zipfile.ZipInfo]) -> tuple[str, tuple[str, ...]]:
+    """(the encoding of names that are not UTF-8, a sentence where there are any)."""
+    raw = [_raw(entry) for entry in entries if not entry.flag_bits & _UTF8]
+    odd = [name for name in raw if not _decodes(name, "utf-8")]
+    if not odd:
+        return "cp437", ()
+    encoding = "cp949" if is_korean(b"\n".join(odd)) else "cp437"
+    example = _shown(odd[0].decode(encoding, "replace"))
+    note = f"names in the zip are not UTF-8; they are read as {encoding}, such as '{example}'"
+    return encoding, (f"{note}: if that is wrong, pack them again with names in UTF-8",)
+
+
+def _raw(entry: zipfile.ZipInfo) -> bytes:
+    """A name that is not marked as UTF-8, as it stands in the archive: zipfile reads it as cp437, which is always
+    possible."""
+    return entry.orig_filename.encode("cp437", "replace")
+
+
+def _decodes(name: bytes, encoding: str) -> bool:
+    try:
+        name.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _names(entry: zipfile.ZipInfo, encoding: str) -> Names:
     """The folders of an entry and its own name, without whatever leads out of the archive."""
     name = entry.filename
     if not entry.flag_bits & _UTF8:
-        with suppress(UnicodeError):  # many programs write UTF-8 and do not say so
-            name = name.encode("cp437").decode("utf-8")
+        raw = _raw(entry).partition(b"\0")[0]
+        # Many programs write UTF-8 and do not say so.
+        name = raw.decode("utf-8") if _decodes(raw, "utf-8") else raw.decode(encoding, "replace")
     pieces = name.replace("\\", "/").split("/")
     return tuple(piece for piece in pieces if piece not in ("", ".", "..")) or ("",)
+
+
+def _shown(path: str) -> str:
+    """A picture's path in the archive, the end of a very long one."""
+    return "".join(letter if letter.isprintable() else "?" for letter in path[-_MAX_SHOWN:])
 
 
 def _read_bounded(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, allowed: int) -> bytes:

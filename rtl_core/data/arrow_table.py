@@ -62,6 +62,10 @@ def _plain_type(type_: pa.DataType) -> pa.DataType | None:
     return None
 
 
+def _called(plain: pa.DataType) -> str:
+    return "text in UTF-8" if "string" in str(plain) else str(plain)
+
+
 def _cast(column: pa.ChunkedArray, plain: pa.DataType, name: str) -> pa.ChunkedArray:
     import pyarrow as pa
 
@@ -72,4 +76,7 @@ def _cast(column: pa.ChunkedArray, plain: pa.DataType, name: str) -> pa.ChunkedA
             column = column.cast(pa.large_binary())
         return column.cast(plain)
     except pa.ArrowInvalid:
-        raise BadInput(f"column '{name}' holds {column.type} that is no {plain}; write it as text or numbers") from None
+        raise BadInput(
+            f"column '{name}' holds values of the kind {column.type} that are no {_called(plain)}; write it as text or "
+            "numbers"
+        ) from None

@@ -8,7 +8,6 @@ as its folder, in Unicode's composed form (NFC), or as the root's `class-names.j
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -18,20 +17,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rtl_core.data.doubtful_folders import check_classes_in_train, check_tops, inner_folders_note
+from rtl_core.data.split_words import SPLIT_WORDS, split_of, telling_words
 from rtl_core.errors import BadInput
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"}
 KINDS = "JPEG, PNG, WebP, TIFF, GIF or BMP"
 NAMES_FILE = "class-names.json"
-MAX_NAMES_BYTES = 16 * 2**20
+MAX_NAMES_BYTES = 32 * 2**20
 MAX_NAME = 200  # characters; a ticket file gives a subset's name as many
-SPLIT_WORDS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev", "development"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
-_SAYING_NOTHING = {"set", "sets", "seg", "data", "dataset", "split", "images", "image", "imgs", "img", "pictures"}
 _UNLABELLED = {"pred", "predict", "prediction", "predictions", "unlabelled", "unlabeled", "inference"}
 # Copies, thumbnails and waste that systems leave behind, in small letters; hidden folders are known by their dot.
 _SYSTEM = {
@@ -71,17 +65,35 @@ class Place:
     label: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """What stands in class folders.
+
+    pictures  in the order of splits and paths
+    left_out  reason -> how many files were left out for it
+    notes     sentences on how folders were understood
+    """
+
+    pictures: list[Place]
+    left_out: Counter
+    notes: tuple[str, ...]
+
+
 class NameTable(BaseModel):
     """What `class-names.json` holds.
 
     classes   class folder -> name of the class
     left_out  reason -> how many files were left out for it when the folder was made
+    notes     sentences on how the folder was made
+    pictures  picture's path below the root -> what it was called before
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     classes: dict[str, str]
     left_out: dict[str, Annotated[int, Field(ge=1)]] = {}
+    notes: list[str] = []
+    pictures: dict[str, str] = {}
 
 
 def name_table(root: Path) -> NameTable | None:
@@ -99,11 +111,12 @@ def name_table(root: Path) -> NameTable | None:
         raise BadInput(f'{path} is no table of names; wanted is {{"classes": {{"folder": "name"}}}}') from None
 
 
-def places(entries: Iterable[Entry], table: NameTable | None = None) -> tuple[list[Place], Counter]:
-    """The pictures among the entries, in the order of splits and paths; reason -> how many were left out for it.
+def places(entries: Iterable[Entry], table: NameTable | None = None) -> Found:
+    """The pictures among the entries, with their splits and classes.
 
-    BadInput: a folder beside those of the splits that is none; a class without any picture that is read; class names
-    that cannot be shown, or that are equal.
+    BadInput: a folder beside those of the splits that is none; folders that seem to be of splits and stand elsewhere;
+    a class without any picture that is read, or without one in train; class names that cannot be shown, or that are
+    equal.
     """
     left_out: Counter = Counter(table.left_out if table else {})
     pictures: list[Names] = []
@@ -117,7 +130,10 @@ def places(entries: Iterable[Entry], table: NameTable | None = None) -> tuple[li
         elif entry.path != (NAMES_FILE,):
             pictures.append(entry.path)
     outer = 0 if table else wrappers(pictures)
-    splits = _split_folders([path[outer:] for path in pictures])
+    inside = [path[outer:] for path in pictures]
+    splits = _split_folders(inside)
+    if not splits and not table:
+        check_tops(inside)
     in_class: list[tuple[str, Names, str]] = []
     for path in pictures:
         split, folder = _split_and_class(path[outer:], splits)
@@ -132,7 +148,11 @@ def places(entries: Iterable[Entry], table: NameTable | None = None) -> tuple[li
     labels = _labels({(split, folder) for split, _, folder in in_class}, table)
     order = list(SPLIT_WORDS)
     in_class.sort(key=lambda one: (order.index(one[0]), one[1]))
-    return [Place(path, split, labels[folder]) for split, path, folder in in_class], left_out
+    found = [Place(path, split, labels[folder]) for split, path, folder in in_class]
+    check_classes_in_train([(place.split, place.label, place.path) for place in found])
+    starts = [outer + (splits[path[outer]].above if splits else 0) for _, path, _ in in_class]
+    deeper = inner_folders_note([path[start:-1] for (_, path, _), start in zip(in_class, starts, strict=True)])
+    return Found(found, left_out, (*(table.notes if table else ()), *deeper))
 
 
 def left_out_notes(left_out: Mapping[str, int]) -> tuple[str, ...]:
@@ -141,11 +161,6 @@ def left_out_notes(left_out: Mapping[str, int]) -> tuple[str, ...]:
     notes = [f"{count:,} skipped: {reason}" for reason, count in ranked[:10]]
     rest = sum(count for _, count in ranked[10:])
     return (*notes, f"{rest:,} skipped for {len(ranked) - 10} other reasons") if rest else tuple(notes)
-
-
-def split_of(name: str) -> str | None:
-    """The split that a name says, as people write it: "Training", "seg_train", "test-images", "val2017"; else None."""
-    return _SPLITS.get(_telling_words(name))
 
 
 def wrappers(pictures: Collection[Names]) -> int:
@@ -189,12 +204,6 @@ def check_apart(names: Iterable[str]) -> None:
         taken[composed] = name
 
 
-def _telling_words(name: str) -> str:
-    """What is left of a folder's name without numbers and words that say nothing: `train` of `seg_train_2`."""
-    words = [word.removesuffix("set") or word for word in re.findall(r"[^\W\d_]+", name.lower())]
-    return " ".join(word for word in words if word not in _SAYING_NOTHING)
-
-
 def _is_hidden(path: Names) -> bool:
     return any(folder.startswith(".") or folder.lower() in _SYSTEM for folder in path[:-1]) or path[-1].startswith(".")
 
@@ -228,7 +237,9 @@ def _split_folders(pictures: list[Names]) -> dict[str, _SplitFolder]:
         if len(path) > 1:
             tops[path[0]].append(path)
     splits = {
-        name: _SplitFolder(split, 1 + _is_nested(paths)) for name, paths in tops.items() if (split := split_of(name))
+        name: _SplitFolder(split, 1 + _is_nested(paths, split))
+        for name, paths in tops.items()
+        if (split := split_of(name))
     }
     with_classes = sorted(name for name, one in splits.items() if any(len(p) > one.above + 1 for p in tops[name]))
     if not with_classes:
@@ -239,7 +250,7 @@ def _split_folders(pictures: list[Names]) -> dict[str, _SplitFolder]:
             f"'{with_classes[0]}' holds class folders, but there is no folder 'train' with class folders beside it; "
             "put all classes into train, val and test, or directly into one folder"
         )
-    other = sorted(name for name in tops.keys() - splits.keys() if _telling_words(name) not in _UNLABELLED)
+    other = sorted(name for name in tops.keys() - splits.keys() if telling_words(name) not in _UNLABELLED)
     if other:
         raise BadInput(
             f"the folder '{other[0]}' stands beside '{train[0]}' and is neither train, val nor test by its name; "
@@ -248,9 +259,14 @@ def _split_folders(pictures: list[Names]) -> dict[str, _SplitFolder]:
     return splits
 
 
-def _is_nested(paths: Iterable[Names]) -> bool:
-    """Whether everything in a folder lies in another of the same name, as some archives unpack."""
-    return all(len(path) > 2 and path[1].lower() == path[0].lower() for path in paths)
+def _is_nested(paths: Iterable[Names], split: str) -> bool:
+    """Whether everything in a split's folder lies in one more that says nothing or the split again.
+
+    As some archives unpack, `seg_train/seg_train`, and where `images` stand beside other things.
+    """
+    inner = {path[1] if len(path) > 2 else "" for path in paths}
+    (name,) = inner if len(inner) == 1 else ("",)
+    return name.strip("_- 0123456789") != "" and (not telling_words(name) or split_of(name) == split)
 
 
 def _split_and_class(path: Names, splits: Mapping[str, _SplitFolder]) -> tuple[str, str | None]:

@@ -30,7 +30,7 @@ _MARKS = {  # byte order marks, the longer ones first
 }
 _HIGH_RUNS = re.compile(rb"[\x80-\xff]+")
 _KOREAN_PAIR = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")  # a syllable of KS X 1001, in which nearly all Korean is written
-_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷][^\W\d_]|[¢-¦¨¬¯±-³¶¸¹¼-¾×÷][^\W\d_]")
+_SYMBOL_IN_WORD = re.compile(r"[^\W\d_][¡-©«-¬®-³¶¸¹»-¿×÷†‡‰•™‹›„‚][^\W\d_]|[¢-¦¨¬¯±-³¶¸¹¼-¾×÷][^\W\d_]")
 _LEGACY_BYTES = 2**24  # of a file that is not UTF-8, by which its encoding is told
 
 
@@ -84,14 +84,20 @@ def legacy_encoding(path: Path) -> str:
     runs = _HIGH_RUNS.findall(content)
     if sum(map(_is_utf8, runs)) > len(runs) / 2:
         raise BadInput(f"{path.name} is not UTF-8 text, though most of it is: a place is damaged; save it in UTF-8")
-    korean = sum(2 * len(_KOREAN_PAIR.findall(run)) for run in runs)
-    if korean > 0.9 * sum(map(len, runs)) and _decodes(content, "cp949"):
+    if is_korean(content):
         return "cp949"
     single = sum(len(run) == 1 for run in runs)
     western = content.decode("cp1252", "replace")
     if single > 0.6 * len(runs) and "\ufffd" not in western and not _SYMBOL_IN_WORD.search(western):
         return "cp1252"
     raise BadInput(f"{path.name} is not UTF-8 text, nor surely cp1252 or cp949; save it as CSV in UTF-8")
+
+
+def is_korean(content: bytes) -> bool:
+    """Whether bytes that are not UTF-8 are Korean in cp949 and leave little doubt."""
+    runs = _HIGH_RUNS.findall(content)
+    pairs = sum(2 * len(_KOREAN_PAIR.findall(run)) for run in runs)
+    return pairs > 0.9 * sum(map(len, runs)) and _decodes(content, "cp949")
 
 
 def rows_by_line(path: Path, form: CsvForm) -> Iterator[tuple[int, list[str]]]:

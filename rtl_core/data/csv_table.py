@@ -19,6 +19,7 @@ from rtl_core.data.number_text import share_of_numbers, written_numbers
 from rtl_core.data.text_columns import (
     MISSING_TEXTS,
     NO_WORDS,
+    NUMBER_GAPS,
     SHOWN,
     as_numbers,
     classified_words,
@@ -35,6 +36,8 @@ from rtl_core.errors import BadInput
 _BLOCK = 2**16  # bytes at a time: what stays in the processor's cache is looked through fastest
 _SAMPLE_CELLS = 20_000
 _CARRIED = 64  # bytes of a block that are looked at with the next one: a number may be cut
+_KEY = r"0\d+|-?\d{16,}"  # a whole number that has to stay as it is written
+_INEXACT = 2.0**53  # from here on, not every whole number is a floating-point number
 _SURPLUS = "\x00surplus"  # names of columns that the header does not have
 
 Read = tuple[pd.DataFrame, list[str]]  # a frame, and sentences on what was done to it
@@ -66,8 +69,9 @@ def _table(path: Path, form: CsvForm) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise _wrong_length(path, form) or error from None
     if not isinstance(frame.index, pd.RangeIndex):  # the first row is longer than the header
         raise _wrong_length(path, form) or BadInput(f"{path.name} has rows longer than its header")
+    _check_header_once(frame, file)
     notes = list(form.notes)
-    for step in (_without_surplus, _with_words, _with_zeros, _with_numbers):
+    for step in (_without_surplus, _with_words, _with_zeros, _with_long_numbers, _without_gaps, _with_numbers):
         frame, more = step(frame, file, scan)
         notes += more
     return frame, (*notes, *_lengths(frame, file, scan), *_header(frame, file))
@@ -186,6 +190,7 @@ def _wrong_length(path: Path, form: CsvForm) -> BadInput | None:
                 f"line {line:,} of {path.name} has {len(row)} values and the header {width} names "
                 f"({', '.join(form.header[:SHOWN])}); give each column a name, and put values with "
                 f"{'blanks' if form.delimiter == BLANKS else repr(form.delimiter)} in them into double quotes"
+                + ("; if lines stand above the header, take them out" if width < 2 else "")
             )
     return None
 
@@ -218,14 +223,40 @@ def _with_zeros(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     return frame.assign(**columns), several("kept as text, because numbers begin with a zero: ", notes)
 
 
+def _with_long_numbers(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
+    """Keys of 16 digits and more stay texts in columns with gaps, where pandas would round them into one another."""
+    floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
+    raw = file.texts([name for name in floats if (frame[name].abs() >= _INEXACT).any()])
+    columns = {name: _known(column) for name, column in raw.items()}
+    keys = {name: column for name, column in columns.items() if column.dropna().str.fullmatch(r"-?\d+").all()}
+    return frame.assign(**keys), several("kept as text, because the numbers have too many digits: ", _quoted(keys))
+
+
+def _without_gaps(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
+    """Dashes, points and Excel's errors are missing values where all else in a column is a number."""
+    columns, notes = {}, []
+    for name in _likely(frame):
+        texts = different_texts(frame[name])
+        gaps = set(texts) & NUMBER_GAPS
+        if gaps and written_numbers(texts[~texts.isin(gaps)]) is not None:
+            stripped = frame[name].str.strip()
+            columns[name] = frame[name].mask(stripped.isin(gaps))
+            counts = stripped[stripped.isin(gaps)].value_counts()
+            listed = ", ".join(f"'{gap}' {count:,}" for gap, count in counts.items())
+            notes.append(f"'{name}' ({listed})")
+    return frame.assign(**columns), several("taken as missing among numbers: ", notes)
+
+
 def _with_numbers(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     """Columns of texts that all are numbers as people write them become numbers; columns of nearly such are named."""
     written = {name: written_numbers(different_texts(frame[name])) for name in _likely(frame)}
-    if not written:
+    if not written and file.form.delimiter != ";":
         return frame, []
     certain = [numbers.certain for numbers in written.values() if numbers]
-    if "," in certain and "." not in certain:  # then 1.234, which pandas takes for a fraction, may be a thousand
+    if "." not in certain and ("," in certain or file.form.delimiter == ";"):
+        # Then 1.234, which pandas takes for a fraction, may be a thousand: surely so beside 999, without decimals.
         raw = {name: _known(column) for name, column in file.texts(_fractions(frame)).items()}
+        raw = {name: column for name, column in raw.items() if "," in certain or _some_have_no_point(column)}
         whole = {name: written_numbers(different_texts(column)) for name, column in raw.items()}
         whole = {name: numbers for name, numbers in whole.items() if numbers and "," in numbers.fits}
         frame, written = frame.assign(**{name: raw[name] for name in whole}), {**written, **whole}
@@ -243,6 +274,10 @@ def _with_numbers(frame: pd.DataFrame, file: _File, scan: Scan) -> Read:
     ]
 
 
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f"'{name}'" for name in names]
+
+
 def _known(raw: pd.Series) -> pd.Series:
     """Texts without blanks around, those that mean a missing value as such."""
     texts = raw.str.strip()
@@ -250,15 +285,20 @@ def _known(raw: pd.Series) -> pd.Series:
 
 
 def _likely(frame: pd.DataFrame) -> list[str]:
-    """Columns of texts that look like numbers; one with leading zeros is none."""
+    """Columns of texts that look like numbers; one with leading zeros, or with numbers of too many digits, is none."""
     texts = [name for name in text_names(frame) if looks_like(frame[name])]
-    return [name for name in texts if not leading_zeros(frame[name].astype("str"))]
+    return [name for name in texts if not frame[name].astype("str").str.fullmatch(rf"\s*(?:{_KEY})\s*").any()]
 
 
 def _fractions(frame: pd.DataFrame) -> list[str]:
     """Columns that pandas read as fractions."""
     floats = [name for name, dtype in frame.dtypes.items() if dtype.kind == "f"]
     return [name for name in floats if (frame[name] % 1 > 0).any()]
+
+
+def _some_have_no_point(column: pd.Series) -> bool:
+    known = column.dropna()
+    return len(known) > 0 and bool((~known.str.contains(".", regex=False)).any())
 
 
 def _example(texts: pd.Series, values: pd.Series) -> str:
@@ -284,7 +324,7 @@ def _lengths(frame: pd.DataFrame, file: _File, scan: Scan) -> list[str]:
     breaks = scan.lines - form.skipped - 1 - len(frame)
     if breaks > 0 and _one_byte(form):
         with file.path.open("rb") as lines:
-            breaks -= sum(not line.strip() for line in lines)
+            breaks -= sum(line.count(b"\r\r") + (not line.strip()) for line in lines)
     if breaks > 0 and _one_byte(form):
         notes.append(f"{breaks:,} line breaks stand inside values; if none should, a quotation mark is not closed")
     return notes
@@ -302,6 +342,24 @@ def _surely_full(file: _File, rows: int) -> bool:
                 return False
             delimiters += block.count(delimiter)
     return delimiters == (rows + 1) * (len(form.header) - 1)
+
+
+def _check_header_once(frame: pd.DataFrame, file: _File) -> None:
+    """BadInput where the header stands again among the rows, as in files that were put one behind another."""
+    header = [name.strip() for name in file.form.header]
+    if len(header) < 2 or not header[0] or frame.columns[0] not in text_names(frame):
+        return
+    again = (frame.iloc[:, 0].str.strip() == header[0]).to_numpy(copy=True)
+    for name, column in zip(header[1:], frame.columns[1:], strict=False):
+        if not again.any():
+            return
+        again[again] = (frame[column][again].astype("str").str.strip() == name).to_numpy()
+    if again.any():
+        rows = "1 row repeats" if again.sum() == 1 else f"{int(again.sum()):,} rows repeat"
+        raise BadInput(
+            f"{rows} the header of {file.path.name} (row {int(again.argmax()) + 1:,} first), as if files had been put "
+            "one behind another; take these lines out"
+        )
 
 
 def _header(frame: pd.DataFrame, file: _File) -> list[str]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import KINDS, Entry, Place, is_picture, left_out_notes, name_table, places
+from rtl_core.data.class_folders import (
+    KINDS,
+    Entry,
+    NameTable,
+    Place,
+    is_picture,
+    left_out_notes,
+    name_table,
+    places,
+)
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.picture_files import DamagedPicture, check_colours, read_picture, used_bits
 from rtl_core.data.pictures import Pictures, check_memory, picture_dataset
@@ -29,31 +38,43 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     """
     if not path.is_dir():
         raise BadInput(f"folder: wants a folder with one subfolder of pictures per class; {path} is not a folder")
-    pictures, left_out = places(_entries(path), name_table(path))
+    table = name_table(path)
+    found = places(_entries(path), table)
+    pictures = found.pictures
     if not pictures:
         raise BadInput(f"{path} holds no {KINDS} pictures in class folders, such as {path / 'cats' / '1.jpg'}")
     classes, y = np.unique([picture.label for picture in pictures], return_inverse=True)
     split = complete_split(y, np.array([picture.split for picture in pictures]), settings, seed)
     keep = limited_rows(y, split, settings.limit, seed)
     y, split, pictures = y[keep], split[keep], [pictures[row] for row in keep]
-    x, how_read = _pixels(path, pictures, split, settings.image_size or DEFAULT_SIDE)
-    names = [f"{one.label}/{one.path[-1]}" for one in pictures]
-    notes = (*left_out_notes(left_out), *how_read, *repeated_notes(x, y, split, names))
+    files = {path.joinpath(*one.path): _called(one, path, table) for one in pictures}
+    x, how_read = _pixels(files, split, settings.image_size or DEFAULT_SIDE)
+    names = [_called(one, Path(), table) for one in pictures]
+    notes = (*found.notes, *left_out_notes(found.left_out), *how_read, *repeated_notes(x, y, split, names))
     return picture_dataset(settings.spec, Pictures(x, y, tuple(map(str, classes)), split, notes=notes))
 
 
-def _pixels(root: Path, pictures: list[Place], split: np.ndarray, side: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """uint8 (n, 1 or 3, side, side), and notes on how files were read. BadInput names the damaged ones."""
-    check_memory(len(pictures), 3, side)
-    x = np.empty((len(pictures), 3, side, side), np.uint8)
-    files = [root.joinpath(*picture.path) for picture in pictures]
+def _called(picture: Place, root: Path, table: NameTable | None) -> str:
+    """A picture as its owner knows it: in the archive that it came in, or else on disk."""
+    stored = "/".join(picture.path)
+    return table.pictures.get(stored, str(root / stored)) if table else str(root / stored)
+
+
+def _pixels(called: Mapping[Path, str], split: np.ndarray, side: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """uint8 (n, 1 or 3, side, side), and notes on how files were read. BadInput names the damaged ones.
+
+    called  each file -> its name in sentences
+    """
+    check_memory(len(called), 3, side)
+    x = np.empty((len(called), 3, side, side), np.uint8)
+    files = list(called)
     deep: dict[int, int] = {}  # row -> its largest value, of pictures with more than 8 bits
     damaged, several = [], 0
     for row, file in enumerate(files):
         try:
-            picture = read_picture(file, side)
+            picture = read_picture(file, side, called[file])
         except DamagedPicture:
-            damaged.append(file)
+            damaged.append(called[file])
             continue
         x[row] = picture.pixels
         several += picture.several
@@ -65,16 +86,16 @@ def _pixels(root: Path, pictures: list[Place], split: np.ndarray, side: int) -> 
     if bits != 16:
         check_colours(files[row] for row in deep)
         for row in deep:
-            x[row] = read_picture(files[row], side, bits=bits).pixels
+            x[row] = read_picture(files[row], side, called[files[row]], bits).pixels
         notes.append(f"16-bit pictures of which training uses {bits} bits, scaled to 8: {len(deep):,}")
     if all((picture == picture[0]).all() for picture in x):
         x = np.ascontiguousarray(x[:, :1])
     return x, tuple(notes)
 
 
-def _check_whole(damaged: list[Path]) -> None:
+def _check_whole(damaged: list[str]) -> None:
     if damaged:
-        listed = ", ".join(map(str, damaged[:10])) + (f" and {len(damaged) - 10:,} more" if len(damaged) > 10 else "")
+        listed = ", ".join(damaged[:10]) + (f" and {len(damaged) - 10:,} more" if len(damaged) > 10 else "")
         what = "1 picture" if len(damaged) == 1 else f"{len(damaged):,} pictures"
         raise BadInput(f"{what} cannot be read as {KINDS}: {listed}; repair or take out")
 
@@ -98,7 +119,8 @@ def _entries(root: Path) -> Iterator[Entry]:
                         raise BadInput(f"{root} holds more than {MAX_FILES:,} pictures; use a part of them")
                     yield Entry(path)
                 else:
-                    yield Entry(path, "neither files nor folders")
+                    odd = "links that lead nowhere" if entry.is_symlink() else "neither files nor folders"
+                    yield Entry(path, odd)
 
 
 def _leads_into(link: Path, folder: Path) -> bool:

@@ -13,7 +13,10 @@ Mark = Literal[".", ","]  # between the whole number and its decimals
 
 _BLANK = " \u00a0\u2009\u202f"
 _DIGIT = re.compile(r"\d")
-_SIGNS = r"[$€£¥₩₹%‰]|US\$|USD|EUR|GBP|CHF|JPY|KRW|kr|zł|원"
+_SIGNS = (
+    r"[$€£¥₩₹₽₺₫₱₴₪₦%‰]|US\$|[ACR]\$|USD|EUR|GBP|CHF|JPY|KRW|CNY|INR|BRL|AUD|CAD|PLN|SEK|NOK|DKK|CZK|TRY|RUB|MXN|ZAR"
+    r"|kr\.?|Rs\.?|zł|Kč|Ft|원|元|円"
+)
 _UNIT = f"(?:{_SIGNS})?"
 _BETWEEN = f"[{_BLANK}]*"
 _WHOLE = r"(?:[1-9]\d{{0,2}}(?:{0}\d{{3}})+|[1-9]\d{{0,2}}(?:[{1}'’]\d{{3}})+|0|[1-9]\d*)"

@@ -12,7 +12,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
 from rtl_core.data.repeated_pictures import repeated_notes
-from rtl_core.data.splits import check_rows, complete_split, limited_rows
+from rtl_core.data.splits import absent_classes, check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 256  # pixels; the bounds of DataSettings.image_size
@@ -72,7 +72,7 @@ def picture_dataset(
         mean=mean,
         std=std,
         licence=pictures.licence,
-        notes=pictures.notes,
+        notes=pictures.notes + absent_classes(y, split, classes),
     )
 
 

@@ -42,7 +42,9 @@ def absurd_numbers(column: pd.Series) -> int:
 
 
 def is_date(column: pd.Series) -> bool:
-    """Whether a column holds dates or durations, also written as text."""
+    """Whether a column holds dates or durations, also written as text, or as numbers such as 20240131."""
+    if is_number(column):
+        return _numbers_are_dates(column)
     if column.dtype.kind in "mM" or isinstance(column.dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
         return True
     if not is_text(column):
@@ -51,6 +53,14 @@ def is_date(column: pd.Series) -> bool:
     if len(few) and isinstance(few.iloc[0], datetime.date):
         return True
     return are_dates(different_texts(few)) and are_dates(different_texts(column))
+
+
+def _numbers_are_dates(column: pd.Series) -> bool:
+    values = pd.Series(finite_numbers(column)).dropna().unique()
+    if len(values) < 2 or ((values < 1900_01_01) | (values > 2100_12_31) | (values % 1 != 0)).any():
+        return False
+    texts = pd.Series(values.astype(np.int64)).astype(str)
+    return bool(pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all())
 
 
 def numbers_the_rows(column: pd.Series) -> bool:

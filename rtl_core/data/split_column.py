@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
+from rtl_core.data.split_words import splits_in
 from rtl_core.data.splits import split_of_word
 from rtl_core.errors import BadInput
 
 SPLIT_COLUMN = "split"  # in any case
+_MOST_WORDS = 6  # of a column that may say the split
 
 
 def split_column(frame: pd.DataFrame) -> str | None:
@@ -39,6 +41,22 @@ def given_split(frame: pd.DataFrame, settings: DataSettings) -> tuple[np.ndarray
     other = [f"'{word}' counts as {split}" for word, split in sorted(splits.items()) if word != split]
     notes = (f"column '{name}': {', '.join(other)}",) if other else ()
     return words.map(splits).to_numpy(dtype="<U5"), notes
+
+
+def seeming_splits(frame: pd.DataFrame) -> dict[str, str]:
+    """Column of another name whose values all say a split, train among them -> why it is no feature."""
+    reasons = {}
+    for name in frame.columns.difference([split_column(frame)], sort=False):
+        column = frame[name]
+        if column.dtype.kind in "biufmM" or column.nunique() > _MOST_WORDS:
+            continue
+        words = {str(word): splits_in(str(word)) for word in column.dropna().unique()}
+        if all(words.values()) and len(set().union(*words.values())) > 1 and "train" in set().union(*words.values()):
+            reasons[name] = (
+                f"it seems to say the split ({_listed(dict.fromkeys(words))}); call it 'split' and write train, val or "
+                "test, and it is used"
+            )
+    return reasons
 
 
 def _listed(words: dict[str, str | None], most: int = 10) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import check_apart, split_of
+from rtl_core.data.class_folders import check_apart
+from rtl_core.data.split_words import split_of
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 
@@ -15,7 +16,7 @@ _OF_COLUMNS = {"fit": "train", "tune": "val", "tuning": "val", "holdout": "test"
 
 
 def split_of_word(word: str) -> str | None:
-    """train, val or test, for what a cell says: the words of folders (`class_folders.split_of`) and a few more."""
+    """train, val or test, for what a cell says: the words of folders (`split_words.split_of`) and a few more."""
     letters = "".join(filter(str.isalpha, word.lower()))
     return split_of(word.strip()) or _OF_COLUMNS.get(letters)
 
@@ -74,3 +75,15 @@ def check_rows(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> No
     for split_name in SPLITS:
         if not (split == split_name).any():
             raise BadInput(f"the data has no {split_name} rows; give it more rows or another split")
+
+
+def absent_classes(y: np.ndarray, split: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A sentence for each of val and test that has rows, but none of some class."""
+    notes = []
+    for name in ("val", "test"):
+        counts = np.bincount(y[split == name], minlength=len(classes))
+        absent = [f"'{classes[c]}'" for c in np.flatnonzero(counts == 0)] if counts.any() else []
+        if absent:
+            more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+            notes.append(f"{name} has nothing of class {', '.join(absent[:5])}{more}: its figures are without it")
+    return tuple(notes)

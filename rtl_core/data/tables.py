@@ -13,6 +13,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.arrow_table import frame_of_arrow
 from rtl_core.data.csv_table import csv_table
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.file_kinds import other_kind
 from rtl_core.data.limits import check_table, check_unpacked, most_unpacked
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
@@ -48,7 +49,7 @@ def load_openml(name: str, settings: DataSettings, seed: int) -> Dataset:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The frame of a .csv, .tsv or .parquet file; its size is checked before it is read.
+    """The frame of a CSV or Parquet file, told by its content; its size is checked before it is read.
 
     `frame.attrs["notes"]` holds sentences on what was read otherwise than it is written.
     """
@@ -56,7 +57,10 @@ def read_table(path: Path) -> pd.DataFrame:
         raise BadInput(f"csv: wants a CSV or Parquet file; {path} is not a file")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise BadInput(f"{path.name} is larger than {MAX_FILE_BYTES // 2**20} MB; use a part of its rows")
-    frame, notes = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+    with path.open("rb") as file:
+        head = file.read(64)
+    is_parquet = head.startswith(b"PAR1") or path.suffix.lower() in (".parquet", ".pq")
+    frame, notes = _read_parquet(path) if is_parquet else _read_csv(path, head)
     if frame.empty:
         raise BadInput(f"{path.name} has a header but no rows")
     frame = frame.rename(columns=str)
@@ -64,7 +68,9 @@ def read_table(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read_csv(path: Path, head: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if other := other_kind(head):
+        raise BadInput(f"{path.name} is {other}; a table is wanted, as CSV or Parquet")
     try:
         return csv_table(path)
     except UnicodeDecodeError:
@@ -74,6 +80,12 @@ def _read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     except (pd.errors.ParserError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
+        if "EOF inside string" in str(error):
+            row = str(error).rpartition(" ")[2]
+            raise BadInput(
+                f"{path.name}: a quotation mark is opened and not closed, in row {row} at the latest; close it, or write "
+                "two of them where one is meant"
+            ) from None
         raise BadInput(f"{path.name} is not a readable CSV file: {str(error).splitlines()[0]}") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,14 @@ from rtl_core.data.plain_columns import (
     plain_frame,
 )
 from rtl_core.data.spellings import case_pairs, spelling_key, with_one_spelling
-from rtl_core.data.split_column import given_split, split_column
-from rtl_core.data.splits import check_rows, complete_split, limited_rows
+from rtl_core.data.split_column import given_split, seeming_splits, split_column
+from rtl_core.data.splits import absent_classes, check_rows, complete_split, limited_rows
 from rtl_core.errors import BadInput
 
 MISSING = "missing"
 OTHER = "other"
 _ALPHABET = 10  # letters that are classes in capitals and small: then they are meant to be told apart
+_MOSTLY = 0.9
 MAX_CATEGORIES = 100  # of a column, one-hot; rarer ones share "other"
 MAX_NUMERIC_CLASSES = 100
 MAX_FEATURES = 10_000
@@ -54,7 +55,10 @@ def table_dataset(
     as_read = tuple(frame.attrs.get("notes", ()))
     frame = plain_frame(frame)
     _check_columns(frame, settings)
-    numbered = [name for name in frame.columns if numbers_the_rows(frame[name])]
+    no_features = dict.fromkeys(
+        (name for name in frame.columns if numbers_the_rows(frame[name])), "it numbers the rows"
+    )
+    no_features |= seeming_splits(frame)
     labelled, of_target = _labelled_rows(frame, settings.target)
     labels, of_labels = _class_labels(labelled[settings.target])
     y, classes = encode_target(labels)
@@ -69,7 +73,7 @@ def table_dataset(
 
     not_features = {settings.target, *settings.drop} | ({split_column(labelled)} if given is not None else set())
     offered = labelled.drop(columns=list(not_features))
-    x, features, sources, left_out = encode_features(offered, split == "train", numbered)
+    x, features, sources, left_out = encode_features(offered, split == "train", no_features)
     attributes = pd.DataFrame({name: attribute(labelled[name]) for name in settings.groups}, index=labelled.index)
     return Dataset(
         spec=settings.spec,
@@ -85,7 +89,7 @@ def table_dataset(
         sources=sources,
         target=str(settings.target),
         licence=licence,
-        notes=notes + left_out,
+        notes=notes + absent_classes(y, split, classes) + left_out,
     )
 
 
@@ -110,7 +114,8 @@ def _labelled_rows(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tupl
         known = (column.notna() & ~column.isin(_blank_texts(column))).to_numpy()
     if not known.any():
         raise BadInput(f"the target column '{target}' has no value in any row")
-    notes = () if known.all() else (f"{int((~known).sum())} rows without a value in '{target}' left out",)
+    gone = int((~known).sum())
+    notes = (f"{gone} {'row' if gone == 1 else 'rows'} without a value in '{target}' left out",) if gone else ()
     return frame[known].reset_index(drop=True), notes
 
 
@@ -148,21 +153,21 @@ def _groups_spelled_once(frame: pd.DataFrame, groups: Sequence[str]) -> tuple[pd
 
 
 def encode_features(
-    frame: pd.DataFrame, train: np.ndarray, numbered: Collection[str] = ()
+    frame: pd.DataFrame, train: np.ndarray, no_features: Mapping[str, str] | None = None
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """float32 (n, features), the features' names, the column that each comes from, and notes on columns left out.
 
     Everything is fitted on the `train` rows (bool (n,)). Numbers are standardised; missing or infinite
     ones become the train median, with a 0/1 feature that says so. Anything else is one-hot over the
     categories seen in train, "missing" being one of them; a category that train never saw is "other"
-    if there is such a feature, and all zeros otherwise. Columns in `numbered` number the rows.
+    if there is such a feature, and all zeros otherwise. `no_features`: column -> why it is none.
     """
     names: list[str] = []
     sources: list[str] = []
     fills: list[tuple[int, Fill]] = []
     notes: list[str] = []
     for name, column in frame.items():
-        reason = "it numbers the rows" if name in numbered else _no_feature(column, train)
+        reason = (no_features or {}).get(name) or _no_feature(column, train)
         if reason:
             notes.append(f"column '{name}' is not a feature: {reason}")
             continue
@@ -175,7 +180,8 @@ def encode_features(
         if len(names) > MAX_FEATURES:
             raise BadInput(f"the table makes more than {MAX_FEATURES:,} features; name columns to drop in data.drop")
     if not names:
-        raise BadInput("the table has no column left to learn from: " + ("; ".join(notes) or "all are dropped"))
+        more = f" and {len(notes) - 3} more" if len(notes) > 3 else ""
+        raise BadInput(f"the table has no column left to learn from: {'; '.join(notes[:3]) or 'all are dropped'}{more}")
     needed = len(frame) * len(names) * np.dtype(np.float32).itemsize
     if needed > MAX_FEATURE_BYTES:
         raise BadInput(
@@ -252,7 +258,11 @@ def _no_feature(column: pd.Series, train: np.ndarray) -> str | None:
     distinct = _texts(column)[train].nunique()
     if distinct == 1:
         return "its train rows have one value"
-    return "almost every row has a value of its own" if distinct > max(train.sum() / 2, 20) else None
+    if distinct <= max(train.sum() / 2, 20):
+        return None
+    with_units = _texts(column)[train].str.match(r"[^\w\s]*\d").mean() > _MOSTLY
+    advice = "; if these are numbers, write them without units" if with_units else ""
+    return f"almost every row has a value of its own{advice}"
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -267,7 +277,9 @@ def _check_columns(frame: pd.DataFrame, settings: DataSettings) -> None:
     for role, names in (("target", [settings.target]), ("group", settings.groups), ("dropped", settings.drop)):
         for name in names:
             if name not in frame:
-                raise BadInput(f"there is no {role} column '{name}'; the table has: {_listed(frame.columns)}")
+                near = [other for other in frame.columns if other.strip().lower() == name.strip().lower()]
+                but = f" (but '{near[0]}')" if near else ""
+                raise BadInput(f"there is no {role} column '{name}'{but}; the table has: {_listed(frame.columns)}")
 
 
 def _listed(columns: Sequence[str], most: int = 30) -> str:

@@ -14,6 +14,9 @@ from rtl_core.data.number_text import Mark, WrittenNumbers, share_of_numbers, wr
 NO_WORDS = {"", "?", "#N/A", "#N/A N/A", "#NA", "<NA>", "-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 MAYBE_WORDS = {"None", "NA", "N/A", "n/a", "null", "NULL", "NaN", "nan"}  # a category of its own where it is frequent
 MISSING_TEXTS = NO_WORDS | MAYBE_WORDS  # pandas' own list, and the question mark
+# Marks that stand for a missing value in columns of numbers; in others they are values as any.
+NUMBER_GAPS = {"-", "--", "---", "–", "—", ".", "..", "...", "n.a.", "n.a", "N.A.", "na", "n/a.", "#VALUE!", "#DIV/0!"}
+NUMBER_GAPS |= {"#REF!", "#NUM!", "#NAME?", "#NULL!", "#ERROR!"}
 FREQUENT = 0.05  # share of the rows from which such a word is a category
 SHOWN = 10  # columns that a sentence names
 _LOOKED_AT = 200  # values of a column by which it is told whether all of them are worth a look
@@ -21,9 +24,12 @@ _LOOKED_AT = 200  # values of a column by which it is told whether all of them a
 _DIGIT = re.compile(r"\d")
 _TIME = r"(?:[T ,]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?)?"
 _MONTH = r"(?:[A-Za-z]{3,9}\.?)"
+_DAY = r"(?:[A-Z][a-z]{2,8},? )?"
 _DATE = re.compile(
-    rf"(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}\.?|\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{2}}|\d{{4}})"
-    rf"|\d{{1,2}}\.?[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|\d{{4}}년 ?\d{{1,2}}월 ?\d{{1,2}}일){_TIME}"
+    rf"{_DAY}(?:\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}\.?|\d{{1,2}}[-/.]\d{{1,2}}[-/.](?:\d{{2}}|\d{{4}})"
+    rf"|\d{{1,2}}\.?[ -]{_MONTH}[ -]\d{{2,4}}|{_MONTH} \d{{1,2}},? \d{{4}}|\d{{4}}년 ?\d{{1,2}}월 ?\d{{1,2}}일"
+    rf"|\d{{4}}年\d{{1,2}}月\d{{1,2}}日|\d{{1,2}}{_MONTH}\d{{4}}|{_MONTH} \d{{1,2}}(?= \d{{1,2}}:)){_TIME}"
+    r"(?: (?:[A-Z]{3,4} )?\d{4})?|\d{8}T\d{4,6}Z?"
 )
 
 

@@ -84,7 +84,9 @@ def join_with_notes(
     joined = TicketSet(names, subsets, layout, pruned_at, levels)
     for k, ticket in enumerate(tickets):
         if not ((pruned_at[k] == KEPT) | (pruned_at[k] > joined.target.index)).any():
-            raise BadInput(f"{ticket.called} keeps nothing at all: its mask is empty")
+            raise BadInput(
+                f"{ticket.called} keeps nothing at all: its mask is empty, or its weights were never trained"
+            )
     return joined, left_out, notes
 
 

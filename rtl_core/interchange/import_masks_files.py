@@ -173,7 +173,7 @@ def _networks(tensors: Tensors, file: str, kind: str, choice: Choice) -> list[Fo
     for name, values in tensors.items():
         ticket, _, tensor = name.partition("/")
         networks.setdefault(ticket, {})[tensor] = values
-    if not all("/" in name for name in tensors):
+    if choice.arrays == "layers" or not all("/" in name for name in tensors):
         if choice.arrays == "tickets":
             return _each_a_ticket(tensors, file, kind)
         flat = all(len(values.shape) < 2 for values in tensors.values())

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from rtl_core.data.archives import opened_zip
+from rtl_core.data.file_kinds import other_kind
 from rtl_core.errors import BadInput
 from rtl_core.interchange.torch_file import OLD
 
@@ -14,12 +15,6 @@ ENDINGS = {
     **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt", ".tar", ".th", ".pkl", ".pickle", ".pyt"), "torch"),
     ".npz": "npz",
     ".npy": "npy",
-}
-_OTHERS = {
-    b"\x89HDF": "an HDF5 file",
-    b"\x1f\x8b": "packed with gzip",
-    b"BZh": "packed with bzip2",
-    b"\xfd7zXZ": "packed with xz",
 }
 _TAR = slice(257, 262)
 
@@ -38,10 +33,9 @@ def kind_of(path: Path, file: str) -> str:
         kind = "safetensors"
     else:
         kind = None
-    other = next((what for start, what in _OTHERS.items() if head.startswith(start)), None)
-    other = "a tar archive" if head[_TAR] == b"ustar" else other
+    other = "a tar archive" if head[_TAR] == b"ustar" else other_kind(head) if head else "empty"
     if other and not kind:
-        raise BadInput(f"{file} is {other}; unpack or convert it and give the network's own files")
+        raise BadInput(f"{file} is {other}; wanted are the network's own files, unpacked")
     kind = kind or ENDINGS.get(Path(file).suffix.lower())
     if kind is None:
         raise BadInput(f"{file} is of no kind that holds masks; wanted are {', '.join(ENDINGS)}")

@@ -29,6 +29,9 @@ _OF_TRAINING = """
     momenta history callbacks loops metrics
 """
 
+# What torch's optimizers keep for each parameter.
+_OF_OPTIMIZERS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg", "grad_avg", "acc_delta"}
+
 Path = tuple[str, ...]
 
 
@@ -75,6 +78,9 @@ def network_in(file: TorchFile, patterns: Sequence[str] = ()) -> Network:
     BadInput where several networks are there and none is to be preferred, or for masks that are no tensors.
     """
     leaves = leaves_of(file)
+    weights = [leaf for leaf in leaves if leaf.of_a_network]
+    if weights and all(leaf.path and leaf.path[-1] in _OF_OPTIMIZERS for leaf in weights):
+        raise BadInput(f"{file.file} holds the state of an optimizer and no network; give the network's own file")
     others = [leaf for leaf in leaves if not any(map(holds_masks, leaf.path[:-1]))]
     try:
         choice = _choose(others, file.file)
@@ -91,6 +97,8 @@ def network_in(file: TorchFile, patterns: Sequence[str] = ()) -> Network:
             f"{file.file} holds two tensors of one name, in a dict and with a dot; save model.state_dict() alone"
         )
     masks = [leaf for leaf in leaves if any(map(holds_masks, leaf.path[:-1]))]
+    if not patterns:
+        _check_one_set(masks, file.file)
     outside = [leaf for leaf in others if leaf.path and not choice.has(leaf)]
     masks += [leaf for leaf in outside if holds_masks(leaf.path[-1])]
     unnamed = _by_content(outside, {leaf.path for leaf in masks})
@@ -160,7 +168,7 @@ def _preferred(networks: dict[str, list[Leaf]], path: Path, file: str) -> str | 
         if keys:
             raise BadInput(
                 f"{file} holds several networks ({', '.join(keys[:5]):.100}); choose one by its tensors' names, as in "
-                f"--tensors '{'.'.join((*path, keys[0])):.80}.*'"
+                f"--tensors '{'.'.join((*path, keys[0])):.80}.*', or give each a file of its own"
             )
     return None
 
@@ -196,6 +204,23 @@ def _by_content(outside: Sequence[Leaf], known: set[Path]) -> dict[str, dict[str
         and all(isinstance(leaf.value, Values) for leaf in group)
         and zeros_and_ones([leaf.value for leaf in group])
     }
+
+
+def _check_one_set(masks: Sequence[Leaf], file: str) -> None:
+    """BadInput where masks of the same tensors stand there several times, as of the rounds of a pruning."""
+    sets: dict[Path, dict[str, dict[Path, object]]] = {}  # path of what holds them -> set -> tensor -> shape
+    for leaf in masks:
+        place = next(i for i, key in enumerate(leaf.path) if holds_masks(key))
+        if len(leaf.path) > place + 2:
+            inner = sets.setdefault(leaf.path[: place + 1], {}).setdefault(leaf.path[place + 1], {})
+            inner[leaf.path[place + 2 :]] = getattr(leaf.value, "shape", None)
+    for holder, of in sets.items():
+        first, *others = of.values()
+        if others and all(other == first for other in others) and any("." in path[0] for path in first):
+            raise BadInput(
+                f"{file}: '{'.'.join(holder)}' holds {len(of)} masks of each tensor ({', '.join(list(of)[:5]):.100}); "
+                "give each set a file of its own"
+            )
 
 
 def _by_holder(masks: Sequence[Leaf], path: Path, file: str) -> dict[str, dict[str, Values]]:

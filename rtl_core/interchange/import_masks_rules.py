@@ -18,7 +18,7 @@ from rtl_core.interchange.import_masks_ticket import Choice, ForeignTicket, coun
 
 FEWEST_ZEROS = 0.01  # share of a tensor; fewer come from rounding, padding and the like
 FEW_ROWS = 0.1  # share of a tensor's rows that may be padding or never trained
-_OF_TABLES = "pe pos position positions positional coords grid anchors freqs rope sinusoidal"
+_OF_TABLES = "confmat pe pos position positions positional coords grid anchors freqs rope sinusoidal"
 _OF_EMBEDDINGS = "emb embed embeds embedding embeddings wte wpe vocab"
 _TRAINED = ("weight", "kernel", "w")  # last parts of names of what is no table
 

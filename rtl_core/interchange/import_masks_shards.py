@@ -101,6 +101,7 @@ def _without_index(path: Path, title: str, match: re.Match, given: dict[tuple[Pa
             shards[int(shard["number"])] = place
     if len(shards) != int(match["all"]):
         raise BadInput(
-            f"{title} is one of {int(match['all'])} files of a network, and {len(shards)} of them were given; give all"
+            f"{title} is one of {int(match['all'])} files of a network, of which {len(shards)} "
+            f"{'was' if len(shards) == 1 else 'were'} given; give all"
         )
     return Source(match["stem"] + match["ending"], tuple(shards[number] for number in sorted(shards)))

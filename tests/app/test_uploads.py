@@ -45,6 +45,8 @@ def test_class_folders_are_kept_and_pictures_numbered(tmp_path):
     assert json.loads((folder / "classes" / "class-names.json").read_text("utf-8")) == {
         "classes": {"class-00001": "cat", "class-00002": "dog"},
         "left_out": {f"files that are no {KINDS} pictures (.txt)": 1},
+        "notes": [],
+        "pictures": {"class-00001/000000.png": "pets/cat/a.PNG", "class-00002/000001.jpg": "pets/dog/b.jpg"},
     }
 
 

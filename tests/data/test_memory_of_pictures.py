@@ -98,7 +98,7 @@ def test_a_table_of_names(tmp_path):
     with open(large / "class-names.json", "w") as file:
         file.write('{"classes": {}}')
         file.truncate(3 * 10**9)
-    refused(measured(LOAD, load_of("folder"), small, large), "larger than 16 MiB")
+    refused(measured(LOAD, load_of("folder"), small, large), "larger than 32 MiB")
 
 
 def zip_bomb(path, entries: int, size: int):

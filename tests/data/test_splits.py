@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl_core.config import DataSettings
-from rtl_core.data.splits import check_rows, complete_split, limited_rows, stratified_order
+from rtl_core.data.splits import absent_classes, check_rows, complete_split, limited_rows, stratified_order
 from rtl_core.errors import BadInput
 
 LABELS = np.repeat([0, 1, 2], [60, 30, 10])
@@ -55,3 +55,9 @@ def test_a_class_too_small_for_the_split_is_named():
     split = complete_split(y, None, DataSettings(), seed=0)
     with pytest.raises(BadInput, match=r"class 'rare' has 2 row.*at least 3"):
         check_rows(y, split, ("common", "rare"))
+
+
+def test_classes_that_a_split_lacks_are_named():
+    y, split = np.array([0, 1, 2, 0, 1, 2, 0, 1]), np.array(["train"] * 3 + ["val"] * 3 + ["test"] * 2)
+    assert absent_classes(y, split, ("a", "b", "c")) == ("test has nothing of class 'c': its figures are without it",)
+    assert absent_classes(y[:6], split[:6], ("a", "b", "c")) == ()

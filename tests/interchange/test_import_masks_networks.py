@@ -370,7 +370,7 @@ def test_shards_are_one_network(tmp_path, kind, index):
 
 def test_shards_that_are_missing_doubled_or_not_as_listed_are_refused(tmp_path, monkeypatch):
     first, second, index = shards(tmp_path, "safetensors")
-    with pytest.raises(BadInput, match="is one of 2 files of a network, and 1 of them"):
+    with pytest.raises(BadInput, match="is one of 2 files of a network, of which 1 was given"):
         of_sources([first])
     with pytest.raises(BadInput, match="lists 2 files, but model-00002"):
         of_sources([first, index], copies=True)

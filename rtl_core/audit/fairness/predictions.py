@@ -128,7 +128,10 @@ def _check_mapping(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> None:
     if unknown:
         raise BadInput(f"There is no role '{unknown[0]}' for a column; the roles are: {', '.join(ROLES)}.")
     if not mapping.get("y_true") or not (mapping.get("y_pred") or mapping.get("score")):
-        raise BadInput("Name the column of true labels (y_true) and one of predictions (y_pred) or scores (score).")
+        raise BadInput(
+            "Name the column of true labels (y_true) and one of predictions (y_pred) or scores (score); the table has: "
+            f"{_columns(frame)}."
+        )
     if not mapping.get("groups") or isinstance(mapping["groups"], str):
         raise BadInput("Name the group columns as a list of one or more.")
     if len(set(mapping["groups"])) < len(mapping["groups"]) or not frame.columns.is_unique:
@@ -136,9 +139,13 @@ def _check_mapping(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> None:
     columns = [mapping[role] for role in ("y_true", "y_pred", "score", "ticket", "unit") if mapping.get(role)]
     for name in (*columns, *mapping["groups"]):
         if name not in frame:
-            raise BadInput(f"There is no column '{name}'; the table has: {', '.join(map(str, frame.columns[:30]))}.")
+            raise BadInput(f"There is no column '{name}'; the table has: {_columns(frame)}.")
     if not 0 < len(frame) <= MAX_ROWS:
         raise BadInput(f"An audit takes 1 to {MAX_ROWS:,} rows, not {len(frame):,}.")
+
+
+def _columns(frame: pd.DataFrame) -> str:
+    return ", ".join(f"'{name}'" for name in frame.columns[:30])
 
 
 def _whole(column: pd.Series) -> pd.Series:
