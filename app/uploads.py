@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from rtl_core.data.archives import DAMAGED, opened_zip
-from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, PicturePlaces, Names, NameTable, is_picture, places
+from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, NameTable, PicturePlaces, is_picture, places
 from rtl_core.data.csv_form import is_korean
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
