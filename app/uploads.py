@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from rtl_core.data.archives import DAMAGED, opened_zip
-from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Found, Names, NameTable, is_picture, places
+from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, NameTable, Placed, is_picture, places
 from rtl_core.data.csv_form import is_korean
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
@@ -102,13 +102,13 @@ def _unpack(content: bytes, root: Path) -> None:
     except zipfile.BadZipFile:
         raise BadInput("this file ends in .zip but is no zip archive, or a damaged one") from None
     with opened as archive:
-        entries, found = _pictures(archive)
-        labels = sorted({place.label for place in found.pictures})
+        entries, placed = _pictures(archive)
+        labels = sorted({place.label for place in placed.pictures})
         folders = {label: f"class-{number:05d}" for number, label in enumerate(labels, 1)}
-        split = any(place.split != "train" for place in found.pictures)
+        split = any(place.split != "train" for place in placed.pictures)
         called = {}
         allowed = left = most_unpacked(len(content), MAX_BYTES)
-        for number, place in enumerate(found.pictures):
+        for number, place in enumerate(placed.pictures):
             data = _read_bounded(archive, entries[place.path], min(MAX_FILE_BYTES, left), allowed)
             left -= len(data)
             folder = PurePosixPath(place.split if split else "") / folders[place.label]
@@ -117,11 +117,11 @@ def _unpack(content: bytes, root: Path) -> None:
             (root / stored).write_bytes(data)
             called[str(stored)] = _shown("/".join(place.path))
     classes = {folder: label for label, folder in folders.items()}
-    table = NameTable(classes=classes, left_out=dict(found.left_out), notes=list(found.notes), pictures=called)
+    table = NameTable(classes=classes, left_out=dict(placed.left_out), notes=list(placed.notes), pictures=called)
     (root / NAMES_FILE).write_text(table.model_dump_json(indent=1), "utf-8")
 
 
-def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], Found]:
+def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], Placed]:
     """Path -> entry, and the pictures with their splits and classes and what is left out."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     encoding, notes = _encoding(entries)
@@ -131,12 +131,12 @@ def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], F
         raise BadInput(f"the zip holds no {KINDS} pictures; put them into one folder per class")
     if len(pictures) > MAX_FILES:
         raise BadInput(f"the zip holds {len(pictures):,} pictures; at most {MAX_FILES:,} are taken")
-    found = places(map(Entry, files))
-    if not found.pictures:
+    placed = places(map(Entry, files))
+    if not placed.pictures:
         raise BadInput("the zip holds pictures outside any folder; put them into one folder per class")
     twice = len(entries) - len(files)
-    left_out = found.left_out + Counter({"files whose name stands in the zip again, further down": twice})
-    return files, replace(found, left_out=left_out, notes=(*notes, *found.notes))
+    left_out = placed.left_out + Counter({"files whose name stands in the zip again, further down": twice})
+    return files, replace(placed, left_out=left_out, notes=(*notes, *placed.notes))
 
 
 def _encoding(entries: Sequence[zipfile.ZipInfo]) -> tuple[str, tuple[str, ...]]:

@@ -34,14 +34,14 @@ def check_tops(pictures: Iterable[Names]) -> None:
                 "take out the pictures beside them"
             )
         if len({split_of(name) for name in inner} - {None}) > 1:
-            beside = next(name for name in sorted(below) if name != top)
+            other = next(name for name in sorted(below) if name != top)
             raise BadInput(
                 f"'{top}' holds {listed(name for name in inner if split_of(name))}; {_WANTED} 'train/{top}/1.jpg': "
-                f"move them up, or take out '{beside}' if '{top}' is no class"
+                f"move them up, or take out '{other}' if '{top}' is no class"
             )
-    said = {name: splits for name in below if (splits := splits_in(name))}
-    if len(said) > 1 and len(set().union(*said.values())) > 1 and "train" in set().union(*said.values()):
-        raise BadInput(f"the folders {listed(said)} seem to be of splits; {_WANTED} 'train/cats/1.jpg'")
+    named = {name: splits for name in below if (splits := splits_in(name))}
+    if len(named) > 1 and len(set().union(*named.values())) > 1 and "train" in set().union(*named.values()):
+        raise BadInput(f"the folders {listed(named)} seem to be of splits; {_WANTED} 'train/cats/1.jpg'")
 
 
 def check_classes_in_train(pictures: Sequence[tuple[str, str, Names]]) -> None:

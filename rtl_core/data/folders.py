@@ -39,8 +39,8 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     if not path.is_dir():
         raise BadInput(f"folder: wants a folder with one subfolder of pictures per class; {path} is not a folder")
     table = name_table(path)
-    found = places(_entries(path), table)
-    pictures = found.pictures
+    placed = places(_entries(path), table)
+    pictures = placed.pictures
     if not pictures:
         raise BadInput(f"{path} holds no {KINDS} pictures in class folders, such as {path / 'cats' / '1.jpg'}")
     classes, y = np.unique([picture.label for picture in pictures], return_inverse=True)
@@ -50,7 +50,7 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     files = {path.joinpath(*one.path): _called(one, path, table) for one in pictures}
     x, how_read = _pixels(files, split, settings.image_size or DEFAULT_SIDE)
     names = [_called(one, Path(), table) for one in pictures]
-    notes = (*found.notes, *left_out_notes(found.left_out), *how_read, *repeated_notes(x, y, split, names))
+    notes = (*placed.notes, *left_out_notes(placed.left_out), *how_read, *repeated_notes(x, y, split, names))
     return picture_dataset(settings.spec, Pictures(x, y, tuple(map(str, classes)), split, notes=notes))
 
 

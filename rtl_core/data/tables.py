@@ -83,8 +83,8 @@ def _read_csv(path: Path, head: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if "EOF inside string" in str(error):
             row = str(error).rpartition(" ")[2]
             raise BadInput(
-                f"{path.name}: a quotation mark is opened and not closed, in row {row} at the latest; close it, or write "
-                "two of them where one is meant"
+                f"{path.name}: a quotation mark is opened and not closed, in row {row} at the latest; close it, or "
+                "write two of them where one is meant"
             ) from None
         raise BadInput(f"{path.name} is not a readable CSV file: {str(error).splitlines()[0]}") from None
 

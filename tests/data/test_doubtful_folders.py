@@ -64,17 +64,17 @@ def test_a_class_that_train_does_not_have_is_refused_with_both_lists():
 
 @pytest.mark.parametrize("inner", ["images", "Train_data"])
 def test_a_folder_in_a_split_that_says_nothing_does_not_count(inner):
-    found = places(entries(f"train/{inner}/cat", f"train/{inner}/dog", "test/cat", "test/dog"))
-    assert Counter((place.split, place.label) for place in found.pictures) == dict.fromkeys(
+    placed = places(entries(f"train/{inner}/cat", f"train/{inner}/dog", "test/cat", "test/dog"))
+    assert Counter((place.split, place.label) for place in placed.pictures) == dict.fromkeys(
         [("train", "cat"), ("train", "dog"), ("test", "cat"), ("test", "dog")], 3
     )
 
 
 def test_pictures_of_a_split_without_classes_are_counted():
     """As tiny ImageNet has them: val/images, whose classes stand in a text file."""
-    found = places(entries("train/n1/images", "train/n2/images", "val/images", "test/images"))
-    assert Counter(place.label for place in found.pictures) == {"n1": 3, "n2": 3}
-    assert found.left_out == {f"pictures in '{split}', outside any class folder": 3 for split in ("val", "test")}
+    placed = places(entries("train/n1/images", "train/n2/images", "val/images", "test/images"))
+    assert Counter(place.label for place in placed.pictures) == {"n1": 3, "n2": 3}
+    assert placed.left_out == {f"pictures in '{split}', outside any class folder": 3 for split in ("val", "test")}
 
 
 def test_folders_inside_class_folders_are_named_where_there_are_several():
@@ -115,8 +115,8 @@ def test_names_in_a_zip_in_another_encoding(tmp_path, encoding, names, divided_b
     ]
     dataset = load(DataSettings(spec=uploads.store("a.zip", zip_of(files), tmp_path)), seed=0)
     assert dataset.classes == names
-    said = [note for note in dataset.notes if note.startswith("names in the zip")]
-    assert [encoding in note and names[0] in note for note in said] == ([] if encoding == "utf-8" else [True])
+    notes = [note for note in dataset.notes if note.startswith("names in the zip")]
+    assert [encoding in note and names[0] in note for note in notes] == ([] if encoding == "utf-8" else [True])
 
 
 def test_a_name_that_stands_twice_in_a_zip_is_counted(tmp_path):

@@ -230,8 +230,8 @@ def test_no_picture_is_lost_whatever_the_folders_are_called(classes, train, val,
         hidden = data.draw(st.integers(0, 2))
         skipped += hidden
         entries += [Entry((*f"{above}{folder}/.cache".split("/"), f"{i}.png")) for i in range(hidden)]
-    found = places(entries)
+    placed = places(entries)
     seen = {}
-    for place in found.pictures:
+    for place in placed.pictures:
         seen[place.split, place.label] = seen.get((place.split, place.label), 0) + 1
-    assert seen == expected and sum(found.left_out.values()) == skipped
+    assert seen == expected and sum(placed.left_out.values()) == skipped

@@ -20,10 +20,10 @@ def test_the_state_of_an_optimizer_is_no_network(tmp_path):
     assert np.array_equal(joined(both)[0].masks(), [flat(masks(1))])
 
 
-@pytest.mark.parametrize("beside", [{}, {"model": network().state_dict()}], ids=["masks", "model"])
+@pytest.mark.parametrize("model", [{}, {"model": network().state_dict()}], ids=["masks", "model"])
 @pytest.mark.parametrize("held", [[masks(1), masks(2)], {"first": masks(1), "second": masks(2)}], ids=["list", "dict"])
-def test_masks_of_several_rounds_are_no_network(tmp_path, beside, held):
-    sentence = refusal(saved(tmp_path / "a.pth", {**beside, "masks": held}))
+def test_masks_of_several_rounds_are_no_network(tmp_path, model, held):
+    sentence = refusal(saved(tmp_path / "a.pth", {**model, "masks": held}))
     assert "'masks' holds 2 masks of each tensor" in sentence and sentence.endswith("give each set a file of its own")
 
 
