@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from rtl_core.data.archives import DAMAGED, opened_zip
-from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, NameTable, PicturePlaces, is_picture, places
+from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, NameTable, Placed, is_picture, places
 from rtl_core.data.csv_form import is_korean
 from rtl_core.data.limits import most_unpacked
 from rtl_core.errors import BadInput
@@ -121,7 +121,7 @@ def _unpack(content: bytes, root: Path) -> None:
     (root / NAMES_FILE).write_text(table.model_dump_json(indent=1), "utf-8")
 
 
-def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], PicturePlaces]:
+def _pictures(archive: zipfile.ZipFile) -> tuple[dict[Names, zipfile.ZipInfo], Placed]:
     """Path -> entry, and the pictures with their splits and classes and what is left out."""
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     encoding, notes = _encoding(entries)

@@ -66,7 +66,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class PicturePlaces:
+class Placed:
     """What stands in class folders.
 
     pictures  in the order of splits and paths
@@ -111,7 +111,7 @@ def name_table(root: Path) -> NameTable | None:
         raise BadInput(f'{path} is no table of names; wanted is {{"classes": {{"folder": "name"}}}}') from None
 
 
-def places(entries: Iterable[Entry], table: NameTable | None = None) -> PicturePlaces:
+def places(entries: Iterable[Entry], table: NameTable | None = None) -> Placed:
     """The pictures among the entries, with their splits and classes.
 
     BadInput: a folder beside those of the splits that is none; folders that seem to be of splits and stand elsewhere;
@@ -152,7 +152,7 @@ def places(entries: Iterable[Entry], table: NameTable | None = None) -> PictureP
     check_classes_in_train([(place.split, place.label, place.path) for place in placed])
     starts = [outer + (splits[path[outer]].above if splits else 0) for _, path, _ in in_class]
     deeper = inner_folders_note([path[start:-1] for (_, path, _), start in zip(in_class, starts, strict=True)])
-    return PicturePlaces(placed, left_out, (*(table.notes if table else ()), *deeper))
+    return Placed(placed, left_out, (*(table.notes if table else ()), *deeper))
 
 
 def left_out_notes(left_out: Mapping[str, int]) -> tuple[str, ...]:

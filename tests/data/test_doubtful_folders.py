@@ -115,8 +115,8 @@ def test_names_in_a_zip_in_another_encoding(tmp_path, encoding, names, divided_b
     ]
     dataset = load(DataSettings(spec=uploads.store("a.zip", zip_of(files), tmp_path)), seed=0)
     assert dataset.classes == names
-    written = [note for note in dataset.notes if note.startswith("names in the zip")]
-    assert [encoding in note and names[0] in note for note in written] == ([] if encoding == "utf-8" else [True])
+    notes = [note for note in dataset.notes if note.startswith("names in the zip")]
+    assert [encoding in note and names[0] in note for note in notes] == ([] if encoding == "utf-8" else [True])
 
 
 def test_a_name_that_stands_twice_in_a_zip_is_counted(tmp_path):

@@ -20,10 +20,10 @@ def test_the_state_of_an_optimizer_is_no_network(tmp_path):
     assert np.array_equal(joined(both)[0].masks(), [flat(masks(1))])
 
 
-@pytest.mark.parametrize("others", [{}, {"model": network().state_dict()}], ids=["masks", "model"])
+@pytest.mark.parametrize("model", [{}, {"model": network().state_dict()}], ids=["masks", "model"])
 @pytest.mark.parametrize("held", [[masks(1), masks(2)], {"first": masks(1), "second": masks(2)}], ids=["list", "dict"])
-def test_masks_of_several_rounds_are_no_network(tmp_path, others, held):
-    sentence = refusal(saved(tmp_path / "a.pth", {**others, "masks": held}))
+def test_masks_of_several_rounds_are_no_network(tmp_path, model, held):
+    sentence = refusal(saved(tmp_path / "a.pth", {**model, "masks": held}))
     assert "'masks' holds 2 masks of each tensor" in sentence and sentence.endswith("give each set a file of its own")
 
 
@@ -38,7 +38,7 @@ def test_masks_of_equal_blocks_are_one_network(tmp_path):
     assert np.array_equal(tickets.masks(), [np.concatenate([mask.flatten() != 0, mask.flatten() == 0])])
 
 
-def test_arrays_with_slashes_are_layers_if_the_choice_says_so(tmp_path):
+def test_arrays_with_slashes_are_layers_where_that_is_said(tmp_path):
     layers = {name: masks(1)[name].numpy() * 1.5 for name in masks(1)}
     np.savez(tmp_path / "a.npz", **{f"{name.replace('.', '/')}:0": array for name, array in layers.items()})
     tickets, _ = joined(tmp_path / "a.npz", arrays="layers")
