@@ -91,4 +91,4 @@ def test_bad_input_is_one_clear_line(rtl, arguments, says):
 
 def test_a_table_without_the_columns_named_says_which_it_has(rtl, table):
     code, _, err = rtl("fairness", "--table", table, "--groups", "age", "--score", "risk")
-    assert code == 2 and "'age'; the table has: sex, y_true, risk" in err
+    assert code == 2 and "'age'; the table has: 'sex', 'y_true', 'risk'" in err

@@ -67,7 +67,7 @@ def test_classes_are_those_of_either_column():
 @pytest.mark.parametrize(
     ("columns", "mapping", "words"),
     [
-        ({}, {"groups": ["race"]}, "no column 'race'; the table has: y, said, sex"),
+        ({}, {"groups": ["race"]}, "no column 'race'; the table has: 'y', 'said', 'sex'"),
         ({}, {"groups": []}, "Name the group columns"),
         ({}, {"groups": ["sex", "sex"]}, "twice"),
         ({}, {"y_pred": None}, "predictions"),
