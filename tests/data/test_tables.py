@@ -134,7 +134,7 @@ def test_refusals(load_frame, people, change, settings, sentence):
         ("t.csv", "a,label\nМосква,1\n".encode("cp1251"), "not UTF-8"),
         ("t.csv", b"", "is empty"),
         ("t.csv", b"a,label\n", "no rows"),
-        ("t.csv", b'a,label\n"1,2\n', "not a readable CSV"),
+        ("t.csv", b'a,label\n"1,2\n', "opened and not closed"),
         ("t.parquet", b"PAR1 nothing", "not an intact Parquet"),
     ],
 )

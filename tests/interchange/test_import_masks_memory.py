@@ -164,5 +164,5 @@ def test_the_archive_that_is_read_is_the_one_that_the_file_ends_with(tmp_path):
     both = io.BytesIO((tmp_path / "b").read_bytes() + (tmp_path / "a").read_bytes())
     path = tmp_path / "both.pth"
     path.write_bytes(both.getvalue())
-    with pytest.raises(BadInput, match="not an intact file"):
+    with pytest.raises(BadInput, match="is a zip archive"):
         read_masks(path)
