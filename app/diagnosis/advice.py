@@ -28,7 +28,7 @@ def draw(view: View) -> None:
     relaxed, safe = diagnosis.relaxed, diagnosis.last_safe_density
     if relaxed:
         _relaxed(view, relaxed)
-    too_far = diagnosis.alarm is not None and safe > view.run.tickets.target.density
+    too_far = diagnosis.alarm is not None and safe is not None and safe > view.run.tickets.target.density
     offer = st.container()
     if not (view.run.masks_only or view.gated):
         _from_a_shell(view, " --relax" if too_far else "" if diagnosis.watched else " --probe")
