@@ -37,10 +37,10 @@ def make(view: View) -> dict[str, Checked]:
         )
         return {}
     place, made = st.empty(), {}
-    with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Checking the maps")
-        if seconds > WITHOUT_ASKING:
-            st.button("Stop", key="stop-checks", on_click=lambda: st.session_state.pop("checks_requested", None))
+    if seconds > WITHOUT_ASKING:
+        bar = panels.stoppable_bar(place, "Checking the maps", "checks", "checks_requested")
+    else:
+        bar = place.progress(0.0, "Checking the maps")
     for i, ticket in enumerate(view.tickets):
         bar.progress(i / len(view.tickets), plain(f"Checking the map of {ticket}"))
         made[ticket] = view.checked(ticket)

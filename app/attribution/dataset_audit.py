@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import demonstration, nav, session, terms
+from app import demonstration, nav, panels, session, terms
 from app.attribution import dataset_audit_charts
 from app.attribution.view import View
 from app.markdown import plain
@@ -119,9 +119,7 @@ def _make(view: View, rows: np.ndarray, about: dict[str, Any]) -> Path | Made | 
         )
         return None
     place = st.empty()
-    with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Explaining")
-        st.button("Stop", key="stop-many", on_click=lambda: st.session_state.pop("many_requested", None))
+    bar = panels.stoppable_bar(place, "Explaining", "many", "many_requested")
 
     def show(event: Event) -> None:
         bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} inputs"))

@@ -42,6 +42,8 @@ def headline(view: View) -> str:
         return "These masks were not pruned level by level: there are no rounds to look at"
     if not diagnosis.watched:
         return "This run was cut in one go: nothing was retrained between the levels, so no alarm can be given yet"
+    if diagnosis.last_safe_density is None:
+        return "The alarm comes at the first level: none before it was safe"
     safe = terms.density(diagnosis.last_safe_density)
     if diagnosis.alarm:
         return f"The alarm comes at {terms.density(diagnosis.alarm.density)} density; the last safe one is {safe}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app import cache, demonstration, session, terms
+from app import cache, demonstration, panels, session, terms
 from app.diagnosis.view import View
 from app.markdown import plain
 from rtl_core.errors import BadInput
@@ -16,6 +16,8 @@ from rtl_core.runs import retrain
 if TYPE_CHECKING:
     from rtl_core.events import Event, Report
     from rtl_core.runs.checkpoint import Run
+
+GETTING_READY = "Getting ready: the common start is trained again"
 
 
 def probe(view: View) -> None:
@@ -56,9 +58,7 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
                 help=plain(f"{about} {terms.count(cost.steps)} gradient steps."),
             )
         return
-    with place.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, "Getting ready: the common start is trained again")
-        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(key, None))
+    bar = panels.stoppable_bar(place, GETTING_READY, name, key)
     try:
         work(lambda event: _show_progress(bar, name, event))
     except BadInput as error:
@@ -70,8 +70,11 @@ def _offer(view: View, name: str, label: str, about: str, work: Callable[[Report
 
 
 def _show_progress(bar: Any, name: str, event: Event) -> None:
-    """Counts masks while levels are retrained, steps while tickets train together; a redrawn bar lets Stop through."""
-    if name == "probe" and event.phase == "probe":
+    """How far the common start is, then masks while levels are retrained or steps while tickets train together; a
+    redrawn bar lets Stop through."""
+    if event.phase == "warm_start" and event.steps:
+        bar.progress(min(1.0, event.step / event.steps), GETTING_READY)
+    elif name == "probe" and event.phase == "probe":
         bar.progress(event.step / event.steps, plain(f"{event.step} of {event.steps} masks retrained"))
     elif name == "relax" and event.phase == "joint" and event.steps:
         bar.progress(min(1.0, event.step / event.steps), plain(f"{event.step} of {event.steps} steps"))

@@ -274,6 +274,13 @@ def test_every_view_of_a_watched_run(known_run, monkeypatch, detail):
     assert "Overlap is shown and rings nothing" in texts(app)
 
 
+def test_an_alarm_before_anything_was_safe_offers_no_way_back(known_run, monkeypatch):
+    at_first = diagnosis(alarm=Alarm(0, 1.0, drop=0.04, threshold=0.02), fall=Place(0, 1.0), last_safe_density=None)
+    app = shown(monkeypatch, at_first, detail="What to do")
+    assert not app.exception and "Go back." in texts(app)
+    assert not [button for button in app.button if button.key == "relax"]
+
+
 def test_the_layer_is_chosen_by_the_address(known_run, monkeypatch):
     app = shown(monkeypatch, diagnosis(), **{"overlap-in": "conv2"})
     assert app.selectbox(key="overlap-in").value == "conv2"

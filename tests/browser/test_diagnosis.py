@@ -32,10 +32,10 @@ def test_a_run_cut_in_one_go_is_stopped_retrained_and_heard_as_the_command_line_
     page = visit(f"{serve(runs)}/diagnosis?run=adult")
     headline = page.get_by_role("heading", level=1)
     expect(headline).to_contain_text("cut in one go", timeout=30_000)
-    probe, stop = page.get_by_role("button", name="Retrain every level"), page.get_by_role("button", name="Stop")
+    probe = page.get_by_role("button", name="Retrain every level")
+    stop = page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True)
     probe.click()
-    expect(page.get_by_text(re.compile(r"\d+ of \d+ masks retrained"))).to_be_visible(timeout=60_000)
-    stop.nth(-1).click()
+    stop.click(timeout=60_000)  # at once: a quick machine is done with all levels in seconds
     expect(probe).to_be_enabled(timeout=30_000)
     assert not list(runs.glob("**/collapse-probe.json"))  # what was stopped leaves nothing behind
 
