@@ -18,6 +18,7 @@ from rtl_core.config import parse
 from rtl_core.display_names import method_words
 from rtl_core.errors import BadInput
 from rtl_core.runs.store import project_root
+from rtl_core.runs.stored_methods import stored_methods
 from rtl_core.studies.benchmark import as_run
 from rtl_core.studies.frontier import Frontier, Point, lead, read
 
@@ -52,7 +53,11 @@ def draw(run: Run, methods: pd.DataFrame, metric: str) -> None:
 
 def of_methods(run: Run, methods: pd.DataFrame) -> pd.DataFrame:
     """The methods of a run with the weights and kilobytes that they store, the smallest first."""
-    stored = _stored(run)
+    try:
+        stored = _stored(run)
+    except BadInput as error:
+        st.warning(plain(f"{error}."))
+        return methods.head(0)
     kept = methods[[name.removesuffix(ODDS) in stored for name in methods.method]]
     each = [stored[name.removesuffix(ODDS)] for name in kept.method]
     frame = kept.assign(weights=[one.weights for one in each], kilobytes=[one.kilobytes for one in each])
@@ -61,9 +66,7 @@ def of_methods(run: Run, methods: pd.DataFrame) -> pd.DataFrame:
 
 @cache.of_run(kind=st.cache_data, max_entries=16, show_spinner="Counting what every method stores")
 def _stored(run: Run) -> dict[str, Stored]:
-    from rtl_core.runs.checkpoint import load_learned
-
-    return {name: learned.stores(run.tickets.layout) for name, learned in load_learned(run).items()}
+    return stored_methods(run)
 
 
 def title(frame: pd.DataFrame, metric: str) -> str:

@@ -166,8 +166,8 @@ def _level(frontier: Frontier) -> str:
     where = f"{least.recipe or 'as above'}, density {least.density:g}: {_written(lead(least, dense))}"
     return (
         "The smallest tickets that are not told apart from the dense network of the same total steps "
-        f"({dense.mean:.3f}, {dense.weights:,.0f} weights) store {least.weights:,.0f} weights: {weights:.1f} times fewer, "
-        f"and with the masks {kilobytes:.1f} times fewer kilobytes ({where})."
+        f"({dense.mean:.3f}, {dense.weights:,.0f} weights) store {least.weights:,.0f} weights: {weights:.1f} times "
+        f"fewer, and with the masks {kilobytes:.1f} times fewer kilobytes ({where})."
     )
 
 
@@ -215,7 +215,7 @@ def main(
         frontiers[name] = run(name, work, workers)
     ordered = [frontiers[name] for name in DATA if name in frontiers]
     contents = {
-        "frontier.json": json.dumps(plain(ordered), indent=1) + "\n",
+        "frontier.json": json.dumps({"frontiers": plain(ordered)}, indent=1) + "\n",
         "frontier.md": page(ordered),
         **{f"frontier_{one.benchmark}.svg": drawing(one) for one in ordered},
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -83,7 +84,7 @@ class Frontier:
     def level_with_dense(self) -> Point | None:
         """The tickets that store least among those that are not told apart from the dense network, or lie above it: the
         95 % interval of the paired difference does not end below zero. None where there are none."""
-        return next((p for p in reversed(self.tickets) if not lead(p, self.dense).high < 0), None)
+        return next((p for p in reversed(self.tickets) if not lead(p, self.dense).is_below), None)
 
     def best_one_mask(self, density: float) -> Point | None:
         """The one-mask control at the tickets' storage that does best, however it is trained and read."""
@@ -91,13 +92,18 @@ class Frontier:
         return max(same, key=lambda point: point.mean, default=None)
 
 
-_FRONTIERS = TypeAdapter(list[Frontier])
+@dataclass(frozen=True)
+class _File:
+    frontiers: list[Frontier]
+
+
+_FILE = TypeAdapter(_File)
 
 
 def read(path: Path) -> list[Frontier]:
     """What `python -m benchmarks.frontier` has written. BadInput where the file is damaged."""
     try:
-        return _FRONTIERS.validate_python(read_json(path, MAX_BYTES))
+        return _FILE.validate_python(read_json(path, MAX_BYTES)).frontiers
     except ValidationError:
         raise BadInput(f"{path.name} is not a file of frontiers; run `python -m benchmarks.frontier` again") from None
 
@@ -111,6 +117,11 @@ class Lead:
     difference: float
     low: float
     high: float
+
+    @property
+    def is_below(self) -> bool:
+        """Whether the interval ends below zero; where there is none, as with one seed, the difference itself."""
+        return (self.difference if isnan(self.high) else self.high) < 0
 
 
 def points(document: Mapping[str, Any], recipe: str = "", assignments: Sequence[str] = ()) -> list[Point]:

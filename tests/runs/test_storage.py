@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ from rtl_core.config import parse
 from rtl_core.display_names import AT_EQUAL_STORAGE
 from rtl_core.errors import BadInput
 from rtl_core.runs import training
-from rtl_core.runs.checkpoint import Run, load_run
+from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.open_run import open_run
+from rtl_core.runs.store import project_root
+from rtl_core.runs.stored_methods import stored_methods
 from rtl_core.tickets.storage import stored
 
 QUICK = {
@@ -67,6 +71,25 @@ def test_a_narrow_network_answers_as_it_did_after_it_was_kept(run):
         assert figures["balanced_accuracy"] == rows[method]["balanced_accuracy"]
     small = opened.network_of(opened.learned["dense_small"]).description["width"]
     assert small == opened.learned["dense_small"].width < run.config.model.width
+
+
+def test_what_methods_store_is_read_off_the_files_without_a_weight(run):
+    learned = load_learned(run)
+    assert set(learned) > set(AT_EQUAL_STORAGE)
+    assert stored_methods(run) == {name: one.stores(run.tickets.layout) for name, one in learned.items()}
+
+
+@pytest.mark.parametrize("name", ["domains", "fashion10", "adult", "collapse"])
+def test_the_samples_say_what_they_store(name):
+    sample = load_run(project_root() / "sample_checkpoints" / name)
+    assert stored_methods(sample) == {m: one.stores(sample.tickets.layout) for m, one in load_learned(sample).items()}
+
+
+def test_a_damaged_file_of_methods_is_a_sentence(run, tmp_path):
+    copied = shutil.copytree(run.folder, tmp_path / "copy")
+    (copied / "methods.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(BadInput, match=r"methods\.safetensors of run 'copy' cannot be read"):
+        stored_methods(replace(run, folder=copied))
 
 
 def test_what_the_tickets_store_is_written_down(run):
