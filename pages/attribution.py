@@ -48,7 +48,7 @@ if not checks.were_made(looked):
 made = checks.make(looked)
 with place.container():
     tiles.draw(looked, made)
-if not looked.pictures:
+if looked.kind.columns:
     tabular.draw(looked)
 
 st.space("small")
@@ -57,7 +57,7 @@ details = {
     "How alike the maps are": lambda: map_correlation.draw(looked),
     "Over many inputs": lambda: dataset_audit.draw(looked),
 }
-if not looked.pictures:
+if looked.kind.columns:
     details |= {
         "One ticket, column by column": lambda: tabular.waterfall(looked),
         "What a column does": lambda: tabular.dependence(looked),

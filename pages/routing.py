@@ -10,6 +10,7 @@ page_setup.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
+from app.kinds import nouns  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from app.routing import (  # noqa: E402
     budget,
@@ -20,7 +21,7 @@ from app.routing import (  # noqa: E402
     groups,
     matrix,
     misrouted,
-    own_picture,
+    own_input,
     redundancy,
     router_table,
     samples,
@@ -73,7 +74,7 @@ details = {
     "By group": groups.draw,
     "Could tickets be merged?": redundancy.draw,
 }
-if looked.pictures:
-    details["Your own picture"] = own_picture.draw
+if looked.kind.upload:
+    details[f"Your own {nouns(looked.dataset)[0]}"] = own_input.draw
 draw = chosen_detail(details)
 draw(looked)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app import kinds
+from rtl_core.data.kinds import KINDS
 from rtl_core.tasks.catalogue import TASKS
+from tests.parsed import nodes_of, tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUND = "comma_lists config documents errors events expected_warnings files display_names read_only rng threads"
@@ -48,7 +51,7 @@ CHANGED_IN_A_COPY = {"train", "eval", "load_state_dict", "requires_grad_", "regi
 
 def imported(path: Path, only_at_import: bool = False) -> set[str]:
     """Dotted names of the modules that a file imports; `only_at_import`: without those inside functions."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -107,7 +110,7 @@ ELSEWHERE = sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/task
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_asks_for_the_name_of_a_task(path):
     """What depends on a task is a field of `Task`; a branch on its name would not know the next one."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = tree_of(path)
     for node in ast.walk(tree):
         asks = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         asks += [node.slice] if isinstance(node, ast.Subscript) else []
@@ -115,9 +118,23 @@ def test_nothing_asks_for_the_name_of_a_task(path):
         assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
 
 
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_asks_for_the_name_of_a_kind_of_input(path):
+    """Each room has one table by kind; what a page or an audit does follows from an entry's fields."""
+    for node in nodes_of(path):
+        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        names = {each.value for side in sides for each in ast.walk(side) if isinstance(each, ast.Constant)}
+        asks = any(isinstance(side, ast.Attribute) and side.attr == "kind" for side in sides)
+        assert not (asks and names & KINDS.keys()), f"line {node.lineno}"
+
+
+def test_the_app_can_show_every_kind_of_input():
+    assert kinds.KINDS.keys() == KINDS.keys()
+
+
 @pytest.mark.parametrize("path", files("rtl_core", "app", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_is_changed_under_the_feet_of_other_threads(path):
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes_of(path) if isinstance(node, ast.Call)]
     names = {getattr(call, "attr", getattr(call, "id", None)) for call in calls} & WHOLE_PROCESS.keys()
     assert not {name for name in names if WHOLE_PROCESS[name] != path.name}, "changes the whole process"
     assert not {name for name in imported(path) if name.startswith("torch.fx")}, "tracing replaces nn.Module's methods"
@@ -129,7 +146,7 @@ def test_few_public_functions_have_more_than_six_parameters():
     """Where more are needed, a noun is missing; the verbs of the command line must spell out their options."""
     long = []
     for path in files("rtl_core", "app", "pages"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 if len([each for each in named if each.arg not in ("self", "cls")]) > 6:
@@ -137,6 +154,7 @@ def test_few_public_functions_have_more_than_six_parameters():
     assert len(long) < 10, "\n".join(long)
 
 
+@pytest.mark.long
 def test_masks_and_records_are_read_without_torch():
     code = (
         "import sys, rtl_core.cli, rtl_core.overlap.similarity, rtl_core.runs.store, rtl_core.runs.worker;"

@@ -42,11 +42,6 @@ def over(picture: np.ndarray, plane: np.ndarray, limit: float, signed: bool, opa
     return np.rint((1 - dense) * paper + dense * colour).astype(np.uint8)
 
 
-def plain(picture: np.ndarray) -> np.ndarray:
-    """uint8 (c, h, w) -> (h, w, 3)."""
-    return np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3)).astype(np.uint8)
-
-
 def address(pixels: np.ndarray) -> str:
     """A data: address of a picture uint8 (h, w, 3)."""
     file = io.BytesIO()

@@ -10,6 +10,7 @@ import numpy as np
 
 from app import cache, colours, terms
 from app.attribution import heatmaps
+from app.kinds import pixels
 from app.routing.choice_reason import Reason
 from app.routing.view import View, routing_of
 from rtl_core.data.dataset import Dataset
@@ -97,4 +98,4 @@ def whisker(estimates: list[Estimate], colour: str) -> dict[str, Any]:
 
 def address(x: np.ndarray) -> str:
     """A data: address of a picture uint8 (c, h, w)."""
-    return heatmaps.address(heatmaps.plain(x))
+    return heatmaps.address(pixels(x))

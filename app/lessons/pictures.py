@@ -11,7 +11,7 @@ from PIL import Image
 
 from app import demonstration, terms
 from app.attribution import heatmaps
-from app.attribution.inputs import as_input
+from app.kinds import pixels, read_upload
 from app.lessons import canvas
 from app.lessons.frame import keep, state
 from app.markdown import plain
@@ -131,8 +131,8 @@ def from_upload(content: bytes, dataset: Dataset) -> np.ndarray:
     Grey data that are light on dark get it so too, centred and scaled as they are: a pen on paper turns into light ink.
     """
     if dataset.input_shape[0] != 1 or not _light_on_dark(dataset):
-        return as_input(content, dataset.input_shape)[0]
-    grey = as_input(content, (1, _READ_AT, _READ_AT))[0, 0] / 255
+        return read_upload(content, dataset.input_shape)[0]
+    grey = read_upload(content, (1, _READ_AT, _READ_AT))[0, 0] / 255
     ground = np.median(_edge(grey))
     ink = grey - ground if ground < 0.5 else ground - grey
     return _as_trained_on(np.clip(ink / max(ink.max(), _FAINT), 0, 1), dataset.input_shape)
@@ -177,4 +177,4 @@ def _shown(x: np.ndarray) -> None:
 
 
 def _address(x: np.ndarray) -> str:
-    return heatmaps.address(heatmaps.plain(x))
+    return heatmaps.address(pixels(x))
