@@ -29,6 +29,7 @@ class Figure:
     """One figure of merit.
 
     unit       "share" (shown in per cent) or a symbol such as "dB"
+    fall       so far from its best, in its own unit, tickets have collapsed by it
     resampled  whether `Task.measure` gives it, so that its interval can be resampled; otherwise `Task.estimates` does
     """
 
@@ -37,6 +38,12 @@ class Figure:
     unit: str = "share"
     higher_is_better: bool = True
     resampled: bool = True
+    fall: float = 0.02
+
+    @property
+    def sign(self) -> int:
+        """By which its values are multiplied so that more is better."""
+        return 1 if self.higher_is_better else -1
 
 
 @dataclass(frozen=True)

@@ -157,10 +157,10 @@ def test_the_chart_says_when_confidence_fell_and_whether_it_was_early(changed, m
 
 
 def test_only_what_has_no_rounds_yet_can_be_retrained():
-    assert view_of(watched=False).could_be_watched
-    assert not view_of().could_be_watched
-    assert not view_of(masks_only=True, watched=False).could_be_watched
-    assert not view_of(mode="gated", watched=False).could_be_watched
+    assert view_of(watched=False).could_be_retrained
+    assert not view_of().could_be_retrained
+    assert not view_of(masks_only=True, watched=False).could_be_retrained
+    assert not view_of(mode="gated", watched=False).could_be_retrained
 
 
 def test_the_figure_has_both_rows_over_one_reversed_axis_and_names_the_alarm():

@@ -84,7 +84,7 @@ def _psnr(answers: np.ndarray, truth: np.ndarray) -> Statistic:
 RECONSTRUCTION = Task(
     name="reconstruction",
     title="tickets that give back the picture",
-    figures=(Figure("psnr", "PSNR", unit="dB"),),
+    figures=(Figure("psnr", "PSNR", unit="dB", fall=0.2),),
     output_shape=lambda dataset: dataset.input_shape,
     pools=lambda own, rest: (own,),
     truth=lambda dataset, rows, own: dataset.x[rows] / np.float32(255),
