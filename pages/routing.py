@@ -13,6 +13,7 @@ from app import panels  # noqa: E402
 from app.kinds import nouns  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from app.routing import (  # noqa: E402
+    answers_of_tickets,
     budget,
     calibration,
     controls,
@@ -45,12 +46,9 @@ headline = st.empty()
 
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))
-    by_class = controls.by_class(looked)
-if looked.routing.task.log_p is None:
-    panels.refuse(
-        f"This page shows who gets which class, and tickets of task '{looked.routing.task.name}' name none. What their "
-        f"routers are worth stands on Overview, and `python -m rtl_core route {run.name}` prints it in full."
-    )
+    by_class = looked.says_classes and controls.by_class(looked)
+if not looked.says_classes:
+    answers_of_tickets.draw(looked)
 headline.title(plain(findings.headline(looked)), anchor=False)
 if looked.report.row.uses_label:
     st.warning(plain(findings.uses_label(looked)))

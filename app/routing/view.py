@@ -73,6 +73,11 @@ class View:
         return self.routing.task.choice_answers
 
     @property
+    def says_classes(self) -> bool:
+        """Whether a ticket's answer is one of a few choices."""
+        return self.routing.task.log_p is not None
+
+    @property
     def key(self) -> Key:
         return str(self.run.folder), cache.changed(self.run.folder), self.router
 

@@ -74,6 +74,8 @@ class Task:
     answer         (outputs (n, ...), truth) -> (n, ...); it must not depend on which rows are the ticket's own
     credit         (answers, truth) -> (n,) bool or float: how well each row is answered, more is better
     measure        (answers, truth) -> the resampled figures of weighted rows, in their order
+    drawn_as       what one row's outputs and truth are to whoever draws them: "class", "label map" (labels, h, w) and
+                   (h, w), "picture" (c, h, w) in [0, 1], or a name that a task brings with its drawing (app/tasks.py)
     estimates      (answers, truth, ids of units (n,), names of the classes) -> the JSON of all figures with intervals
                    in closed form; None: all figures are resampled
     doubt          None where an answer does not say how sure it is
@@ -96,6 +98,7 @@ class Task:
     credit: Callable[[np.ndarray, np.ndarray], np.ndarray]
     measure: Callable[[np.ndarray, np.ndarray], Statistic]
     answer: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda outputs, truth: outputs
+    drawn_as: str = "class"
     estimates: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str]], dict[str, Any]] | None = None
     doubt: Doubt | None = None
     log_p: Callable[[np.ndarray], np.ndarray] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from app import tasks
+from app.attribution import heatmaps
 from rtl_core import cli
 from rtl_core.data.sources import NAME_SOURCES
+from rtl_core.learning.subnetwork import as_module
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.open_run import open_run
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import figure_value
 from tests.tasks.toys import DOMAINS, RECONSTRUCTION, SEGMENTATION, stripes
@@ -159,6 +165,36 @@ def test_the_diagnosis_page_shows_it_before_and_after(trained, retrained, monkey
         assert ("do not say how sure they are" in words) == (task.doubt is None)
         assert bool([button for button in app.button if button.key == "probe"]) != again
         assert (detail == "What to do" and again) == (f"changes {title} by" in " ".join(s.value for s in app.subheader))
+
+
+@pytest.mark.parametrize("page", ["routing", "attribution"])
+def test_every_ticket_s_answer_is_drawn_with_its_truth_and_error(trained, monkeypatch, page):
+    task, root, run = trained
+    app = shown(monkeypatch, root, run, page, sample="7")
+    (drawn,) = [element.proto.body for element in app.get("html") if '<div class="lab-maps">' in element.proto.body]
+    assert drawn.count("the picture") and drawn.count("the truth")
+    for name in DOMAINS:
+        assert f'alt="Answer of {name}"' in drawn and f'alt="Error of {name}"' in drawn
+    assert re.findall(r'src="([^"]+)"', drawn) == [heatmaps.address(pixels) for pixels in by_hand(root / run, 7)]
+    assert drawn.count(task.headline.title) == len(DOMAINS)
+    assert ("label 2" in drawn) == (task.drawn_as == "label map")
+    assert drawn.count("of its own subset") == 1 and drawn.count("sent here") == (page == "routing")
+    document = answer(root, "route", run)
+    assert page != "routing" or f"{100 * document['agreement_with_oracle']:.1f} %" in app.title[0].value
+
+
+def by_hand(folder: Path, sample: int) -> list[np.ndarray]:
+    """The input, its truth, and of every ticket answer and error, from the tickets as plain modules."""
+    opened = open_run(load_run(folder))
+    row, drawing = opened.dataset.rows("test")[[sample]], tasks.ANSWERS[opened.task.drawn_as]
+    picture = np.repeat(opened.dataset.x[row[0], 0, :, :, None], 3, axis=2)
+    truth = opened.task.truth(opened.dataset, row, np.ones(1, bool))[0]
+    pictures = [picture, drawing.of_truth(truth, picture)]
+    for subnetwork in opened.learned["rtl"].subnetworks:
+        module = as_module(opened.network, subnetwork, opened.layout).eval()
+        outputs = module(opened.dataset.inputs(row)).detach().numpy()[0]
+        pictures += [drawing.of_answer(outputs, picture), drawing.of_error(outputs, truth, picture)]
+    return pictures
 
 
 def test_what_does_not_apply_says_so(trained):

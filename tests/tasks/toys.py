@@ -70,6 +70,7 @@ SEGMENTATION = Task(
     judged=lambda own: own,
     loss=functional.cross_entropy,
     answer=_pixel_counts,
+    drawn_as="label map",
     credit=lambda answers, truth: answers[:, 0].sum(axis=1) / np.prod(truth.shape[1:]),
     measure=_mean_iou,
     doubt=Doubt("min_entropy", _pixel_entropy),
@@ -91,6 +92,7 @@ RECONSTRUCTION = Task(
     judged=lambda own: own,
     loss=functional.mse_loss,
     answer=lambda outputs, truth: ((outputs - truth) ** 2).mean(axis=(1, 2, 3))[:, None],
+    drawn_as="picture",
     credit=lambda answers, truth: -answers[:, 0],
     measure=_psnr,
 )
