@@ -23,7 +23,7 @@ from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import Explained, explain_samples
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
 
@@ -186,7 +186,7 @@ def test_a_run_with_masks_only_says_what_is_missing(runs_folder, known_tickets):
     folder.mkdir()
     sources = [{"ticket": name, "file": name, "format": "npz", "sha256": ""} for name in known_tickets.names]
     info = {"kind": "masks", "sources": sources, "left_out": [], "warnings": []}
-    save_checkpoint(folder, known_tickets, {}, [], {}, info)
+    save_checkpoint(folder, Outcome(known_tickets, info))
     app = open_page(run="masks-run")
     assert not app.exception and "nothing to look at inputs with" in app.title[0].value
 

@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from app import nav
 from rtl_core.runs import store
-from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = tuple(Path(page).stem for page in nav.PAGES)
+CHOICES = ("view", "detail", "heat", "order", "map", "rows", "colour", "inputs-map", "input", "source", "by", "library")
 
 
 def open_page(page: str, **query) -> AppTest:
@@ -36,21 +37,14 @@ def texts(app: AppTest) -> str:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_over_a_finished_run(known_run, page):
+    """The same where the address leaves its choices empty: they are then their defaults."""
     app = open_page(page, run="known-run")
     assert not app.exception
     assert [box.label for box in app.sidebar.selectbox] == ["Run"]
-
-
-CHOICES = ("view", "detail", "heat", "order", "map", "rows", "colour", "inputs-map", "input", "source", "by", "library")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_choices_that_the_address_leaves_empty_are_their_defaults(known_run, page):
-    app = open_page(page, run="known-run", **dict.fromkeys(CHOICES, ""))
-    plain = open_page(page, run="known-run")
-    assert not app.exception
+    empty = open_page(page, run="known-run", **dict.fromkeys(CHOICES, ""))
+    assert not empty.exception
     for kind in ("subheader", "error"):
-        assert [element.value for element in app.get(kind)] == [element.value for element in plain.get(kind)]
+        assert [element.value for element in empty.get(kind)] == [element.value for element in app.get(kind)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -92,7 +86,7 @@ def test_a_ticket_whose_name_is_escaped_is_chosen_by_its_name_in_the_address(run
     tickets = replace(known_tickets, names=("a", "b", "*c*", "d", "e"))
     (runs_folder / "masks-run").mkdir()
     info = {"kind": "masks", "sources": [], "left_out": [], "warnings": []}
-    save_checkpoint(runs_folder / "masks-run", tickets, {}, [], {}, info)
+    save_checkpoint(runs_folder / "masks-run", Outcome(tickets, info))
     app = open_page("masks", run="masks-run", ticket="*c*")
     assert not app.exception
     assert app.session_state["ticket"] == "*c*"
@@ -118,6 +112,7 @@ def test_train_lists_runs_and_renames_them(known_run):
     assert store.summary(known_run).title == "My <b>first</b> run"
 
 
+@pytest.mark.long
 def test_looking_at_a_run_loads_no_torch(known_run):
     """Torch costs a second and 180 MB: Overview and Masks must do without."""
     script = (
