@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parsed import nodes_of
+
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = """
     accuracy changes columns curve dead defined flags frame gaps groupby largest layers least losses mine most points
@@ -28,7 +30,7 @@ ALLOWED = set(" ".join((FRAMES, STREAMLIT, DRAWN, SETTINGS, OF_THE_APP, BY_NAME)
 
 def read_by_key(path: Path) -> Iterator[tuple[str, str]]:
     """(place, the innermost name) of what a constant string is looked up in."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Subscript):
             value, key = node.value, node.slice
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
