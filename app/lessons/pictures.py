@@ -72,7 +72,7 @@ def _tiles(dataset: Dataset) -> dict[str, int]:
 def _chosen(key: str, dataset: Dataset) -> np.ndarray:
     tiles = _tiles(dataset)
     rules = "".join(
-        f".st-key-{key} button:nth-of-type({i}) {{ background-image: url({_address(dataset.x[row])}); }}"
+        f".st-key-{key} button:nth-of-type({i}) {{ background-image: url({address(dataset.x[row])}); }}"
         for i, row in enumerate(tiles.values(), 1)
     )
     st.html(f"<style>{rules}</style>")
@@ -171,10 +171,11 @@ def _edge(picture: np.ndarray) -> np.ndarray:
 def _shown(x: np.ndarray) -> None:
     caption = f"As the network sees it: {x.shape[2]} × {x.shape[1]} pixels"
     st.html(
-        f'<figure class="learn-seen"><img src="{_address(x)}" alt="Your picture, enlarged">'
+        f'<figure class="learn-seen"><img src="{address(x)}" alt="Your picture, enlarged">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
-def _address(x: np.ndarray) -> str:
+def address(x: np.ndarray) -> str:
+    """A data: address of a picture uint8 (c, h, w)."""
     return heatmaps.address(pixels(x))
