@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from streamlit.components.v2 import manifest_scanner
 
+from app import training_cost
 from rtl_core.config import Config
+from rtl_core.runs.record import TrainingCost
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -135,6 +137,14 @@ def components_are_looked_for_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", lambda: manifests)
         yield
+
+
+@pytest.fixture
+def known_cost(monkeypatch) -> TrainingCost:
+    """What every training is estimated to cost; the estimate itself starts a process and takes seconds."""
+    cost = TrainingCost(1_234, 5_678, 9_000_000, 100, 10.0, [])
+    monkeypatch.setattr(training_cost, "estimate", lambda config: cost)
+    return cost
 
 
 @pytest.fixture

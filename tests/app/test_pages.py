@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -36,7 +37,7 @@ def texts(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_over_a_finished_run(known_run, page):
+def test_page_over_a_finished_run(known_run, known_cost, page):
     """The same where the address leaves its choices empty: they are then their defaults."""
     app = open_page(page, run="known-run")
     assert not app.exception
@@ -48,7 +49,7 @@ def test_page_over_a_finished_run(known_run, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_without_any_run_leads_somewhere(runs_folder, monkeypatch, page):
+def test_page_without_any_run_leads_somewhere(runs_folder, known_cost, monkeypatch, page):
     monkeypatch.setattr(store, "samples", lambda: {})
     app = open_page(page)
     assert not app.exception
@@ -102,6 +103,21 @@ def test_overview_says_what_holds_and_what_does_not(known_run):
     assert "RTL against random masks: +6.0 points at equal joint steps, +0.3 points at equal total steps" in message
     assert "Level with “Random masks, RTL's total steps” (77.7 %, RTL +0.3 points)" in message
     assert "**Separate networks**: switched off in the settings" in message
+
+
+@pytest.mark.long
+def test_train_says_what_the_settings_cost(runs_folder):
+    app = open_page("train")
+    assert not app.exception and not app.error
+    (cost,) = [element.proto.body for element in app.get("html") if "estimated time" in element.proto.body]
+    steps = int(re.search(r'class="value">([\d,]+)</div><div class="small">training steps', cost)[1].replace(",", ""))
+    assert steps > 0 and steps % (5 * 20) == 0  # of five tickets, some tens each
+
+
+def test_train_shows_the_cost_that_was_estimated(runs_folder, known_cost):
+    app = open_page("train")
+    (cost,) = [element.proto.body for element in app.get("html") if "estimated time" in element.proto.body]
+    assert "1,234" in cost and "5,678" in cost and ">100<" in cost and "10 s" in cost
 
 
 def test_train_lists_runs_and_renames_them(known_run):
