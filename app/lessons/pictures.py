@@ -11,12 +11,11 @@ from PIL import Image
 
 from app import demonstration, terms
 from app.attribution import heatmaps
-from app.kinds import pixels, read_upload
+from app.kinds import kind_of, pixels, read_upload
 from app.lessons import canvas
 from app.lessons.frame import keep, state
 from app.markdown import plain
 from app.segmented import one_of
-from rtl_core.data.class_folders import SUFFIXES
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -110,9 +109,10 @@ def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
 
 
 def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
+    taken = kind_of(dataset).upload
     file = demonstration.upload(
-        "A picture of any size and colour",
-        sorted(suffix[1:] for suffix in SUFFIXES),
+        taken.label,
+        taken.endings,
         key=f"{key}-upload",
         help="It stays on this machine, is not kept, and is not in the link.",
     )
