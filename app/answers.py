@@ -75,7 +75,7 @@ def _serving(run: Run) -> Serving:
     from rtl_core.routing.serving import serving
 
     opened = cache.opened(run)
-    return serving(opened.network, opened.learned["rtl"].subnetworks, opened.layout)
+    return serving(opened.network, opened.trained_tickets.subnetworks, opened.layout)
 
 
 def _figure(opened: OpenRun, outputs: np.ndarray, truth: np.ndarray) -> str:

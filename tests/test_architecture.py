@@ -10,7 +10,7 @@ import pytest
 from app import kinds
 from rtl_core.data.kinds import KINDS
 from rtl_core.tasks.catalogue import TASKS
-from tests.parsed import nodes_of, tree_of
+from tests.parsed import in_every, nodes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUND = "comma_lists config documents errors events expected_warnings files display_names read_only rng threads"
@@ -51,22 +51,10 @@ CHANGED_IN_A_COPY = {"train", "eval", "load_state_dict", "requires_grad_", "regi
 
 def imported(path: Path, only_at_import: bool = False) -> set[str]:
     """Dotted names of the modules that a file imports; `only_at_import`: without those inside functions."""
-    tree = tree_of(path)
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    inside = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
+    later = _not_at_import(path) if only_at_import else set()
     names = set()
-    for node in ast.walk(tree):
-        if only_at_import and (id(node) in inside or id(node) in typing_only):
+    for node in nodes_of(path):
+        if id(node) in later:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -76,11 +64,22 @@ def imported(path: Path, only_at_import: bool = False) -> set[str]:
     return names
 
 
+def _not_at_import(path: Path) -> set[int]:
+    """The nodes inside functions, and those for type checkers alone."""
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    return {
+        id(inner)
+        for node in nodes_of(path)
+        if isinstance(node, functions) or (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
+        for inner in ast.walk(node)
+    }
+
+
 def files(*places: str) -> list[Path]:
     return [path for place in places for path in sorted((ROOT / place).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", files("rtl_core"), ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(files("rtl_core"))
 def test_the_core_imports_downwards(path):
     room = path.relative_to(ROOT / "rtl_core").parts[0].removesuffix(".py")
     for name in imported(path):
@@ -90,16 +89,12 @@ def test_the_core_imports_downwards(path):
             assert FLOOR.get(other, -1) <= FLOOR[room], f"{room} imports {other}, which stands above it"
 
 
-@pytest.mark.parametrize("path", files("app"), ids=lambda path: path.name)
+@in_every(files("app"))
 def test_the_app_knows_no_page(path):
     assert not {name for name in imported(path) if name.split(".")[0] in {"pages", "streamlit_app"}}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*files("app", "pages", "rtl_core/data"), ROOT / "streamlit_app.py"],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
+@in_every([*files("app", "pages", "rtl_core/data"), ROOT / "streamlit_app.py"])
 def test_no_heavy_library_is_loaded_with_the_app_or_the_data(path):
     assert not {name for name in imported(path, only_at_import=True) if name.split(".")[0] in HEAVY}
 
@@ -107,18 +102,17 @@ def test_no_heavy_library_is_loaded_with_the_app_or_the_data(path):
 ELSEWHERE = sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/tasks")})
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(ELSEWHERE)
 def test_nothing_asks_for_the_name_of_a_task(path):
     """What depends on a task is a field of `Task`; a branch on its name would not know the next one."""
-    tree = tree_of(path)
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         asks = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         asks += [node.slice] if isinstance(node, ast.Subscript) else []
         inner = [each for piece in asks for each in ast.walk(piece) if isinstance(each, ast.Constant)]
         assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(ELSEWHERE)
 def test_nothing_asks_for_the_name_of_a_kind_of_input(path):
     """Each room has one table by kind; what a page or an audit does follows from an entry's fields."""
     for node in nodes_of(path):
@@ -132,7 +126,7 @@ def test_the_app_can_show_every_kind_of_input():
     assert kinds.KINDS.keys() == KINDS.keys()
 
 
-@pytest.mark.parametrize("path", files("rtl_core", "app", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(files("rtl_core", "app", "pages"))
 def test_nothing_is_changed_under_the_feet_of_other_threads(path):
     calls = [node.func for node in nodes_of(path) if isinstance(node, ast.Call)]
     names = {getattr(call, "attr", getattr(call, "id", None)) for call in calls} & WHOLE_PROCESS.keys()
@@ -140,6 +134,15 @@ def test_nothing_is_changed_under_the_feet_of_other_threads(path):
     assert not {name for name in imported(path) if name.startswith("torch.fx")}, "tracing replaces nn.Module's methods"
     shared = {call.attr for call in calls if getattr(getattr(call, "value", None), "attr", None) == "module"}
     assert not shared & CHANGED_IN_A_COPY, "changes a network's own module: take models.copies.structure of it"
+
+
+def test_a_file_that_fails_a_check_of_all_is_named():
+    @in_every([Path(__file__)])
+    def check(path: Path) -> None:
+        assert path.name == "another.py", "of another name"
+
+    with pytest.raises(AssertionError, match=r"^tests/test_architecture\.py: of another name"):
+        check()
 
 
 def test_few_public_functions_have_more_than_six_parameters():

@@ -9,9 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.parsed import nodes_of
+from tests.parsed import in_every, nodes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = """
@@ -44,9 +42,7 @@ def read_by_key(path: Path) -> Iterator[tuple[str, str]]:
             yield f"line {node.lineno}: {ast.unparse(node)}", name
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("pages/*.py")]), ids=lambda path: str(path.relative_to(ROOT))
-)
+@in_every(sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("pages/*.py")]))
 def test_no_page_reads_a_result_by_string_key(path):
     assert [place for place, name in read_by_key(path) if name not in ALLOWED] == []
 

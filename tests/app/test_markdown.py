@@ -11,7 +11,7 @@ import pytest
 from app.charts import as_written
 from app.markdown import plain
 from tests import hostile
-from tests.parsed import nodes_of, tree_of
+from tests.parsed import in_every, nodes_of, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted((ROOT / "app").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py")), ROOT / "streamlit_app.py"]
@@ -95,12 +95,12 @@ def foreign_texts(tree: ast.AST) -> list[str]:
     return rows
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_texts_that_are_read_as_markdown_are_ours_or_plain(path):
     assert foreign_texts(tree_of(path)) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_what_reads_texts_in_other_ways_has_one_door(path):
     attributes = [node for node in nodes_of(path) if isinstance(node, ast.Attribute)]
     called = {node.attr for node in attributes if ast.unparse(node).startswith("st.")}
