@@ -17,7 +17,7 @@ from tests.toy_run import toy
 BASE = toy(
     data={"spec": "bundled:digits"},
     task="one_vs_rest",
-    partition={"by": "class"},
+    partition={"by": "kmeans", "k": 3},
     sharing={"head": "ticket"},
     model={"name": "mlp", "width": 0.25},
     denser=[0.5],
@@ -72,7 +72,7 @@ def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
     probed = retrain.probe(one_shot, tmp_path, events.append)
     assert probed.watched and {row.measure for row in probed.rounds} == {"retrained"}
     assert probed.probe.steps == BASE["extract"]["steps"]
-    assert events[-1].step == events[-1].steps == 10 * 3
+    assert events[-1].step == events[-1].steps == 3 * 3
     again = diagnosis.diagnose(one_shot, tmp_path)
     assert plain(again.rounds) == plain(probed.rounds)
     assert not diagnosis.diagnose(one_shot).watched  # kept where the user's runs are, not beside the sample
