@@ -53,21 +53,22 @@ from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
 from rtl_core.threads import pool, use_threads
 from tests.crowd import crowd
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
 Job = Callable[[], Any]
 
 THREADS = 32
-SMALL = {
-    "density": 0.3,
-    "denser": [0.6],
-    "lighter": [0.1],
-    "controls": ["dense"],
-    "extract": {"steps": 12, "warm_steps": 12},
-    "joint": {"steps": 12},
-    "sharing": {"head": "ticket", "recalibrate_batches": 2},
-}
+SMALL = toy(
+    density=0.3,
+    denser=[0.6],
+    lighter=[0.1],
+    controls=["dense"],
+    extract={"steps": 12, "warm_steps": 12},
+    joint={"steps": 12},
+    sharing={"head": "ticket"},
+)
 FEW_DRAWS = AuditSettings(permutations=100)
 FEW_STEPS = {
     "integrated_gradients": (("steps", 8),),

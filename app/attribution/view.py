@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app import cache
+from app.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -76,8 +77,8 @@ class View:
         return self.explained.subject.dataset
 
     @property
-    def pictures(self) -> bool:
-        return self.dataset.kind == "image"
+    def kind(self) -> Kind:
+        return kind_of(self.dataset)
 
     @property
     def key(self) -> Key:

@@ -95,8 +95,7 @@ def _subject(run: Run, method: str, router: str, columns: tuple[str, ...]) -> Su
     rows = np.tile(rows, len(predictions.y_true) // len(rows))
     table = dataset.attributes.iloc[rows].reset_index(drop=True)
     table.insert(0, "row", rows)
-    pictures = (dataset, rows) if dataset.kind == "image" else None
-    return Subject((str(run.folder), cache.changed(run.folder), method, router), predictions, table, pictures)
+    return Subject((str(run.folder), cache.changed(run.folder), method, router), predictions, table, (dataset, rows))
 
 
 def extra(run: Run, audit: Audit, name: str) -> Any:

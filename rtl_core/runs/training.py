@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +61,9 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
         status.expect(total)
         report(Event("start", "rtl", steps=total))
         outcome = pipeline.train(setting, both, journal)
-        save_checkpoint(
-            folder,
-            outcome.tickets,
-            outcome.theta_0,
-            outcome.learned,
-            outcome.lighter_buffers,
-            {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]},
-            outcome.gate,
-            kept_rows(setting.dataset, setting.partition),
-        )
+        info = {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]}
+        rows = kept_rows(setting.dataset, setting.partition)
+        save_checkpoint(folder, replace(outcome, info=info, rows=rows))
         journal.clear()
     seconds = time.monotonic() - began
     notes += setting.reading_notes

@@ -125,6 +125,7 @@ def test_the_same_file_from_many_sessions_is_kept_once_and_always_whole(tmp_path
     assert len(uploads.stored(tmp_path)) == 1
 
 
+@pytest.mark.long
 def test_processes_that_upload_the_same_file_at_once_share_it(tmp_path):
     (tmp_path / "mine.zip").write_bytes(PICTURES)
     code = (
