@@ -26,6 +26,11 @@ LOCK_FILE = ".training.lock"
 _WRITE_SECONDS = 0.5  # status and losses at most so often
 
 
+def remove_lock(folder: Path) -> None:
+    """Of a finished run: nobody needs to be alone with it any more."""
+    (folder / LOCK_FILE).unlink(missing_ok=True)
+
+
 class StatusReporter:
     """A `Report` that keeps `status.json` and `metrics.jsonl` of a run's folder up to date.
 
@@ -75,7 +80,7 @@ class StatusReporter:
 
         if error is None:
             self._finish("done")
-            (self._folder / LOCK_FILE).unlink(missing_ok=True)  # whoever waits for it finds the run finished
+            remove_lock(self._folder)  # whoever waits for it finds the run finished
         elif isinstance(error, Stopped | KeyboardInterrupt):
             self._finish("stopped")
         else:
