@@ -158,9 +158,9 @@ def run(verbs: Sequence[str], kills: int, seed: int) -> list[Kill]:
 
 
 def _undisturbed(verb: str, root: Path) -> Undisturbed:
-    heard = _to_its_end(verb, root, KEPT_EVERY[0])
+    begun = _to_its_end(verb, root, KEPT_EVERY[0])
     phases: dict[str, list[float]] = {}
-    for (phase, began), (_, ended) in itertools.pairwise(heard):
+    for (phase, began), (_, ended) in itertools.pairwise(begun):
         phases.setdefault(phase, []).append(ended - began)
     return Undisturbed(_contents(root), phases)
 
@@ -172,15 +172,15 @@ def _moment(draw: random.Random, times: list[float]) -> tuple[int, float]:
 
 
 def _to_its_end(verb: str, root: Path, every: float) -> list[tuple[str, float]]:
-    """(phase, when it was heard of) of work that is left alone, and its end. RuntimeError where it fails."""
+    """(phase, when it began) of work that is left alone, and its end. RuntimeError where it fails."""
     process, phases = _start(verb, root, every)
-    heard = []
+    begun = []
     while (phase := _next(phases)) is not None:
-        heard.append((phase, time.monotonic()))
+        begun.append((phase, time.monotonic()))
     process.join(PATIENCE)
     if process.exitcode != 0:
         raise RuntimeError(f"{verb} ended with code {process.exitcode}")
-    return [*heard, ("", time.monotonic())]
+    return [*begun, ("", time.monotonic())]
 
 
 def _killed(verb: str, root: Path, every: float, wanted: str, moment: Callable[[], tuple[int, float]]) -> str:
@@ -197,7 +197,7 @@ def _killed(verb: str, root: Path, every: float, wanted: str, moment: Callable[[
         time.sleep(seconds)
         process.kill()
         process.join()
-        while (later := _next(phases)) is not None:  # said, but not yet listened to
+        while (later := _next(phases)) is not None:  # sent, but not yet received
             phase = later
         if process.exitcode < 0:
             return phase
@@ -207,10 +207,10 @@ def _killed(verb: str, root: Path, every: float, wanted: str, moment: Callable[[
 
 def _start(verb: str, root: Path, every: float) -> tuple[BaseProcess, Connection]:
     root.mkdir(exist_ok=True)
-    phases, said = _forks.Pipe(duplex=False)
-    process = _forks.Process(target=_work, args=(verb, root, every, said))
+    phases, sender = _forks.Pipe(duplex=False)
+    process = _forks.Process(target=_work, args=(verb, root, every, sender))
     process.start()
-    said.close()
+    sender.close()
     return process, phases
 
 
@@ -222,7 +222,7 @@ def _next(phases: Connection) -> str | None:
         return None
 
 
-def _work(verb: str, root: Path, every: float, said: Connection) -> None:
+def _work(verb: str, root: Path, every: float, sender: Connection) -> None:
     """In a process of its own: says each phase as it begins. What is written to last is what it is saving."""
     before = ""
 
@@ -230,7 +230,7 @@ def _work(verb: str, root: Path, every: float, said: Connection) -> None:
         nonlocal before
         if phase != before:
             before = phase
-            said.send(phase)
+            sender.send(phase)
 
     def heed(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and Path(str(arguments[0])).name.startswith(SAVED):

@@ -116,6 +116,15 @@ def test_shortcut(monkeypatch, tmp_path):
     assert "|" in module.table(module.run())
 
 
+def test_work_that_is_killed_ends_in_the_same_bits():
+    from benchmarks import kills
+
+    assert [kill.wrong for kill in kills.run(["train", "grow", "benchmark"], kills=3, seed=1)] == [()] * 3
+    assert "| grow | saving | 2 | 1 | left behind: x |" in kills.table(
+        [kills.Kill("grow", "saving", ()), kills.Kill("grow", "saving", ("left behind: x",))], seed=1
+    )
+
+
 def test_a_sample_is_made(monkeypatch, tmp_path):
     module = importlib.import_module("benchmarks.samples")
     preset = {

@@ -64,8 +64,8 @@ def test_threads_that_write_one_file_never_show_half_of_it(tmp_path):
 
 
 def test_a_draft_that_a_killed_process_left_is_removed_by_whoever_writes_the_file_next(tmp_path):
-    path, words = tmp_path / "a [1].json", "import os, sys; from pathlib import Path; from rtl_core.files import replacing"
-    killed = f"{words}\nwith replacing(Path(sys.argv[1])) as draft: os.kill(os.getpid(), 9)"
+    path, imports = tmp_path / "a [1].json", "import os, sys, pathlib\nfrom rtl_core.files import replacing"
+    killed = f"{imports}\nwith replacing(pathlib.Path(sys.argv[1])) as draft: os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", killed, str(path)], cwd=project_root())
     others = [tmp_path / name for name in (f".a [1].json.{os.getpid()}.1.tmp", ".b.json.1.1.tmp", ".a [1].json.tmp")]
     for other in others:  # of a process that is at work, of another file, of nobody we know

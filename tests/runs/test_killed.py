@@ -1,4 +1,4 @@
-"""What a training leaves that is killed in its last moments: whoever asks for it again finds a finished run, and no more.
+"""A training killed in its last moments: whoever asks for it again finds a finished run, and nothing more.
 
 Kills at random moments: `benchmarks.kills`, a sample of it in `tests/test_benchmarks.py`.
 """
@@ -43,9 +43,7 @@ reporter.StatusReporter._finish = lambda *ended: (finish(*ended), os.kill(os.get
 """
 
 
-@pytest.mark.parametrize(
-    ("die", "left"), [(BEFORE_CLEARING, "resume"), (BEFORE_GIVING_UP_THE_LOCK, ".training.lock")]
-)
+@pytest.mark.parametrize(("die", "left"), [(BEFORE_CLEARING, "resume"), (BEFORE_GIVING_UP_THE_LOCK, ".training.lock")])
 def test_nothing_stays_behind_of_a_run_killed_after_its_last_file(tmp_path, die, left):
     killed = subprocess.run(
         [sys.executable, "-c", TRAIN.format(die=die, settings=SETTINGS), str(tmp_path)],
