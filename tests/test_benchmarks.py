@@ -125,6 +125,13 @@ def test_work_that_is_killed_ends_in_the_same_bits():
     )
 
 
+def test_threads():
+    from benchmarks import threads
+
+    text, fine = threads.table(threads=2, calls=2)
+    assert fine and "is shared: 0." in text
+
+
 def test_a_sample_is_made(monkeypatch, tmp_path):
     module = importlib.import_module("benchmarks.samples")
     preset = {
