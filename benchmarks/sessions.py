@@ -1,6 +1,6 @@
 """Many sessions on all pages of the samples: how long they wait, whether they get what is theirs, and what it takes.
 
-    python -m benchmarks.sessions [--sessions 50] [--minutes 5] [--visits 2000] [--name NAME] [--out FILE.md]
+    python -m benchmarks.sessions [--sessions 50] [--minutes 5] [--visits 2000] [--public] [--name NAME] [--out FILE.md]
 
 Each of the sessions opens a page of a sample, thinks, presses another option of one of the page's segmented controls,
 five times, and goes on to another page in a new session, for so many minutes. Then so many short sessions look at one
@@ -43,7 +43,7 @@ KINDS = ("first visit", "new choice", "warm")
 GONE = 75.0  # seconds after which the server has forgotten sessions that have ended
 
 Place = tuple[str, str]  # page, query
-Asked = tuple[str, str, frozenset[tuple[str, str]]]  # page, query, choices
+Question = tuple[str, str, frozenset[tuple[str, str]]]  # page, query, choices
 
 
 @dataclass
@@ -51,17 +51,17 @@ class Measured:
     """reruns: (page, kind, seconds), infinite where it failed; words: what was asked -> the texts that were got."""
 
     reruns: list[tuple[str, str, float]] = field(default_factory=list)
-    words: dict[Asked, set[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(set))
+    words: dict[Question, set[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(set))
     sessions: int = 0
 
     async def rerun(self, tab: Tab, socket_: Any) -> None:
-        asked = (tab.page, tab.query, frozenset(tab.chosen.items()))
-        opened = any(words for (page, query, _), words in self.words.items() if (page, query) == asked[:2])
-        kind = KINDS[2] if self.words.get(asked) else KINDS[1] if opened else KINDS[0]
+        question = (tab.page, tab.query, frozenset(tab.chosen.items()))
+        opened = any(words for (page, query, _), words in self.words.items() if (page, query) == question[:2])
+        kind = KINDS[2] if self.words.get(question) else KINDS[1] if opened else KINDS[0]
         seconds = await tab.rerun(socket_)
         self.reruns.append((tab.page, kind, seconds))
         if np.isfinite(seconds):
-            self.words[asked].add(tab.texts)
+            self.words[question].add(tab.texts)
 
 
 async def _stay(measured: Measured, address: str, number: int, until: float) -> None:
@@ -97,10 +97,11 @@ async def _all_look_in(measured: Measured, address: str, visits: range) -> None:
     await asyncio.gather(*(_look_in(measured, address, each) for _ in range(AT_ONCE)))
 
 
-def measure(sessions: int, minutes: float, visits: int) -> dict[str, Any]:
+def measure(sessions: int, minutes: float, visits: int, public: bool) -> dict[str, Any]:
     """Everything that the page says, as JSON."""
     load, stayed, short = os.getloadavg()[0], Measured(), Measured()
-    with tempfile.TemporaryDirectory() as runs, served(*APP, RTL_RUNS=runs) as address:
+    options = ["--public"] if public else []
+    with tempfile.TemporaryDirectory() as runs, served(*APP, *options, RTL_RUNS=runs) as address:
         asyncio.run(_all_stay(stayed, address, sessions, 60 * minutes))
         memory = [(stayed.sessions, _server_megabytes())]
         stops = np.linspace(0, visits, STOPS + 1).astype(int)
@@ -121,7 +122,9 @@ def measure(sessions: int, minutes: float, visits: int) -> dict[str, Any]:
             for kind in KINDS
         },
         "short": [s if np.isfinite(s) else None for *_, s in short.reruns],
-        "mixed": [list(asked[:2]) for one in (stayed, short) for asked, words in one.words.items() if len(words) > 1],
+        "mixed": [
+            list(question[:2]) for one in (stayed, short) for question, words in one.words.items() if len(words) > 1
+        ],
         "asked_twice": sum(k == KINDS[2] for _, k, _ in (*stayed.reruns, *short.reruns)),
         "memory": memory,
         "memory_at_rest": at_rest,
@@ -147,9 +150,10 @@ def _lines(name: str, one: dict[str, Any]) -> Iterator[str]:
     yield f"## {name}\n"
     yield (
         f"{one['sessions']} sessions at once for {one['minutes']:g} minutes, {one['memory'][0][0]} in all, then "
-        f"{len(short)} short ones, {AT_ONCE} at once; {one['cores']} cores, which the clients share with the server; load before: "
-        f"{one['load_before']:.1f}. {PRESSES} presses in a session, after {THINK[0]:g} to {THINK[1]:g} s each. Seconds "
-        "from the press until the server has sent the page; painting is not included.\n"
+        f"{len(short)} short ones, {AT_ONCE} at once; {one['cores']} cores, which the clients and whatever else ran "
+        f"share with the server; load before: {one['load_before']:.1f}. {PRESSES} presses in a session, after "
+        f"{THINK[0]:g} to {THINK[1]:g} s each. Seconds from the press until the server has sent the page; painting is "
+        "not included.\n"
     )
     yield "| page | kind | reruns | p50, s | p95, s | max, s | failed |"
     yield "|---|---|---|---|---|---|---|"
@@ -177,13 +181,14 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--visits", type=int, default=2_000)
+    parser.add_argument("--public", action="store_true", help="of a server for the public")
     parser.add_argument("--name", default="now", help="what the figures are kept under")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
     kept, data = {}, given.out and given.out.with_suffix(".json")
     if data and data.exists():
         kept = json.loads(data.read_text("utf-8"))
-    kept[given.name] = measure(given.sessions, given.minutes, given.visits)
+    kept[given.name] = measure(given.sessions, given.minutes, given.visits, given.public)
     text = page(kept)
     print(text)
     if data:
