@@ -138,7 +138,7 @@ class View:
         return texts[self.question.method.against]
 
 
-@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks and their data")
+@cache.networks_of_run(max_entries=cache.RUNS_AT_WORK, show_spinner="Loading the networks and their data")
 def explained(run: Run) -> Explained:
     """The run with its data and weights. Raises BadInput."""
     from rtl_core.runs.attribution import Explained

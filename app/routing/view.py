@@ -184,7 +184,9 @@ class View:
         return _usual_distance(self.run, self.routing)
 
 
-@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
+@cache.networks_of_run(
+    max_entries=cache.RUNS_AT_WORK, show_spinner="Loading the networks, and asking every ticket about every test row"
+)
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
     from rtl_core.runs.routing import Routing

@@ -88,6 +88,7 @@ def test_a_bomb_is_refused_by_what_comes_out(tmp_path, monkeypatch):
         ("mine.zip", b"no archive", "no zip archive"),
         ("mine.zip", packed("notes.txt"), "JPEG.* pictures"),
         ("mine.zip", packed("a.png"), "outside any folder"),
+        ("mine.zip", packed("cat/a.png", "cat/b.png").replace(b"cat/b.png", b"\0at/b.png"), "entry without a name"),
         ("mine.exe", b"", "an upload is a .zip"),
     ],
 )
