@@ -162,6 +162,9 @@ class JointSettings(_Settings):
         description="Batches per ticket; smaller subsets repeat cyclically",
     )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
+    decay: Literal["none", "cosine"] = Field(
+        "none", title="Decay", description="cosine: the learning rate of every method falls to 0 as joint training ends"
+    )
     start: Literal["rewind", "merged"] = Field(
         "rewind",
         title="Starts from",
