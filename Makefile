@@ -19,7 +19,7 @@ app: .venv/app.done            ## open the app on a bundled sample
 
 fast: .venv/dev.done           ## style and the fast tests: what to run after every change
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not long and not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -n 2 -m "not long and not slow and not browser and not gpu"
 
 test: fast                     ## also the long tests and, where a Chromium is found, the browser tests
 	$(BIN)/python -m pytest -q -n 2 -m long
