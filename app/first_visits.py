@@ -26,6 +26,7 @@ def prepare() -> None:
             _ = looked.report, looked.compared()
             attribution.explained(run)
             fairness.audited(run)
+    cache.freeze()  # else a full search for garbage goes through torch and all networks, while everybody waits
 
 
 def _without_words_about_sessions() -> None:
