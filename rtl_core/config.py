@@ -169,7 +169,7 @@ class JointSettings(_Settings):
         "rewind",
         title="Starts from",
         description="rewind: theta_0 (the paper); merged: where several tickets keep a weight, the mean of what their "
-        "extractions made of it",
+        "extractions made of it; one mask for all then goes on from its own extraction too",
     )
 
 
