@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.cut_while_training import Plan, cut_while_training
 from benchmarks.resumable import hashed, kept
 from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config, merged, parse
@@ -27,11 +28,13 @@ from rtl_core.learning.baselines import CONTROLS
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.method_steps import extract_ticket, learn_tickets, ticket_set, warm_start
+from rtl_core.learning.rewind_point import RewindPoint
 from rtl_core.learning.rewind_point import merged as merged_start
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.learning.subsets import Subset
-from rtl_core.runs.prepare import experiment, prepare
+from rtl_core.runs.prepare import Setting, experiment, prepare
 from rtl_core.statistics.intervals import paired_t
+from rtl_core.tickets.ticket_set import TicketSet, nested, numbered
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 TUNING_SEEDS, FRESH_SEEDS = (0, 1, 2), (31, 32, 33, 34, 35)
@@ -51,11 +54,13 @@ TEMPERATURE, TAUGHT = 2.0, 0.7  # of distillation: how soft, and its share of th
 @dataclass(frozen=True)
 class Recipe:
     """settings: over `BASE`, for the tickets and the control; taught: each ticket by the dense network that it was cut
-    from, whose outputs the extraction leaves for nothing (a forward pass more for every batch, no step)."""
+    from, whose outputs the extraction leaves for nothing (a forward pass more for every batch, no step); plan: masks are
+    found while the shared weights train, for as many steps in all, and nothing is extracted."""
 
     words: str
     settings: dict[str, Any]
     taught: bool = False
+    plan: Plan | None = None
 
 
 COSINE = {"joint": {"decay": "cosine"}}
@@ -81,6 +86,17 @@ RECIPES = {
         {"joint": {"decay": "cosine", "steps": 160}, "extract": {"steps": 160, "warm_steps": 600}},
         True,
     ),
+    "while training": Recipe("masks found while the shared weights train, nothing extracted", {}, plan=Plan()),
+    "while training, cosine": Recipe("the same, its learning rate falling to 0", COSINE, plan=Plan()),
+    "while training, early": Recipe("the same, cut from 5 to 40 % of the steps", COSINE, plan=Plan(0.05, 0.4)),
+    "while training, regrown": Recipe(
+        "the same, 5 % of a ticket exchanged at each cut by the mean gradient", COSINE, plan=Plan(exchanged=0.05)
+    ),
+    "while training, shared more": Recipe(
+        "the same after 600 steps of warm start",
+        merged(COSINE, {"extract": {"warm_steps": 600, "steps": 200}}),
+        plan=Plan(),
+    ),
 }
 Job = tuple[str, int, str]  # recipe, seed, split
 
@@ -96,6 +112,8 @@ def run(job: Job) -> dict[str, Any]:
     setting = prepare(config, silent, MemoryJournal())
     lab = experiment(setting, silent, MemoryJournal())
     start = warm_start(lab)
+    if RECIPES[recipe].plan is not None:
+        return _while_training(job, setting, lab, start)
     extractions = [extract_ticket(lab, start, k, None) for k in range(len(lab.subsets))]
     tickets = ticket_set(lab, extractions)
     begin = merged_start(start, [each.trained for each in extractions], tickets.masks(), setting.layout)
@@ -105,14 +123,30 @@ def run(job: Job) -> dict[str, Any]:
         taught if RECIPES[recipe].taught else lab, begin, "rtl", tickets.masks(), steps, config.joint.steps
     )
     control = CONTROLS[CONTROL].learn(lab, start, tickets, steps)
+    return figures(setting, split, rtl, control)
+
+
+def _while_training(job: Job, setting: Setting, lab: Experiment, start: RewindPoint) -> dict[str, Any]:
+    """Tickets without an extraction, and random masks of their layers' counts for as many steps."""
+    recipe, _, split = job
+    steps = setting.config.extract.steps + setting.config.joint.steps
+    rtl = cut_while_training(lab, start, RECIPES[recipe].plan, steps)
+    masks = np.stack([subnetwork.mask for subnetwork in rtl.subnetworks])
+    levels = numbered([(setting.config.density, "target")])
+    tickets = TicketSet(lab.names, lab.names, lab.layout, nested(levels, masks.shape, lambda level: masks), levels)
+    return figures(setting, split, rtl, CONTROLS[CONTROL].learn(lab, start, tickets, setting.config.extract.steps))
+
+
+def figures(setting: Setting, split: str, *learned: TrainedMethod) -> dict[str, Any]:
+    """Method -> accuracy on the rows of a split, weights stored and steps taken in all."""
     eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
-
-    def figures(one: TrainedMethod) -> dict[str, float]:
+    found = {}
+    for one in learned:
         answers = audit.method_answers(setting.network, one, setting.layout, eval_set)
-        accuracy = audit.method_figures(eval_set, answers, seed)["accuracy"]
-        return {"accuracy": accuracy, "stored": one.stores(setting.layout).weights}
-
-    return {"rtl": figures(rtl), CONTROL: figures(control), "steps": start.steps + steps + config.joint.steps}
+        accuracy = audit.method_figures(eval_set, answers, setting.config.seed)["accuracy"]
+        steps = one.steps_warm + one.steps_extract + one.steps_joint
+        found[one.method] = {"accuracy": accuracy, "stored": one.stores(setting.layout).weights, "steps": steps}
+    return found
 
 
 def taught_subsets(lab: Experiment, teachers: Sequence[Subnetwork]) -> tuple[Subset, ...]:
@@ -144,7 +178,7 @@ def _taught(lab: Experiment, subset: Subset, teacher: Subnetwork) -> Subset:
 
 def digest(job: Job) -> str:
     config, split = config_of(*job[:2]), job[2]
-    return hashed(config.model_dump_json() + split + str(RECIPES[job[0]].taught))
+    return hashed(config.model_dump_json() + split + str(RECIPES[job[0]].taught) + str(RECIPES[job[0]].plan))
 
 
 def study(recipes: Sequence[str], seeds: tuple[int, ...], split: str, workers: int) -> dict[str, dict]:
