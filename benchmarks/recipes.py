@@ -53,9 +53,12 @@ TEMPERATURE, TAUGHT = 2.0, 0.7  # of distillation: how soft, and its share of th
 
 @dataclass(frozen=True)
 class Recipe:
-    """settings: over `BASE`, for the tickets and the control; taught: each ticket by the dense network that it was cut
-    from, whose outputs the extraction leaves for nothing (a forward pass more for every batch, no step); plan: masks are
-    found while the shared weights train, for as many steps in all, and nothing is extracted."""
+    """What differs from the tickets of `BASE`.
+
+    settings  of the tickets and the control
+    taught    each ticket is taught by the dense network that it was cut from (a forward pass more, no step)
+    plan      masks are found while the shared weights train, for as many steps in all, and nothing is extracted
+    """
 
     words: str
     settings: dict[str, Any]
@@ -94,7 +97,7 @@ RECIPES = {
     ),
     "while training, shared more": Recipe(
         "the same after 600 steps of warm start",
-        merged(COSINE, {"extract": {"warm_steps": 600, "steps": 200}}),
+        {**COSINE, "extract": {"warm_steps": 600, "steps": 200}},
         plan=Plan(),
     ),
 }
