@@ -149,7 +149,7 @@ def page(runs: dict[str, dict], names: Sequence[str]) -> str:
         "`python -m benchmarks.pruning_gap --credit FILE`. A cell gives the gap in percentage points (mean over seeds",
         f"{', '.join(map(str, SEEDS))}, test rows) and, behind the semicolon, how much wider it is than that of the",
         "dense network of the same total steps: the difference of their sizes, paired by seed, with the 95 % interval",
-        "of a paired t. Not adjusted for the number of cells. Everything but the dense network stores the tickets' union.",
+        "of a paired t. Not adjusted for the number of cells. All but the dense network store the tickets' union.",
     ]
     for name in names:
         lines += ["", f"## {TABLES[name].words}", "", table(runs, name)]
