@@ -1,0 +1,194 @@
+"""What luck alone leaves of the overlap: the counts of twins, and where pairs of tickets lie between chance and them.
+
+Twins are tickets of one subset that differ in nothing but luck (`learning/twins.py`): two of its random halves, and the
+run's own ticket beside one of the same rows in another order. On a scale on which chance is 0 and the halves are 1,
+
+    position of a pair  (IoU - chance) / (twin - chance),   twin = chance + (1 - chance) x mean twin excess of the two
+
+so that twins whose layers end at other densities than the pair's are brought to the pair's own chance first. Near 1,
+tickets of different subsets differ as twins do: by luck. Well below, they follow their data.
+
+Halves have half the rows of a ticket, so a ticket's position leans upwards. The figure that has as many rows on both
+sides is `across`: a half of one subset and the OTHER half of another, which have no unit in common either, against the
+two halves of one subset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from rtl_core.overlap.overlap import Overlap
+from rtl_core.overlap.similarity import against_chance, ratio
+from rtl_core.statistics.intervals import LEVEL
+from rtl_core.tickets import bits
+from rtl_core.tickets.layout import Layout
+
+
+@dataclass(frozen=True)
+class TwinCounts:
+    """The counts of the twins of K subsets at one level over L layers.
+
+    layers, n  as in `Overlap`
+    kept       int64 (L, 3, K): weights that the first half's ticket, the second half's and that of another order keep
+    halves     int64 (L, K): weights that a subset's two halves share
+    order      int64 (L, K): weights that the run's own ticket shares with that of another order
+    across     int64 (L, K, K): weights that a half of one subset shares with the OTHER half of another, summed over
+               the two such pairs; diagonal 0
+    """
+
+    layers: tuple[str, ...]
+    n: np.ndarray
+    kept: np.ndarray
+    halves: np.ndarray
+    order: np.ndarray
+    across: np.ndarray
+
+    def only(self, layers: Collection[str] | None) -> TwinCounts:
+        """The same counts in some of the layers (None: in all)."""
+        if layers is None:
+            return self
+        rows = [row for row, layer in enumerate(self.layers) if layer in layers]
+        counts = {name: getattr(self, name)[rows] for name in ("n", "kept", "halves", "order", "across")}
+        return replace(self, layers=tuple(self.layers[row] for row in rows), **counts)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """IoU, chance and excess of some pairs; float arrays of one shape, NaN where undefined."""
+
+    iou: np.ndarray
+    chance: np.ndarray
+    excess: np.ndarray
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where pairs lie on the scale from chance (0) to twins (1): mean excess of pairs / mean excess of twins.
+
+    low, high  95 %, over subsets (jackknife, leaving one subset out at a time); NaN for fewer than three subsets
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """ "less than twins", "as twins", "more than twins", or "not known"."""
+        if np.isnan(self.low):
+            return "not known"
+        return "less than twins" if self.high < 1 else "more than twins" if self.low > 1 else "as twins"
+
+
+@dataclass(frozen=True)
+class Luck:
+    """K tickets between chance and their twins, over the layers of some counts.
+
+    halves    of each subset's halves, each (K,)
+    order     of each ticket and its twin of another order, each (K,)
+    across    of a half of one subset and the other half of another, both ways, each (K, K); diagonal NaN
+    twin      float (K, K): the IoU that a pair would have if it were twins; the diagonal is its own halves'
+    position  float (K, K): where the pair lies; diagonal NaN. NaN where twins share no more than chance
+    tickets, samples  where all pairs lie: the tickets', and those of halves, which have as many rows as the twins
+    """
+
+    names: tuple[str, ...]
+    halves: Shared
+    order: Shared
+    across: Shared
+    twin: np.ndarray
+    position: np.ndarray
+    tickets: Position
+    samples: Position
+
+
+def count_twins(layout: Layout, own: np.ndarray, twins: np.ndarray) -> TwinCounts:
+    """The counts at a level.
+
+    own    bool (K, N): the tickets' masks
+    twins  bool (3, K, N): of first halves, second halves and another order
+    """
+    k = len(own)
+    spans = list(layout.slices().values())
+    kept = np.array([[[int(mask.sum()) for mask in side[:, span]] for side in twins] for span in spans])
+    halves = np.array([(twins[0][:, span] & twins[1][:, span]).sum(axis=1) for span in spans])
+    order = np.array([(own[:, span] & twins[2][:, span]).sum(axis=1) for span in spans])
+    across = np.zeros((len(spans), k, k), np.int64)
+    for row, span in enumerate(spans):
+        one_way = bits.intersections(*(bits.pack(side[:, span]) for side in twins[:2]))
+        across[row] = one_way + one_way.T
+        np.fill_diagonal(across[row], 0)
+    return TwinCounts(layout.names, np.array(layout.sizes), kept, halves, order, across)
+
+
+def luck(tickets: Overlap, twins: TwinCounts) -> Luck:
+    """Tickets between chance and their twins, both over the same layers."""
+    first, second, other = twins.kept.swapaxes(0, 1)
+    halves = _shared(twins.halves, (first + second), first * second, twins.n)
+    order = _shared(twins.order, tickets.kept + other, tickets.kept * other, twins.n)
+    sizes, product = first + second, first[:, :, None] * second[:, None, :]
+    across = _shared(twins.across, sizes[:, :, None] + sizes[:, None, :], product + product.swapaxes(1, 2), twins.n)
+    apart = ~np.eye(tickets.k, dtype=bool)
+    across = Shared(*(np.where(apart, matrix, np.nan) for matrix in (across.iou, across.chance, across.excess)))
+    _, chance, excess = against_chance(tickets)
+    excess = np.where(apart, excess, np.nan)
+    of_pair = (halves.excess[:, None] + halves.excess[None, :]) / 2
+    return Luck(
+        names=tickets.names,
+        halves=halves,
+        order=order,
+        across=across,
+        twin=np.where(apart, chance + (1 - chance) * of_pair, np.diag(halves.iou)),
+        position=ratio(excess, np.where(of_pair > 0, of_pair, 0)),
+        tickets=position(excess, halves.excess),
+        samples=position(across.excess, halves.excess),
+    )
+
+
+def position(pairs: np.ndarray, twins: np.ndarray) -> Position:
+    """Mean excess of pairs, float (K, K) with NaN where there is none, over the mean excess of twins, float (K,)."""
+    k = len(twins)
+    value = _over_twins(pairs, twins, np.ones(k, bool))
+    if k < 3:
+        return Position(value, np.nan, np.nan)
+    without = np.array([_over_twins(pairs, twins, np.arange(k) != left_out) for left_out in range(k)])
+    sd = np.sqrt((k - 1) / k * np.square(without - without.mean()).sum())
+    half = stats.t.ppf(0.5 + LEVEL / 2, k - 1) * sd
+    return Position(value, value - half, value + half)
+
+
+def _over_twins(pairs: np.ndarray, twins: np.ndarray, among: np.ndarray) -> float:
+    """NaN where there are no pairs, and where twins share no more than chance: then there is no scale."""
+    chosen, of_twins = pairs[np.ix_(among, among)], twins[among]
+    chosen, of_twins = chosen[~np.isnan(chosen)], of_twins[~np.isnan(of_twins)]
+    if not chosen.size or not of_twins.size or of_twins.mean() <= 0:
+        return float("nan")
+    return float(chosen.mean() / of_twins.mean())
+
+
+def _shared(shared: np.ndarray, sizes: np.ndarray, product: np.ndarray, n: np.ndarray) -> Shared:
+    """Over layers, of sums of weights: shared, what both sides keep, and the product of their counts; all (L, ...)."""
+    expected = (product / n.reshape(-1, *[1] * (product.ndim - 1))).sum(axis=0)
+    both, sizes = shared.sum(axis=0), sizes.sum(axis=0)
+    iou, chance = ratio(both, sizes - both), ratio(expected, sizes - expected)
+    return Shared(iou, chance, ratio(iou - chance, 1 - chance))
+
+
+def finding(measured: Luck) -> str:
+    """One sentence: do tickets of different subsets differ by more than luck? Without a full stop."""
+    at, who = measured.samples, "Tickets of different subsets share"
+    if np.isnan(at.value):
+        return "Twins share no more than chance, so there is no scale to place tickets on"
+    share = f"{100 * at.value:.0f} %"
+    if np.isnan(at.low):
+        return f"{who} {share} of what twins share beyond chance; of two subsets there is no interval"
+    share += f" (95 % interval {100 * at.low:.0f} to {100 * at.high:.0f} %)"
+    return {
+        "less than twins": f"{who} less than twins do, {share} of it: they follow their data",
+        "as twins": f"{who} as much as twins do, {share} of it: luck is enough to explain how they differ",
+        "more than twins": f"{who} more than twins do, {share} of it: nothing shows that they follow their data",
+    }[at.verdict]

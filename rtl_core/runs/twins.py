@@ -1,0 +1,89 @@
+"""The twins of a run's tickets: trained once, kept in its audits, and what they say of the overlap."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rtl_core.events import Event, Report, silent
+from rtl_core.overlap.overlap import overlap
+from rtl_core.overlap.twins import Luck, count_twins, luck
+from rtl_core.read_only import refused_in_public
+from rtl_core.runs import retraining_file
+from rtl_core.runs.atomic import write_json
+from rtl_core.runs.checkpoint import Run
+from rtl_core.runs.retrain import Cost, before_extraction, check_trainable, pace
+from rtl_core.runs.twins_file import TWINS, KeptTwins, as_kept
+from rtl_core.tickets.ticket_set import Level
+
+PER_SUBSET = 3  # twins: two halves and another order
+
+
+def cost(run: Run) -> Cost:
+    """What measuring the twins takes. BadInput where the run cannot be trained again."""
+    check_trainable(run)
+    steps = PER_SUBSET * run.tickets.k * _steps(run)
+    return Cost(steps, steps * pace(run))
+
+
+@refused_in_public("training twins")
+def measure_twins(run: Run, root: Path | None = None, report: Report = silent) -> KeptTwins:
+    """Extracts the twins of every subset from theta_0, as the run's tickets were, and keeps what they share.
+
+    `report` may raise `Stopped`. BadInput where the run cannot be trained again, or a subset cannot be halved.
+    """
+    check_trainable(run)
+    folder = retraining_file.place(run, root)  # before any work
+    kept = _measured(run, report)
+    write_json(folder / TWINS, kept)
+    return kept
+
+
+def _measured(run: Run, report: Report) -> KeptTwins:
+    from rtl_core.learning.twins import extract_twin, schedule_again, twins_of
+    from rtl_core.runs.prepare import refusing_divergence
+
+    began, tickets, total, done = time.monotonic(), run.tickets, PER_SUBSET * run.tickets.k * _steps(run), 0
+
+    def on_event(event: Event) -> None:
+        if event.phase == "warm_start":
+            report(event)
+        elif event.phase == "extract":
+            report(replace(event, step=done + event.step, steps=total, ticket=None, round=None))
+
+    config = run.config.model_copy(update={"controls": ()})
+    new_experiment, start, eval_set = before_extraction(run, config, on_event)
+    again = twins_of(new_experiment.subsets, eval_set.dataset.unit, config.seed)
+    report(Event("start", "rtl", steps=total))
+    schedule = schedule_again(tickets.levels, config.extract.schedule == "one_shot", config.collapse.policy != "off")
+    pruned_at = np.empty((PER_SUBSET, tickets.k, tickets.n), np.uint8)
+    with refusing_divergence(config):
+        for k, three in enumerate(again):
+            for side, subset in enumerate(three):
+                pruned_at[side, k] = extract_twin(new_experiment, start, k, subset, schedule)
+                done += _steps(run)
+    sides = [replace(tickets, pruned_at=of_side) for of_side in pruned_at]
+    counts = [
+        as_kept(level, count_twins(tickets.layout, tickets.masks(level), np.stack([s.masks(level) for s in sides])))
+        for level in tickets.levels
+    ]
+    rows = [len(subset.pools[0]) for subset in new_experiment.subsets]
+    half = [min(len(side.pools[0]) for side in three[:2]) for three in again]
+    return KeptTwins(retraining_file.masks_digest(run), rows, half, counts, total, time.monotonic() - began)
+
+
+def _steps(run: Run) -> int:
+    """Gradient steps of one twin."""
+    from rtl_core.learning.twins import schedule_again
+
+    extract = run.config.extract
+    watched = run.config.collapse.policy != "off"
+    return extract.steps * len(schedule_again(run.tickets.levels, extract.schedule == "one_shot", watched).rounds)
+
+
+def luck_of(run: Run, kept: KeptTwins, level: Level, layers: tuple[str, ...] | None = None) -> Luck:
+    """The tickets between chance and their twins, at a level, in some of the layers (None: in all)."""
+    return luck(overlap(run.tickets, level).only(layers), kept.at(run, level).only(layers))
