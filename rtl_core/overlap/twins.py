@@ -8,9 +8,8 @@ run's own ticket beside one of the same rows in another order. On a scale on whi
 so that twins whose layers end at other densities than the pair's are brought to the pair's own chance first. Near 1,
 tickets of different subsets differ as twins do: by luck. Well below, they follow their data.
 
-Halves have half the rows of a ticket, so a ticket's position leans upwards. The figure that has as many rows on both
-sides is `across`: a half of one subset and the OTHER half of another, which have no unit in common either, against the
-two halves of one subset.
+The pair is a half of one subset and the OTHER half of another: as the twins they have no unit in common, and as many
+rows. The run's own tickets have twice the rows, which makes them more similar: their position leans upwards.
 """
 
 from __future__ import annotations
@@ -92,8 +91,10 @@ class Luck:
     order     of each ticket and its twin of another order, each (K,)
     across    of a half of one subset and the other half of another, both ways, each (K, K); diagonal NaN
     twin      float (K, K): the IoU that a pair would have if it were twins; the diagonal is its own halves'
-    position  float (K, K): where the pair lies; diagonal NaN. NaN where twins share no more than chance
-    tickets, samples  where all pairs lie: the tickets', and those of halves, which have as many rows as the twins
+    position  float (K, K): where the halves of two subsets lie, which have as many rows as the twins; diagonal NaN. NaN
+              where twins share no more than chance
+    position_tickets   the same of the tickets themselves, which have twice the rows
+    samples, tickets   where all pairs lie: of halves, and of the tickets
     """
 
     names: tuple[str, ...]
@@ -102,8 +103,9 @@ class Luck:
     across: Shared
     twin: np.ndarray
     position: np.ndarray
-    tickets: Position
+    position_tickets: np.ndarray
     samples: Position
+    tickets: Position
 
 
 def count_twins(layout: Layout, own: np.ndarray, twins: np.ndarray) -> TwinCounts:
@@ -137,15 +139,17 @@ def luck(tickets: Overlap, twins: TwinCounts) -> Luck:
     _, chance, excess = against_chance(tickets)
     excess = np.where(apart, excess, np.nan)
     of_pair = (halves.excess[:, None] + halves.excess[None, :]) / 2
+    scale = np.where(of_pair > 0, of_pair, 0)
     return Luck(
         names=tickets.names,
         halves=halves,
         order=order,
         across=across,
         twin=np.where(apart, chance + (1 - chance) * of_pair, np.diag(halves.iou)),
-        position=ratio(excess, np.where(of_pair > 0, of_pair, 0)),
-        tickets=position(excess, halves.excess),
+        position=ratio(across.excess, scale),
+        position_tickets=ratio(excess, scale),
         samples=position(across.excess, halves.excess),
+        tickets=position(excess, halves.excess),
     )
 
 

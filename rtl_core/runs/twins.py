@@ -5,26 +5,30 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from rtl_core.errors import BadInput
 from rtl_core.events import Event, Report, silent
 from rtl_core.overlap.overlap import overlap
-from rtl_core.overlap.twins import Luck, count_twins, luck
+from rtl_core.overlap.similarity import as_json, as_matrix
+from rtl_core.overlap.twins import Luck, count_twins, finding, luck
 from rtl_core.read_only import refused_in_public
 from rtl_core.runs import retraining_file
 from rtl_core.runs.atomic import write_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.retrain import Cost, before_extraction, check_trainable, pace
-from rtl_core.runs.twins_file import TWINS, KeptTwins, as_kept
+from rtl_core.runs.twins_file import TWINS, KeptTwins, as_kept, read_twins
+from rtl_core.statistics.estimates import json_interval, json_number
 from rtl_core.tickets.ticket_set import Level
 
 PER_SUBSET = 3  # twins: two halves and another order
 
 
 def cost(run: Run) -> Cost:
-    """What measuring the twins takes. BadInput where the run cannot be trained again."""
-    check_trainable(run)
+    """What measuring the twins takes. BadInput where the run cannot be trained again, or has one ticket only."""
+    _check(run)
     steps = PER_SUBSET * run.tickets.k * _steps(run)
     return Cost(steps, steps * pace(run))
 
@@ -35,11 +39,17 @@ def measure_twins(run: Run, root: Path | None = None, report: Report = silent) -
 
     `report` may raise `Stopped`. BadInput where the run cannot be trained again, or a subset cannot be halved.
     """
-    check_trainable(run)
+    _check(run)
     folder = retraining_file.place(run, root)  # before any work
     kept = _measured(run, report)
     write_json(folder / TWINS, kept)
     return kept
+
+
+def _check(run: Run) -> None:
+    check_trainable(run)
+    if run.tickets.k == 1:
+        raise BadInput(f"run '{run.name}' has one ticket: there is no other subset for twins to be compared with")
 
 
 def _measured(run: Run, report: Report) -> KeptTwins:
@@ -87,3 +97,68 @@ def _steps(run: Run) -> int:
 def luck_of(run: Run, kept: KeptTwins, level: Level, layers: tuple[str, ...] | None = None) -> Luck:
     """The tickets between chance and their twins, at a level, in some of the layers (None: in all)."""
     return luck(overlap(run.tickets, level).only(layers), kept.at(run, level).only(layers))
+
+
+def similarity_document(
+    run: Run, root: Path, level: Level | None = None, layer: str | None = None, compact: bool = False
+) -> dict[str, Any]:
+    """The JSON document of `similarity`: `overlap.similarity.as_json`, and beside chance what twins share.
+
+    `twin`, `position` and `position_tickets` are matrices of all pairs (in `pairs` where compact), `twins` holds what
+    they rest on; all of them, and `twin_mean` and `position` of layers, are None where twins have not been measured.
+    """
+    level = level or run.tickets.target
+    document = as_json(overlap(run.tickets, level), layer, compact)
+    kept = read_twins(run, root)
+    if kept is None:
+        blank = dict.fromkeys(("twin", "position", "position_tickets"))
+        layers = [{**row, "twin_mean": None, "position": None} for row in document["layers"]]
+        return {**document, **({} if compact else blank), "layers": layers, "twins": None}
+    whole = luck_of(run, kept, level, None if layer is None else (layer,))
+    matrices = {name: as_matrix(getattr(whole, name), compact) for name in ("twin", "position", "position_tickets")}
+    if compact:
+        document["pairs"] |= matrices
+    else:
+        document |= matrices
+    layers = [{**row, **_of_layer(luck_of(run, kept, level, (row["name"],)))} for row in document["layers"]]
+    return {**document, "layers": layers, "twins": _twins_document(whole, kept)}
+
+
+def _of_layer(measured: Luck) -> dict[str, Any]:
+    i, j = np.triu_indices(len(measured.names), 1)
+    twin = measured.twin[i, j]
+    known = twin[~np.isnan(twin)]
+    at = measured.samples
+    return {
+        "twin_mean": float(known.mean()) if known.size else None,
+        "position": json_number(at.value),
+        "ci": {"position": json_interval(at.low, at.high)},
+    }
+
+
+def _twins_document(measured: Luck, kept: KeptTwins) -> dict[str, Any]:
+    halves, order = measured.halves, measured.order
+    subsets = [
+        {
+            "name": name,
+            "rows": kept.rows[k],
+            "rows_half": kept.rows_half[k],
+            **{f"halves_{what}": json_number(getattr(halves, what)[k]) for what in ("iou", "chance", "excess")},
+            **{f"order_{what}": json_number(getattr(order, what)[k]) for what in ("iou", "chance", "excess")},
+        }
+        for k, name in enumerate(measured.names)
+    ]
+    return {
+        "finding": finding(measured),
+        "verdict": measured.samples.verdict,
+        "position": json_number(measured.samples.value),
+        "position_tickets": json_number(measured.tickets.value),
+        "ci": {
+            "position": json_interval(measured.samples.low, measured.samples.high),
+            "position_tickets": json_interval(measured.tickets.low, measured.tickets.high),
+        },
+        "across_excess": as_matrix(measured.across.excess),
+        "subsets": subsets,
+        "steps": kept.steps,
+        "seconds": kept.seconds,
+    }
