@@ -29,12 +29,12 @@ def draw(view: View) -> None:
     if view.run.config is None:
         st.caption("This can be measured only where there is a model; this run has masks only.")
         return
-    asked_for = (view.run.name, "core")
-    if st.session_state.get("core_requested") != asked_for:
+    mine = (view.run.name, "core")
+    if st.session_state.get("core_requested") != mine:
         demonstration.costly_button(
             "Measure core and specialists",
             "core",
-            lambda: st.session_state.update(core_requested=asked_for),
+            lambda: st.session_state.update(core_requested=mine),
             help=plain(
                 "Every ticket on its validation rows: with nothing but the weights that all tickets keep, and without "
                 "those that it keeps alone, each beside as many random weights. Takes up to a minute or two, at the "

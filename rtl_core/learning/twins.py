@@ -59,8 +59,8 @@ def _three(subset: Subset, unit: np.ndarray, in_first: np.ndarray) -> tuple[Subs
     for pool, side in zip(subset.pools, sides, strict=True):
         if side.all() or not side.any():
             raise BadInput(
-                f"subset '{subset.name}' cannot be halved: its {len(pool)} training rows of a kind come from "
-                f"{len(np.unique(unit[pool]))} different units, too few for twins"
+                f"subset '{subset.name}' cannot be halved: its {len(pool)} training rows of a kind come from too few "
+                f"different units ({len(np.unique(unit[pool]))}) for twins"
             )
     first, second = (
         tuple(pool[side == wanted] for pool, side in zip(subset.pools, sides, strict=True)) for wanted in (True, False)

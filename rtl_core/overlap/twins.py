@@ -69,6 +69,7 @@ class Position:
     """Where pairs lie on the scale from chance (0) to twins (1): mean excess of pairs / mean excess of twins.
 
     low, high  95 %, over subsets (jackknife, leaving one subset out at a time); NaN for fewer than three subsets
+               and where nothing varies
     """
 
     value: float
@@ -157,11 +158,11 @@ def position(pairs: np.ndarray, twins: np.ndarray) -> Position:
     """Mean excess of pairs, float (K, K) with NaN where there is none, over the mean excess of twins, float (K,)."""
     k = len(twins)
     value = _over_twins(pairs, twins, np.ones(k, bool))
-    if k < 3:
-        return Position(value, np.nan, np.nan)
     without = np.array([_over_twins(pairs, twins, np.arange(k) != left_out) for left_out in range(k)])
+    if k < 3 or np.ptp(without) == 0:
+        return Position(value, np.nan, np.nan)
     sd = np.sqrt((k - 1) / k * np.square(without - without.mean()).sum())
-    half = stats.t.ppf(0.5 + LEVEL / 2, k - 1) * sd
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, k - 1) * sd)
     return Position(value, value - half, value + half)
 
 
@@ -189,7 +190,7 @@ def finding(measured: Luck) -> str:
         return "Twins share no more than chance, so there is no scale to place tickets on"
     share = f"{100 * at.value:.0f} %"
     if np.isnan(at.low):
-        return f"{who} {share} of what twins share beyond chance; of two subsets there is no interval"
+        return f"{who} {share} of what twins share beyond chance; there is no interval"
     share += f" (95 % interval {100 * at.low:.0f} to {100 * at.high:.0f} %)"
     return {
         "less than twins": f"{who} less than twins do, {share} of it: they follow their data",
