@@ -9,14 +9,17 @@ import json
 from importlib import resources
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rtl_core import display_names
 from rtl_core.errors import BadInput
+from rtl_core.storage_budget import budget
 
 Score = Literal["lamp", "global_magnitude", "layer_magnitude", "taylor"]
 CONTROLS: tuple[str, ...] = tuple(display_names.CONTROLS)
 Method = Literal[CONTROLS]
+USUAL_CONTROLS = tuple(name for name in CONTROLS if name not in display_names.AT_EQUAL_STORAGE)
+LEAST_WIDTH, MOST_WIDTH = 0.1, 4.0
 RECALIBRATE_BATCHES = 12  # on which norm statistics are re-estimated, unless a setting says otherwise
 
 
@@ -92,7 +95,9 @@ class ModelSettings(_Settings):
     """The one network that all tickets share."""
 
     name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp"] = Field("convnet", title="Network")
-    width: float = Field(1.0, ge=0.1, le=4.0, title="Width", description="Multiplies the number of channels")
+    width: float = Field(
+        1.0, ge=LEAST_WIDTH, le=MOST_WIDTH, title="Width", description="Multiplies the number of channels"
+    )
     stem: Literal["cifar", "imagenet"] = Field(
         "cifar", title="ResNet stem", description="cifar: 3x3, no pooling; imagenet: 7x7, stride 2, pooling"
     )
@@ -128,6 +133,13 @@ class ExtractSettings(_Settings):
         le=100_000,
         title="Floor per layer",
         description="Weights that every layer keeps, whatever the score says",
+    )
+    sharing: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        title="Sharing",
+        description="How far tickets are cut by the mean of all their scores; 0: each by its own, 1: all alike",
     )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
     warm_steps: int = Field(
@@ -235,6 +247,18 @@ class GatedSettings(_Settings):
     )
 
 
+def _text_of_number(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _storage_budget(text: str) -> str:
+    try:
+        budget(text)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 class Config(_Settings):
     """One training, completely. `Config.model_validate(dict)` fills in the defaults."""
 
@@ -262,6 +286,12 @@ class Config(_Settings):
         title="Density",
         description="Share of the prunable weights that a ticket keeps (1 - sparsity)",
     )
+    storage: Annotated[str, BeforeValidator(_text_of_number), AfterValidator(_storage_budget)] | None = Field(
+        None,
+        title="Storage budget",
+        description="The most that all tickets store together: a number of weights (8000), or kilobytes of weights and "
+        "packed masks (40KB); finds the sharing that fits",
+    )
     denser: tuple[float, ...] = Field(
         (1.0, 0.7, 0.5, 0.35, 0.25, 0.15),
         title="Denser levels",
@@ -284,7 +314,7 @@ class Config(_Settings):
     )
     device: Literal["cpu", "cuda"] = Field("cpu", title="Device")
     controls: tuple[Method, ...] = Field(
-        CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with"
+        USUAL_CONTROLS, title="Controls", description="Methods trained beside the tickets to compare with"
     )
     data: DataSettings = DataSettings()
     partition: PartitionSettings = PartitionSettings()
@@ -309,6 +339,17 @@ class Config(_Settings):
             raise ValueError(
                 "collapse.policy: there are no rounds to watch; take mode=paper with extract.schedule=fraction or count"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tickets_share_where_they_are_cut(self) -> "Config":
+        asked = "storage" if self.storage is not None else "extract.sharing" if self.extract.sharing else None
+        if asked and self.mode == "gated":
+            raise ValueError(f"{asked}: gated mode trains mask scores and cuts nothing; take mode=paper")
+        if self.storage is not None and self.extract.sharing:
+            raise ValueError("storage: it finds the sharing that fits; leave extract.sharing at 0")
+        if self.storage is not None and self.extract.schedule != "one_shot":
+            raise ValueError("storage: it fits tickets that are cut in one go; take extract.schedule=one_shot")
         return self
 
 

@@ -15,12 +15,34 @@ CONTROLS = {
     "random_same_total": ("Random masks, RTL's total steps", "random masks that train for RTL's total steps"),
     "dense_same_total": ("Dense network, RTL's total steps", "all weights kept, for RTL's total steps"),
     "imp_multi_full_budget": ("Separate networks, full budget", "a network for every subset, with all steps each"),
+    "random_same_storage": (
+        "Random masks, same stored weights",
+        "random masks inside a random union that stores as much as the tickets, for RTL's total steps",
+    ),
+    "imp_single_union_argmax": (
+        "One multi-class mask, same stored weights",
+        "one network that tells the subsets apart, with as many weights as all tickets store",
+    ),
+    "dense_small": (
+        "One small dense network",
+        "narrower and without a mask, with about as many weights as all tickets store, for RTL's total steps",
+    ),
+    "dense_small_multi": (
+        "Small separate networks",
+        "a narrower network for every subset, together with about as many weights as all tickets store",
+    ),
 }
+# Those at equal storage, which a run trains where they are asked for
+AT_EQUAL_STORAGE = ("random_same_storage", "imp_single_union_argmax", "dense_small", "dense_small_multi")
 METHODS = {
     "rtl": ("RTL tickets", "the tickets of this run"),
     **CONTROLS,
     "imp_single_odds": (
         "One mask, answers at the odds",
+        "the same mask, saying yes where a class is likelier than usual",
+    ),
+    "imp_single_union_argmax_odds": (
+        "One multi-class mask, same stored weights, at the odds",
         "the same mask, saying yes where a class is likelier than usual",
     ),
 }

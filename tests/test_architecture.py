@@ -10,7 +10,10 @@ import pytest
 from rtl_core.tasks.catalogue import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "comma_lists config documents errors events expected_warnings files display_names read_only rng threads"
+GROUND = """
+    comma_lists config display_names documents errors events expected_warnings files read_only rng storage_budget
+    threads
+"""
 CORE = (
     GROUND,
     "statistics",

@@ -69,6 +69,8 @@ class MethodRow(_Judged):
 
     applies       False for a control that the settings or the task rule out, with the reason
     density       mean of its masks; params_total: weights that it stores
+    bits          that these and its masks take, packed; bits_union: packed within their union; bits_bound: with masks
+                  at their entropy bound
     steps_...     gradient steps of each subset
     decision      how its outputs are read
     """
@@ -78,6 +80,9 @@ class MethodRow(_Judged):
     reason: str | None = None
     density: float | None = None
     params_total: int | None = None
+    bits: int | None = None
+    bits_union: int | None = None
+    bits_bound: float | None = None
     steps_warm: int | None = None
     steps_extract: int | None = None
     steps_joint: int | None = None

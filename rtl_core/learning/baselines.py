@@ -4,7 +4,9 @@ They answer one question each: does it matter that the masks were learned (`rand
 own subset (`permuted`), that it belongs to these initial weights (`reinitialised`), that there are several
 (`imp_single`, and `imp_single_union` with the same stored weights), that they share weights (`imp_multi`),
 that they are sparse (`dense`), and would the extraction's steps not have bought as much in plain training
-(`random_same_total`, `dense_same_total`)?
+(`random_same_total`, `dense_same_total`)? Four more are for equal storage, and are trained where they are asked for:
+as many stored weights in random masks (`random_same_storage`), in one mask of a network that tells the subsets apart
+(`imp_single_union_argmax`), and in narrower networks without masks (`dense_small`, `dense_small_multi`).
 
 A new control is an entry of `CONTROLS` here and its title in display_names.py.
 """
@@ -24,8 +26,10 @@ from rtl_core.learning.method_steps import (
     extract_single,
     extraction_steps,
     learn_multiclass,
+    learn_narrow,
     learn_tickets,
     random_masks,
+    random_masks_in_a_union,
     redrawn_start,
     ticket_steps,
     warm_steps_per_subset,
@@ -64,6 +68,11 @@ def _random_same_total(experiment: Experiment, start: RewindPoint, tickets: Tick
     return learn_tickets(experiment, start, "random_same_total", masks, 0, steps)
 
 
+def _random_same_storage(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
+    masks, steps = random_masks_in_a_union(experiment, tickets), extract + experiment.config.joint.steps
+    return learn_tickets(experiment, start, "random_same_storage", masks, 0, steps)
+
+
 def _permuted(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
     """Every subset gets its neighbour's ticket: a cyclic shift leaves none in place."""
     masks = np.roll(tickets.masks(), -1, axis=0)
@@ -82,7 +91,7 @@ def _imp_single(experiment: Experiment, start: RewindPoint, tickets: TicketSet, 
     if experiment.one is None:
         return _one_mask(experiment, start, "imp_single", density)
     steps = extraction_steps(experiment.config, experiment.layout.n, density)
-    return learn_multiclass(experiment, start, extract_multiclass(experiment, start, density), steps)
+    return learn_multiclass(experiment, start, "imp_single", extract_multiclass(experiment, start, density), steps)
 
 
 def _imp_single_ovr(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
@@ -91,7 +100,21 @@ def _imp_single_ovr(experiment: Experiment, start: RewindPoint, tickets: TicketS
 
 def _imp_single_union(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
     """One mask with as many weights as the tickets store together."""
-    return _one_mask(experiment, start, "imp_single_union", float(tickets.masks().any(axis=0).mean()))
+    return _one_mask(experiment, start, "imp_single_union", _union_density(tickets))
+
+
+def _imp_single_union_argmax(
+    experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int
+) -> TrainedMethod:
+    """The same of one network that tells the subsets apart."""
+    density = _union_density(tickets)
+    steps = extraction_steps(experiment.config, tickets.n, density)
+    mask = extract_multiclass(experiment, start, density)
+    return learn_multiclass(experiment, start, "imp_single_union_argmax", mask, steps)
+
+
+def _union_density(tickets: TicketSet) -> float:
+    return float(tickets.masks().any(axis=0).mean())
 
 
 def _one_mask(experiment: Experiment, start: RewindPoint, method: str, density: float) -> TrainedMethod:
@@ -123,6 +146,18 @@ def _dense_same_total(experiment: Experiment, start: RewindPoint, tickets: Ticke
     return learn_tickets(experiment, start, "dense_same_total", None, 0, steps)
 
 
+def _dense_small(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
+    """The tickets' stored weights, all of them in use, for as many steps as theta_0 and the tickets took together."""
+    weights = int(tickets.masks().any(axis=0).sum())
+    return learn_narrow(experiment, "dense_small", weights, start.steps + extract + experiment.config.joint.steps)
+
+
+def _dense_small_multi(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
+    weights = int(tickets.masks().any(axis=0).sum()) // tickets.k
+    steps = start.steps + extract + experiment.config.joint.steps
+    return learn_narrow(experiment, "dense_small_multi", weights, steps)
+
+
 def _only_one_vs_rest(config: Config, k: int) -> str | None:
     if task_named(config.task).readings:
         return None
@@ -135,6 +170,10 @@ def _more_than_one(config: Config, k: int) -> str | None:
 
 def _an_extraction(config: Config, k: int, n: int) -> int:
     return ticket_steps(config, n)
+
+
+def _all_that_tickets_take(config: Config, k: int, n: int) -> int:
+    return _a_warm_start(config, k, n) + _an_extraction(config, k, n)
 
 
 def _a_warm_start(config: Config, k: int, n: int) -> int:
@@ -157,6 +196,10 @@ CONTROLS: dict[str, Control] = {
     "dense": Control(_dense, gated=gated_methods.dense),
     "random_same_total": Control(_random_same_total, extra_steps=_an_extraction),
     "dense_same_total": Control(_dense_same_total, extra_steps=_an_extraction),
+    "random_same_storage": Control(_random_same_storage, extra_steps=_an_extraction),
+    "imp_single_union_argmax": Control(_imp_single_union_argmax, _only_one_vs_rest, one_mask=True),
+    "dense_small": Control(_dense_small, extra_steps=_all_that_tickets_take),
+    "dense_small_multi": Control(_dense_small_multi, _more_than_one, _all_that_tickets_take),
 }
 
 
@@ -180,8 +223,6 @@ def gradient_steps(config: Config, k: int, n: int) -> int:
 
 def _single_extractions(config: Config, chosen: list[str]) -> int:
     """How many one-mask extractions the chosen controls need: masks cut from the same training count once."""
-    in_turn = [name for name in chosen if CONTROLS[name].one_mask]
-    if task_named(config.task).readings and "imp_single" in in_turn:  # one multi-class network, for itself
-        in_turn.remove("imp_single")
-        return 1 + bool(in_turn)
-    return int(bool(in_turn))
+    one_mask = {name for name in chosen if CONTROLS[name].one_mask}
+    multiclass = one_mask & {"imp_single", "imp_single_union_argmax"} if task_named(config.task).readings else set()
+    return bool(multiclass) + bool(one_mask - multiclass)  # a multi-class network is trained for itself

@@ -25,6 +25,8 @@ class Experiment:
     one_network, one       for one mask trained to tell the subsets apart (one_vs_rest only, else None)
     inputs                 row indices -> the network's inputs
     redrawn                the same network with other initial weights, where a control wants it
+    of_size                a number of weights -> the network of the same kind that has about as many prunable ones; its
+                           description says the width
     """
 
     config: Config
@@ -37,6 +39,7 @@ class Experiment:
     one_network: Network | None = None
     one: Subset | None = None
     redrawn: Network | None = None
+    of_size: Callable[[int], Network] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

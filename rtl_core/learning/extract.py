@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from rtl_core.config import ExtractSettings
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Stage
+from rtl_core.learning.cut_together import cuts_together, least_sharing
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.gradients import gradients_for
 from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.subsets import Subset
-from rtl_core.tickets.pruning import kept_count, prune, scores_of
+from rtl_core.storage_budget import Budget
+from rtl_core.tickets.pruning import kept_count, scores_of
 from rtl_core.tickets.ticket_set import KEPT, Level, around, numbered
 
 MAX_LEVELS = 255  # `pruned_at` is one byte
 
+SideBySide = Callable[[Sequence[Callable[[], Any]]], list[Any]]  # runs independent jobs, and gives what they return
 Measure = Callable[[Subnetwork], dict[str, float]]  # how well the weights just trained do when cut to a mask
 
 
@@ -56,6 +61,10 @@ def density_schedule(
     return Schedule(every, tuple(tuple(islice(left, len(group))) for group in groups))
 
 
+def _down_to_target(cuts: Sequence[Level]) -> list[float]:
+    return [level.density for level in cuts if level.kind != "lighter"]
+
+
 def steps_down(settings: ExtractSettings, kept: int, target: int) -> list[int]:
     """How many weights rounds of pruning leave on their way from `kept` to `target`, strictly between the two."""
     stops = []
@@ -75,6 +84,7 @@ class Extraction:
     records    per level what `measure` found, with the level's index
     trained    the weights of the last round
     steps      gradient steps that were spent
+    sharing    how far its scores were mixed with those of all tickets, 0 to 1
     """
 
     pruned_at: np.ndarray
@@ -82,6 +92,7 @@ class Extraction:
     records: tuple[dict, ...]
     trained: Subnetwork
     steps: int
+    sharing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,18 +121,12 @@ class Rounds:
         )
         return subnetworks
 
-    def cuts(
-        self, subnetworks: Sequence[Subnetwork], mask: np.ndarray, densities: Iterable[float]
-    ) -> Iterator[np.ndarray]:
-        """The masks of densities, densest first, each within the one before, the first within `mask`: the lowest
-        scores among the trained weights go."""
+    def scores(self, subnetworks: Sequence[Subnetwork]) -> Callable[[np.ndarray], np.ndarray]:
+        """Mask so far -> the scores (N,) of what has just been trained."""
         layout, settings = self.experiment.layout, self.experiment.config.extract
         weights = layout.flatten(subnetworks[0].shared).cpu().numpy()
         gradients = gradients_for(self.experiment, subnetworks, self.subsets)
-        for density in densities:
-            scores = scores_of(settings.score, weights, mask, layout, gradients)
-            mask = prune(scores, mask, kept_count(density, layout.n), layout, settings.layer_floor)
-            yield mask
+        return lambda mask: scores_of(settings.score, weights, mask, layout, gradients)
 
     def tell(self, round_: int, figures: dict[str, float]) -> None:
         """Reports a measurement made at the end of a round."""
@@ -129,25 +134,50 @@ class Rounds:
         self.experiment.report(Event("extract", self.stage.method, steps, steps, self.stage.ticket, round_, figures))
 
 
+def in_turn(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Runs jobs one after the other."""
+    return [job() for job in jobs]
+
+
 def extract(rounds: Rounds, schedule: Schedule, measure: Measure | None = None) -> Extraction:
-    """Algorithm 1 of the paper.
+    """Algorithm 1 of the paper for one ticket, or one mask, on its own."""
+    return extract_together([rounds], schedule, [measure])[0]
+
+
+def extract_together(
+    tickets: Sequence[Rounds],
+    schedule: Schedule,
+    measures: Sequence[Measure | None],
+    sharing: float | Budget = 0.0,
+    side_by_side: SideBySide = in_turn,
+) -> list[Extraction]:
+    """Algorithm 1 of the paper for all tickets in step, which matters only where they share.
 
     Line by line: m <- 1; repeat: rewind W to theta_0; train T steps with m; prune the lowest scores among
     the weights still kept; until the target density. Deviations: the score and the schedule are settings;
-    ranking goes on below the target for the lighter levels, without more training.
+    ranking goes on below the target for the lighter levels, without more training; scores may be mixed with those of
+    the other tickets (`shared_scores`), or so far that the tickets fit a budget, where they are cut in one go.
     """
-    mask = np.ones(rounds.n, dtype=bool)  # m <- 1
-    pruned_at = np.full(rounds.n, KEPT, dtype=np.uint8)
-    records = []
+    n, count = tickets[0].n, len(tickets)
+    masks = np.ones((count, n), bool)  # m <- 1
+    pruned_at = np.full((count, n), KEPT, np.uint8)
+    records: list[list[dict]] = [[] for _ in tickets]
     for round_, cuts in enumerate(schedule.rounds, start=1):
-        subnetworks = rounds.train(mask, round_)
+        trained = side_by_side([partial(tickets[k].train, masks[k], round_) for k in range(count)])
         densities = [level.density for level in cuts]
-        for level, smaller in zip(cuts, rounds.cuts(subnetworks, mask, densities), strict=True):
-            pruned_at[mask & ~smaller] = level.index
-            mask = smaller
-            if measure is not None and level.kind != "lighter":
-                figures = {"density": level.density, **measure(replace(subnetworks[0], mask=mask))}
-                records.append({"rung": level.index, "measure": "extraction", **figures})
-                rounds.tell(round_, figures)
-    steps = rounds.stage.steps * len(schedule.rounds)
-    return Extraction(pruned_at, schedule.levels, tuple(records), subnetworks[0], steps)
+        if isinstance(sharing, Budget):
+            sharing = least_sharing(tickets, trained, masks, _down_to_target(cuts), sharing)
+        for level, smaller in zip(cuts, cuts_together(tickets, trained, masks, densities, sharing), strict=True):
+            pruned_at[masks & ~smaller] = level.index
+            masks = smaller
+            if level.kind != "lighter":
+                for k in range(count):
+                    if measures[k] is not None:
+                        figures = {"density": level.density, **measures[k](replace(trained[k][0], mask=masks[k]))}
+                        records[k].append({"rung": level.index, "measure": "extraction", **figures})
+                        tickets[k].tell(round_, figures)
+    steps = tickets[0].stage.steps * len(schedule.rounds)
+    return [
+        Extraction(at, schedule.levels, tuple(own), each[0], steps, sharing)
+        for at, own, each in zip(pruned_at, records, trained, strict=True)
+    ]

@@ -15,7 +15,8 @@ import numpy as np
 
 from rtl_core.config import Config
 from rtl_core.events import Event, Report
-from rtl_core.learning.extract import MAX_LEVELS, Extraction, Measure, Rounds, steps_down
+from rtl_core.learning.cut_together import cuts_together
+from rtl_core.learning.extract import MAX_LEVELS, Extraction, Measure, Rounds, SideBySide, steps_down
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.tickets.pruning import kept_count
 from rtl_core.tickets.ticket_set import nested, numbered
@@ -23,7 +24,6 @@ from rtl_core.tickets.ticket_set import nested, numbered
 SIGNAL = "confidence"  # what of a measurement the alarm hears
 
 Alarm = Callable[[Sequence[float]], bool]  # a signal's values, densest first -> does the last one warn?
-SideBySide = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 
 @dataclass
@@ -103,13 +103,9 @@ def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _Wa
 
 def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
     """Nested levels below, ranked by what the level's round has trained."""
-    masks = [
-        each.cuts([subnetwork], mask, densities)
-        for each, subnetwork, mask in zip(tickets, level.trained, level.masks, strict=True)
-    ]
-    return [
-        _WatchedLevel(density, np.stack(at)) for density, at in zip(densities, zip(*masks, strict=True), strict=True)
-    ]
+    sharing = tickets[0].experiment.config.extract.sharing
+    masks = cuts_together(tickets, [[each] for each in level.trained], level.masks, densities, sharing)
+    return [_WatchedLevel(density, at) for density, at in zip(densities, masks, strict=True)]
 
 
 def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: int) -> None:

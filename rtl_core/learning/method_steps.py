@@ -16,13 +16,16 @@ from rtl_core.config import Config
 from rtl_core.events import Event
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.extract import Extraction, Measure, Rounds, density_schedule, extract
+from rtl_core.learning.extract import Extraction, Measure, Rounds, Schedule, density_schedule, extract
 from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.rewind_point import RewindPoint, cold_start, from_subnetworks
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod
 from rtl_core.rng import numpy_generator
-from rtl_core.tickets.pruning import random_like
+from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.pruning import random_covering, random_like
 from rtl_core.tickets.ticket_set import KEPT, TicketSet
+
+SEPARATE_NETWORKS = ("imp_multi", "imp_multi_full_budget", "dense_small_multi")  # a network for every subset
 
 
 def warm_start(experiment: Experiment) -> RewindPoint:
@@ -54,9 +57,13 @@ def warm_steps_per_subset(config: Config, k: int) -> int:
 
 def extract_ticket(experiment: Experiment, start: RewindPoint, k: int, measure: Measure | None) -> Extraction:
     """Algorithm 1 for subset k, independent of all others."""
+    return extract(ticket_rounds(experiment, start, k), schedule_of(experiment), measure)
+
+
+def schedule_of(experiment: Experiment) -> Schedule:
+    """The levels of the tickets' extraction, as the settings say."""
     config = experiment.config
-    schedule = density_schedule(config.extract, config.density, experiment.layout.n, config.denser, config.lighter)
-    return extract(ticket_rounds(experiment, start, k), schedule, measure)
+    return density_schedule(config.extract, config.density, experiment.layout.n, config.denser, config.lighter)
 
 
 def ticket_rounds(experiment: Experiment, start: RewindPoint, k: int) -> Rounds:
@@ -85,6 +92,12 @@ def random_masks(experiment: Experiment, tickets: TicketSet) -> np.ndarray:
             for mask, name in zip(tickets.masks(), tickets.names, strict=True)
         ]
     )
+
+
+def random_masks_in_a_union(experiment: Experiment, tickets: TicketSet) -> np.ndarray:
+    """(K, N): random masks with the tickets' own counts in every layer that together store as many weights."""
+    generator = numpy_generator(experiment.config.seed, "random masks in a union")
+    return random_covering(tickets.masks(), tickets.layout, generator)
 
 
 def extract_single(experiment: Experiment, start: RewindPoint, density: float) -> np.ndarray:
@@ -138,7 +151,7 @@ def learn_tickets(
     experiment: Experiment, start: RewindPoint, method: str, masks: np.ndarray | None, steps_extract: int, steps: int
 ) -> TrainedMethod:
     """Algorithm 2 over given masks (K, N), or without any; then norm statistics per ticket."""
-    subnetworks = start.subnetworks(experiment.names, masks, one_network=not method.startswith("imp_multi"))
+    subnetworks = start.subnetworks(experiment.names, masks, one_network=method not in SEPARATE_NETWORKS)
     train_jointly(experiment, subnetworks, experiment.subsets, experiment.stage("joint", method, steps))
     subnetworks = with_own_norms(experiment, subnetworks, method)
     return TrainedMethod(
@@ -146,15 +159,26 @@ def learn_tickets(
     )
 
 
-def learn_multiclass(experiment: Experiment, start: RewindPoint, mask: np.ndarray, steps_extract: int) -> TrainedMethod:
+def learn_multiclass(
+    experiment: Experiment, start: RewindPoint, method: str, mask: np.ndarray, steps_extract: int
+) -> TrainedMethod:
     """One mask and one multi-class network over the subsets: the paper's row "IMP, one mask"."""
     one, steps = experiment.as_multiclass(), experiment.config.joint.steps
     subnetworks = (_multiclass_subnetwork(experiment, start, mask),)
-    train_jointly(one, subnetworks, one.subsets, one.stage("joint", "imp_single", steps * len(experiment.subsets)))
-    subnetworks = with_own_norms(one, subnetworks, "imp_single")
-    return TrainedMethod(
-        "imp_single", subnetworks, "argmax", one.network.output_shape, start.steps, steps_extract, steps
-    )
+    train_jointly(one, subnetworks, one.subsets, one.stage("joint", method, steps * len(experiment.subsets)))
+    subnetworks = with_own_norms(one, subnetworks, method)
+    return TrainedMethod(method, subnetworks, "argmax", one.network.output_shape, start.steps, steps_extract, steps)
+
+
+def learn_narrow(experiment: Experiment, method: str, weights: int, steps: int) -> TrainedMethod:
+    """Dense training of a narrower network of the same kind, with about so many prunable weights, from initial weights
+    of its own. Subsets share it, or have one each (`SEPARATE_NETWORKS`)."""
+    config = experiment.config
+    network = experiment.of_size(weights)
+    layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
+    narrow = replace(experiment, network=network, layout=layout)
+    start = cold_start(network, config.sharing, len(experiment.subsets), config.device)
+    return replace(learn_tickets(narrow, start, method, None, 0, steps), width=network.description["width"])
 
 
 def _multiclass_subnetwork(experiment: Experiment, start: RewindPoint, mask: np.ndarray) -> Subnetwork:

@@ -16,6 +16,7 @@ from torch import nn
 from rtl_core.events import Tensors
 from rtl_core.models.network import Network
 from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.storage import Stored, stored, stored_dense
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class TrainedMethod:
     reads         "per_subset": subnetwork k answers for subset k. Otherwise the one subnetwork tells all subsets apart,
                   and is read by the task's reading of that name
     output_shape  of the network that the subnetworks belong to
+    width         of that network, where it is of another width than the tickets'; it then has no masks
     steps_*       gradient steps per subset in each phase
     """
 
@@ -75,6 +77,19 @@ class TrainedMethod:
     steps_warm: int
     steps_extract: int
     steps_joint: int
+    width: float | None = None
+
+    def stores(self, layout: Layout) -> Stored:
+        """What it stores of its prunable weights; `layout`: of the masks. Without masks all of them, and no bits."""
+        separate = len({id(subnetwork.shared) for subnetwork in self.subnetworks}) > 1
+        masks = [subnetwork.mask for subnetwork in self.subnetworks if subnetwork.mask is not None]
+        if masks:
+            return stored(masks, layout, separate)
+        return stored_dense(self.network_size(layout) * (len(self.subnetworks) if separate else 1))
+
+    def network_size(self, layout: Layout) -> int:
+        """How many prunable weights its network has, or each of its networks."""
+        return sum(self.subnetworks[0].shared[name].numel() for name in layout.names)
 
 
 def materialise(subnetwork: Subnetwork, layout: Layout) -> Tensors:

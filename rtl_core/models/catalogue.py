@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from math import prod
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from rtl_core.config import ModelSettings
+from rtl_core.config import LEAST_WIDTH, MOST_WIDTH, ModelSettings
 from rtl_core.errors import BadInput
 from rtl_core.models.convnet import ConvNet
 from rtl_core.models.ghostnet import GhostNet
@@ -106,6 +107,35 @@ def rebuild(description: dict[str, Any]) -> Network:
     Raises BadInput for an unknown or invalid description.
     """
     return _skeleton(_described(description))
+
+
+def at_width(network: Network, width: float, seed: int | None = None) -> Network:
+    """The same kind of network at another width: with its initial weights, or without any where no seed is given.
+
+    BadInput for a network that is not of the catalogue, and for a width out of bounds.
+    """
+    description = _described({**network.description, "width": width})
+    return _skeleton(description) if seed is None else _build(description, seed)
+
+
+def of_size(network: Network, weights: int, seed: int) -> Network:
+    """The network of this kind, with its initial weights, whose number of prunable weights is nearest to so many.
+
+    Widths are looked at to three decimals; few of them differ, since channels come in steps.
+    """
+    widths = range(round(1000 * LEAST_WIDTH), round(1000 * MOST_WIDTH) + 1)
+
+    def size(width: int) -> int:
+        return _prunable_weights(at_width(network, width / 1000))
+
+    above = min(bisect_left(widths, weights, key=size), len(widths) - 1)
+    nearest = min(widths[max(0, above - 1)], widths[above], key=lambda width: abs(size(width) - weights))
+    return at_width(network, nearest / 1000, seed)
+
+
+def _prunable_weights(network: Network) -> int:
+    parameters = dict(network.module.named_parameters())
+    return sum(parameters[name].numel() for name in network.prunable)
 
 
 def wrap(

@@ -386,6 +386,7 @@ class _Method(_Schema):
     steps_warm: int
     steps_extract: int
     steps_joint: int
+    width: float | None = None
     parts: tuple[_Subnetwork, ...]
 
 

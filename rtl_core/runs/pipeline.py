@@ -29,6 +29,7 @@ from rtl_core.runs.record import SubsetSizes, TrainingCost
 from rtl_core.runs.train_methods import MODES, lighter_tickets
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import dead_layers
+from rtl_core.tickets.storage import stored
 from rtl_core.tickets.ticket_set import TicketSet
 
 GATE_TRAINED = {"paper": "on the partition, after the tickets", "gated": "together with the mask scores"}
@@ -66,6 +67,7 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
         "evaluation": evaluate(setting, trained.tickets, trained.learned, trained.gate),
         "rungs": [*trained.records, *lighter_records],
         **describe(setting, trained.tickets),
+        "sharing": trained.sharing,
         "gate": {
             "features": trained.gate.features.name,
             "macs": trained.gate.macs,
@@ -127,17 +129,17 @@ def _read(learned: dict[str, TrainedMethod]) -> dict[str, TrainedMethod]:
 
 
 def _method_row(setting: Setting, learned: TrainedMethod, figures: dict[str, Any]) -> dict[str, Any]:
-    masks = [
-        np.ones(setting.layout.n, bool) if subnetwork.mask is None else subnetwork.mask
-        for subnetwork in learned.subnetworks
-    ]
-    separate = len({id(subnetwork.shared) for subnetwork in learned.subnetworks}) > 1
-    stored = sum(int(m.sum()) for m in masks) if separate else int(np.logical_or.reduce(masks).sum())
+    stores, n = learned.stores(setting.layout), setting.layout.n
+    whole = learned.network_size(setting.layout)
+    kept = [whole if one.mask is None else int(one.mask.sum()) for one in learned.subnetworks]
     return {
         "method": learned.method,
         "applies": True,
-        "density": float(np.mean([m.mean() for m in masks])),
-        "params_total": stored,
+        "density": float(np.mean(kept)) / n,
+        "params_total": stores.weights,
+        "bits": stores.bits,
+        "bits_union": stores.bits_union,
+        "bits_bound": stores.bits_bound,
         "steps_warm": learned.steps_warm,
         "steps_extract": learned.steps_extract,
         "steps_joint": learned.steps_joint,
@@ -164,8 +166,20 @@ def describe(setting: Setting, tickets: TicketSet) -> dict[str, Any]:
         },
         "model": setting.network.description,
         "cost": {**asdict(cost), "macs_nonzero": [macs_nonzero(cost, counts) for counts in kept]},
+        "storage": storage(tickets),
         "warnings": warnings(setting.config, tickets),
     }
+
+
+def storage(tickets: TicketSet) -> dict[str, Any]:
+    """What the tickets store together, and each on its own; `private`: weights that no other ticket keeps."""
+    masks = tickets.masks()
+    alone = masks & (masks.sum(axis=0) == 1)
+    each = [
+        {"name": name, "private": int(own.sum()), **asdict(stored([mask], tickets.layout))}
+        for name, mask, own in zip(tickets.names, masks, alone, strict=True)
+    ]
+    return {**asdict(stored(list(masks), tickets.layout)), "tickets": each}
 
 
 def warnings(config: Config, tickets: TicketSet) -> list[str]:

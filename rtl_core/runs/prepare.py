@@ -20,13 +20,16 @@ from rtl_core.learning.experiment import Experiment, Inputs
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.learning.subsets import ticket_subsets, which_subset
 from rtl_core.learning.trained_tickets import TrainedTickets
-from rtl_core.models.catalogue import build
+from rtl_core.models.catalogue import at_width, build, of_size
 from rtl_core.models.network import Network
 from rtl_core.rng import numpy_generator
+from rtl_core.storage_budget import budget
 from rtl_core.tasks.catalogue import task_of
 from rtl_core.tasks.task import Task
 from rtl_core.threads import use_threads
 from rtl_core.tickets.layout import Layout
+from rtl_core.tickets.pruning import kept_count
+from rtl_core.tickets.storage import check_budget
 from rtl_core.tickets.ticket_set import TicketSet
 
 
@@ -69,7 +72,9 @@ class Setting:
         return TrainedTickets(*over, rtl.subnetworks, tickets, batches, seed)
 
     def network_of(self, learned: TrainedMethod) -> Network:
-        """The network that a method's subnetworks belong to."""
+        """The network that a method's subnetworks belong to; without weights where it is of another width."""
+        if learned.width is not None:
+            return at_width(self.network, learned.width)
         if learned.reads == "per_subset":
             return self.network
         if self.one_network is None:
@@ -131,6 +136,8 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
     network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
     one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if task.readings else None
     layout = Layout.of(dict(network.module.named_parameters()), network.prunable)
+    if config.storage is not None:
+        check_budget(budget(config.storage), kept_count(config.density, layout.n), layout.n)
     redrawn = None
     if "reinitialised" in config.controls:
         other = int(numpy_generator(config.seed, "reinitialised").integers(2**31))
@@ -154,4 +161,5 @@ def experiment(setting: Setting, report: Report, journal: Journal) -> Experiment
         setting.one_network,
         one,
         setting.redrawn,
+        lambda weights: of_size(setting.network, weights, setting.config.seed),
     )

@@ -14,11 +14,12 @@ from rtl_core.learning import gated_methods
 from rtl_core.learning.baselines import CONTROLS, does_not_apply
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.extract import Extraction, Measure
+from rtl_core.learning.extract import Extraction, Measure, extract_together
 from rtl_core.learning.extract_with_alarm import extract_watched
 from rtl_core.learning.method_steps import (
     extract_ticket,
     learn_tickets,
+    schedule_of,
     ticket_rounds,
     ticket_set,
     warm_start,
@@ -28,6 +29,7 @@ from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
 from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
 from rtl_core.runs.prepare import Setting
+from rtl_core.storage_budget import budget
 from rtl_core.threads import pool
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -43,6 +45,7 @@ class Trained:
     records  per ticket and level what was measured on the way down
     gate     tells the subsets apart by the input alone
     seen     the dense network whose features the gate sees, where it sees any (`pooled`)
+    sharing  how far the tickets were cut by the mean of all their scores
     """
 
     start: RewindPoint
@@ -51,15 +54,14 @@ class Trained:
     records: list[dict[str, Any]]
     gate: LinearGate
     seen: Tensors
+    sharing: float = 0.0
 
 
 def paper(setting: Setting, new_experiment: Experiment, eval_set: audit.EvaluationSet) -> Trained:
     """Warm start, Algorithm 1 per ticket, Algorithm 2, the controls; a gate fitted to the partition afterwards."""
     config, k = setting.config, setting.partition.k
     start = warm_start(new_experiment)
-    extractions = (_extract if config.collapse.policy == "off" else _extract_watched)(
-        config, new_experiment, start, eval_set
-    )
+    extractions = _extractor(config)(config, new_experiment, start, eval_set)
     tickets, steps = ticket_set(new_experiment, extractions), extractions[0].steps
 
     def rtl() -> TrainedMethod:
@@ -78,7 +80,13 @@ def paper(setting: Setting, new_experiment: Experiment, eval_set: audit.Evaluati
     train, val = (setting.dataset.rows(split) for split in ("train", "val"))
     features, seen = _features(setting, start)
     gate = fit_gate(features, setting.dataset.inputs, setting.partition.assignment, train, val, k)
-    return Trained(start, tickets, learned, records, gate, seen)
+    return Trained(start, tickets, learned, records, gate, seen, extractions[0].sharing)
+
+
+def _extractor(config: Config) -> Callable[..., list[Extraction]]:
+    if config.collapse.policy != "off":
+        return _extract_watched
+    return _extract_sharing if config.extract.sharing or config.storage is not None else _extract
 
 
 def _extract(
@@ -90,6 +98,20 @@ def _extract(
         return extract_ticket(new_experiment, start, i, measure(new_experiment, eval_set, i))
 
     return _side_by_side(config, [lambda i=i: one(i) for i in range(len(eval_set.names))])
+
+
+def _extract_sharing(
+    config: Config, new_experiment: Experiment, start: RewindPoint, eval_set: audit.EvaluationSet
+) -> list[Extraction]:
+    """All tickets in step, cut by scores that they share, as far as the settings or the storage budget say."""
+    k = len(eval_set.names)
+    return extract_together(
+        [ticket_rounds(new_experiment, start, i) for i in range(k)],
+        schedule_of(new_experiment),
+        [measure(new_experiment, eval_set, i) for i in range(k)],
+        config.extract.sharing if config.storage is None else budget(config.storage),
+        lambda jobs: _side_by_side(config, jobs),
+    )
 
 
 def _extract_watched(

@@ -69,7 +69,8 @@ def pack_learned(learned: Sequence[TrainedMethod], tickets: TicketSet, theta_0: 
             for k, subnetwork in enumerate(outcome.subnetworks)
         ]
         scalars = {name: getattr(outcome, name) for name in _SCALARS}
-        packed.methods.append({**scalars, **_stated_shape(outcome.output_shape), "parts": subnetworks})
+        width = {} if outcome.width is None else {"width": outcome.width}
+        packed.methods.append({**scalars, **_stated_shape(outcome.output_shape), **width, "parts": subnetworks})
     return packed
 
 
@@ -100,6 +101,7 @@ def unpack_learned(
         entry["method"]: TrainedMethod(
             subnetworks=tuple(subnetwork(p) for p in entry["parts"]),
             output_shape=tuple(entry.get("output_shape") or (entry["outputs"],)),
+            width=entry.get("width"),
             **{name: entry[name] for name in _SCALARS},
         )
         for entry in methods

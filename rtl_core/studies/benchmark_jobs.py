@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
-from scipy.special import gammaln
 
 from rtl_core import expected_warnings
 from rtl_core.data import sources
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Stage, Tensors, silent
-from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.overlap.overlap import overlap
 from rtl_core.overlap.similarity import similarity
 from rtl_core.read_only import refused_in_public
@@ -28,9 +26,7 @@ from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.pipeline import Outcome, prepare, train
 from rtl_core.runs.prepare import Setting
 from rtl_core.studies.benchmark import Cells, Study, cells_of, document
-from rtl_core.tickets.layout import Layout
 
-WEIGHT_BITS = 32
 MAX_BYTES = 64 * 2**20  # of a benchmark's JSON file
 METRICS = ("accuracy", "balanced_accuracy", "recall", "roc_auc")
 
@@ -123,7 +119,7 @@ def figures(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     for row in info["evaluation"]["methods"]:
         if row["applies"]:
             # One mask read in a second way has no row of its own among the learned.
-            packed, bound = stored_bits(learned[row["method"].removesuffix("_odds")], setting.layout)
+            method_stores = learned[row["method"].removesuffix("_odds")].stores(setting.layout)
             rows.append(
                 {
                     "seed": config.seed,
@@ -133,8 +129,9 @@ def figures(setting: Setting, outcome: Outcome) -> dict[str, Any]:
                     **{metric: row[metric] for metric in METRICS},
                     "own_density": row["density"],
                     "params_total": row["params_total"],
-                    "bits": packed,
-                    "bits_bound": bound,
+                    "bits": method_stores.bits,
+                    "bits_union": method_stores.bits_union,
+                    "bits_bound": method_stores.bits_bound,
                     **{key: row[key] for key in ("steps_warm", "steps_extract", "steps_joint")},
                 }
             )
@@ -149,28 +146,6 @@ def figures(setting: Setting, outcome: Outcome) -> dict[str, Any]:
         "environment": {key: value for key, value in info["environment"].items() if key != "seconds"},
         "rows": rows,
     }
-
-
-def stored_bits(learned: TrainedMethod, layout: Layout) -> tuple[int, float]:
-    """(with packed masks, with masks at their entropy bound): bits for the prunable weights a method stores.
-
-    32 bits a weight, and for each different mask one bit per prunable weight, or log2 of the number of masks with the
-    same counts per layer. A dense network has no mask. Weights that several parts share count once.
-    """
-    separate = len({id(subnetwork.shared) for subnetwork in learned.subnetworks}) > 1
-    masks = [subnetwork.mask for subnetwork in learned.subnetworks if subnetwork.mask is not None]
-    if not masks:
-        weights = layout.n * (len(learned.subnetworks) if separate else 1)
-        return WEIGHT_BITS * weights, float(WEIGHT_BITS * weights)
-    weights = int(sum(mask.sum() for mask in masks) if separate else np.logical_or.reduce(masks).sum())
-    different = masks if separate else list({mask.tobytes(): mask for mask in masks}.values())
-    slices = layout.slices().values()
-    bound = sum(_log2_choices(mask[span].size, int(mask[span].sum())) for mask in different for span in slices)
-    return WEIGHT_BITS * weights + len(different) * layout.n, WEIGHT_BITS * weights + bound
-
-
-def _log2_choices(n: int, k: int) -> float:
-    return float((gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)) / np.log(2))
 
 
 def _mean(values: np.ndarray) -> float:

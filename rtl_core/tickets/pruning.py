@@ -74,6 +74,20 @@ def scores_of(
     return np.where(kept, SCORES[score](weights, kept, layout, gradients), -np.inf)
 
 
+def shared_scores(own: np.ndarray, kept: np.ndarray, sharing: float) -> np.ndarray:
+    """float64 (K, N): every ticket's scores mixed with the mean over all, own^(1 - sharing) * mean^sharing.
+
+    own      (K, N) scores of 0 or more, as `scores_of` gives them; a ticket gives none to a weight that it has cut
+    kept     bool (K, N): the masks so far
+    sharing  0: each ticket its own scores, to the bit; 1: the mean for all, so that equal masks are cut alike
+    """
+    if sharing == 0:
+        return own
+    scores = np.where(kept, own, 0.0)
+    mixed = scores ** (1 - sharing) * scores.mean(axis=0) ** sharing
+    return np.where(kept, mixed, -np.inf)
+
+
 def kept_count(density: float, n: int) -> int:
     """How many of n weights a density keeps: always the same exact number, at least one."""
     return max(1, round(density * n))
@@ -119,6 +133,26 @@ def random_like(mask: np.ndarray, layout: Layout, generator: np.random.Generator
     for span in layout.slices().values():
         keep = int(mask[span].sum())
         drawn[span.start + generator.permutation(span.stop - span.start)[:keep]] = True
+    return drawn
+
+
+def random_covering(masks: np.ndarray, layout: Layout, generator: np.random.Generator) -> np.ndarray:
+    """bool (K, N): random masks that store exactly as many weights as `masks` do, the control at equal storage.
+
+    Each keeps its own count in every layer, all of them within one random union of the size that the union of `masks`
+    has there, and together they keep every weight of it. First each weight of the union gets one owner, drawn among the
+    tickets' places; then each ticket draws the rest of its own among the weights that it does not keep yet.
+    """
+    drawn = np.zeros_like(masks)
+    for span in layout.slices().values():
+        counts = masks[:, span].sum(axis=1)
+        size = int(masks[:, span].any(axis=0).sum())
+        union = span.start + generator.permutation(span.stop - span.start)[:size]
+        owners = generator.permutation(np.repeat(np.arange(len(masks)), counts))[:size]
+        drawn[owners, union] = True
+        for mask, count in zip(drawn, counts, strict=True):
+            others = union[~mask[union]]
+            mask[generator.permutation(others)[: count - int(mask[union].sum())]] = True
     return drawn
 
 

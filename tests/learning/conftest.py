@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,10 @@ def make_experiment(dataset):
             one_network if _ovr(config) else None,
             which_subset(dataset, partition) if _ovr(config) else None,
             _network(1 if _ovr(config) else 2, seed=1),
+            lambda weights: replace(
+                _network(network.output_shape[0], seed=0, hidden=max(1, weights // 11)),
+                description={"width": weights / 44},
+            ),
         )
 
     return make
@@ -79,11 +85,11 @@ def _ovr(config: Config) -> bool:
     return config.task == "one_vs_rest"
 
 
-def _network(outputs: int, seed: int):
+def _network(outputs: int, seed: int, hidden: int = 4):
     import torch
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        body = [nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 5), nn.ReLU()]
+        body = [nn.Linear(6, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, 5), nn.ReLU()]
         module = nn.Sequential(*body, nn.Linear(5, outputs))
     return wrap(module, PRUNABLE, ("5.weight", "5.bias"), (6,), outputs)

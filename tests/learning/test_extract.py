@@ -9,6 +9,7 @@ import torch
 
 from rtl_core.config import CONTROLS as NAMES_OF_CONTROLS
 from rtl_core.config import ExtractSettings
+from rtl_core.display_names import AT_EQUAL_STORAGE
 from rtl_core.learning.baselines import CONTROLS, gradient_steps
 from rtl_core.learning.extract import density_schedule
 from rtl_core.learning.joint import train_jointly
@@ -121,6 +122,32 @@ def test_controls_are_what_they_say(make_experiment, task):
     assert ("imp_single_ovr" in learned) == (task == "one_vs_rest")
     total = extraction_steps(experiment.config, tickets.n) + experiment.config.joint.steps
     assert learned["random_same_total"].steps_joint == learned["dense_same_total"].steps_joint == total
+
+
+@pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])
+def test_controls_at_equal_storage_store_as_much_and_take_as_many_steps(make_experiment, task):
+    experiment = make_experiment(task=task)
+    start = warm_start(experiment)
+    tickets = tickets_of(experiment, start)
+    masks, union = tickets.masks(), tickets.masks().any(axis=0)
+    steps = extraction_steps(experiment.config, tickets.n)
+    names = [n for n in AT_EQUAL_STORAGE if CONTROLS[n].does_not_apply(experiment.config, 3) is None]
+    learned = {name: CONTROLS[name].learn(experiment, start, tickets, steps) for name in names}
+    drawn = np.stack([p.mask for p in learned["random_same_storage"].subnetworks])
+    for span in experiment.layout.slices().values():
+        assert np.array_equal(drawn[:, span].sum(axis=1), masks[:, span].sum(axis=1))
+        assert drawn[:, span].any(axis=0).sum() == union[span].sum()
+    assert not np.array_equal(drawn, masks)
+    if task == "one_vs_rest":
+        one = learned["imp_single_union_argmax"]
+        assert one.reads == "argmax" and one.subnetworks[0].mask.sum() == union.sum()
+    for name, networks in (("dense_small", 1), ("dense_small_multi", 3)):
+        one, hidden = learned[name], max(1, int(union.sum()) // networks // 11)
+        assert one.stores(experiment.layout).weights == networks * 11 * hidden
+        assert all(p.mask is None and p.shared["0.weight"].shape == (hidden, 6) for p in one.subnetworks)
+        assert len(pointers(one, "shared")) == networks * len(start.shared)
+    total = start.steps + steps + experiment.config.joint.steps
+    assert {one.steps_warm + one.steps_extract + one.steps_joint for one in learned.values()} == {total}
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])

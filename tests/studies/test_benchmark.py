@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, Stage, silent
@@ -179,11 +180,12 @@ def test_bits_by_hand():
     layout = Layout(("a", "b"), ((4,), (2, 2)))
     first = np.array([1, 1, 0, 0, 1, 0, 0, 0], bool)
     second = np.array([1, 1, 0, 0, 0, 0, 0, 0], bool)
-    shared: dict = {}
+    shared = {"a": torch.zeros(4), "b": torch.zeros(2, 2)}
 
     def bits(masks, common=True):
-        subnetworks = tuple(Subnetwork("s", mask, shared if common else {}, {}, {}) for mask in masks)
-        return benchmark_jobs.stored_bits(TrainedMethod("m", subnetworks, "per_subset", (1,), 0, 0, 0), layout)
+        subnetworks = tuple(Subnetwork("s", mask, shared if common else dict(shared), {}, {}) for mask in masks)
+        stored = TrainedMethod("m", subnetworks, "per_subset", (1,), 0, 0, 0).stores(layout)
+        return stored.bits, stored.bits_bound
 
     bound = 2 * np.log2(6) + np.log2(4)  # C(4, 2) C(4, 1) and C(4, 2) C(4, 0)
     assert bits([first, second]) == (32 * 3 + 2 * 8, pytest.approx(32 * 3 + bound))
