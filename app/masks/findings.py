@@ -250,7 +250,7 @@ def twins_sentence(measured: Luck, kept: KeptTwins) -> str:
         "similar, so that they look closer to twins than they are."
     )
     return (
-        f"Every half has {rows} training rows, and no two halves that are compared have an input in common.{themselves} "
+        f"Every half has {rows} training rows, and no two halves that are compared share an input.{themselves} "
         "A ticket of the same rows in another order "
         f"shares {excess(float(np.nanmean(measured.order.excess)))} with the run's own."
     )

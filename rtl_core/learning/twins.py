@@ -21,9 +21,8 @@ import numpy as np
 
 from rtl_core.errors import BadInput
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.extract import Rounds, Schedule, extract
+from rtl_core.learning.extract import Rounds, Schedule, extract, extract_together
 from rtl_core.learning.rewind_point import RewindPoint
-from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.subsets import Subset
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets.ticket_set import Level
@@ -72,14 +71,23 @@ def _three(subset: Subset, unit: np.ndarray, in_first: np.ndarray) -> tuple[Subs
     )
 
 
-def extract_twin(experiment: Experiment, start: RewindPoint, k: int, subset: Subset, schedule: Schedule) -> np.ndarray:
-    """Algorithm 1 for a twin of subset k: `pruned_at` uint8 (N,) over the schedule's levels."""
+def extract_twins(
+    experiment: Experiment, start: RewindPoint, subsets: Sequence[Subset], schedule: Schedule, sharing: float = 0.0
+) -> np.ndarray:
+    """Algorithm 1 for one twin of every subset, in the order of the subsets: `pruned_at` uint8 (K, N).
 
-    def rewind(mask: np.ndarray) -> list[Subnetwork]:
-        return [start.subnetwork(k, subset.name, mask)]
+    sharing  how far the run's own tickets were cut by the mean of all their scores; twins by that of their own kind
+    """
 
-    stage = experiment.stage("extract", "rtl", experiment.config.extract.steps, ticket=subset.name)
-    return extract(Rounds(experiment, rewind, [subset], stage), schedule).pruned_at
+    def rounds(k: int, subset: Subset) -> Rounds:
+        stage = experiment.stage("extract", "rtl", experiment.config.extract.steps, ticket=subset.name)
+        return Rounds(experiment, lambda mask: [start.subnetwork(k, subset.name, mask)], [subset], stage)
+
+    twins = [rounds(k, subset) for k, subset in enumerate(subsets)]
+    if sharing == 0:  # one after the other, so that only one network is held at a time
+        return np.stack([extract(each, schedule).pruned_at for each in twins])
+    together = extract_together(twins, schedule, [None] * len(twins), sharing)
+    return np.stack([each.pruned_at for each in together])
 
 
 def schedule_again(levels: Sequence[Level], one_shot: bool, watched: bool) -> Schedule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from rtl_core.runs.retrain import Cost, before_extraction, check_trainable, pace
 from rtl_core.runs.twins_file import TWINS, KeptTwins, as_kept, read_twins
 from rtl_core.statistics.estimates import json_interval, json_number
 from rtl_core.tickets.ticket_set import Level
+
+if TYPE_CHECKING:
+    from rtl_core.learning.extract import Schedule
 
 PER_SUBSET = 3  # twins: two halves and another order
 
@@ -53,28 +56,28 @@ def _check(run: Run) -> None:
 
 
 def _measured(run: Run, report: Report) -> KeptTwins:
-    from rtl_core.learning.twins import extract_twin, schedule_again, twins_of
+    from rtl_core.learning.twins import extract_twins, twins_of
     from rtl_core.runs.prepare import refusing_divergence
 
-    began, tickets, total, done = time.monotonic(), run.tickets, PER_SUBSET * run.tickets.k * _steps(run), 0
+    began, tickets, total = time.monotonic(), run.tickets, PER_SUBSET * run.tickets.k * _steps(run)
+    steps_of: dict[tuple[str | None, int | None], int] = {}
 
     def on_event(event: Event) -> None:
-        if event.phase == "warm_start":
-            report(event)
-        elif event.phase == "extract":
-            report(replace(event, step=done + event.step, steps=total, ticket=None, round=None))
+        """All twins as one stretch of steps."""
+        if event.phase == "extract":
+            steps_of[event.ticket, event.round] = event.step
+            event = Event("extract", "rtl", sum(steps_of.values()), total)
+        report(event)
 
     config = run.config.model_copy(update={"controls": ()})
     new_experiment, start, eval_set = before_extraction(run, config, on_event)
     again = twins_of(new_experiment.subsets, eval_set.dataset.unit, config.seed)
     report(Event("start", "rtl", steps=total))
-    schedule = schedule_again(tickets.levels, config.extract.schedule == "one_shot", config.collapse.policy != "off")
-    pruned_at = np.empty((PER_SUBSET, tickets.k, tickets.n), np.uint8)
+    schedule, sharing = _schedule(run), run.info.get("sharing", 0.0)  # runs of earlier versions shared nothing
     with refusing_divergence(config):
-        for k, three in enumerate(again):
-            for side, subset in enumerate(three):
-                pruned_at[side, k] = extract_twin(new_experiment, start, k, subset, schedule)
-                done += _steps(run)
+        pruned_at = [
+            extract_twins(new_experiment, start, of_side, schedule, sharing) for of_side in zip(*again, strict=True)
+        ]
     sides = [replace(tickets, pruned_at=of_side) for of_side in pruned_at]
     counts = [
         as_kept(level, count_twins(tickets.layout, tickets.masks(level), np.stack([s.masks(level) for s in sides])))
@@ -87,11 +90,14 @@ def _measured(run: Run, report: Report) -> KeptTwins:
 
 def _steps(run: Run) -> int:
     """Gradient steps of one twin."""
+    return run.config.extract.steps * len(_schedule(run).rounds)
+
+
+def _schedule(run: Run) -> Schedule:
     from rtl_core.learning.twins import schedule_again
 
-    extract = run.config.extract
-    watched = run.config.collapse.policy != "off"
-    return extract.steps * len(schedule_again(run.tickets.levels, extract.schedule == "one_shot", watched).rounds)
+    config = run.config
+    return schedule_again(run.tickets.levels, config.extract.schedule == "one_shot", config.collapse.policy != "off")
 
 
 def luck_of(run: Run, kept: KeptTwins, level: Level, layers: tuple[str, ...] | None = None) -> Luck:

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from rtl_core.errors import BadInput
-from rtl_core.learning.extract import density_schedule
-from rtl_core.learning.method_steps import extract_ticket, warm_start
+from rtl_core.learning.extract import density_schedule, extract_together
+from rtl_core.learning.method_steps import extract_ticket, schedule_of, ticket_rounds, warm_start
 from rtl_core.learning.subsets import Subset
-from rtl_core.learning.twins import extract_twin, schedule_again, twins_of
+from rtl_core.learning.twins import extract_twins, schedule_again, twins_of
 
 ROUNDS = {
     "one_shot": {"schedule": "one_shot"},
@@ -74,7 +74,7 @@ def test_a_twin_of_the_very_subset_is_the_ticket(make_experiment, schedule):
     assert again == planned
     # another journal, which has not seen the ticket's own extraction
     afresh = make_experiment(extract=settings(**ROUNDS[schedule]))
-    assert (extract_twin(afresh, start, 1, afresh.subsets[1], again) == ticket.pruned_at).all()
+    assert (extract_twins(afresh, start, afresh.subsets, again)[1] == ticket.pruned_at).all()
 
 
 def test_watched_rounds_train_the_target_once_more_before_lighter_levels(make_experiment):
@@ -100,8 +100,8 @@ def test_twins_of_rows_that_are_all_the_same_are_identical(make_experiment, data
     start = warm_start(experiment)
     ticket = extract_ticket(experiment, start, 0, None)
     schedule = schedule_again(ticket.levels, True, False)
-    for twin in twins_at(experiment)[0]:
-        assert (extract_twin(experiment, start, 0, twin, schedule) == ticket.pruned_at).all()
+    for of_side in zip(*twins_at(experiment), strict=True):
+        assert (extract_twins(experiment, start, of_side, schedule)[0] == ticket.pruned_at).all()
 
 
 def test_another_order_is_another_ticket_and_the_same_again(make_experiment):
@@ -109,5 +109,20 @@ def test_another_order_is_another_ticket_and_the_same_again(make_experiment):
     start = warm_start(experiment)
     ticket = extract_ticket(experiment, start, 0, None)
     schedule = schedule_again(ticket.levels, True, False)
-    first, second = (extract_twin(each, start, 0, twins_at(each)[0][2], schedule) for each in (experiment, afresh))
+    first, second = (
+        extract_twins(each, start, [of[2] for of in twins_at(each)], schedule)[0] for each in (experiment, afresh)
+    )
     assert (first == second).all() and (first != ticket.pruned_at).any()
+
+
+def test_twins_share_as_far_as_the_runs_tickets_did(make_experiment):
+    """At 1 all tickets are cut alike, and so are the twins of one kind; the very subsets give the run's own tickets."""
+    experiment, afresh = (make_experiment(extract=settings(sharing=0.4)) for _ in range(2))
+    start = warm_start(experiment)
+    rounds = [ticket_rounds(experiment, start, k) for k in range(3)]
+    own = extract_together(rounds, schedule_of(experiment), [None] * 3, 0.4)
+    schedule = schedule_again(own[0].levels, True, False)
+    again = extract_twins(afresh, start, afresh.subsets, schedule, 0.4)
+    assert (again == np.stack([each.pruned_at for each in own])).all()
+    firsts = extract_twins(afresh, start, [of[0] for of in twins_at(afresh)], schedule, 1.0)
+    assert (firsts[0] == firsts[1]).all() and (firsts[0] == firsts[2]).all()
