@@ -25,22 +25,9 @@ _VARIANTS = {"own": "whole", "without private": "without what it keeps alone", "
 
 def draw(view: View) -> None:
     """The button, and once pressed what was measured; at the tickets' own density, over the whole network."""
-    st.subheader("What can the common weights do, and what the private ones?", anchor=False)
-    if view.run.config is None:
-        st.caption("This can be measured only where there is a model; this run has masks only.")
-        return
     mine = (view.run.name, "core")
     if st.session_state.get("core_requested") != mine:
-        demonstration.costly_button(
-            "Measure core and specialists",
-            "core",
-            lambda: st.session_state.update(core_requested=mine),
-            help=plain(
-                "Every ticket on its validation rows: with nothing but the weights that all tickets keep, and without "
-                "those that it keeps alone, each beside as many random weights. Takes up to a minute or two, at the "
-                "tickets' own density."
-            ),
-        )
+        _offer(view.run, mine)
         return
     try:
         measured = _measured(view.run)
@@ -56,6 +43,23 @@ def draw(view: View) -> None:
         "core",
     )
     st.caption(plain(findings.core_sentence(measured)))
+
+
+def _offer(run: Run, mine: tuple[str, str]) -> None:
+    st.subheader("What can the common weights do, and what the private ones?", anchor=False)
+    if run.config is None:
+        st.caption("This can be measured only where there is a model; this run has masks only.")
+        return
+    demonstration.costly_button(
+        "Measure core and specialists",
+        "core",
+        lambda: st.session_state.update(core_requested=mine),
+        help=plain(
+            "Every ticket on its validation rows: with nothing but the weights that all tickets keep, and without "
+            "those that it keeps alone, each beside as many random weights. Takes up to a minute or two, at the "
+            "tickets' own density."
+        ),
+    )
 
 
 @cache.of_run(kind=st.cache_data, max_entries=16, show_spinner="Measuring on the validation rows", show_time=True)

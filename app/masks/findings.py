@@ -206,11 +206,11 @@ def core_title(measured: pd.DataFrame) -> str:
     """What the common weights reach, and what the private ones are worth beside random ones; means over tickets."""
     own, core, without = _by_variant(measured)
     metric, whole = measured.metric.iloc[0], float(own.value.mean())
-    reached = f"{tasks.value(metric, float(core.value.mean()))} of the tickets' {tasks.value(metric, whole)}"
+    reached = f"{tasks.value(metric, float(core.value.mean()))}, whole tickets {tasks.value(metric, whole)}"
     lost, at_random = (_change(float(mean) - whole) for mean in (without.value.mean(), without.control_mean.mean()))
     return (
-        f"The weights that all tickets keep reach {reached}; without its private weights a ticket {lost}, without as "
-        f"many random ones it {at_random}"
+        f"Alone the weights that all tickets keep reach {reached}; without its private weights a ticket {lost}, "
+        f"without as many random ones it {at_random}"
     )
 
 
@@ -246,8 +246,8 @@ def twins_sentence(measured: Luck, kept: KeptTwins) -> str:
     themselves = (
         ""
         if own.value != own.value
-        else f" The tickets themselves, which have twice the rows, lie at {own.value:.2f}: more rows make tickets more "
-        "similar, so that they look closer to twins than they are."
+        else f" The tickets themselves, which have twice the rows, lie at {own.value:.2f}: more rows tend to make "
+        "tickets more similar, which moves that figure up."
     )
     return (
         f"Every half has {rows} training rows, and no two halves that are compared share an input.{themselves} "

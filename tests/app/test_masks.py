@@ -376,8 +376,8 @@ def test_core_and_specialists_are_measured_on_request(known_run, monkeypatch):
     app.button(key="core").click().run()
     assert not app.exception and len(app.get("plotly_chart")) == 3
     assert titles(app)[-1] == (
-        "The weights that all tickets keep reach 50.0 % of the tickets' 80.0 %; without its private weights a ticket "
-        "loses 5.0 points, without as many random ones it loses 3.0 points"
+        "Alone the weights that all tickets keep reach 50.0 %, whole tickets 80.0 %; without its private weights a "
+        "ticket loses 5.0 points, without as many random ones it loses 3.0 points"
     )
     sentence = "All tickets keep 90 weights, of the 2,700 of one; as many random ones of a ticket reach 40.0 %."
     assert any(element.value.startswith(sentence) for element in app.caption)
