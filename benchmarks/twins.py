@@ -131,7 +131,7 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
         "overlap above chance: 0 is chance, 1 is identical. Twins are extracted from the run's own theta_0, with its",
         "settings and steps. Halves have half the rows of a ticket, so what to compare them with are halves of",
         "different subsets; no two halves that are compared have a picture in common. The same rows in another order",
-        "are the run's own tickets with other luck.",
+        "are the tickets with other luck.",
     ]
     for study, title in STUDIES.items():
         runs = runs_of(figures, study)

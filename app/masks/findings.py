@@ -250,9 +250,19 @@ def twins_sentence(measured: Luck, kept: KeptTwins) -> str:
         "tickets more similar, which moves that figure up."
     )
     return (
-        f"Every half has {rows} training rows, and no two halves that are compared share an input.{themselves} "
-        "A ticket of the same rows in another order "
-        f"shares {excess(float(np.nanmean(measured.order.excess)))} with the run's own."
+        f"Every half has {rows} training rows, and no two halves that are compared share an input.{themselves}"
+        f"{_not_repeated(measured)}"
+    )
+
+
+def _not_repeated(measured: Luck) -> str:
+    """Where the run was trained elsewhere: its tickets extracted again are others."""
+    again = float(np.nanmean(measured.again.iou))
+    if again == 1 or again != again:
+        return ""
+    return (
+        f" Extracted again here, the run's own tickets share {terms.percent(again, 0)} with what they were (IoU): it "
+        "was trained on another machine or by another version. Twins are compared among themselves only."
     )
 
 

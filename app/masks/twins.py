@@ -79,8 +79,8 @@ def _offer(run: Run) -> None:
     st.write(
         "Two networks pruned on two random halves of the same data share less than everything, too. Such twins are the "
         "floor: only tickets of different subsets that share less than twins do follow their data. For every subset "
-        "three more tickets are extracted as the run's own were: one for each of two random halves, and one for the "
-        "same rows in another order."
+        "four more tickets are extracted as the run's own were: one for each of two random halves, one for the same "
+        "rows again and one for them in another order."
     )
     retraining.offer(
         run,
@@ -135,6 +135,7 @@ def subsets_frame(measured: Luck, kept: KeptTwins) -> pd.DataFrame:
             "halves_excess": measured.halves.excess,
             "order_iou": measured.order.iou,
             "order_excess": measured.order.excess,
+            "again_iou": measured.again.iou,
         }
     )
 

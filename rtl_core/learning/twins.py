@@ -2,14 +2,15 @@
 
 Two networks pruned on two random halves of the same data may share little (Grosse and Backes, arXiv 2006.07014), so
 that tickets of different subsets share less than they could does not yet say that they follow their data. Every subset
-gets three more tickets, from the same theta_0, with the same settings, steps, levels and score:
+gets four more tickets, from the same theta_0, with the same settings, steps, levels and score:
 
     first half, second half   each of half of the subset's units (a unit is a picture in all its forms), in a batch
                               order of its own: two tickets of the same kind of data that saw no row in common
-    another order             all rows of the subset, in another batch order: the run's own ticket with other luck
+    again, another order      all rows of the subset, in the batch order of the run's own ticket and in another
 
 Halves have half the rows, which makes them less similar than two tickets of two whole samples would be; the same rows
-in another order make them more similar. Between these two lies what luck alone would leave of the overlap.
+in another order make them more similar. Between these two lies what luck alone would leave of the overlap. The run's
+own ticket is extracted again because it may have been made on another machine, where rounding is other luck.
 """
 
 from __future__ import annotations
@@ -27,12 +28,11 @@ from rtl_core.learning.subsets import Subset
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets.ticket_set import Level
 
-FIRST, SECOND, ORDER = "first half", "second half", "another order"
-KINDS = (FIRST, SECOND, ORDER)
+FIRST, SECOND, AGAIN, ORDER = KINDS = ("first half", "second half", "again", "another order")
 
 
-def twins_of(subsets: Sequence[Subset], unit: np.ndarray, seed: int) -> list[tuple[Subset, Subset, Subset]]:
-    """What the three twins of every subset learn from, in the order of `KINDS`.
+def twins_of(subsets: Sequence[Subset], unit: np.ndarray, seed: int) -> list[tuple[Subset, Subset, Subset, Subset]]:
+    """What the four twins of every subset learn from, in the order of `KINDS`.
 
     unit  (rows,) of the dataset. One draw divides the units for all subsets: rows of a unit come into the same half
           wherever they are, so that the first half of one subset and the second half of any have no unit in common.
@@ -40,7 +40,7 @@ def twins_of(subsets: Sequence[Subset], unit: np.ndarray, seed: int) -> list[tup
     BadInput: a pool of which one half would be empty
     """
     in_first = _first_units(subsets, unit, numpy_generator(seed, "twins"))
-    return [_three(subset, unit, in_first) for subset in subsets]
+    return [_four(subset, unit, in_first) for subset in subsets]
 
 
 def _first_units(subsets: Sequence[Subset], unit: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -53,7 +53,7 @@ def _first_units(subsets: Sequence[Subset], unit: np.ndarray, generator: np.rand
     return in_first
 
 
-def _three(subset: Subset, unit: np.ndarray, in_first: np.ndarray) -> tuple[Subset, Subset, Subset]:
+def _four(subset: Subset, unit: np.ndarray, in_first: np.ndarray) -> tuple[Subset, Subset, Subset, Subset]:
     sides = [np.isin(unit[pool], in_first) for pool in subset.pools]
     for pool, side in zip(subset.pools, sides, strict=True):
         if side.all() or not side.any():
@@ -67,6 +67,7 @@ def _three(subset: Subset, unit: np.ndarray, in_first: np.ndarray) -> tuple[Subs
     return (
         replace(subset, name=f"{subset.name}, {FIRST}", pools=first),
         replace(subset, name=f"{subset.name}, {SECOND}", pools=second),
+        subset,
         replace(subset, name=f"{subset.name}, {ORDER}"),  # a batch order is drawn by the subset's name
     )
 

@@ -1,7 +1,7 @@
 """What luck alone leaves of the overlap: the counts of twins, and where pairs of tickets lie between chance and them.
 
-Twins are tickets of one subset that differ in nothing but luck (`learning/twins.py`): two of its random halves, and the
-run's own ticket beside one of the same rows in another order. On a scale on which chance is 0 and the halves are 1,
+Twins are tickets of one subset that differ in nothing but luck (`learning/twins.py`): two of its random halves, and
+all of its rows in two orders. On a scale on which chance is 0 and the halves are 1,
 
     position of a pair  (IoU - chance) / (twin - chance),   twin = chance + (1 - chance) x mean twin excess of the two
 
@@ -32,9 +32,11 @@ class TwinCounts:
     """The counts of the twins of K subsets at one level over L layers.
 
     layers, n  as in `Overlap`
-    kept       int64 (L, 3, K): weights that the first half's ticket, the second half's and that of another order keep
+    kept       int64 (L, 4, K): weights that a twin keeps: of the first half, the second half, of all rows again, and in
+               another order
     halves     int64 (L, K): weights that a subset's two halves share
-    order      int64 (L, K): weights that the run's own ticket shares with that of another order
+    order      int64 (L, K): weights that the twin of all rows shares with that of another order
+    again      int64 (L, K): weights that it shares with the run's own ticket: all, where the run is repeated to the bit
     across     int64 (L, K, K): weights that a half of one subset shares with the OTHER half of another, summed over
                the two such pairs; diagonal 0
     """
@@ -44,6 +46,7 @@ class TwinCounts:
     kept: np.ndarray
     halves: np.ndarray
     order: np.ndarray
+    again: np.ndarray
     across: np.ndarray
 
     def only(self, layers: Collection[str] | None) -> TwinCounts:
@@ -51,7 +54,7 @@ class TwinCounts:
         if layers is None:
             return self
         rows = [row for row, layer in enumerate(self.layers) if layer in layers]
-        counts = {name: getattr(self, name)[rows] for name in ("n", "kept", "halves", "order", "across")}
+        counts = {name: getattr(self, name)[rows] for name in ("n", "kept", "halves", "order", "again", "across")}
         return replace(self, layers=tuple(self.layers[row] for row in rows), **counts)
 
 
@@ -89,7 +92,8 @@ class Luck:
     """K tickets between chance and their twins, over the layers of some counts.
 
     halves    of each subset's halves, each (K,)
-    order     of each ticket and its twin of another order, each (K,)
+    order     of all rows of each subset in two orders, each (K,)
+    again     of each ticket and the same extracted again, each (K,)
     across    of a half of one subset and the other half of another, both ways, each (K, K); diagonal NaN
     twin      float (K, K): the IoU that a pair would have if it were twins; the diagonal is its own halves'
     position  float (K, K): where the halves of two subsets lie, which have as many rows as the twins; diagonal NaN. NaN
@@ -101,6 +105,7 @@ class Luck:
     names: tuple[str, ...]
     halves: Shared
     order: Shared
+    again: Shared
     across: Shared
     twin: np.ndarray
     position: np.ndarray
@@ -113,26 +118,28 @@ def count_twins(layout: Layout, own: np.ndarray, twins: np.ndarray) -> TwinCount
     """The counts at a level.
 
     own    bool (K, N): the tickets' masks
-    twins  bool (3, K, N): of first halves, second halves and another order
+    twins  bool (4, K, N): of first halves, second halves, all rows again and in another order
     """
     k = len(own)
     spans = list(layout.slices().values())
     kept = np.array([[[int(mask.sum()) for mask in side[:, span]] for side in twins] for span in spans])
     halves = np.array([(twins[0][:, span] & twins[1][:, span]).sum(axis=1) for span in spans])
-    order = np.array([(own[:, span] & twins[2][:, span]).sum(axis=1) for span in spans])
+    order = np.array([(twins[2][:, span] & twins[3][:, span]).sum(axis=1) for span in spans])
+    again = np.array([(own[:, span] & twins[2][:, span]).sum(axis=1) for span in spans])
     across = np.zeros((len(spans), k, k), np.int64)
     for row, span in enumerate(spans):
         one_way = bits.intersections(*(bits.pack(side[:, span]) for side in twins[:2]))
         across[row] = one_way + one_way.T
         np.fill_diagonal(across[row], 0)
-    return TwinCounts(layout.names, np.array(layout.sizes), kept, halves, order, across)
+    return TwinCounts(layout.names, np.array(layout.sizes), kept, halves, order, again, across)
 
 
 def luck(tickets: Overlap, twins: TwinCounts) -> Luck:
     """Tickets between chance and their twins, both over the same layers."""
-    first, second, other = twins.kept.swapaxes(0, 1)
+    first, second, whole, other = twins.kept.swapaxes(0, 1)
     halves = _shared(twins.halves, (first + second), first * second, twins.n)
-    order = _shared(twins.order, tickets.kept + other, tickets.kept * other, twins.n)
+    order = _shared(twins.order, whole + other, whole * other, twins.n)
+    again = _shared(twins.again, tickets.kept + whole, tickets.kept * whole, twins.n)
     sizes, product = first + second, first[:, :, None] * second[:, None, :]
     across = _shared(twins.across, sizes[:, :, None] + sizes[:, None, :], product + product.swapaxes(1, 2), twins.n)
     apart = ~np.eye(tickets.k, dtype=bool)
@@ -145,6 +152,7 @@ def luck(tickets: Overlap, twins: TwinCounts) -> Luck:
         names=tickets.names,
         halves=halves,
         order=order,
+        again=again,
         across=across,
         twin=np.where(apart, chance + (1 - chance) * of_pair, np.diag(halves.iou)),
         position=ratio(across.excess, scale),

@@ -26,7 +26,7 @@ from rtl_core.tickets.ticket_set import Level
 if TYPE_CHECKING:
     from rtl_core.learning.extract import Schedule
 
-PER_SUBSET = 3  # twins: two halves and another order
+PER_SUBSET = 4  # twins: two halves, again, and another order
 
 
 def cost(run: Run) -> Cost:
@@ -84,7 +84,7 @@ def _measured(run: Run, report: Report) -> KeptTwins:
         for level in tickets.levels
     ]
     rows = [len(subset.pools[0]) for subset in new_experiment.subsets]
-    half = [min(len(side.pools[0]) for side in three[:2]) for three in again]
+    half = [min(len(side.pools[0]) for side in four[:2]) for four in again]
     return KeptTwins(retraining_file.masks_digest(run), rows, half, counts, total, time.monotonic() - began)
 
 
@@ -151,6 +151,7 @@ def _twins_document(measured: Luck, kept: KeptTwins) -> dict[str, Any]:
             "rows_half": kept.rows_half[k],
             **{f"halves_{what}": json_number(getattr(halves, what)[k]) for what in ("iou", "chance", "excess")},
             **{f"order_{what}": json_number(getattr(order, what)[k]) for what in ("iou", "chance", "excess")},
+            "again_iou": json_number(measured.again.iou[k]),
         }
         for k, name in enumerate(measured.names)
     ]

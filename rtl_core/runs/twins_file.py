@@ -31,6 +31,7 @@ class KeptCounts:
     kept: list[list[list[int]]]
     halves: list[list[int]]
     order: list[list[int]]
+    again: list[list[int]]
     across: list[list[int]]
 
 
@@ -56,8 +57,10 @@ class KeptTwins:
         across = np.zeros((len(layout.names), k, k), np.int64)
         i, j = np.triu_indices(k, 1)
         across[:, i, j] = across[:, j, i] = np.reshape(one.across, (len(layout.names), len(i)))
-        halves, order = np.array(one.halves, np.int64), np.array(one.order, np.int64)
-        return TwinCounts(layout.names, np.array(layout.sizes), np.array(one.kept, np.int64), halves, order, across)
+        kept, halves, order, again = (
+            np.array(counts, np.int64) for counts in (one.kept, one.halves, one.order, one.again)
+        )
+        return TwinCounts(layout.names, np.array(layout.sizes), kept, halves, order, again, across)
 
 
 _KEPT = TypeAdapter(KeptTwins)
@@ -65,7 +68,7 @@ _KEPT = TypeAdapter(KeptTwins)
 
 def as_kept(level: Level, counts: TwinCounts) -> KeptCounts:
     i, j = np.triu_indices(counts.across.shape[1], 1)
-    arrays = (counts.kept, counts.halves, counts.order, counts.across[:, i, j])
+    arrays = (counts.kept, counts.halves, counts.order, counts.again, counts.across[:, i, j])
     return KeptCounts(level.index, *(array.tolist() for array in arrays))
 
 
@@ -88,7 +91,11 @@ def read_twins(run: Run, root: Path) -> KeptTwins | None:
 def _checked(run: Run, document: dict[str, Any]) -> KeptTwins:
     kept, tickets = _KEPT.validate_python(document), run.tickets
     layers, k = len(tickets.layout.names), tickets.k
-    shapes = {"kept": (layers, 3, k), "halves": (layers, k), "order": (layers, k), "across": (layers, k * (k - 1) // 2)}
+    shapes = {
+        "kept": (layers, 4, k),
+        **dict.fromkeys(("halves", "order", "again"), (layers, k)),
+        "across": (layers, k * (k - 1) // 2),
+    }
     if [one.level for one in kept.levels] != [level.index for level in tickets.levels]:
         raise BadInput(f"{TWINS} does not hold every level of the run once")
     for one in kept.levels:

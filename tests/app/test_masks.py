@@ -299,7 +299,7 @@ def test_an_exchange_is_judged_by_its_random_control():
 def keep_twins(folder: Path, tickets: TicketSet) -> None:
     """Twins as a measurement would keep them: each of the ticket's own ranking, so that they share a lot."""
     draw = np.random.default_rng(3)
-    noisy = [np.clip(tickets.pruned_at + (draw.random(tickets.pruned_at.shape) < 0.1), 0, 3) for _ in range(3)]
+    noisy = [np.clip(tickets.pruned_at + (draw.random(tickets.pruned_at.shape) < 0.1), 0, 3) for _ in range(4)]
     levels = []
     for level in tickets.levels:
         sides = np.stack([replace(tickets, pruned_at=of_side).masks(level) for of_side in noisy])

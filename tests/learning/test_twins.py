@@ -36,19 +36,19 @@ def twins_at(experiment, unit=None, seed=0):
 def test_halves_have_no_unit_in_common_whatever_the_subsets():
     unit = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])  # pictures in two forms, one form a subset
     subsets = [subset_of("plain", range(0, 12, 2)), subset_of("rotated", range(1, 12, 2))]
-    (first, second, order), (other_first, other_second, _) = twins_of(subsets, unit, seed=3)
+    (first, second, again, order), (other_first, other_second, *_) = twins_of(subsets, unit, seed=3)
     for one in (first, other_first):
         for two in (second, other_second):
             assert not set(unit[one.pools[0]]) & set(unit[two.pools[0]])
     assert len(first.pools[0]) == len(second.pools[0]) == 3
     assert sorted([*first.pools[0], *second.pools[0]]) == list(range(0, 12, 2))
-    assert (order.pools[0] == subsets[0].pools[0]).all()
+    assert again is subsets[0] and (order.pools[0] == subsets[0].pools[0]).all()
     assert len({twin.name for twin in (first, second, order)} | {"plain"}) == 4
 
 
 def test_both_kinds_of_rows_are_halved():
     subsets = [subset_of(str(c), range(10 * c, 10 * c + 10), [r for r in range(30) if r // 10 != c]) for c in range(3)]
-    for first, second, _ in twins_of(subsets, np.arange(30), seed=0):
+    for first, second, *_ in twins_of(subsets, np.arange(30), seed=0):
         assert [len(pool) for pool in first.pools] == [len(pool) for pool in second.pools] == [5, 10]
 
 
@@ -110,7 +110,7 @@ def test_another_order_is_another_ticket_and_the_same_again(make_experiment):
     ticket = extract_ticket(experiment, start, 0, None)
     schedule = schedule_again(ticket.levels, True, False)
     first, second = (
-        extract_twins(each, start, [of[2] for of in twins_at(each)], schedule)[0] for each in (experiment, afresh)
+        extract_twins(each, start, [of[3] for of in twins_at(each)], schedule)[0] for each in (experiment, afresh)
     )
     assert (first == second).all() and (first != ticket.pruned_at).any()
 

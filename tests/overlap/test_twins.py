@@ -34,9 +34,10 @@ def tickets_of(masks, layout=LAYER) -> TicketSet:
     return TicketSet(names, names, layout, np.where(masks, KEPT, 1).astype(np.uint8), (Level(1, 0.5, "target"),))
 
 
-def measured(first, second, other, own=None, layout=LAYER):
-    own = first if own is None else own
-    return luck(overlap(tickets_of(own, layout)), count_twins(layout, own, np.stack([first, second, other])))
+def measured(first, second, other, layout=LAYER):
+    """The first halves' masks stand for the tickets too, and for those that were extracted again."""
+    counts = count_twins(layout, first, np.stack([first, second, first, other]))
+    return luck(overlap(tickets_of(first, layout)), counts)
 
 
 @pytest.fixture
@@ -53,8 +54,11 @@ def test_pairs_at_chance_lie_at_0_and_pairs_like_twins_at_1(on_paper):
     assert (on_paper.position == on_paper.position.T)[~np.eye(3, dtype=bool)].all()
 
 
-def test_the_order_twin_is_compared_with_the_runs_own_ticket(on_paper):
-    assert on_paper.order.iou == pytest.approx([3 / 5, 3 / 5, 0])
+def test_orders_are_compared_with_each_other_and_repeats_with_the_run():
+    first, second, other = map(masks_of, (FIRST, SECOND, OTHER))
+    one = luck(overlap(tickets_of(second)), count_twins(LAYER, second, np.stack([first, second, first, other])))
+    assert one.order.iou == pytest.approx([3 / 5, 3 / 5, 0])
+    assert one.again.iou == pytest.approx([3 / 5] * 3)
 
 
 def test_twin_is_an_iou_that_can_stand_beside_chance(on_paper):
@@ -109,7 +113,7 @@ def test_the_sentence_says_on_which_side_of_twins_the_interval_lies(on_paper, pa
 def test_layers_add_up_and_each_has_its_own_twins():
     draw, layout = np.random.default_rng(1), Layout(("one", "two"), ((20, 10), (10, 10)))
     first, second, other = (draw.random((4, 300)) < np.repeat([0.5, 0.1], [200, 100]) for _ in range(3))
-    counts = count_twins(layout, first, np.stack([first, second, other]))
+    counts = count_twins(layout, first, np.stack([first, second, first, other]))
     each = [counts.only([name]) for name in layout.names]
     assert sum(one.halves.sum() for one in each) == (first & second).sum()
     assert sum(one.across[0, 0, 1] for one in each) == (first[0] & second[1]).sum() + (second[0] & first[1]).sum()
@@ -131,6 +135,6 @@ def test_random_masks_lie_at_chance_and_halves_of_one_mask_for_all_at_1():
     assert same.samples.verdict == "as twins" and same.samples.value == pytest.approx(1, abs=0.05)
     at_random = [np.stack([random_like(mask, layout, draw) for mask in side]) for side in (first, second)]
     apart = luck(
-        overlap(tickets_of(at_random[0], layout)), count_twins(layout, first, np.stack([first, second, other]))
+        overlap(tickets_of(at_random[0], layout)), count_twins(layout, first, np.stack([first, second, first, other]))
     )
     assert apart.tickets.value == pytest.approx(0, abs=0.05)

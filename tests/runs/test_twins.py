@@ -40,8 +40,8 @@ def measured(one_shot, tmp_path_factory):
 
 def test_twins_are_kept_and_found_again(one_shot, measured):
     assert plain(read_twins(one_shot, measured.root)) == plain(measured.kept)
-    assert measured.kept.steps == twins.cost(one_shot).steps == 3 * 10 * 6
-    assert measured.events[-1].step == measured.events[-1].steps == 3 * 10 * 6
+    assert measured.kept.steps == twins.cost(one_shot).steps == 4 * 10 * 6
+    assert measured.events[-1].step == measured.events[-1].steps == 4 * 10 * 6
     assert "warm_start" in {event.phase for event in measured.events}
     rows, half = np.array(measured.kept.rows), np.array(measured.kept.rows_half)
     assert (half <= rows / 2).all() and (half >= rows / 3).all()
@@ -54,7 +54,16 @@ def test_every_mask_of_a_level_keeps_what_the_level_says(one_shot, measured):
         counts = measured.kept.at(one_shot, level)
         assert (counts.kept.sum(axis=0) == tickets.masks(level)[0].sum()).all()
         assert (counts.halves <= counts.kept[:, :2].min(axis=1)).all()
-        assert (counts.order <= counts.kept[:, 2]).all() and (counts.across == counts.across.swapaxes(1, 2)).all()
+        assert (counts.order <= counts.kept[:, 2:].min(axis=1)).all() and (
+            counts.across == counts.across.swapaxes(1, 2)
+        ).all()
+
+
+def test_the_run_is_repeated_to_the_bit(one_shot, measured):
+    for level in one_shot.tickets.levels:
+        counts = measured.kept.at(one_shot, level)
+        assert (counts.again == counts.kept[:, 2]).all()
+        assert (twins.luck_of(one_shot, measured.kept, level).again.iou == 1).all()
 
 
 def test_measuring_again_gives_the_same(one_shot, measured, tmp_path):
@@ -122,7 +131,7 @@ def test_rounds_that_were_watched_are_trained_again(tmp_path):
     run = trained(tmp_path, extract=extract, density=0.1, collapse={"policy": "warn", "threshold": 0.001})
     kept = twins.measure_twins(run)
     rounds = len([level for level in run.tickets.levels if level.kind != "lighter"])
-    assert kept.steps == 3 * 10 * 6 * rounds
+    assert kept.steps == 4 * 10 * 6 * rounds
     for level in run.tickets.levels:
         assert (kept.at(run, level).kept.sum(axis=0) == run.tickets.masks(level)[0].sum()).all()
 
@@ -160,5 +169,5 @@ def test_samples_come_with_their_twins(name, tmp_path):
     run = finished_run(samples()[name])
     measured = twins.luck_of(run, read_twins(run, tmp_path), run.tickets.target)
     assert np.isfinite([measured.samples.value, measured.samples.low, measured.samples.high]).all()
-    for twins_share in (measured.halves.excess, measured.order.excess):
-        assert (0 < twins_share).all() and (twins_share < 1).all()
+    for shared in (measured.halves, measured.order):
+        assert (shared.excess > 0).all() and (shared.excess < 1).all()
