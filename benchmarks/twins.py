@@ -6,6 +6,7 @@ goes on where it was interrupted; the tables are written to docs/results/twins.m
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -230,6 +231,23 @@ def sentence(runs: Sequence[dict[str, Any]]) -> str:
     else:
         meaning = "as much as twins do: luck is enough to explain how masks differ"
     return f"Tickets of different subsets share {share} % of what twins share beyond chance, {meaning}."
+
+
+def finished() -> dict[str, dict[str, Any]]:
+    """The figures that are kept, whatever settings they were made with."""
+    return json.loads((RESULTS / "twins.json").read_text("utf-8"))
+
+
+def in_words(study: str, figures: dict[str, dict[str, Any]]) -> str:
+    """What a study has found, on one line."""
+    runs = runs_of(figures, study)
+    skill = {name: np.mean([run["skill"][name] for run in runs]) for name in SKILLS}
+    private = interval(_difference(runs, "without_private", "without_random", "skill"), "+.3f")
+    return (
+        f"**{STUDIES[study]}.** {sentence(runs)} The weights that all tickets keep reach {skill['core']:.3f} of "
+        f"{skill['own']:.3f} alone, as many random ones of a ticket {skill['core_random']:.3f}; without the weights "
+        f"that it keeps alone a ticket reaches {skill['without_private']:.3f}, {private} against as many random ones."
+    )
 
 
 def main() -> None:
