@@ -1,8 +1,9 @@
 """`python -m app [--public] [--no-browser]`: serves the app and opens it. Takes Streamlit's options, such as
 `--server.port 8600`. `--public` is for everybody to look at: samples only, nothing is taken in, trained or kept.
 
-Beside `streamlit run streamlit_app.py` it does two things once the server listens: it imports what the first page needs
-while the browser is still loading Streamlit's own files, and it opens a browser where there is a screen.
+Beside `streamlit run streamlit_app.py` it does three things once the server listens: it imports what the first page
+needs while the browser is still loading Streamlit's own files, it opens a browser where there is a screen, and, in
+public, it computes what the first visitors would wait for.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ def _once_it_listens(opens: bool) -> None:
     _import_first_page()
     if opens:
         webbrowser.open(f"http://{address}:{port}")
+    if is_public():
+        from app import first_visits
+
+        first_visits.prepare()
 
 
 def _listening() -> tuple[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.colours import rgb
+
 TALLEST = 420  # pixels of a picture, so that it stays beside the matrix
 SHOWN = 64  # filters and input channels at most; more would be dots too small to see
 
@@ -25,10 +27,6 @@ def kernels(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def picture(codes: np.ndarray, colours: tuple[str, str, str, str], gap: str, width: int) -> np.ndarray:
     """uint8 (h, w, 3): the codes in colours (neither, only a, only b, both), enlarged to about `width`, or TALLEST."""
-    table = np.array([_rgb(colour) for colour in (*colours, gap)], dtype=np.uint8)  # code -1 is the last one
+    table = np.array([rgb(colour) for colour in (*colours, gap)], dtype=np.uint8)  # code -1 is the last one
     scale = max(1, min(12, width // codes.shape[1], TALLEST // codes.shape[0]))
     return table[codes].repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))

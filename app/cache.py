@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.open_run import OpenRun
 
+# As many as the samples and two more: with fewer, visitors of different samples keep pushing each other's out.
+RUNS_AT_WORK = 6
+
 
 @st.cache_resource(show_spinner=False)
 def hide_expected_warnings() -> bool:
@@ -93,7 +96,7 @@ def overlap_counts(run: Run, level: Level) -> Overlap:
     return overlap(run.tickets, level)
 
 
-@networks_of_run(max_entries=4, show_spinner="Loading the networks and the run's data")
+@networks_of_run(max_entries=RUNS_AT_WORK, show_spinner="Loading the networks and the run's data")
 def opened(run: Run) -> OpenRun:
     """A run at work over its own data, checked to be those that it was trained on. Raises BadInput."""
     from rtl_core.runs.open_run import open_run

@@ -54,9 +54,15 @@ def _further(i: int) -> str:
     return f"#{round(red * 255):02X}{round(green * 255):02X}{round(blue * 255):02X}"
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of "#RRGGBB"."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
+
+
 def readable_on(fill: str) -> str:
     """Black or white text, whichever has the larger contrast on a fill (WCAG relative luminance)."""
-    channels = [int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    channels = [channel / 255 for channel in rgb(fill)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#FFFFFF"
@@ -66,8 +72,5 @@ def on_scale(scale: tuple[str, ...], position: float) -> str:
     """The colour at `position` in [0, 1] of an evenly spaced scale, as the charts interpolate it."""
     place = min(max(position, 0.0), 1.0) * (len(scale) - 1)
     low = min(int(place), len(scale) - 2)
-    mixed = [
-        round(int(a, 16) + (int(b, 16) - int(a, 16)) * (place - low))
-        for a, b in ((scale[low][i : i + 2], scale[low + 1][i : i + 2]) for i in (1, 3, 5))
-    ]
+    mixed = [round(a + (b - a) * (place - low)) for a, b in zip(rgb(scale[low]), rgb(scale[low + 1]), strict=True)]
     return "#{:02X}{:02X}{:02X}".format(*mixed)

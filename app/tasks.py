@@ -1,12 +1,23 @@
-"""How the figures of a task are named and written: a share in per cent, anything else in its own unit."""
+"""How a task is shown: its figures named and written in their own units, and its answers drawn.
+
+An answer that is no class is drawn by an entry of `ANSWERS`, which a task names in `Task.drawn_as`: here is where
+another task plugs in. Boxes will lie over the picture, the truth's in outline, an error where none overlaps; a waveform
+will be a line over time, its truth another, and their difference below. Neither is here before there are data for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from app import terms
+import numpy as np
+
+from app import colours, terms
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import Figure
+
+_OPACITY = 0.62  # of labels over their picture
+_WRONG = colours.TICKETS[6]  # red
 
 
 def figure(metric: str) -> Figure:
@@ -48,3 +59,74 @@ def interval(metric: str, low_high: Sequence[float | None] | None) -> str:
 def difference(metric: str, number: float) -> str:
     """Signed; of shares in percentage points."""
     return terms.points(number) if _is_share(metric) else f"{number:+.2f} {unit(metric)}".replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one kind of answer is drawn, uint8 (h, w, 3), over the picture of its input (h, w, 3) or without (None).
+
+    of_answer  (outputs of one row, picture)
+    of_truth   (truth of one row, picture)
+    of_error   (outputs, truth, picture): where the answer is off
+    reading    what the colours of an error mean
+    legend     (outputs, names of the classes) -> [(name, colour)]; empty where colours need none
+    """
+
+    of_answer: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    of_truth: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    of_error: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+    reading: str
+    legend: Callable[[np.ndarray, Sequence[str]], list[tuple[str, str]]] = lambda outputs, names: []
+
+
+def _labels(labels: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
+    """A label map int (h, w) in the labels' colours."""
+    palette = np.array([colours.rgb(colour) for colour in colours.of_tickets(int(labels.max()) + 1)])
+    return _over(picture, palette[labels], np.ones(labels.shape, bool))
+
+
+def _wrong_labels(outputs: np.ndarray, truth: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
+    wrong = outputs.argmax(axis=0) != truth
+    return _over(picture, np.broadcast_to(colours.rgb(_WRONG), (*wrong.shape, 3)), wrong)
+
+
+def _over(picture: np.ndarray | None, colour: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Colours (h, w, 3) over a picture in grey, of any size, where bool (h, w) says; over mid-grey without one."""
+    if picture is None or picture.shape[:2] != where.shape:
+        grey, opacity = np.full((*where.shape, 3), 128.0), 1.0
+    else:
+        grey, opacity = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2), _OPACITY
+    dense = opacity * where[..., None]
+    return np.rint((1 - dense) * grey + dense * colour).astype(np.uint8)
+
+
+def _names_of_labels(outputs: np.ndarray, names: Sequence[str]) -> list[tuple[str, str]]:
+    called = names if len(names) == len(outputs) else [f"label {i}" for i in range(len(outputs))]
+    return list(zip(called, colours.of_tickets(len(outputs)), strict=True))
+
+
+def _picture(values: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
+    """Grey or coloured (c, h, w) in [0, 1]; the picture of the input stands beside it anyway."""
+    grey = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8).transpose(1, 2, 0)
+    return np.broadcast_to(grey, (*grey.shape[:2], 3))
+
+
+def _difference(outputs: np.ndarray, truth: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
+    return _picture(np.abs(outputs - truth).mean(axis=0, keepdims=True), picture)
+
+
+ANSWERS: dict[str, Answer] = {
+    "label map": Answer(
+        of_answer=lambda outputs, picture: _labels(outputs.argmax(axis=0), picture),
+        of_truth=_labels,
+        of_error=_wrong_labels,
+        reading="red: pixels with another label than the true one",
+        legend=_names_of_labels,
+    ),
+    "picture": Answer(
+        of_answer=_picture,
+        of_truth=_picture,
+        of_error=_difference,
+        reading="lighter: further from the truth; white is the whole range",
+    ),
+}

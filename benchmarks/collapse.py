@@ -17,6 +17,7 @@ from benchmarks.collapse_runs import CASES, HELD_OUT_SEEDS, RESULTS, TUNING_SEED
 from rtl_core.audit import collapse
 from rtl_core.audit.evaluate import LEVEL_ROWS
 from rtl_core.statistics.intervals import wilson
+from rtl_core.tasks.classification import ACCURACY
 
 Runs = dict[str, dict]
 Signal = Callable[[dict], list[float]]
@@ -108,7 +109,7 @@ def page(tuning: Runs, held_out: Runs) -> str:
 round they are asked {LEVEL_ROWS:,} validation inputs each (fewer where a subset has fewer), without labels.
 
 Said before the runs were made: a run has *collapsed* in the first round whose mean accuracy (balanced, for one-vs-rest
-tickets) lies {collapse.FALL:.2f} or more below its best so far and whose next round does too. An alarm 1 to
+tickets) lies {ACCURACY.fall:.2f} or more below its best so far and whose next round does too. An alarm 1 to
 {collapse.EARLY_ROUNDS} rounds before is *in time*, at the fall or after it *too late*, sooner *too early*; in a run
 that did not collapse any alarm is *false*. Thresholds are the middle of the best stretch on the tuning runs (seeds
 {", ".join(map(str, TUNING_SEEDS))}); the held-out runs have seeds {", ".join(map(str, HELD_OUT_SEEDS))} and settings

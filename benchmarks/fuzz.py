@@ -30,6 +30,7 @@ from benchmarks import fuzz_masks as masks
 from rtl_core.errors import BadInput
 
 PATIENCE = 20  # seconds after which a reader counts as hung
+MOST_MB = 2_048  # by which reading may make the memory grow
 _OPCODES = [ord(opcode.code) for opcode in pickletools.opcodes]
 _NUMBERS = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", bytes(4), b"\x01\x00\x00\x00")
 
@@ -131,7 +132,7 @@ def outcomes(reader: Reader, cases: int, seed: int, folder: Path) -> tuple[Count
 
 
 def report(name: str, cases: int, seed: int) -> tuple[str, bool]:
-    """A line of the table, and whether all files were read or refused."""
+    """A line of the table, and whether all files were read or refused within the memory that they may take."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes(READERS[name], 20, seed, Path(folder))  # loads what the reader needs
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -139,13 +140,14 @@ def report(name: str, cases: int, seed: int) -> tuple[str, bool]:
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     read, refused = ends.pop("read", 0), ends.pop("refused", 0)
     other = "; ".join(f"{end} ({count})" for end, count in ends.items()) or "0"
-    return f"| {name} | {cases:,} | {read:,} | {refused:,} | {other} | {slowest:.2f} | {grown:,.0f} |", not ends
+    line = f"| {name} | {cases:,} | {read:,} | {refused:,} | {other} | {slowest:.2f} | {grown:,.0f} |"
+    return line, not ends and grown <= MOST_MB
 
 
 def table(names: list[str], cases: int, seed: int) -> Iterator[tuple[str, bool]]:
     about = (
-        "Intact files of every kind that is read, mutated by seed, and read: each has to end in a result or a "
-        "sentence. "
+        f"{len(names) * cases:,} mutations, by seed, of intact files of every kind that is read. Each has to end in a "
+        f"result or a sentence, within {PATIENCE} s, and reading may take {MOST_MB:,} MB at most. "
         f"Made by `python -m benchmarks.fuzz --cases {cases} --seed {seed}`."
     )
     for line in ("# Damaged files\n", f"{about}\n"):

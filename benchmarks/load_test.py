@@ -1,6 +1,6 @@
 """Pages under a class: `python -m benchmarks.load_test [--out FILE]`, 20 learners on pages while 4 trainings run.
 
-A learner is a websocket that speaks to the server as a browser does, without painting. It opens a lesson that trains
+A learner is a browser tab that paints nothing (`benchmarks.tab`). It opens a lesson that trains
 nothing, thinks, presses another option of one of the page's segmented controls (where there is none, it asks for the
 page again) and waits until the script has finished. Every lesson has been opened once before, as the teacher's notes
 ask. The trainings are queued as the app's own are, so as many compute as there are slots.
@@ -18,14 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import websockets
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ButtonGroup_pb2 import ButtonGroup
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from app.lessons.lesson import lessons
 from benchmarks.app_server import APP, served
 from benchmarks.pages import show
+from benchmarks.tab import Tab
 from rtl_core.config import parse, preset
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, worker
@@ -34,67 +31,27 @@ LEARNERS = 20
 TRAININGS = 4
 RERUNS = 6  # of every learner
 THINK = (0.5, 3.0)  # seconds before each
-PATIENCE = 30.0  # seconds; a rerun that takes longer has failed
 WARM_UP = 20.0  # seconds that the trainings are given to be under way
 
 
 class Learner:
-    """One browser tab on one page."""
+    """Somebody in class, on one page."""
 
     def __init__(self, number: int, page: str, query: str) -> None:
         self.page, self.query = page, query
         self.opened = float("nan")
         self.reruns: list[float] = []  # seconds; infinite for a failed one
-        self._controls: dict[str, ButtonGroup] = {}
-        self._chosen: dict[str, str] = {}
         self._lot = random.Random(number)
 
     async def learn(self, address: str) -> None:
         await asyncio.sleep(self._lot.uniform(0, THINK[1]))  # a class does not press all at once
-        stream = f"ws://{address}/_stcore/stream"
-        async with websockets.connect(stream, subprotocols=["streamlit"], max_size=None) as socket_:
-            self.opened = await self._run(socket_)
+        tab = Tab(self.page, self.query, self._lot)
+        async with tab.session(address) as socket_:
+            self.opened = await tab.rerun(socket_)
             for _ in range(RERUNS):
                 await asyncio.sleep(self._lot.uniform(*THINK))
-                self._press()
-                self.reruns.append(await self._run(socket_))
-
-    def _press(self) -> None:
-        if self._controls:
-            control = self._lot.choice(list(self._controls.values()))
-            others = [o.content for o in control.options if o.content != self._chosen.get(control.id)]
-            self._chosen[control.id] = self._lot.choice(others)
-
-    async def _run(self, socket_: websockets.ClientConnection) -> float:
-        """Seconds until the server has run the page with what is chosen."""
-        message = BackMsg()
-        message.rerun_script.page_name, message.rerun_script.query_string = self.page, self.query
-        for name, option in self._chosen.items():
-            message.rerun_script.widget_states.widgets.add(id=name).string_array_value.data.append(option)
-        began = time.perf_counter()
-        await socket_.send(message.SerializeToString())
-        try:
-            async with asyncio.timeout(PATIENCE):
-                fine = await self._finished(socket_)
-        except (TimeoutError, websockets.ConnectionClosed):
-            fine = False
-        return time.perf_counter() - began if fine else float("inf")
-
-    async def _finished(self, socket_: websockets.ClientConnection) -> bool:
-        """Whether the script ran to its end without showing an exception; takes note of the page's controls."""
-        fine, self._controls = True, {}
-        while True:
-            message = ForwardMsg.FromString(await socket_.recv())
-            element = message.delta.new_element
-            if element.HasField("exception"):
-                fine = False
-            if element.HasField("button_group") and len(element.button_group.options) > 1:
-                self._controls[element.button_group.id] = element.button_group
-            if (
-                message.WhichOneof("type") == "script_finished"
-                and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
-            ):
-                return fine and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+                tab.press()
+                self.reruns.append(await tab.rerun(socket_))
 
 
 def table() -> str:

@@ -9,14 +9,17 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import panels, session  # noqa: E402
+from app import answers, panels, session  # noqa: E402
 from app.attribution import checks, controls, dataset_audit, findings, inputs, map_correlation, tabular, tiles, view  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
+from rtl_core.tasks.catalogue import task_named  # noqa: E402
 
 run = panels.require_run()
 if run.masks_only:
     dataset_audit.of_masks()
+if task_named(run.config.task).explains is None:
+    answers.instead_of_maps(run)
 try:
     explained = view.explained(run)
 except BadInput as error:
@@ -48,7 +51,7 @@ if not checks.were_made(looked):
 made = checks.make(looked)
 with place.container():
     tiles.draw(looked, made)
-if not looked.pictures:
+if looked.kind.columns:
     tabular.draw(looked)
 
 st.space("small")
@@ -57,7 +60,7 @@ details = {
     "How alike the maps are": lambda: map_correlation.draw(looked),
     "Over many inputs": lambda: dataset_audit.draw(looked),
 }
-if not looked.pictures:
+if looked.kind.columns:
     details |= {
         "One ticket, column by column": lambda: tabular.waterfall(looked),
         "What a column does": lambda: tabular.dependence(looked),

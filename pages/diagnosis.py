@@ -16,7 +16,7 @@ from app.markdown import plain  # noqa: E402
 run = panels.require_run()
 looked = view.of(run)
 st.title(plain(findings.headline(looked)), anchor=False)
-st.caption(plain(findings.facts(looked)), help=findings.CONFIDENCE)
+st.caption(plain(findings.facts(looked)), help=findings.CONFIDENCE[looked.diagnosis.confidence_unit])
 offer = st.container()
 curves.draw(looked)
 
@@ -29,6 +29,6 @@ details = {
 }
 draw = chosen_detail(details)
 draw(looked)
-if looked.could_be_watched:
+if looked.could_be_retrained:
     with offer:  # long work comes last, so that the rest of the page is there meanwhile
         measure.probe(looked)

@@ -8,7 +8,7 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import charts, colours, headlines, nav, overview, panels, session, tasks  # noqa: E402
+from app import charts, colours, headlines, nav, overview, panels, session, storage, tasks  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.read_only import is_public  # noqa: E402
 
@@ -48,6 +48,7 @@ if not methods.empty:
         overview.limits(methods, metric)
     with right:
         overview.skipped(evaluation)
+    storage.draw(run, methods, metric)
 
 if evaluation.routers:
     st.space("small")

@@ -10,8 +10,10 @@ page_setup.ensure_entry()
 import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
+from app.kinds import nouns  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from app.routing import (  # noqa: E402
+    answers_of_tickets,
     budget,
     calibration,
     controls,
@@ -20,7 +22,7 @@ from app.routing import (  # noqa: E402
     groups,
     matrix,
     misrouted,
-    own_picture,
+    own_input,
     redundancy,
     router_table,
     samples,
@@ -44,12 +46,9 @@ headline = st.empty()
 
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))
-    by_class = controls.by_class(looked)
-if looked.routing.task.log_p is None:
-    panels.refuse(
-        f"This page shows who gets which class, and tickets of task '{looked.routing.task.name}' name none. What their "
-        f"routers are worth stands on Overview, and `python -m rtl_core route {run.name}` prints it in full."
-    )
+    by_class = looked.says_classes and controls.by_class(looked)
+if not looked.says_classes:
+    answers_of_tickets.draw(looked)
 headline.title(plain(findings.headline(looked)), anchor=False)
 if looked.report.row.uses_label:
     st.warning(plain(findings.uses_label(looked)))
@@ -73,7 +72,7 @@ details = {
     "By group": groups.draw,
     "Could tickets be merged?": redundancy.draw,
 }
-if looked.pictures:
-    details["Your own picture"] = own_picture.draw
+if looked.kind.upload:
+    details[f"Your own {nouns(looked.dataset)[0]}"] = own_input.draw
 draw = chosen_detail(details)
 draw(looked)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +17,14 @@ _DRAFT = ".draft-"  # first letters of a folder that is not finished, or not nee
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends well.
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well. A draft of `path` that a
+    killed process left goes.
 
     Raises whatever the block raises, and then leaves `path` as it was; BadInput where the system refuses (a full disk).
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
+        _remove_left(path.parent.glob(f".{glob.escape(path.name)}.*.*.tmp"))
         draft.touch()
         rights = draft.stat().st_mode
         yield draft
@@ -37,7 +40,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def sweep_drafts(folder: Path) -> None:
     """Removes drafts of `replacing` below a folder whose process is gone: killed in the middle of a file."""
-    for draft in folder.rglob(".*.tmp"):
+    _remove_left(folder.rglob(".*.*.*.tmp"))
+
+
+def _remove_left(drafts: Iterable[Path]) -> None:
+    for draft in drafts:
         pid = draft.name.split(".")[-3]
         if pid.isdecimal() and not _is_there(int(pid)):
             draft.unlink(missing_ok=True)

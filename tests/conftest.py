@@ -1,5 +1,6 @@
 """Says in the last lines whether the browser tests ran; fails where they are required and did not."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ def main_module() -> Iterator[None]:
     before = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = before
+
+
+def pytest_collection_finish() -> None:
+    """What imports and the collection of tests created is never garbage: no test's collection need look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

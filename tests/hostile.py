@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tests.toy_run import toy
+
 PICTURE = "![picture](http://evil.test/picture.png)"
 TAG = '<img src="http://evil.test/tag.png" onerror="alert(1)">'
 LINK = '<a href="http://evil.test/anchor">anchor</a> [link](http://evil.test/link) http://evil.test/auto'
@@ -21,16 +23,14 @@ NAMES = (PICTURE, TAG, LINK, SCRIPT, STYLE, SIGNS)
 LAYERS = (*NAMES, "conv")  # were there a slash in all, the first half would be tickets
 FOLDER = r"![picture](http:\\evil.test\folder.png) www.evil.test"  # no slash in it, so that a folder can bear it
 
-_SMALL = {
-    "density": 0.3,
-    "denser": [1.0, 0.6],
-    "lighter": [0.1],
-    "controls": ["random", "dense"],
-    "extract": {"steps": 6, "warm_steps": 4},
-    "joint": {"steps": 6},
-    "sharing": {"recalibrate_batches": 2},
-    "optimiser": {"batch_size": 16},
-}
+_SMALL = toy(
+    density=0.3,
+    denser=[1.0, 0.6],
+    lighter=[0.1],
+    controls=["random", "dense"],
+    joint={"steps": 6},
+    optimiser={"batch_size": 16},
+)
 
 
 def train_on_pictures(data: Path, runs: Path) -> Path:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from app import kinds
+from rtl_core.data.kinds import KINDS
 from rtl_core.tasks.catalogue import TASKS
+from tests.parsed import in_every, nodes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUND = """
@@ -51,22 +54,10 @@ CHANGED_IN_A_COPY = {"train", "eval", "load_state_dict", "requires_grad_", "regi
 
 def imported(path: Path, only_at_import: bool = False) -> set[str]:
     """Dotted names of the modules that a file imports; `only_at_import`: without those inside functions."""
-    tree = ast.parse(path.read_text("utf-8"))
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    inside = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
+    later = _not_at_import(path) if only_at_import else set()
     names = set()
-    for node in ast.walk(tree):
-        if only_at_import and (id(node) in inside or id(node) in typing_only):
+    for node in nodes_of(path):
+        if id(node) in later:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -76,11 +67,22 @@ def imported(path: Path, only_at_import: bool = False) -> set[str]:
     return names
 
 
+def _not_at_import(path: Path) -> set[int]:
+    """The nodes inside functions, and those for type checkers alone."""
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    return {
+        id(inner)
+        for node in nodes_of(path)
+        if isinstance(node, functions) or (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
+        for inner in ast.walk(node)
+    }
+
+
 def files(*places: str) -> list[Path]:
     return [path for place in places for path in sorted((ROOT / place).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("path", files("rtl_core"), ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(files("rtl_core"))
 def test_the_core_imports_downwards(path):
     room = path.relative_to(ROOT / "rtl_core").parts[0].removesuffix(".py")
     for name in imported(path):
@@ -90,16 +92,12 @@ def test_the_core_imports_downwards(path):
             assert FLOOR.get(other, -1) <= FLOOR[room], f"{room} imports {other}, which stands above it"
 
 
-@pytest.mark.parametrize("path", files("app"), ids=lambda path: path.name)
+@in_every(files("app"))
 def test_the_app_knows_no_page(path):
     assert not {name for name in imported(path) if name.split(".")[0] in {"pages", "streamlit_app"}}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [*files("app", "pages", "rtl_core/data"), ROOT / "streamlit_app.py"],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
+@in_every([*files("app", "pages", "rtl_core/data"), ROOT / "streamlit_app.py"])
 def test_no_heavy_library_is_loaded_with_the_app_or_the_data(path):
     assert not {name for name in imported(path, only_at_import=True) if name.split(".")[0] in HEAVY}
 
@@ -107,20 +105,33 @@ def test_no_heavy_library_is_loaded_with_the_app_or_the_data(path):
 ELSEWHERE = sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/tasks")})
 
 
-@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(ELSEWHERE)
 def test_nothing_asks_for_the_name_of_a_task(path):
     """What depends on a task is a field of `Task`; a branch on its name would not know the next one."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         asks = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         asks += [node.slice] if isinstance(node, ast.Subscript) else []
         inner = [each for piece in asks for each in ast.walk(piece) if isinstance(each, ast.Constant)]
         assert not {each.value for each in inner if isinstance(each.value, str)} & set(TASKS), f"line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", files("rtl_core", "app", "pages"), ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(ELSEWHERE)
+def test_nothing_asks_for_the_name_of_a_kind_of_input(path):
+    """Each room has one table by kind; what a page or an audit does follows from an entry's fields."""
+    for node in nodes_of(path):
+        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        names = {each.value for side in sides for each in ast.walk(side) if isinstance(each, ast.Constant)}
+        asks = any(isinstance(side, ast.Attribute) and side.attr == "kind" for side in sides)
+        assert not (asks and names & KINDS.keys()), f"line {node.lineno}"
+
+
+def test_the_app_can_show_every_kind_of_input():
+    assert kinds.KINDS.keys() == KINDS.keys()
+
+
+@in_every(files("rtl_core", "app", "pages"))
 def test_nothing_is_changed_under_the_feet_of_other_threads(path):
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes_of(path) if isinstance(node, ast.Call)]
     names = {getattr(call, "attr", getattr(call, "id", None)) for call in calls} & WHOLE_PROCESS.keys()
     assert not {name for name in names if WHOLE_PROCESS[name] != path.name}, "changes the whole process"
     assert not {name for name in imported(path) if name.startswith("torch.fx")}, "tracing replaces nn.Module's methods"
@@ -128,11 +139,20 @@ def test_nothing_is_changed_under_the_feet_of_other_threads(path):
     assert not shared & CHANGED_IN_A_COPY, "changes a network's own module: take models.copies.structure of it"
 
 
+def test_a_file_that_fails_a_check_of_all_is_named():
+    @in_every([Path(__file__)])
+    def check(path: Path) -> None:
+        assert path.name == "another.py", "of another name"
+
+    with pytest.raises(AssertionError, match=r"^tests/test_architecture\.py: of another name"):
+        check()
+
+
 def test_few_public_functions_have_more_than_six_parameters():
     """Where more are needed, a noun is missing. Verbs of the command line are left out: they must spell out options."""
     long = []
     for path in sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/cli")}):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 if len([each for each in named if each.arg not in ("self", "cls")]) > 6:
@@ -140,6 +160,7 @@ def test_few_public_functions_have_more_than_six_parameters():
     assert len(long) <= 3, "\n".join(long)
 
 
+@pytest.mark.long
 def test_masks_and_records_are_read_without_torch():
     code = (
         "import sys, rtl_core.cli, rtl_core.overlap.similarity, rtl_core.runs.store, rtl_core.runs.worker;"

@@ -124,6 +124,22 @@ def test_shortcut(monkeypatch, tmp_path):
     assert "|" in module.table(module.run())
 
 
+def test_work_that_is_killed_ends_in_the_same_bits():
+    from benchmarks import kills
+
+    assert [kill.wrong for kill in kills.run(["train", "grow", "benchmark"], kills=3, seed=1)] == [()] * 3
+    assert "| grow | saving | 2 | 1 | left behind: x |" in kills.table(
+        [kills.Kill("grow", "saving", ()), kills.Kill("grow", "saving", ("left behind: x",))], seed=1
+    )
+
+
+def test_threads():
+    from benchmarks import threads
+
+    text, fine = threads.table(threads=2, calls=2)
+    assert fine and "is shared: 0." in text
+
+
 def test_a_sample_is_made(monkeypatch, tmp_path):
     module = importlib.import_module("benchmarks.samples")
     preset = {
@@ -136,3 +152,11 @@ def test_a_sample_is_made(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "preset", lambda name: preset)
     monkeypatch.setattr(module, "project_root", lambda: Path(tmp_path))
     assert {file.name for file in module.make("domains").iterdir()} == {*module.KEPT, module.TWINS}
+
+
+def test_sessions(monkeypatch):
+    module = set_small(monkeypatch, "sessions", THINK=(0.0, 0.1), PRESSES=1, STOPS=2, AT_ONCE=2, GONE=0.0)
+    monkeypatch.setattr(module, "PAGES", ("overview", "library"))
+    figures = module.measure(sessions=3, minutes=0.1, visits=16, public=False)
+    assert not figures["mixed"] and figures["asked_twice"] and None not in figures["short"]
+    assert "| all | short sessions | 16 |" in module.page({"now": figures})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from rtl_core.files import make_once, remove, replacing
+from rtl_core.runs.store import project_root
 
 
 def test_a_folder_is_made_once_and_seen_whole(tmp_path):
@@ -57,3 +61,16 @@ def test_threads_that_write_one_file_never_show_half_of_it(tmp_path):
                 content = path.read_bytes()
                 assert content == content[:1] * size
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_draft_that_a_killed_process_left_is_removed_by_whoever_writes_the_file_next(tmp_path):
+    path, imports = tmp_path / "a [1].json", "import os, sys, pathlib\nfrom rtl_core.files import replacing"
+    killed = f"{imports}\nwith replacing(pathlib.Path(sys.argv[1])) as draft: os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, str(path)], cwd=project_root())
+    others = [tmp_path / name for name in (f".a [1].json.{os.getpid()}.1.tmp", ".b.json.1.1.tmp", ".a [1].json.tmp")]
+    for other in others:  # of a process that is at work, of another file, of nobody we know
+        other.touch()
+    assert len(list(tmp_path.iterdir())) == 4
+    with replacing(path) as draft:
+        draft.write_text("whole")
+    assert set(tmp_path.iterdir()) == {path, *others}

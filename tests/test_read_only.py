@@ -33,6 +33,7 @@ from rtl_core.runs import (
     worker,
 )
 from rtl_core.studies import benchmark_jobs, benchmark_report
+from tests.parsed import in_every, tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 REFUSED = [
@@ -95,10 +96,10 @@ def test_in_public_no_journal_is_made_and_no_training_begins(public, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_every_function_that_writes_or_starts_something_asks_first(path):
     place = path.relative_to(ROOT).as_posix()
-    assert {name for name in unguarded(ast.parse(path.read_text("utf-8"))) if f"{place}:{name}" not in ALLOWED} == set()
+    assert {name for name in unguarded(tree_of(path)) if f"{place}:{name}" not in ALLOWED} == set()
 
 
 def unguarded(tree: ast.AST) -> set[str]:

@@ -20,17 +20,11 @@ from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
 from rtl_core.tickets import pruning
 from rtl_core.tickets.layout import Layout
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
-TINY = {
-    "data": {"spec": "bundled:digits"},
-    "partition": {"by": "none"},
-    "density": 0.2,
-    "controls": [],
-    "extract": {"steps": 5, "warm_steps": 0},
-    "joint": {"steps": 5},
-}
+TINY = toy(data={"spec": "bundled:digits"}, partition={"by": "none"}, density=0.2, lighter=[0.05])
 
 
 class OneLayer(nn.Module):

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.parsed import in_every, nodes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = """
@@ -28,7 +28,7 @@ ALLOWED = set(" ".join((FRAMES, STREAMLIT, DRAWN, SETTINGS, OF_THE_APP, BY_NAME)
 
 def read_by_key(path: Path) -> Iterator[tuple[str, str]]:
     """(place, the innermost name) of what a constant string is looked up in."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Subscript):
             value, key = node.value, node.slice
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
@@ -42,9 +42,7 @@ def read_by_key(path: Path) -> Iterator[tuple[str, str]]:
             yield f"line {node.lineno}: {ast.unparse(node)}", name
 
 
-@pytest.mark.parametrize(
-    "path", sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("pages/*.py")]), ids=lambda path: str(path.relative_to(ROOT))
-)
+@in_every(sorted([*ROOT.glob("app/**/*.py"), *ROOT.glob("pages/*.py")]))
 def test_no_page_reads_a_result_by_string_key(path):
     assert [place for place, name in read_by_key(path) if name not in ALLOWED] == []
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.parsed import in_every, tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = ("rtl_core", "app", "pages", "benchmarks", "tests")
@@ -48,9 +48,9 @@ def test_words_are_those_between_underscores_and_capitals():
     assert not (words("partition") | words("label") | words("partial")) & REFUSED
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_no_refused_word_names_a_file_or_anything_in_it(path):
     place = path.relative_to(ROOT).as_posix()
     assert not {piece for piece in place.removesuffix(".py").split("/") if words(piece) & REFUSED}
-    names = set(bound(ast.parse(path.read_text("utf-8"))))
+    names = set(bound(tree_of(path)))
     assert {name for name in names if words(name) & REFUSED and (place, name) not in PROMISED} == set()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import forms
 from app.attribution.view import SEVERAL, Chosen, View
+from app.kinds import kind_of
 from app.markdown import plain
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
 
     names = explained.run.tickets.names
     compared = pressed or chosen.subset or names[0]
-    pictures = explained.subject.dataset.kind == "image"
+    pictures = kind_of(explained.subject.dataset).maps
     fit, unfit = _methods(explained)
     with st.container(key="attribution-controls", horizontal=True, vertical_alignment="bottom"):
         method = _method(fit)
@@ -82,11 +83,12 @@ def _method(fit: list[Method]) -> Method:
 
 
 def _baseline(explained: Explained) -> str:
-    from rtl_core.audit.attribution.baselines import BASELINES
+    from rtl_core.audit.attribution.baselines import baselines_of, default_baseline
 
+    dataset = explained.subject.dataset
     return st.selectbox(
         "Compared with",
-        list(BASELINES[explained.subject.dataset.kind]),
+        list(baselines_of(dataset)) or [default_baseline(dataset)],
         key="baseline",
         bind="query-params",
         width=140,

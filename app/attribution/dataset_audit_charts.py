@@ -93,7 +93,7 @@ def _regions(view: View, audit: DatasetAudit, evidence: np.ndarray) -> None:
     best = frame.loc[frame.groupby("ticket", sort=False).share.idxmax().dropna()]
     top = best.loc[best.share.idxmax()]
     title = findings.regions_title(top.ticket, top.region, top.share, 1 / len(audit.regions))
-    if not view.pictures:
+    if not view.kind.maps:
         panels.chart(title, _bars(frame, tiles.palette(view, colours.tone())), frame, _WHERE, "regions")
         return
     st.subheader(plain(title), anchor=False)

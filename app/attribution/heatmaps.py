@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from app.colours import DARK, Tone
+from app.colours import DARK, Tone, rgb
 
 _QUANTILE = 0.98  # of the absolute values of all maps: where the colour scale ends, so that a few do not pale the rest
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
@@ -37,14 +37,9 @@ def over(picture: np.ndarray, plane: np.ndarray, limit: float, signed: bool, opa
     """uint8 (h, w, 3): colours that grow denser with the size of the map, over the picture (c, h, w) in pale grey."""
     paper = _pale(picture, tone)
     ends = (tone.diverging[0], tone.diverging[-1]) if signed else (tone.sequential[-1],) * 2
-    colour = np.where((plane < 0)[..., None], _rgb(ends[0]), _rgb(ends[1]))
+    colour = np.where((plane < 0)[..., None], rgb(ends[0]), rgb(ends[1]))
     dense = opacity * np.sqrt(np.clip(np.abs(plane) / limit, 0, 1))[..., None]
     return np.rint((1 - dense) * paper + dense * colour).astype(np.uint8)
-
-
-def plain(picture: np.ndarray) -> np.ndarray:
-    """uint8 (c, h, w) -> (h, w, 3)."""
-    return np.broadcast_to(picture.transpose(1, 2, 0), (*picture.shape[1:], 3)).astype(np.uint8)
 
 
 def address(pixels: np.ndarray) -> str:
@@ -66,7 +61,7 @@ def _place(plane: np.ndarray, limit: float, signed: bool) -> np.ndarray:
 
 
 def _on_scale(scale: tuple[str, ...], place: np.ndarray) -> np.ndarray:
-    stops = np.array([_rgb(colour) for colour in scale])
+    stops = np.array([rgb(colour) for colour in scale], float)
     at = place * (len(stops) - 1)
     channels = [np.interp(at, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
@@ -77,7 +72,3 @@ def _pale(picture: np.ndarray, tone: Tone) -> np.ndarray:
     grey = picture[0] if len(picture) == 1 else np.tensordot(_LUMINANCE, picture, axes=1)
     low, high = _PAPER[tone is DARK]
     return np.repeat((255 * low + (high - low) * grey.astype(float))[..., None], 3, axis=2)
-
-
-def _rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], float)

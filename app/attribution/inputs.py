@@ -1,24 +1,21 @@
-"""Choosing the input: a test picture by its thumbnail or number, an uploaded one, or a row whose values may change."""
+"""Choosing the input: a test row by its thumbnail or number, an uploaded one, or one whose values may change."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from app import demonstration, terms
 from app.attribution import heatmaps
 from app.attribution.view import Chosen
+from app.kinds import kind_of, nouns
 from app.markdown import plain
 from app.segmented import one_of
-from rtl_core.data.class_folders import SUFFIXES
-from rtl_core.data.picture_files import read_picture
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from rtl_core.runs.attribution import Explained
 
 TEST, UPLOADED = "Test data", "Your own"
-MAX_BYTES = 20 * 2**20  # of an upload
 _THUMBNAILS = 12
 
 
@@ -41,11 +37,12 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
     test = dataset.rows("test")
     own = explained.rows(ticket) if ticket else test
     first = int(np.searchsorted(test, own[0] if len(own) else test[0]))
+    kind, (noun, _) = kind_of(dataset), nouns(dataset)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="attribution-input"):
-        if dataset.kind == "image" and _source() == UPLOADED:
+        if kind.upload and _source() == UPLOADED:
             return _uploaded(dataset)
         sample = st.number_input(
-            "Test picture" if dataset.kind == "image" else "Test row",
+            plain(f"Test {noun}"),
             0,
             len(test) - 1,
             first,
@@ -58,12 +55,11 @@ def choose(explained: Explained, ticket: str | None) -> Chosen:
         assigned = int(explained.partition.assignment[row])
         subset = explained.run.tickets.names[assigned] if assigned >= 0 else None
         offered = ticket or subset
-        if dataset.kind == "image":
+        if kind.picture:
             _thumbnails(dataset, explained.rows(offered) if offered else test, test, offered)
-    x, noun = dataset.x[row : row + 1], "picture" if dataset.kind == "image" else "row"
-    truth = dataset.classes[dataset.y[row]]
+    x, truth = dataset.x[row : row + 1], dataset.classes[dataset.y[row]]
     chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset, int(sample))
-    return chosen if dataset.kind == "image" else _changed(dataset, chosen)
+    return _changed(dataset, chosen) if kind.columns else chosen
 
 
 def _source() -> str:
@@ -71,13 +67,14 @@ def _source() -> str:
 
 
 def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: str | None) -> None:
-    """Some pictures to press; each is a button with the picture behind it."""
+    """Some inputs to press; each is a button with its picture behind it."""
+    picture, (noun, several) = kind_of(dataset).picture, nouns(dataset)
     pages = -(-len(rows) // _THUMBNAILS)
     page = st.session_state.get("thumbnails", 0) % max(pages, 1)
     shown = rows[page * _THUMBNAILS : (page + 1) * _THUMBNAILS]
     places = np.searchsorted(test, shown)
     rules = "".join(
-        f".st-key-thumb-{place} button {{ background: url({heatmaps.address(heatmaps.plain(dataset.x[row]))}) "
+        f".st-key-thumb-{place} button {{ background: url({heatmaps.address(picture(dataset.x[row]))}) "
         "center/cover; image-rendering: pixelated; }"
         for place, row in zip(places, shown, strict=True)
     )
@@ -89,7 +86,7 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
         st.button(
             plain(str(place)),
             key=f"thumb-{place}",
-            help=plain(f"test picture {place}: {dataset.classes[dataset.y[row]]}"),
+            help=plain(f"test {noun} {place}: {dataset.classes[dataset.y[row]]}"),
             on_click=_take(int(place)),
             width=46,
         )
@@ -98,7 +95,7 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
             "More",
             key="more-pictures",
             on_click=lambda: st.session_state.update(thumbnails=page + 1),
-            help=plain(f"Other test pictures{f' of {subset}' if subset else ''}"),
+            help=plain(f"Other test {several}{f' of {subset}' if subset else ''}"),
         )
 
 
@@ -107,39 +104,22 @@ def _take(place: int) -> Callable[[], None]:
 
 
 def _uploaded(dataset: Dataset) -> Chosen:
-    file = picture_file("attribution-upload", "Choose a picture to see what every ticket makes of it.")
+    file = upload(dataset, "attribution-upload", f"Choose a {nouns(dataset)[0]} to see what every ticket makes of it.")
     if file is None:
         st.stop()
     content = file.getvalue()
     try:
-        x = as_input(content, dataset.input_shape)
+        x = kind_of(dataset).upload.read(content, dataset.input_shape)
     except BadInput as error:
         st.error(plain(str(error)))
         st.stop()
     return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
 
 
-def picture_file(key: str, until: str) -> UploadedFile | None:
-    """Where a picture is uploaded; None until there is one, and `until` is said."""
-    return demonstration.upload(
-        "A picture of any size and colour",
-        sorted(suffix[1:] for suffix in SUFFIXES),
-        until,
-        key=key,
-        help="It is cut to its middle square, resized and, where the data are grey, made grey, as the training "
-        "pictures were. It stays on this machine and is not kept.",
-    )
-
-
-def as_input(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 (1, c, h, w) from the bytes of a picture file; BadInput where it is none or too large."""
-    if len(content) > MAX_BYTES:
-        raise BadInput(f"the picture is larger than {MAX_BYTES // 2**20} MB; save it smaller")
-    channels, side, _ = shape
-    pixels = read_picture(io.BytesIO(content), side, "the picture").pixels
-    if channels == 1:
-        pixels = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"))[None]
-    return pixels[None]
+def upload(dataset: Dataset, key: str, until: str) -> UploadedFile | None:
+    """Where an input of one's own is uploaded; None until there is one, and `until` is said."""
+    taken = kind_of(dataset).upload
+    return demonstration.upload(taken.label, taken.endings, until, key=key, help=plain(taken.help))
 
 
 def _changed(dataset: Dataset, chosen: Chosen) -> Chosen:

@@ -38,8 +38,8 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
     """The tiles under one colour scale; tickets without an entry in `checks` are not checked yet."""
     comparison, tone, fills = view.side_by_side, colours.tone(), palette(view, colours.tone())
     answered = view.answered_classes()
-    pictures = _maps(view, tone) if view.pictures else dict.fromkeys(comparison.names, "")
-    tiles = [_input_tile(view)] if view.pictures else []
+    pictures = _maps(view, tone) if view.kind.maps else dict.fromkeys(comparison.names, "")
+    tiles = [_input_tile(view)] if view.kind.maps else []
     for i, name in enumerate(comparison.names):
         answer = f"{answered[i]} {terms.percent(float(comparison.confidence[i])).replace(' ', _NO_BREAK)}"
         control = name in _CONTROLS
@@ -53,7 +53,7 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         verdict = "" if control else _verdict(checks.get(name))
         tiles.append(tile(fills[name], called(name), pictures[name], answer, notes, verdict))
     st.html(f'<div class="lab-maps">{"".join(tiles)}</div>')
-    if view.pictures:
+    if view.kind.maps:
         _scale(view, tone)
 
 
@@ -78,7 +78,7 @@ def img(pixels: np.ndarray, alt: str) -> str:
 
 def _input_tile(view: View) -> str:
     truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
-    picture = img(heatmaps.plain(view.chosen.x[0]), f"The input: {view.chosen.called}")
+    picture = img(view.kind.picture(view.chosen.x[0]), f"The input: {view.chosen.called}")
     return tile("rgba(128,138,148,.6)", "the input", picture, truth, [view.chosen.called], "")
 
 

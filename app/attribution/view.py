@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app import cache
+from app.kinds import Kind, kind_of
 
 if TYPE_CHECKING:
     import torch
@@ -76,8 +77,8 @@ class View:
         return self.explained.subject.dataset
 
     @property
-    def pictures(self) -> bool:
-        return self.dataset.kind == "image"
+    def kind(self) -> Kind:
+        return kind_of(self.dataset)
 
     @property
     def key(self) -> Key:
@@ -137,7 +138,7 @@ class View:
         return texts[self.question.method.against]
 
 
-@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks and their data")
+@cache.networks_of_run(max_entries=cache.RUNS_AT_WORK, show_spinner="Loading the networks and their data")
 def explained(run: Run) -> Explained:
     """The run with its data and weights. Raises BadInput."""
     from rtl_core.runs.attribution import Explained

@@ -24,33 +24,35 @@ def draw(view: View) -> None:
     diagnosis = view.diagnosis
     st.markdown(plain(diagnosis.advice))
     for event in diagnosis.policy_events:
-        st.caption(plain(_event_sentence(event)))
+        st.caption(plain(_event_sentence(view, event)))
     relaxed, safe = diagnosis.relaxed, diagnosis.last_safe_density
     if relaxed:
         _relaxed(view, relaxed)
     too_far = diagnosis.alarm is not None and safe is not None and safe > view.run.tickets.target.density
     offer = st.container()
     if not (view.run.masks_only or view.gated):
-        _from_a_shell(view, " --relax" if too_far else "" if diagnosis.watched else " --probe")
+        _from_a_shell(view, " --relax" if too_far else " --probe" if view.could_be_retrained else "")
     if too_far and not (relaxed and relaxed.density == safe):
         with offer:  # long work comes last, so that the rest of the page is there meanwhile
             measure.relax(view, safe)
 
 
 def _from_a_shell(view: View, option: str) -> None:
+    same = f"python -m rtl_core diagnose {view.run.name}{option}"
+    if not view.doubts:
+        st.caption("The same from a shell:")
+        st.code(same, language="shell")
+        return
     st.caption("The same from a shell, and a training that listens from the start:")
-    st.code(
-        f"python -m rtl_core diagnose {view.run.name}{option}\n"
-        "python -m rtl_core train demo --set extract.schedule=fraction --set collapse.policy=relax",
-        language="shell",
-    )
+    listening = "python -m rtl_core train demo --set extract.schedule=fraction --set collapse.policy=relax"
+    st.code(f"{same}\n{listening}", language="shell")
 
 
-def _event_sentence(event: PolicyEvent) -> str:
+def _event_sentence(view: View, event: PolicyEvent) -> str:
     """An alarm as the run noted it while it trained."""
     return (
         f"While it trained, in round {event.round} at {terms.density(event.density)} density: confidence lay "
-        f"{100 * event.drop:.1f} points below its best, most in {event.falls_most}; "
+        f"{findings.drop(view, event.drop)} below its best, most in {event.falls_most}; "
         f"{findings.POLICIES[event.policy]}."
     )
 
@@ -62,7 +64,7 @@ def _relaxed(view: View, relaxed: Relaxed) -> None:
         figure(rows, relaxed.metric, colours.tone()),
         rows,
         f"On validation inputs, n = {terms.count(relaxed.n)}, with 95 % intervals. Filled: all tickets trained "
-        "together; hollow: each ticket alone, as the alarm heard it. Going back keeps more weights, and took "
+        "together; hollow: each ticket alone, level by level. Going back keeps more weights, and took "
         f"{terms.count(relaxed.steps)} steps ({terms.duration(relaxed.seconds)}).",
         "relaxed",
     )

@@ -21,6 +21,7 @@ ALL = "all layers"
 _ALARM = colours.TICKETS[6]  # red
 _TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 _LINES = {"retrained": ("solid", "circle"), "extraction": ("dot", "circle-open"), "final": ("solid", "diamond")}
+Lines = list[tuple[str, pd.DataFrame, str, str]]  # name, points, column and colour of each
 _GAP = 0.09  # of an axis, that names at the ends of lines stay apart
 
 
@@ -82,13 +83,17 @@ def _how(view: View, chosen: str | None) -> str:
 
 
 def figure(view: View, chosen: str | None, tone: Tone) -> go.Figure:
-    """Two rows over one axis of density; one row where there are no pairs, or nothing was measured."""
-    rows = int(view.pairs) + int(view.measured)
+    """Rows over one axis of density: overlap where there are pairs; the run's figure where it was measured, with
+    confidence, which has a row of its own where it is on another scale."""
+    apart = view.measured and view.diagnosis.watched and not view.one_scale
+    rows = int(view.pairs) + int(view.measured) + int(apart)
     drawn = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.07)
     if view.pairs:
         _overlap(drawn, findings.curve(view, chosen), tone)
     if view.measured:
-        _measured(drawn, view, rows, tone)
+        _measured(drawn, view, rows - int(apart), tone)
+    if apart:
+        _confidence_apart(drawn, view, rows, tone)
     densities = 100 * view.rounds.density
     low, high = math.log10(densities.min()), math.log10(densities.max())
     room = 0.04 * (high - low) or 0.1
@@ -140,11 +145,10 @@ def _overlap(drawn: go.Figure, curve: pd.DataFrame, tone: Tone) -> None:
 
 
 def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
-    """The run's metric with its interval, and confidence where the levels were retrained; in per cent."""
+    """The run's figure with its interval, and on the same scale confidence where the levels were retrained."""
     metric, unit, rounds = tasks.title_of(view.metric), tasks.unit(view.metric), view.rounds
     scale = tasks.scale(view.metric)
-    drawn_as = {name: scale * rounds[name] for name in (view.metric, "low", "high")}
-    points = rounds.assign(**drawn_as, confidence=100 * rounds.confidence)
+    points = rounds.assign(**{name: scale * rounds[name] for name in (view.metric, "low", "high")})
     for measure, (dash, symbol) in _LINES.items():
         own = points[(points.measure == measure) & points[view.metric].notna()]
         if own.empty:
@@ -161,29 +165,49 @@ def _measured(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
             row=row,
             col=1,
         )
-    retrained = points[points.measure == "retrained"]
+    named, ends = [(metric, points, view.metric, tone.text)], points[["low", "high"]].stack()
+    if view.one_scale:
+        sure = _confidence(drawn, view, row, tone)
+        named.append(("confidence", sure, "confidence", tone.diverging[0]))
+        ends = pd.concat([ends, sure.confidence])
+    _limit(drawn, ends, named, f"mean of the tickets, {unit}", row, tone)
+
+
+def _confidence_apart(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
+    sure = _confidence(drawn, view, row, tone)
+    title = "confidence, %" if view.sure_in_percent else "confidence"
+    _limit(drawn, sure.confidence, [("confidence", sure, "confidence", tone.diverging[0])], title, row, tone)
+
+
+def _confidence(drawn: go.Figure, view: View, row: int, tone: Tone) -> pd.DataFrame:
+    """The line of retrained levels; their densities and confidence as they are drawn."""
+    retrained, unit = view.rounds[view.rounds.measure == "retrained"], " %" if view.sure_in_percent else ""
+    points = retrained.assign(confidence=retrained.confidence * (100 if view.sure_in_percent else 1))
     drawn.add_scatter(
-        x=100 * retrained.density,
-        y=retrained.confidence,
+        x=100 * points.density,
+        y=points.confidence,
         name="confidence",
         mode="lines+markers",
         line={"color": tone.diverging[0], "width": 2.4},
         marker={"size": 7},
-        hovertemplate="confidence %{y:.1f} % at %{x:.3g} %<extra></extra>",
+        hovertemplate=f"confidence %{{y:.3g}}{unit} at %{{x:.3g}} %<extra></extra>",
         row=row,
         col=1,
     )
-    ends = pd.concat([points[["low", "high"]].stack(), retrained.confidence])
+    return points
+
+
+def _limit(drawn: go.Figure, ends: pd.Series, named: Lines, title: str, row: int, tone: Tone) -> None:
+    """A row's axis, so long that everything is on it, and the names of its lines."""
     room = 0.06 * (ends.max() - ends.min()) or 1.0
     limits = (float(ends.min() - room), float(ends.max() + room))
-    drawn.update_yaxes(title=f"mean of the tickets, {unit}", range=limits, zeroline=False, row=row, col=1)
-    named = [(metric, points, view.metric, tone.text), ("confidence", retrained, "confidence", tone.diverging[0])]
+    drawn.update_yaxes(title=title, range=limits, zeroline=False, row=row, col=1)
     _names(drawn, named, limits, row, tone)
 
 
 def _names(
     drawn: go.Figure,
-    lines: list[tuple[str, pd.DataFrame, str, str]],
+    lines: Lines,
     limits: tuple[float, float],
     row: int,
     tone: Tone,

@@ -14,10 +14,14 @@ from rtl_core.audit import collapse
 if TYPE_CHECKING:
     from rtl_core.runs.retraining_file import Relaxed
 
-CONFIDENCE = (
-    "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and tickets. It needs "
-    "no labels, and it says nothing about being right."
-)
+_BLIND = "It needs no labels, and it says nothing about being right."
+CONFIDENCE = {  # by its unit
+    "share": "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and "
+    f"tickets. {_BLIND}",
+    "": "Confidence: how unsure a ticket is of its answers, the sign turned, as a mean over inputs and tickets. "
+    f"{_BLIND}",
+    None: None,
+}
 SIGNALS = {
     "confidence": "confidence",
     "accuracy": "accuracy",
@@ -33,6 +37,16 @@ POLICIES = {
 }
 
 
+def drop(view: View, by: float, digits: int = 1) -> str:
+    """How far confidence lies below its best: in points where it is a probability."""
+    return f"{100 * by:.{digits}f} points" if view.sure_in_percent else f"{by:.{digits + 1}f}"
+
+
+def signal(name: str) -> str:
+    """What turned, in words: a signal of every task, or the figure of one."""
+    return SIGNALS[name] if name in SIGNALS else tasks.title_of(name)
+
+
 def headline(view: View) -> str:
     """The answer of the Diagnosis page."""
     diagnosis = view.diagnosis
@@ -40,6 +54,9 @@ def headline(view: View) -> str:
         return "Masks alone ring no alarm: there is no network that could be sure or unsure"
     if view.gated:
         return "These masks were not pruned level by level: there are no rounds to look at"
+    if not view.doubts:
+        where = f"; {tasks.title_of(view.metric)} falls at {_density_of_fall(view)}" if diagnosis.fall else ""
+        return f"No alarm can be given: these tickets do not say how sure they are{where}"
     if not diagnosis.watched:
         return "This run was cut in one go: nothing was retrained between the levels, so no alarm can be given yet"
     if diagnosis.last_safe_density is None:
@@ -53,6 +70,10 @@ def headline(view: View) -> str:
     return f"No alarm down to {safe} density"
 
 
+def _density_of_fall(view: View) -> str:
+    return terms.density(view.diagnosis.fall.density)
+
+
 def facts(view: View) -> str:
     """What the headline rests on: threshold, inputs, what the run did about it. Markdown."""
     diagnosis = view.diagnosis
@@ -61,27 +82,38 @@ def facts(view: View) -> str:
     if view.gated:
         return "Their scores were learned over frozen weights, at one density; lighter levels are nested in the result."
     of = "" if diagnosis.n is None else f" · n = {terms.count(diagnosis.n)} validation inputs a ticket"
-    limit = f"The alarm rings {100 * diagnosis.threshold:.3g} points of confidence below the best so far{of}"
+    if not view.doubts:
+        return f"Where {tasks.title_of(view.metric)} falls can be seen by training every level again{of}"
+    least = f"{100 * diagnosis.threshold:.3g} points of" if view.sure_in_percent else f"{diagnosis.threshold:.3g} in"
+    limit = f"The alarm rings {least} confidence below the best so far{of}"
     return f"{limit} · {POLICIES[diagnosis.policy]}"
 
 
 def curves_title(view: View, layer: str | None) -> str:
     """When confidence falls, and whether that was before accuracy did; of runs without rounds, where overlap goes."""
+    if not view.doubts and view.diagnosis.probe:
+        figure = tasks.title_of(view.metric)
+        fell = f"falls at {_density_of_fall(view)}" if view.diagnosis.fall else "does not fall"
+        return f"Every level trained again, {figure} {fell}"
     if not view.diagnosis.watched:
         return overlap_title(view, layer) if view.pairs else "What was measured at each density"
     alarm, fall, lead = view.diagnosis.alarm, view.diagnosis.fall, view.diagnosis.lead
     metric = tasks.title_of(view.metric)
     if alarm is None:
         if fall:
-            return f"{metric.capitalize()} falls at {terms.density(fall.density)} without an alarm: it was missed"
-        return f"Confidence stays within {100 * view.rounds['drop'].max():.1f} points of its best"
-    fallen = f"At {terms.density(alarm.density)} confidence lies {100 * alarm.drop:.1f} points below its best"
+            return f"{_capital(metric)} falls at {terms.density(fall.density)} without an alarm: it was missed"
+        return f"Confidence stays within {drop(view, view.rounds['drop'].max())} of its best"
+    fallen = f"At {terms.density(alarm.density)} confidence lies {drop(view, alarm.drop)} below its best"
     if fall is None:
         return f"{fallen}; {metric} has not fallen yet"
     if lead == 0:
         return f"{fallen}, in the round in which {metric} falls"
     rounds = f"{abs(lead)} round{'s' if abs(lead) > 1 else ''}"
     return f"{fallen}, {rounds} {'before' if lead > 0 else 'after'} {metric} {'falls' if lead > 0 else 'fell'}"
+
+
+def _capital(title: str) -> str:
+    return title[0].upper() + title[1:]
 
 
 def overlap_title(view: View, layer: str | None) -> str:

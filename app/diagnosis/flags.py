@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import panels, terms
+from app import panels, tasks, terms
 from app.diagnosis import findings
 from app.diagnosis.view import View
 from app.headlines import short
@@ -17,7 +17,10 @@ _ARROWS = {"up": "↑ up", "down": "↓ down"}
 def draw(view: View) -> None:
     flags = view.flags
     if flags.empty:
-        st.info("Nothing turned on the way down: no alarm, no fall of accuracy, no jump of overlap, no empty layer.")
+        st.info(
+            f"Nothing turned on the way down: no alarm, no fall of {tasks.title_of(view.metric)}, no jump of overlap, "
+            "no empty layer."
+        )
         return
     st.subheader(plain(findings.flags_title(flags)), anchor=False)
     st.dataframe(
@@ -27,7 +30,8 @@ def draw(view: View) -> None:
         key="flags",
     )
     panels.reading(
-        "Only confidence is an alarm. Accuracy needs labels and confirms; overlap and empty layers tell what happened.",
+        "Only confidence is an alarm. How right tickets are needs labels and confirms; overlap and empty layers tell "
+        "what happened.",
         flags,
         "flags",
     )
@@ -40,7 +44,7 @@ def table(flags: pd.DataFrame) -> pd.DataFrame:
             "": ["⚠ alarm" if alarm else "sign" for alarm in flags.alarm],
             "density": [terms.density(density) for density in flags.density],
             "round": flags["round"],
-            "signal": [findings.SIGNALS[signal] for signal in flags.signal],
+            "signal": [findings.signal(name) for name in flags.signal],
             "direction": [_ARROWS[direction] for direction in flags.direction],
             "layer": ["all" if pd.isna(layer) else short(layer) for layer in flags.layer],
             "what happened": flags.sentence,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from app import cache, panels, session
+from app import cache, panels, session, tasks
 from app.frames import frame as frame_of
 from rtl_core.errors import BadInput
 from rtl_core.runs.diagnose import diagnose
@@ -46,9 +46,24 @@ class View:
         return self.run.config is not None and self.run.config.mode == "gated"
 
     @property
-    def could_be_watched(self) -> bool:
-        """Whether retraining the levels would give what an alarm needs."""
-        return not (self.run.masks_only or self.gated or self.diagnosis.watched)
+    def could_be_retrained(self) -> bool:
+        """Whether retraining the levels would tell more: what an alarm needs, or where the figure falls."""
+        return not (self.run.masks_only or self.gated or self.diagnosis.watched or self.diagnosis.probe)
+
+    @property
+    def doubts(self) -> bool:
+        """Whether tickets say how sure they are, so that there can be an alarm."""
+        return self.diagnosis.confidence_unit is not None
+
+    @property
+    def sure_in_percent(self) -> bool:
+        """Whether confidence is a probability; otherwise it is a doubt with its sign turned, in no unit."""
+        return self.diagnosis.confidence_unit == "share"
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether confidence and the run's figure can be drawn on one axis."""
+        return self.sure_in_percent and tasks.unit(self.metric) == "%"
 
     @cached_property
     def rounds(self) -> pd.DataFrame:

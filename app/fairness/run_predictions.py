@@ -37,10 +37,10 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
             "such a network made, choose “Your own predictions” above.",
         )
     try:
-        audited = _audited(run)
+        networks = audited(run)
     except BadInput as error:
         panels.refuse(f"The data of this run cannot be read: {error}")
-    dataset = audited.opened.dataset
+    dataset = networks.opened.dataset
     if dataset.attributes.shape[1] == 0:
         _nothing(
             "This run knows no groups of people",
@@ -50,7 +50,7 @@ def subject(run: Run, row: DeltaGenerator) -> tuple[Subject, list[str]]:
         )
     with row:
         method = controls.method(run)
-        router = controls.router(audited.routers)
+        router = controls.router(networks.routers)
         columns = controls.groups(dataset, run.config.partition.column)
     if not columns:
         panels.refuse("Tick at least one group column: whom do you want to compare?")
@@ -78,8 +78,9 @@ def _nothing(title: str, why: str) -> None:
     st.stop()
 
 
-@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks and their data")
-def _audited(run: Run) -> Audited:
+@cache.networks_of_run(max_entries=cache.RUNS_AT_WORK, show_spinner="Loading the networks and their data")
+def audited(run: Run) -> Audited:
+    """The run with its data and weights, ready to be audited. Raises BadInput."""
     from rtl_core.runs.fairness import Audited
 
     return Audited(cache.opened(run))
@@ -87,7 +88,7 @@ def _audited(run: Run) -> Audited:
 
 @cache.of_run(max_entries=8, show_spinner="Asking the networks")
 def _subject(run: Run, method: str, router: str, columns: tuple[str, ...]) -> Subject:
-    networks = _audited(run)
+    networks = audited(run)
     decisions = networks.decisions(columns)
     predictions = networks.predictions(decisions, method, router)
     dataset, rows = networks.opened.dataset, decisions.eval_set.rows
@@ -95,8 +96,7 @@ def _subject(run: Run, method: str, router: str, columns: tuple[str, ...]) -> Su
     rows = np.tile(rows, len(predictions.y_true) // len(rows))
     table = dataset.attributes.iloc[rows].reset_index(drop=True)
     table.insert(0, "row", rows)
-    pictures = (dataset, rows) if dataset.kind == "image" else None
-    return Subject((str(run.folder), cache.changed(run.folder), method, router), predictions, table, pictures)
+    return Subject((str(run.folder), cache.changed(run.folder), method, router), predictions, table, (dataset, rows))
 
 
 def extra(run: Run, audit: Audit, name: str) -> Any:
@@ -116,7 +116,7 @@ def _extra(run: Run, audit: Audit, name: str) -> Any:
     settings = AuditSettings(audit.references)
     if name != "methods":  # the only one that needs more of the report than who is compared with whom
         settings = replace(settings, metrics=("selection_rate",), permutations=1)
-    return fairness.audit(_audited(run), audit.columns, *how(audit.subject), settings, (name,)).extras[name]
+    return fairness.audit(audited(run), audit.columns, *how(audit.subject), settings, (name,)).extras[name]
 
 
 @cache.of_run(Audit, max_entries=24, show_spinner="Choosing thresholds on validation rows")

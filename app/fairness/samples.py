@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import terms
 from app.fairness.view import Audit, called
+from app.kinds import kind_of
 from app.markdown import plain
 
 MOST = 50  # shown at once
@@ -27,7 +28,8 @@ def draw(audit: Audit, group: str, ticket: str | None, metric: str) -> None:
         if len(rows) == 0:
             return
         table = frame(audit, rows[:MOST])
-        if audit.subject.pictures:
+        inputs = audit.subject.inputs
+        if inputs and kind_of(inputs[0]).picture:
             _pictures(audit, rows[:MOST], table)
         else:
             st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 360), key="samples-table")
@@ -52,8 +54,8 @@ def frame(audit: Audit, rows: np.ndarray) -> pd.DataFrame:
 
 def _pictures(audit: Audit, rows: np.ndarray, table: pd.DataFrame) -> None:
     """Thumbnails with what was decided, and what is true where that is another class."""
-    dataset, places = audit.subject.pictures
+    dataset, places = audit.subject.inputs
     with st.container(horizontal=True, gap="small"):
-        for picture, row in zip(dataset.x[places[rows]], table.itertuples(), strict=True):
+        for x, row in zip(dataset.x[places[rows]], table.itertuples(), strict=True):
             caption = row.decided if row.right else f"{row.decided}, true: {row.true}"
-            st.image(picture.transpose(1, 2, 0).squeeze(), caption=plain(caption), width=76)
+            st.image(kind_of(dataset).picture(x), caption=plain(caption), width=76)

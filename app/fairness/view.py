@@ -34,13 +34,13 @@ class Subject:
 
     key      names them in caches
     table    one row per decision, as a reader knows it: attributes, or the columns of an uploaded table
-    pictures the data and the rows in it, where they are pictures
+    inputs   the data and the rows in it that each decision was made on; None: of an uploaded table
     """
 
     key: tuple[Any, ...]
     predictions: Predictions
     table: pd.DataFrame
-    pictures: tuple[Dataset, np.ndarray] | None = None
+    inputs: tuple[Dataset, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

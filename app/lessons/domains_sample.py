@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from app import cache, colours, terms
-from app.attribution import heatmaps
 from app.routing.choice_reason import Reason
 from app.routing.view import View, routing_of
 from rtl_core.data.dataset import Dataset
@@ -93,8 +92,3 @@ def whisker(estimates: list[Estimate], colour: str) -> dict[str, Any]:
         "thickness": 1.6,
         "width": 5,
     }
-
-
-def address(x: np.ndarray) -> str:
-    """A data: address of a picture uint8 (c, h, w)."""
-    return heatmaps.address(heatmaps.plain(x))

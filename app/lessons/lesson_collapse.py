@@ -11,8 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from app import cache, colours, terms
-from app.attribution import heatmaps, tiles
+from app.attribution import tiles
 from app.diagnosis import calibration, view
+from app.kinds import pixels
 from app.lessons import frame, lesson_collapse_tickets, pictures
 from app.lessons.lesson import Lesson
 from app.lessons.lesson_collapse_curves import compare_marks, finding, overlap_sentence, signal_figure, uncovered
@@ -107,7 +108,7 @@ def _pictures(run: Run, at: int) -> None:
     answers = lesson_collapse_tickets.answers(run, dataset.x[rows])[at]
     right = answers == dataset.y[rows]
     figures = "".join(
-        f'<figure class="{"" if good else "wrong"}">{tiles.img(heatmaps.plain(dataset.x[row]), dataset.classes[truth])}'
+        f'<figure class="{"" if good else "wrong"}">{tiles.img(pixels(dataset.x[row]), dataset.classes[truth])}'
         f"<figcaption>{'✓' if good else '✕'} {escape(dataset.classes[answer])}</figcaption></figure>"
         for row, truth, answer, good in zip(rows, dataset.y[rows], answers, right, strict=True)
     )

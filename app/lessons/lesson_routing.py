@@ -91,7 +91,7 @@ def delivered(written: str, k: int) -> list[int]:
 
 def _letter(seen: View, position: int, sent: list[int]) -> None:
     """The picture of this round, and a button per ticket."""
-    x = domains_sample.address(seen.dataset.x[seen.eval_set.rows[position]])
+    x = pictures.address(seen.dataset.x[seen.eval_set.rows[position]])
     palette = colours.of_tickets(len(seen.names))
     rules = "".join(
         f".st-key-post-{k} button {{ border-left: 6px solid {colour}; }}" for k, colour in enumerate(palette)
@@ -117,7 +117,7 @@ def _done(seen: View, letters: np.ndarray, sent: list[int]) -> str:
             f"<span>{who} {'✓' if choice == own else f'✗ {escape(seen.names[choice])}'}</span>"
             for who, choice in (("you", yours), ("gate", gate))
         )
-        x = domains_sample.address(seen.dataset.x[seen.eval_set.rows[position]])
+        x = pictures.address(seen.dataset.x[seen.eval_set.rows[position]])
         figures += (
             f'<figure><img src="{x}" alt="" style="border-color: {palette[own]}">'
             f"<figcaption><strong>{escape(seen.names[own])}</strong>{choices}</figcaption></figure>"

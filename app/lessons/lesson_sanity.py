@@ -11,6 +11,7 @@ import streamlit as st
 from app import charts, colours, terms
 from app.attribution import heatmaps, tiles
 from app.colours import Tone
+from app.kinds import pixels
 from app.lessons import frame, pictures
 from app.lessons import lesson_sanity_scores as scores
 from app.lessons.lesson import Lesson
@@ -87,7 +88,7 @@ def _ask(picks: str) -> None:
     method, tone = ROUNDS[at], colours.tone()
     compared_maps, row = scores.compared(method), scores.shown().rows[place]
     maps = {learned: compared_maps.learned[place], _other(learned): compared_maps.shuffled[place]}
-    shown = [_figure(heatmaps.plain(scores.dataset().x[row]), "The picture")]
+    shown = [_figure(pixels(scores.dataset().x[row]), "The picture")]
     shown += [_figure(_painted(maps[side], tone), f"Map {side}") for side in SIDES]
     frame.prose(f"Picture {at + 1} of {len(ROUNDS)}, maps by [[{METHODS[method].lower()}]].")
     st.html(f'<div class="map-row">{"".join(shown)}</div>{_key(tone)}')
@@ -111,7 +112,7 @@ def _results(picks: str) -> None:
                 continue
             groups.append(
                 '<div class="map-row small">'
-                + _figure(heatmaps.plain(scores.dataset().x[shown.rows[place]]), "picture")
+                + _figure(pixels(scores.dataset().x[shown.rows[place]]), "picture")
                 + _figure(_painted(compared_maps.learned[place], tone), "trained", "learned")
                 + _figure(
                     _painted(compared_maps.shuffled[place], tone), "knows nothing" + ("" if pick == side else " ← you")

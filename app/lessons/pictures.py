@@ -11,12 +11,11 @@ from PIL import Image
 
 from app import demonstration, terms
 from app.attribution import heatmaps
-from app.attribution.inputs import as_input
+from app.kinds import kind_of, pixels, read_upload
 from app.lessons import canvas
 from app.lessons.frame import keep, state
 from app.markdown import plain
 from app.segmented import one_of
-from rtl_core.data.class_folders import SUFFIXES
 from rtl_core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _tiles(dataset: Dataset) -> dict[str, int]:
 def _chosen(key: str, dataset: Dataset) -> np.ndarray:
     tiles = _tiles(dataset)
     rules = "".join(
-        f".st-key-{key} button:nth-of-type({i}) {{ background-image: url({_address(dataset.x[row])}); }}"
+        f".st-key-{key} button:nth-of-type({i}) {{ background-image: url({address(dataset.x[row])}); }}"
         for i, row in enumerate(tiles.values(), 1)
     )
     st.html(f"<style>{rules}</style>")
@@ -110,9 +109,10 @@ def _drawn(key: str, dataset: Dataset) -> np.ndarray | None:
 
 
 def _uploaded(key: str, dataset: Dataset) -> np.ndarray | None:
+    taken = kind_of(dataset).upload
     file = demonstration.upload(
-        "A picture of any size and colour",
-        sorted(suffix[1:] for suffix in SUFFIXES),
+        taken.label,
+        taken.endings,
         key=f"{key}-upload",
         help="It stays on this machine, is not kept, and is not in the link.",
     )
@@ -131,8 +131,8 @@ def from_upload(content: bytes, dataset: Dataset) -> np.ndarray:
     Grey data that are light on dark get it so too, centred and scaled as they are: a pen on paper turns into light ink.
     """
     if dataset.input_shape[0] != 1 or not _light_on_dark(dataset):
-        return as_input(content, dataset.input_shape)[0]
-    grey = as_input(content, (1, _READ_AT, _READ_AT))[0, 0] / 255
+        return read_upload(content, dataset.input_shape)[0]
+    grey = read_upload(content, (1, _READ_AT, _READ_AT))[0, 0] / 255
     ground = np.median(_edge(grey))
     ink = grey - ground if ground < 0.5 else ground - grey
     return _as_trained_on(np.clip(ink / max(ink.max(), _FAINT), 0, 1), dataset.input_shape)
@@ -171,10 +171,11 @@ def _edge(picture: np.ndarray) -> np.ndarray:
 def _shown(x: np.ndarray) -> None:
     caption = f"As the network sees it: {x.shape[2]} × {x.shape[1]} pixels"
     st.html(
-        f'<figure class="learn-seen"><img src="{_address(x)}" alt="Your picture, enlarged">'
+        f'<figure class="learn-seen"><img src="{address(x)}" alt="Your picture, enlarged">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
-def _address(x: np.ndarray) -> str:
-    return heatmaps.address(heatmaps.plain(x))
+def address(x: np.ndarray) -> str:
+    """A data: address of a picture uint8 (c, h, w)."""
+    return heatmaps.address(pixels(x))

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import terms
+from app.kinds import nouns
 from app.markdown import plain
 from app.routing import findings
 from app.routing.choice_reason import Reason
@@ -52,10 +53,11 @@ def frame(view: View, reason: Reason, own: str | None, sent: str | None) -> pd.D
     return table.iloc[np.argsort(-reason.probability, kind="stable")]
 
 
-def picture(x: np.ndarray, caption: str) -> None:
-    """One input as the network takes it, enlarged; uint8 (c, h, w)."""
-    side = max(1, 168 // x.shape[-1])
-    st.image(x.transpose(1, 2, 0).squeeze().repeat(side, axis=0).repeat(side, axis=1), caption=plain(caption))
+def picture(view: View, x: np.ndarray, caption: str) -> None:
+    """The picture of one input as the data hold it, enlarged."""
+    pixels = view.kind.picture(x)
+    side = max(1, 168 // pixels.shape[1])
+    st.image(pixels.repeat(side, axis=0).repeat(side, axis=1), caption=plain(caption))
 
 
 def of_position(view: View, position: int, key: str) -> None:
@@ -64,15 +66,16 @@ def of_position(view: View, position: int, key: str) -> None:
     own, sent = view.names[view.eval_set.subset[position]], view.names[view.ticket[position]]
     truth = view.dataset.classes[view.eval_set.y[position]]
     place = int(np.searchsorted(view.dataset.rows("test"), row))
-    left, table = st.columns([1, 4] if view.pictures else [2, 3], gap="medium")
+    caption = f"test {nouns(view.dataset)[0]} {terms.count(place)}, truly {truth}, own ticket {own}"
+    left, table = st.columns([1, 4] if view.kind.picture else [2, 3], gap="medium")
     with left:
-        if view.pictures:
-            picture(view.dataset.x[row], f"test picture {terms.count(place)}, truly {truth}, own ticket {own}")
+        if view.kind.picture:
+            picture(view, view.dataset.x[row], caption)
         else:
             attributes = view.dataset.attributes.iloc[row].astype(str)
             st.dataframe(
                 attributes.rename("value").rename_axis("column").reset_index(), hide_index=True, key=f"row-{key}"
             )
-            st.caption(plain(f"test row {terms.count(place)}, truly {truth}, own ticket {own}"))
+            st.caption(plain(caption))
     with table:
         draw(view, view.reason(position), key, own, sent)

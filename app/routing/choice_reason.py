@@ -32,8 +32,7 @@ class Reason:
 def reason(routing: Routing, x: torch.Tensor) -> Reason:
     """x (1, *input_shape), as the networks take it."""
     scene = routing.scene
-    each = [scene.serving.routed(lambda at: x, np.array([k])).numpy() for k in range(scene.serving.k)]
-    p = np.exp(routing.task.log_p(np.concatenate(each)))
+    p = np.exp(routing.task.log_p(scene.serving.of_one(x)))
     apart = scene.gate.features(x) - scene.centroids.parameters["weight"]
     probability = replace(scene.gate, inputs=lambda rows: x).probabilities(np.array([0]))[0]
     return Reason(probability, apart.norm(dim=1).numpy(), p.argmax(axis=1), p.max(axis=1))

@@ -23,13 +23,13 @@ def draw(view: View) -> None:
         return
     shown = _ordered(view, positions)[:MOST]
     table = frame(view, shown)
-    if view.pictures:
+    if view.kind.picture:
         table.insert(0, "picture", [_picture(view, position) for position in shown])
     chosen = st.dataframe(
         table,
         hide_index=True,
         height=330,
-        row_height=44 if view.pictures else None,
+        row_height=44 if view.kind.picture else None,
         column_config={"picture": st.column_config.ImageColumn(width="small")},
         on_select="rerun",
         selection_mode="single-row",
@@ -63,4 +63,4 @@ def _ordered(view: View, positions: np.ndarray) -> np.ndarray:
 
 
 def _picture(view: View, position: int) -> str:
-    return heatmaps.address(heatmaps.plain(view.dataset.x[view.eval_set.rows[position]]))
+    return heatmaps.address(view.kind.picture(view.dataset.x[view.eval_set.rows[position]]))

@@ -66,11 +66,11 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
 
 
 def show(view: View, positions: np.ndarray, name: str) -> None:
-    """Pictures with where they go, or rows of the table; `name` tells several such lists on a page apart."""
-    if view.pictures:
+    """Pictures of inputs with where they go, or a table of them; `name` tells several such lists on a page apart."""
+    if view.kind.picture:
         with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
             for position in positions:
-                picture = view.dataset.x[view.eval_set.rows[position]].transpose(1, 2, 0).squeeze()
+                picture = view.kind.picture(view.dataset.x[view.eval_set.rows[position]])
                 st.image(picture, caption=plain(_caption(view, int(position))), width=_THUMBNAIL)
     else:
         st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")

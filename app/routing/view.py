@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app import cache
+from app.kinds import Kind, kind_of, nouns
 from app.routing.choice_reason import Reason, reason
 from rtl_core.data.umap_places import umap_places
 from rtl_core.errors import BadInput
@@ -59,16 +60,22 @@ class View:
         return self.run.tickets.names
 
     @property
-    def pictures(self) -> bool:
-        return self.dataset.kind == "image"
+    def kind(self) -> Kind:
+        return kind_of(self.dataset)
 
     @property
     def noun(self) -> str:
-        return "pictures" if self.pictures else "rows"
+        """Of several inputs."""
+        return nouns(self.dataset)[1]
 
     @property
     def one_vs_rest(self) -> bool:
         return self.routing.task.choice_answers
+
+    @property
+    def says_classes(self) -> bool:
+        """Whether a ticket's answer is one of a few choices."""
+        return self.routing.task.log_p is not None
 
     @property
     def key(self) -> Key:
@@ -177,7 +184,9 @@ class View:
         return _usual_distance(self.run, self.routing)
 
 
-@cache.networks_of_run(max_entries=3, show_spinner="Loading the networks, and asking every ticket about every test row")
+@cache.networks_of_run(
+    max_entries=cache.RUNS_AT_WORK, show_spinner="Loading the networks, and asking every ticket about every test row"
+)
 def routing_of(run: Run) -> Routing:
     """The run with its data, weights and gate. Raises BadInput."""
     from rtl_core.runs.routing import Routing

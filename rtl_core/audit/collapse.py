@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtl_core.tasks.task import Task
-
-FALL = 0.02  # collapse, by definition: so much accuracy below its best so far, and in the next round still
+from rtl_core.tasks.classification import ACCURACY
+from rtl_core.tasks.task import Figure, Task
 
 
 def signals(task: Task, answers: np.ndarray, doubt: np.ndarray | None) -> dict[str, float | None]:
@@ -30,6 +29,13 @@ def signals(task: Task, answers: np.ndarray, doubt: np.ndarray | None) -> dict[s
     p = np.exp(log_p)
     entropy = -(p * np.maximum(log_p, np.log(np.finfo(float).tiny))).sum(axis=1).mean() / np.log(p.shape[1])
     return {"confidence": float(p.max(axis=1).mean()), "entropy": float(entropy)}
+
+
+def confidence_unit(task: Task) -> str | None:
+    """Of `signals`' confidence: "share" where it is a probability, "" where it is a doubt with its sign turned."""
+    if task.log_p is not None:
+        return "share"
+    return None if task.doubt is None else ""
 
 
 def drops(values: Sequence[float]) -> np.ndarray:
@@ -49,10 +55,10 @@ def first_alarm(values: Sequence[float], threshold: float) -> int | None:
     return int(above[0]) if above.size else None
 
 
-def fall(accuracy: Sequence[float]) -> int | None:
-    """The first round, from 0, that lies `FALL` below the best so far and is followed by another one that does, or by
-    none; labels are needed for this, so it confirms and never warns."""
-    fallen = drops(accuracy) >= FALL
+def fall(values: Sequence[float], figure: Figure = ACCURACY) -> int | None:
+    """Collapse, by definition: the first round, from 0, whose figure lies `Figure.fall` off its best so far and is
+    followed by another one that does, or by none; labels are needed for this, so it confirms and never warns."""
+    fallen = drops(figure.sign * np.asarray(values, float)) >= figure.fall
     for round_ in np.flatnonzero(fallen):
         if fallen[round_ : round_ + 2].all():
             return int(round_)

@@ -6,6 +6,7 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +32,8 @@ DAMAGED = (
 def opened_zip(source: Path | BinaryIO, called: str) -> zipfile.ZipFile:
     """The archive, to be closed by the caller. `called`: its name in sentences.
 
-    BadInput: more entries than are taken, or entries packed in another than zip's usual way. zipfile.BadZipFile, and no
-    other error, where it is no intact archive.
+    BadInput: more entries than are taken, entries packed in another than zip's usual way, or one without a name (which
+    zipfile itself stumbles over). zipfile.BadZipFile, and no other error, where it is no intact archive.
     """
     try:
         if isinstance(source, Path):
@@ -48,11 +49,20 @@ def opened_zip(source: Path | BinaryIO, called: str) -> zipfile.ZipFile:
         raise
     except DAMAGED as error:
         raise zipfile.BadZipFile(str(error)) from None
-    odd = [entry for entry in archive.infolist() if entry.compress_type not in _METHODS]
-    if odd:
+    try:
+        _check_entries(archive.infolist(), called)
+    except BadInput:
         archive.close()
-        raise BadInput(f"{called} is packed in an unusual way (method {odd[0].compress_type}); pack it as a plain zip")
+        raise
     return archive
+
+
+def _check_entries(entries: Sequence[zipfile.ZipInfo], called: str) -> None:
+    if not all(entry.filename for entry in entries):
+        raise BadInput(f"{called} holds an entry without a name; pack it again")
+    odd = [entry for entry in entries if entry.compress_type not in _METHODS]
+    if odd:
+        raise BadInput(f"{called} is packed in an unusual way (method {odd[0].compress_type}); pack it as a plain zip")
 
 
 def _directory(file: BinaryIO, called: str) -> int:

@@ -15,6 +15,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data import sources
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, fingerprint, row_digests
+from rtl_core.data.kinds import KINDS
 from rtl_core.data.sources import NAME_SOURCES, PATH_SOURCES
 from rtl_core.data.splits import SPLITS
 from rtl_core.errors import BadInput
@@ -58,7 +59,7 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     """
     if first.fingerprint == second.fingerprint:
         return first
-    if "table" in (first.kind, second.kind):
+    if not all(KINDS[each.kind].standalone for each in (first, second)):
         raise BadInput(
             f"'{second.spec}' cannot join '{first.spec}': a table is scaled and encoded by its own statistics, so only "
             "the very same table fits"

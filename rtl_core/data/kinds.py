@@ -22,6 +22,7 @@ class Kind:
     """One kind of input.
 
     noun        of one input and of several
+    called      what a whole data set of them is
     normalise   (stored rows, their data) -> the network's inputs, float32
     vectors     stored rows -> float32 (n, numbers) on one scale, to find clusters among
     standalone  whether a stored row says all about its input, so that rows of two data sets can be compared; rows of
@@ -29,6 +30,7 @@ class Kind:
     """
 
     noun: tuple[str, str]
+    called: str
     normalise: Callable[[torch.Tensor, Dataset], torch.Tensor]
     vectors: Callable[[np.ndarray], np.ndarray]
     standalone: bool
@@ -53,8 +55,8 @@ def _flat(rows: np.ndarray) -> np.ndarray:
 
 
 KINDS: dict[str, Kind] = {
-    "image": Kind(("picture", "pictures"), _pictures, lambda rows: _flat(rows) / 255, True),
-    "table": Kind(("row", "rows"), _as_stored, _flat, False),
-    "signal": Kind(("recording", "recordings"), _as_stored, _flat, True),
-    "coordinates": Kind(("point", "points"), _as_stored, _flat, True),
+    "image": Kind(("picture", "pictures"), "pictures", _pictures, lambda rows: _flat(rows) / 255, True),
+    "table": Kind(("row", "rows"), "a table", _as_stored, _flat, False),
+    "signal": Kind(("recording", "recordings"), "recordings", _as_stored, _flat, True),
+    "coordinates": Kind(("point", "points"), "points of a signal or picture", _as_stored, _flat, True),
 }

@@ -30,6 +30,11 @@ def is_number(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
+def is_ordered(column: pd.Series) -> bool:
+    """Whether it is a categorical column whose categories have an order."""
+    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
+
+
 def finite_numbers(column: pd.Series) -> np.ndarray:
     """float64 (n,): missing, infinite and absurdly large values are NaN."""
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)

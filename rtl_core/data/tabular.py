@@ -17,6 +17,7 @@ from rtl_core.data.plain_columns import (
     finite_numbers,
     is_date,
     is_number,
+    is_ordered,
     numbers_the_rows,
     plain_frame,
 )
@@ -145,7 +146,7 @@ def _class_labels(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
 def _groups_spelled_once(frame: pd.DataFrame, groups: Sequence[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     changed, notes = {}, ()
     for name in groups:
-        if not (is_number(frame[name]) or _is_ordered(frame[name])):
+        if not (is_number(frame[name]) or is_ordered(frame[name])):
             column, more = with_one_spelling(frame[name])
             changed |= {name: column} if more else {}
             notes += more
@@ -200,11 +201,7 @@ def attribute(column: pd.Series) -> pd.Series:
     """A group column as it is kept beside the rows: numbers as they are, anything else as text with "missing"."""
     if is_number(column):
         return column.where(np.isfinite(finite_numbers(column))) if absurd_numbers(column) else column
-    return column if _is_ordered(column) else _texts(column)
-
-
-def _is_ordered(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
+    return column if is_ordered(column) else _texts(column)
 
 
 def _numeric(column: pd.Series, train: np.ndarray) -> tuple[list[str], Fill]:

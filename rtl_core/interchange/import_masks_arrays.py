@@ -305,10 +305,6 @@ def _refuse_stray_masks(masks: Mapping[str, PackedMask], file: str) -> None:
             )
 
 
-def _called_mask(name: str) -> bool:
-    return bool(words(name.rpartition(".")[2]) & {"mask", "masks"})
-
-
 def _is_mask(values: np.ndarray) -> bool:
     return values.dtype.kind == "b" or (values.dtype.kind in "iuf" and bool(((values == 0) | (values == 1)).all()))
 

@@ -1,7 +1,7 @@
 """Measures of how much tickets share, against chance.
 
 Layers end at different densities, so even independent masks overlap more than d / (2 - d). With n_l weights in layer l,
-densities d_il and the counts of `overlap` (PAPER.md, "Density explains overlap"):
+densities d_il and the counts of `overlap`:
 
     IoU          sum_l shared_lij / sum_l (kept_li + kept_lj - shared_lij)
     chance       sum_l n_l d_il d_jl / sum_l n_l (d_il + d_jl - d_il d_jl)

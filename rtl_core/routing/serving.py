@@ -53,6 +53,10 @@ class Serving:
             answers[piece] = outputs
         return answers
 
+    def of_one(self, x: torch.Tensor) -> np.ndarray:
+        """(K, *output_shape): what every ticket answers to one input, x (1, *input_shape)."""
+        return np.concatenate([self.routed(lambda at: x, np.array([k])).numpy() for k in range(self.k)])
+
     def doubts(self, take: Take, n: int, doubt: Doubt) -> np.ndarray:
         """(K, n): how unsure every ticket is of its answer to every row."""
         result = torch.empty(self.k, n)

@@ -31,7 +31,7 @@ from rtl_core.routing.gate import LinearGate, fit_gate
 from rtl_core.routing.routers import LeastDoubt
 from rtl_core.runs import pipeline
 from rtl_core.runs.atomic import write_json
-from rtl_core.runs.checkpoint import Run, load_gate, load_run, load_theta_0, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, Run, load_gate, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.prepare import Setting
 from rtl_core.runs.run_data import kept_rows
@@ -189,10 +189,11 @@ def save(
     }
     gate = {**load_gate(run), **state.gate.as_tensors()}  # what the gate sees of an input stays
     rows = kept_rows(setting.dataset, setting.partition)
+    outcome = Outcome(state.tickets, info, load_theta_0(run), (state.rtl,), changed.lighter, gate, rows)
 
     def fill(draft: Path) -> None:
         write_json(draft / CONFIG_FILE, setting.config.model_dump(mode="json"))
-        save_checkpoint(draft, state.tickets, load_theta_0(run), (state.rtl,), changed.lighter, info, gate, rows)
+        save_checkpoint(draft, outcome)
 
     make_once(folder, fill, is_whole)
     return {"run": folder.name, "folder": str(folder), "seconds": seconds, "reused": False, **document}

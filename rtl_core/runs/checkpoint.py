@@ -18,7 +18,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -96,41 +96,46 @@ class Run:
         return tuple(entry["method"] for entry in self.manifest["methods"])
 
 
-@refused_in_public("writing a run")
-def save_checkpoint(
-    folder: Path,
-    tickets: TicketSet,
-    theta_0: Tensors,
-    learned: Sequence[TrainedMethod],
-    lighter_buffers: Mapping[tuple[int, int], Tensors],
-    info: Mapping[str, Any],
-    gate: Tensors | None = None,
-    rows: Mapping[str, np.ndarray] | None = None,
-) -> None:
-    """Writes the run's outcome into its folder.
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has come to: all that its checkpoint keeps. Masks alone are tickets and `info`.
 
-    theta_0          the weights that every method started from; empty for runs that have masks only
-    lighter_buffers  (level index, ticket index) -> norm statistics of that lighter ticket
     info             JSON-able; numpy values are converted, NaN becomes null. `info["config"]`: the settings,
                      where the folder has no config.json; `info["kind"]` is "masks" where there are none at all
+    theta_0          the weights that every method started from
+    lighter_buffers  (level index, ticket index) -> norm statistics of that lighter ticket
     gate             the gate's tensors, as `LinearGate.as_tensors` gives them
     rows             what is kept about the rows of the data, by name: `SEEN_ROWS` uint8 (n, 8), digests of those that
                      the run was trained and tuned on; `ASSIGNMENT` int16 (n,), the subset of each, where it cannot be
                      read off the data
     """
+
+    tickets: TicketSet
+    info: Mapping[str, Any]
+    theta_0: Tensors = field(default_factory=dict)
+    learned: Sequence[TrainedMethod] = ()
+    lighter_buffers: Mapping[tuple[int, int], Tensors] = field(default_factory=dict)
+    gate: Tensors = field(default_factory=dict)
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@refused_in_public("writing a run")
+def save_checkpoint(folder: Path, outcome: Outcome) -> None:
+    """Writes the run's outcome into its folder."""
     import torch
 
     from rtl_core.runs.tensors import write_tensors
     from rtl_core.runs.weights_file import check_layout, pack_learned, prefixed
 
+    tickets, theta_0 = outcome.tickets, outcome.theta_0
     if theta_0:
         check_layout(theta_0, tickets.layout, "theta_0")
-    packed = pack_learned(learned, tickets, theta_0)
+    packed = pack_learned(outcome.learned, tickets, theta_0)
     tensors = {**_ticket_tensors(tickets), **prefixed("theta_0", theta_0), **packed.own}
-    for (level, k), buffers in lighter_buffers.items():
+    for (level, k), buffers in outcome.lighter_buffers.items():
         tensors.update(prefixed(f"lighter/{level}/{k}", buffers))
-    tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in (gate or {}).items()})
-    tensors.update({name: torch.tensor(array) for name, array in (rows or {}).items()})
+    tensors.update({f"{_ROUTER}{name}": tensor for name, tensor in outcome.gate.items()})
+    tensors.update({name: torch.tensor(array) for name, array in outcome.rows.items()})
     # From here to the end the folder has no checkpoint rather than one that mixes old and new.
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     write_tensors(folder / TICKETS_FILE, tensors)
@@ -146,9 +151,9 @@ def save_checkpoint(
                 "rungs": [asdict(level) for level in tickets.levels],
             },
             "methods": packed.methods,
-            "lighter": list(lighter_buffers),
+            "lighter": list(outcome.lighter_buffers),
             "files": {name: _seal(folder / name) for name in (TICKETS_FILE, METHODS_FILE)},
-            "info": info,
+            "info": outcome.info,
         }
     )
     write_json(folder / CHECKPOINT_FILE, {**document, "digest": _digest(document)})

@@ -25,7 +25,9 @@ from rtl_core.runs.diagnosis import Alarm, Diagnosis, Flag, LayerRound, Place, P
 from rtl_core.runs.retraining_file import read_probed, read_relaxed
 from rtl_core.statistics.estimates import mean_of_known
 from rtl_core.tasks.catalogue import task_named
-from rtl_core.tasks.task import figure_value
+from rtl_core.tasks.classification import MULTICLASS
+from rtl_core.tasks.classification_metrics import FIGURES as OF_CLASSIFIERS
+from rtl_core.tasks.task import Figure, figure_value
 from rtl_core.tickets.ticket_set import Level
 
 _MEASURES = ("retrained", "extraction", "final")  # the first that a level has is the one that counts
@@ -34,33 +36,35 @@ _MEASURES = ("retrained", "extraction", "final")  # the first that a level has i
 def diagnose(run: Run, root: Path | None = None) -> Diagnosis:
     """`root`: the user's runs, where audits of samples are kept."""
     root, config = root or run.folder.parent, run.config
-    metric = task_named(config.task).headline.name if config else "accuracy"
+    task = task_named(config.task) if config else MULTICLASS
+    figure, metric = task.headline, task.headline.name
     probed = read_probed(run, root)
     records = [*run.info.get("rungs", []), *(probed.records if probed else [])]
     counted = [(level, overlap(run.tickets, level)) for level in run.tickets.levels]
     rounds = _with_drops([_round(level, counts, records, metric) for level, counts in counted])
     layers = [row for level, counts in counted for row in _layers(level, counts)]
     threshold = (config or Config()).collapse.threshold
-    retrained = [row for row in rounds if row.drop is not None]
-    alarm, fall = _alarm(retrained, threshold), _fall(retrained, metric)
+    listened = [row for row in rounds if row.drop is not None]
+    alarm, fall = _alarm(listened, threshold), _fall([row for row in rounds if row.measure == "retrained"], figure)
     diagnosis = Diagnosis(
         run=run.name,
         k=run.tickets.k,
         metric=metric,
-        watched=bool(retrained),
+        watched=bool(listened),
         threshold=threshold,
         n=min((record["n"] for record in records), default=None),
         rounds=rounds,
         layers=layers,
-        flags=_flags(rounds, layers, alarm, fall, metric),
+        flags=_flags(rounds, layers, alarm, fall, figure),
         alarm=alarm,
         fall=fall,
         lead=fall.round - alarm.round if alarm and fall else None,
-        last_safe_density=_last_safe(retrained, alarm),
+        last_safe_density=_last_safe(listened, alarm),
         policy=config.collapse.policy if config else "off",
         policy_events=_policy_events(run),
         relaxed=read_relaxed(run, root),
         probe=Probe(probed.steps, probed.seconds) if probed else None,
+        confidence_unit=collapse.confidence_unit(task),
     )
     return replace(diagnosis, advice=_advice(run, diagnosis))
 
@@ -118,8 +122,8 @@ def _alarm(retrained: Sequence[Round], threshold: float) -> Alarm | None:
     return Alarm(row.round, row.density, row.drop, threshold)
 
 
-def _fall(retrained: Sequence[Round], metric: str) -> Place | None:
-    at = collapse.fall([row.figures[metric] for row in retrained]) if retrained else None
+def _fall(retrained: Sequence[Round], figure: Figure) -> Place | None:
+    at = collapse.fall([row.figures[figure.name] for row in retrained], figure) if retrained else None
     return None if at is None else Place(retrained[at].round, retrained[at].density)
 
 
@@ -130,7 +134,7 @@ def _last_safe(retrained: Sequence[Round], alarm: Alarm | None) -> float | None:
 
 
 def _flags(
-    rounds: Sequence[Round], layers: Sequence[LayerRound], alarm: Alarm | None, fall: Place | None, metric: str
+    rounds: Sequence[Round], layers: Sequence[LayerRound], alarm: Alarm | None, fall: Place | None, figure: Figure
 ) -> list[Flag]:
     """Where something turned, the alarm first, then by round."""
     flags = []
@@ -138,8 +142,11 @@ def _flags(
         sentence = f"Confidence lies {alarm.drop:.3f} below its best: the alarm ({alarm.threshold:g})."
         flags.append(Flag(alarm.round, alarm.density, "down", "confidence", None, True, sentence))
     if fall:
-        sentence = f"{metric.replace('_', ' ').capitalize()} lies 2 points or more below its best and stays there."
-        flags.append(Flag(fall.round, fall.density, "down", "accuracy", None, False, sentence))
+        signal = "accuracy" if figure.name in OF_CLASSIFIERS else figure.name
+        by = f"{100 * figure.fall:g} points" if figure.unit == "share" else f"{figure.fall:g} {figure.unit}"
+        title, off = figure.title[0].upper() + figure.title[1:], "below" if figure.higher_is_better else "above"
+        sentence = f"{title} lies {by} or more {off} its best and stays there."
+        flags.append(Flag(fall.round, fall.density, "down", signal, None, False, sentence))
     flags += _turns(rounds, "iou", [row.iou_mean for row in rounds], "Mean IoU")
     flags += _turns(rounds, "excess", [row.excess_mean for row in rounds], "Mean excess overlap")
     for layer in dict.fromkeys(row.layer for row in layers):
@@ -175,6 +182,8 @@ def _advice(run: Run, diagnosis: Diagnosis) -> str:
         return "These are masks without a network: overlap is all there is to see."
     if run.config.mode == "gated":
         return "Mask scores were learned at one density: there is no way down to look at."
+    if diagnosis.confidence_unit is None:
+        return _advice_without_doubt(run, diagnosis)
     if not diagnosis.watched:
         return (
             "The levels were cut from one training and nothing was trained between them, so no alarm can be given. "
@@ -200,6 +209,16 @@ def _advice(run: Run, diagnosis: Diagnosis) -> str:
         f"Go back to density {safe:.3g}, the last one before the alarm, and train those masks together from theta_0 "
         f"(diagnose --relax), or train again with collapse.policy=relax." + gain
     )
+
+
+def _advice_without_doubt(run: Run, diagnosis: Diagnosis) -> str:
+    title = task_named(run.config.task).headline.title
+    silent = f"Tickets of task '{run.config.task}' do not say how sure they are, so no alarm can be given"
+    if diagnosis.probe is None:
+        return f"{silent}; retrain the levels (diagnose --probe) to see at which density {title} falls."
+    if diagnosis.fall is None:
+        return f"{silent}; retrained, {title} does not fall down to density {diagnosis.rounds[-1].density:.3g}."
+    return f"{silent}; retrained, {title} falls at density {diagnosis.fall.density:.3g}: stay above it."
 
 
 def _policy_events(run: Run) -> list[PolicyEvent]:

@@ -114,9 +114,10 @@ class Diagnosis:
     n                  validation rows a ticket, at least; None where nothing was measured
     rounds, layers     densest first
     flags              the alarm first, then by round
-    fall               where accuracy fell; lead: rounds that the alarm comes before it
+    fall               where `metric` fell; lead: rounds that the alarm comes before it
     last_safe_density  the last retrained one before the alarm; None where no level was retrained
     relaxed, probe     what was measured by training again; None where it was not
+    confidence_unit    "share": a probability; "": a doubt with its sign turned; None: the task has no doubt
     """
 
     run: str
@@ -137,3 +138,4 @@ class Diagnosis:
     relaxed: Relaxed | None
     probe: Probe | None
     advice: str = ""
+    confidence_unit: str | None = "share"

@@ -20,7 +20,7 @@ from rtl_core.interchange.import_masks_arrays import check_total
 from rtl_core.interchange.import_masks_shards import Source, sources_of
 from rtl_core.interchange.import_masks_ticket import Choice, ForeignTicket, check_tickets
 from rtl_core.read_only import refused_in_public
-from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 from rtl_core.runs.store import MASKS_ONLY, is_whole, slug
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -89,7 +89,7 @@ def import_masks(
         "warnings": _warnings(joined, kept),
         "environment": {"rtl_lab": __version__},
     }
-    made = make_once(folder, lambda draft: save_checkpoint(draft, joined, {}, (), {}, info), is_whole)
+    made = make_once(folder, lambda draft: save_checkpoint(draft, Outcome(joined, info)), is_whole)
     return Imported(
         run=folder.name,
         folder=str(folder),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,14 @@ from rtl_core.config import Config
 from rtl_core.data import partitions
 from rtl_core.data.changes import described
 from rtl_core.documents import plain
-from rtl_core.events import Event, Journal, MemoryJournal, Report, Tensors, silent
+from rtl_core.events import Event, Journal, MemoryJournal, Report, silent
 from rtl_core.learning.baselines import does_not_apply, gradient_steps
 from rtl_core.learning.method_steps import warm_start
 from rtl_core.learning.subnetwork import TrainedMethod
 from rtl_core.models.cost import forward_cost, macs_nonzero
 from rtl_core.routing.gate import LinearGate
 from rtl_core.runs import routing
+from rtl_core.runs.checkpoint import Outcome
 from rtl_core.runs.gates import gate_tensors
 from rtl_core.runs.prepare import Setting, experiment, prepare, refusing_divergence
 from rtl_core.runs.record import SubsetSizes, TrainingCost
@@ -39,18 +40,6 @@ DECISIONS = {
     "odds": "likelier than 1 / K",
 }
 LEARNED_ENOUGH = 0.1  # extraction steps x learning rate below which masks hardly differ from random ones
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished training: what `runs.checkpoint.save_checkpoint` takes."""
-
-    tickets: TicketSet
-    theta_0: Tensors
-    learned: tuple[TrainedMethod, ...]
-    lighter_buffers: dict[tuple[int, int], Tensors]
-    info: dict[str, Any]
-    gate: Tensors
 
 
 def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
@@ -76,7 +65,7 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
         "environment": {**_environment(config), "seconds": time.monotonic() - began},
     }
     learned, gate = tuple(trained.learned.values()), gate_tensors(trained.gate, trained.seen)
-    return Outcome(trained.tickets, trained.start.shared, learned, lighter_buffers, info, gate)
+    return Outcome(trained.tickets, info, trained.start.shared, learned, lighter_buffers, gate)
 
 
 def evaluate(

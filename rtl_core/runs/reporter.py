@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from rtl_core.errors import BadInput
 from rtl_core.files import sweep_drafts
-from rtl_core.read_only import check
+from rtl_core.read_only import check, refused_in_public
 from rtl_core.runs.status import HEARTBEAT_SECONDS, Status, process_exists, process_start, read_status, write_status
 from rtl_core.runs.store import append_metric, clear_stop, stop_requested
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 LOCK_FILE = ".training.lock"
 _WRITE_SECONDS = 0.5  # status and losses at most so often
+
+
+@refused_in_public("training a run")
+def remove_lock(folder: Path) -> None:
+    """Of a finished run: nobody needs to be alone with it any more."""
+    (folder / LOCK_FILE).unlink(missing_ok=True)
 
 
 class StatusReporter:
@@ -75,7 +81,7 @@ class StatusReporter:
 
         if error is None:
             self._finish("done")
-            (self._folder / LOCK_FILE).unlink(missing_ok=True)  # whoever waits for it finds the run finished
+            remove_lock(self._folder)  # whoever waits for it finds the run finished
         elif isinstance(error, Stopped | KeyboardInterrupt):
             self._finish("stopped")
         else:

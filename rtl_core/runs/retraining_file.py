@@ -11,12 +11,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, FiniteFloat, TypeAdapter, ValidationError
 
+from rtl_core.audit.collapse import confidence_unit
 from rtl_core.errors import BadInput
 from rtl_core.read_only import refused_in_public
 from rtl_core.runs import store
 from rtl_core.runs.atomic import read_json, write_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.statistics.estimates import Interval
+from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import figure_value
 
 PROBE, RELAX = "collapse-probe.json", "collapse-relax.json"
 
@@ -26,9 +29,10 @@ class _Record(BaseModel):
     rung: int
     measure: Literal["retrained"]
     n: int
-    accuracy: FiniteFloat
-    balanced_accuracy: FiniteFloat | None
-    confidence: FiniteFloat
+    accuracy: FiniteFloat | None = None
+    balanced_accuracy: FiniteFloat | None = None
+    figures: dict[str, FiniteFloat | None] | None = None
+    confidence: FiniteFloat | None = None
     ci: dict[str, Interval]
 
 
@@ -64,7 +68,7 @@ class Relaxed:
 
     masks: str
     density: FiniteFloat
-    metric: Literal["accuracy", "balanced_accuracy"]
+    metric: str
     before: FiniteFloat
     after: FiniteFloat
     ci: BeforeAndAfter
@@ -86,6 +90,11 @@ def read_probed(run: Run, root: Path) -> Probed | None:
         places = [(level.index, k) for level in run.tickets.levels for k in range(run.tickets.k)]
         if sorted((record.rung, record.ticket) for record in checked.records) != places:
             raise BadInput(f"{PROBE} does not hold one record per level and ticket")
+        task = task_named(run.config.task)
+        needed = [task.headline.name, *(["confidence"] if confidence_unit(task) is not None else [])]
+        for name in needed:
+            if any(figure_value(record.model_dump(), name) is None for record in checked.records):
+                raise BadInput(f"{PROBE} lacks '{name}' of a level, which task '{task.name}' is measured by")
         return _PROBED.validate_python(document)
 
 
@@ -95,7 +104,11 @@ def read_relaxed(run: Run, root: Path) -> Relaxed | None:
     if document is None:
         return None
     with _refused(run, root, RELAX):
-        return _RELAXED.validate_python(document)
+        relaxed = _RELAXED.validate_python(document)
+        known = [figure.name for figure in task_named(run.config.task).figures]
+        if relaxed.metric not in known:
+            raise BadInput(f"{RELAX}, 'metric': '{relaxed.metric}' is none of {', '.join(known)}")
+        return relaxed
 
 
 def _read(run: Run, root: Path, name: str) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rtl_core.runs import pipeline, started
 from rtl_core.runs.checkpoint import Run, load_run, save_checkpoint
 from rtl_core.runs.journal import FileJournal
 from rtl_core.runs.open_run import open_run
-from rtl_core.runs.reporter import StatusReporter
+from rtl_core.runs.reporter import StatusReporter, remove_lock
 from rtl_core.runs.run_data import kept_rows
 from rtl_core.runs.store import MASKS_ONLY, create_run, is_whole, read_config, run_state
 from rtl_core.tasks.catalogue import task_of
@@ -41,11 +42,13 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
     or data are not those that it was begun with.
     """
     if run_state(folder) == "done":
+        remove_lock(folder)  # of a process killed after its last word
         return _reused(folder)
     config, began = read_config(folder), time.monotonic()
     journal = FileJournal(folder)
     with StatusReporter(folder) as status:
-        if is_whole(folder):  # by another process, which this one waited for
+        if is_whole(folder):  # by another process, which this one waited for or which was killed then
+            journal.clear()
             return _reused(folder)
 
         def both(event: Event) -> None:
@@ -60,16 +63,9 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
         status.expect(total)
         report(Event("start", "rtl", steps=total))
         outcome = pipeline.train(setting, both, journal)
-        save_checkpoint(
-            folder,
-            outcome.tickets,
-            outcome.theta_0,
-            outcome.learned,
-            outcome.lighter_buffers,
-            {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]},
-            outcome.gate,
-            kept_rows(setting.dataset, setting.partition),
-        )
+        info = {**outcome.info, "warnings": [*outcome.info["warnings"], *notes]}
+        rows = kept_rows(setting.dataset, setting.partition)
+        save_checkpoint(folder, replace(outcome, info=info, rows=rows))
         journal.clear()
     seconds = time.monotonic() - began
     notes += setting.reading_notes

@@ -81,9 +81,7 @@ def study(
 
     BadInput for an unknown name, a density outside (0, 1), data that are not given, a setting that does not exist.
     """
-    if name not in names():
-        raise BadInput(f"there is no benchmark '{name}'; there are: {', '.join(names())}")
-    described = json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
+    described = _described(name)
     spec = described["data"] if data is None else data
     if spec is None:
         raise BadInput(f"benchmark '{name}' has no data of its own; give them with --data, for example cifar:PATH")
@@ -122,6 +120,25 @@ def study(
         for density in chosen.densities:
             chosen.config(seed, density)
     return chosen
+
+
+def as_run(name: str, assignments: Sequence[str]) -> dict[str, Any]:
+    """The settings by which one cell of a benchmark is trained as a run, levels beside the target included.
+
+    assignments: what differs, as `train --set` takes it. Not necessarily valid. BadInput for an unknown name.
+    """
+    described = _described(name)
+    values = merged(preset(described["preset"]), described["settings"])
+    values = with_setting(values, f"data.spec={json.dumps(described['data'])}")
+    for assignment in assignments:
+        values = with_setting(values, assignment)
+    return values
+
+
+def _described(name: str) -> dict[str, Any]:
+    if name not in names():
+        raise BadInput(f"there is no benchmark '{name}'; there are: {', '.join(names())}")
+    return json.loads(_folder().joinpath(f"{name}.json").read_text("utf-8"))
 
 
 def document(study: Study, cells: Cells) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from rtl_core.overlap.overlap import overlap
 from rtl_core.overlap.similarity import similarity
 from rtl_core.read_only import refused_in_public
 from rtl_core.runs.atomic import read_json, write_json
-from rtl_core.runs.pipeline import Outcome, prepare, train
+from rtl_core.runs.checkpoint import Outcome
+from rtl_core.runs.pipeline import prepare, train
 from rtl_core.runs.prepare import Setting
 from rtl_core.studies.benchmark import Cells, Study, cells_of, document
 

@@ -29,6 +29,7 @@ class Figure:
     """One figure of merit.
 
     unit       "share" (shown in per cent) or a symbol such as "dB"
+    fall       so far from its best, in its own unit, tickets have collapsed by it
     resampled  whether `Task.measure` gives it, so that its interval can be resampled; otherwise `Task.estimates` does
     """
 
@@ -37,6 +38,12 @@ class Figure:
     unit: str = "share"
     higher_is_better: bool = True
     resampled: bool = True
+    fall: float = 0.02
+
+    @property
+    def sign(self) -> int:
+        """By which its values are multiplied so that more is better."""
+        return 1 if self.higher_is_better else -1
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Task:
     answer         (outputs (n, ...), truth) -> (n, ...); it must not depend on which rows are the ticket's own
     credit         (answers, truth) -> (n,) bool or float: how well each row is answered, more is better
     measure        (answers, truth) -> the resampled figures of weighted rows, in their order
+    drawn_as       what one row's outputs and truth are to whoever draws them: "class", "label map" (labels, h, w) and
+                   (h, w), "picture" (c, h, w) in [0, 1], or a name that a task brings with its drawing (app/tasks.py)
     estimates      (answers, truth, ids of units (n,), names of the classes) -> the JSON of all figures with intervals
                    in closed form; None: all figures are resampled
     doubt          None where an answer does not say how sure it is
@@ -89,6 +98,7 @@ class Task:
     credit: Callable[[np.ndarray, np.ndarray], np.ndarray]
     measure: Callable[[np.ndarray, np.ndarray], Statistic]
     answer: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda outputs, truth: outputs
+    drawn_as: str = "class"
     estimates: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str]], dict[str, Any]] | None = None
     doubt: Doubt | None = None
     log_p: Callable[[np.ndarray], np.ndarray] | None = None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
+from app import training_cost
 from rtl_core.config import Config
+from rtl_core.runs.record import TrainingCost
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -115,15 +119,32 @@ def info_document(config: Config, tickets: TicketSet) -> dict:
 
 
 def write_run(root, name: str = "known-run"):
-    from rtl_core.runs.checkpoint import save_checkpoint
+    from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 
     config = Config(density=0.25)
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
     tickets = tickets_with_shared_start()
-    save_checkpoint(folder, tickets, {}, [], {}, info_document(config, tickets))
+    save_checkpoint(folder, Outcome(tickets, info_document(config, tickets)))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_are_looked_for_once() -> Iterator[None]:
+    """Every AppTest asks all installed packages whether they bring a component; in one process the answer stays."""
+    manifests = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: manifests)
+        yield
+
+
+@pytest.fixture
+def known_cost(monkeypatch) -> TrainingCost:
+    """What every training is estimated to cost; the estimate itself starts a process and takes seconds."""
+    cost = TrainingCost(1_234, 5_678, 9_000_000, 100, 10.0, [])
+    monkeypatch.setattr(training_cost, "estimate", lambda config: cost)
+    return cost
 
 
 @pytest.fixture

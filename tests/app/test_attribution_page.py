@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import colours
-from app.attribution import dataset_audit_charts, findings, heatmaps, inputs
+from app import colours, kinds
+from app.attribution import dataset_audit_charts, findings, heatmaps
 from rtl_core.audit.attribution.compare_tickets import SideBySide
 from rtl_core.audit.attribution.explain import Maps
 from rtl_core.audit.attribution.map_request import MapRequest
@@ -23,7 +23,7 @@ from rtl_core.data import picture_files
 from rtl_core.errors import BadInput
 from rtl_core.runs import attribution
 from rtl_core.runs.attribution import Explained, explain_samples
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
 
@@ -107,7 +107,7 @@ def test_an_uploaded_picture_is_explained(runs_folder, unchecked):
 
 @pytest.mark.parametrize(("shape", "channels"), [((90, 60, 3), 1), ((40, 40), 3), ((30, 64, 4), 3), ((8, 8), 1)])
 def test_uploads_of_any_size_and_colour_become_inputs(shape, channels):
-    x = inputs.as_input(picture(shape), (channels, 28, 28))
+    x = kinds.read_upload(picture(shape), (channels, 28, 28))
     assert x.shape == (1, channels, 28, 28) and x.dtype == np.uint8
 
 
@@ -116,23 +116,23 @@ def test_an_upload_is_cut_and_made_grey_as_on_paper():
     half[:, 10:20] = (255, 0, 0)  # the middle square; its luminance is 0.299 x 255
     file = io.BytesIO()
     Image.fromarray(half).save(file, "PNG")
-    assert np.unique(inputs.as_input(file.getvalue(), (1, 10, 10))).tolist() == [76]
+    assert np.unique(kinds.read_upload(file.getvalue(), (1, 10, 10))).tolist() == [76]
 
 
 def test_sixteen_bits_a_pixel_are_scaled_and_not_clipped():
     deep, file = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8), io.BytesIO()
     Image.fromarray(deep).save(file, "PNG")
-    shown = inputs.as_input(file.getvalue(), (1, 8, 8))[0, 0]
+    shown = kinds.read_upload(file.getvalue(), (1, 8, 8))[0, 0]
     assert np.abs(shown - deep / 256).max() < 1
 
 
 def test_too_large_uploads_are_refused(monkeypatch):
     monkeypatch.setattr(picture_files, "MAX_PIXELS_WHOLE", 100)
     with pytest.raises(BadInput, match="the picture has more than 100 pixels"):
-        inputs.as_input(picture((11, 10)), (1, 8, 8))
-    monkeypatch.setattr(inputs, "MAX_BYTES", 10)
+        kinds.read_upload(picture((11, 10)), (1, 8, 8))
+    monkeypatch.setattr(kinds, "MAX_BYTES", 10)
     with pytest.raises(BadInput, match="larger than"):
-        inputs.as_input(picture((5, 5)), (1, 8, 8))
+        kinds.read_upload(picture((5, 5)), (1, 8, 8))
 
 
 def test_the_audit_is_made_once_and_opens_again(runs_folder):
@@ -186,7 +186,7 @@ def test_a_run_with_masks_only_says_what_is_missing(runs_folder, known_tickets):
     folder.mkdir()
     sources = [{"ticket": name, "file": name, "format": "npz", "sha256": ""} for name in known_tickets.names]
     info = {"kind": "masks", "sources": sources, "left_out": [], "warnings": []}
-    save_checkpoint(folder, known_tickets, {}, [], {}, info)
+    save_checkpoint(folder, Outcome(known_tickets, info))
     app = open_page(run="masks-run")
     assert not app.exception and "nothing to look at inputs with" in app.title[0].value
 

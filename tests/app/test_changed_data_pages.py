@@ -14,20 +14,12 @@ from rtl_core.data import sources
 from rtl_core.runs import started
 from rtl_core.runs.store import create_run
 from rtl_core.runs.training import train_new
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = {
-    "task": "one_vs_rest",
-    "partition": {"by": "class", "min_size": 2},
-    "extract": {"steps": 3, "warm_steps": 3},
-    "joint": {"steps": 2},
-    "model": {"width": 0.5},
-    "sharing": {"recalibrate_batches": 1},
-    "controls": [],
-    "threads": 1,
-}
+SETTINGS = toy(task="one_vs_rest", partition={"by": "class"}, model={"width": 0.5})
 
 
 def write(path: Path, more: int = 0) -> None:

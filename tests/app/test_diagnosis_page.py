@@ -18,7 +18,7 @@ from app.diagnosis.view import View
 from rtl_core.audit import collapse
 from rtl_core.errors import BadInput
 from rtl_core.runs import retrain
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.diagnose import diagnose
 from rtl_core.runs.diagnosis import Alarm, Diagnosis, Flag, LayerRound, Place, Round
 from rtl_core.runs.retraining_file import BeforeAndAfter, Relaxed
@@ -157,10 +157,10 @@ def test_the_chart_says_when_confidence_fell_and_whether_it_was_early(changed, m
 
 
 def test_only_what_has_no_rounds_yet_can_be_retrained():
-    assert view_of(watched=False).could_be_watched
-    assert not view_of().could_be_watched
-    assert not view_of(masks_only=True, watched=False).could_be_watched
-    assert not view_of(mode="gated", watched=False).could_be_watched
+    assert view_of(watched=False).could_be_retrained
+    assert not view_of().could_be_retrained
+    assert not view_of(masks_only=True, watched=False).could_be_retrained
+    assert not view_of(mode="gated", watched=False).could_be_retrained
 
 
 def test_the_figure_has_both_rows_over_one_reversed_axis_and_names_the_alarm():
@@ -326,7 +326,7 @@ def test_what_cannot_be_retrained_says_why(known_run, monkeypatch):
 def save_masks(folder: Path, tickets: TicketSet) -> None:
     folder.mkdir()
     info = {"kind": "masks", "sources": [], "left_out": [], "warnings": []}
-    save_checkpoint(folder, tickets, {}, [], {}, info)
+    save_checkpoint(folder, Outcome(tickets, info))
 
 
 def test_masks_alone_show_their_overlap_and_offer_no_retraining(runs_folder, known_tickets):

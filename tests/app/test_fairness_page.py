@@ -16,7 +16,7 @@ from app.fairness.view import Audit, Subject
 from rtl_core.audit.fairness.predictions import from_table
 from rtl_core.documents import plain
 from rtl_core.errors import BadInput
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.fairness import Audited
 from rtl_core.runs.fairness import audit as audit_run
 from rtl_core.runs.store import samples as sample_folders
@@ -193,7 +193,7 @@ def test_a_run_without_groups_leads_to_one_with_them(runs_folder):
 def test_masks_decide_nothing(runs_folder, known_tickets):
     folder = runs_folder / "masks-run"
     folder.mkdir()
-    save_checkpoint(folder, known_tickets, {}, [], {}, {"kind": "masks", "sources": [], "left_out": [], "warnings": []})
+    save_checkpoint(folder, Outcome(known_tickets, {"kind": "masks", "sources": [], "left_out": [], "warnings": []}))
     app = open_fairness(run="masks-run")
     assert not app.exception
     assert app.title[0].value == "These masks decide nothing yet"

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import colours
 from app.lessons import lesson_seeds, lesson_seeds_class
 from rtl_core.config import Config
-from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 from tests.app.lesson_page import open_lesson, shown_text
 
 SURPRISE = 'class="learn-surprise"'
@@ -29,7 +29,7 @@ def write(runs_folder, known_tickets):
         (folder / "config.json").write_text(json.dumps(settings))
         given = {"rtl": 0.77, **dict(zip(lesson_seeds_class.CONTROLS, accuracies, strict=True))}
         methods = [{"method": method, "applies": True, "accuracy": value} for method, value in given.items()]
-        save_checkpoint(folder, known_tickets, {}, [], {}, {"config": settings, "evaluation": {"methods": methods}})
+        save_checkpoint(folder, Outcome(known_tickets, {"config": settings, "evaluation": {"methods": methods}}))
 
     return run
 

@@ -15,7 +15,7 @@ from app.lessons import lesson_training
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
 from rtl_core.runs import queue, worker
-from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.status import read_status
 from rtl_core.runs.store import project_root
@@ -96,7 +96,7 @@ def buttons(app: AppTest) -> list[str]:
 def finish(folder: Path, tickets) -> None:
     folder.mkdir()
     (folder / "config.json").write_text(CONFIG.model_dump_json())
-    save_checkpoint(folder, tickets, {}, [], {}, info_document(CONFIG, tickets))
+    save_checkpoint(folder, Outcome(tickets, info_document(CONFIG, tickets)))
 
 
 def test_steps_and_seconds_stand_before_the_start(folder):

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import training_cost
 from app.lessons import lesson_lottery, lesson_training
 from rtl_core.config import parse
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.record import TrainingCost
 from rtl_core.runs.training import train_new
 from tests.app.conftest import info_document
@@ -134,7 +134,7 @@ def test_a_damaged_run_says_so_and_can_be_started_over(how, runs_folder, known_t
     folder = lesson_training._folder(CONFIG)
     folder.mkdir()
     (folder / "config.json").write_text(CONFIG.model_dump_json())
-    save_checkpoint(folder, known_tickets, {}, [], {}, info_document(CONFIG, known_tickets))
+    save_checkpoint(folder, Outcome(known_tickets, info_document(CONFIG, known_tickets)))
     damaged(folder, how)
     app = AppTest.from_function(training, default_timeout=60).run()
     assert not app.exception and not app.success

@@ -11,6 +11,7 @@ import pytest
 from app.charts import as_written
 from app.markdown import plain
 from tests import hostile
+from tests.parsed import in_every, nodes_of, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*sorted((ROOT / "app").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py")), ROOT / "streamlit_app.py"]
@@ -94,15 +95,15 @@ def foreign_texts(tree: ast.AST) -> list[str]:
     return rows
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_texts_that_are_read_as_markdown_are_ours_or_plain(path):
-    assert foreign_texts(ast.parse(path.read_text("utf-8"))) == []
+    assert foreign_texts(tree_of(path)) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@in_every(FILES)
 def test_what_reads_texts_in_other_ways_has_one_door(path):
-    tree = ast.parse(path.read_text("utf-8"))
-    called = {node.attr for node in ast.walk(tree) if ast.unparse(node).startswith("st.") and hasattr(node, "attr")}
+    attributes = [node for node in nodes_of(path) if isinstance(node, ast.Attribute)]
+    called = {node.attr for node in attributes if ast.unparse(node).startswith("st.")}
     assert not called & {"table", "latex", "exception", "iframe"}
     assert "unsafe_allow_html" not in path.read_text("utf-8")
     assert "plotly_chart" not in called or path.name == "charts.py"

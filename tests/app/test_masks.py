@@ -230,13 +230,13 @@ def test_names_on_the_map_stand_away_from_the_nearest_point():
 
 def write_masks(root: Path, tickets: TicketSet) -> None:
     """A run that has masks only."""
-    from rtl_core.runs.checkpoint import save_checkpoint
+    from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 
     folder = root / "masks-run"
     folder.mkdir()
     sources = [{"ticket": name, "file": name, "format": "npz", "sha256": "", "bytes": 1} for name in tickets.names]
     info = {"kind": "masks", "sources": sources, "left_out": [], "warnings": []}
-    save_checkpoint(folder, tickets, {}, [], {}, info)
+    save_checkpoint(folder, Outcome(tickets, info))
 
 
 @pytest.mark.parametrize("detail", ["The pair", "Density by density"])

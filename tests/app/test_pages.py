@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,10 +13,11 @@ from streamlit.testing.v1 import AppTest
 
 from app import nav
 from rtl_core.runs import store
-from rtl_core.runs.checkpoint import save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = tuple(Path(page).stem for page in nav.PAGES)
+CHOICES = ("view", "detail", "heat", "order", "map", "rows", "colour", "inputs-map", "input", "source", "by", "library")
 
 
 def open_page(page: str, **query) -> AppTest:
@@ -35,26 +37,19 @@ def texts(app: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_over_a_finished_run(known_run, page):
+def test_page_over_a_finished_run(known_run, known_cost, page):
+    """The same where the address leaves its choices empty: they are then their defaults."""
     app = open_page(page, run="known-run")
     assert not app.exception
     assert [box.label for box in app.sidebar.selectbox] == ["Run"]
-
-
-CHOICES = ("view", "detail", "heat", "order", "map", "rows", "colour", "inputs-map", "input", "source", "by", "library")
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_choices_that_the_address_leaves_empty_are_their_defaults(known_run, page):
-    app = open_page(page, run="known-run", **dict.fromkeys(CHOICES, ""))
-    plain = open_page(page, run="known-run")
-    assert not app.exception
+    empty = open_page(page, run="known-run", **dict.fromkeys(CHOICES, ""))
+    assert not empty.exception
     for kind in ("subheader", "error"):
-        assert [element.value for element in app.get(kind)] == [element.value for element in plain.get(kind)]
+        assert [element.value for element in empty.get(kind)] == [element.value for element in app.get(kind)]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_without_any_run_leads_somewhere(runs_folder, monkeypatch, page):
+def test_page_without_any_run_leads_somewhere(runs_folder, known_cost, monkeypatch, page):
     monkeypatch.setattr(store, "samples", lambda: {})
     app = open_page(page)
     assert not app.exception
@@ -92,7 +87,7 @@ def test_a_ticket_whose_name_is_escaped_is_chosen_by_its_name_in_the_address(run
     tickets = replace(known_tickets, names=("a", "b", "*c*", "d", "e"))
     (runs_folder / "masks-run").mkdir()
     info = {"kind": "masks", "sources": [], "left_out": [], "warnings": []}
-    save_checkpoint(runs_folder / "masks-run", tickets, {}, [], {}, info)
+    save_checkpoint(runs_folder / "masks-run", Outcome(tickets, info))
     app = open_page("masks", run="masks-run", ticket="*c*")
     assert not app.exception
     assert app.session_state["ticket"] == "*c*"
@@ -110,6 +105,21 @@ def test_overview_says_what_holds_and_what_does_not(known_run):
     assert "**Separate networks**: switched off in the settings" in message
 
 
+@pytest.mark.long
+def test_train_says_what_the_settings_cost(runs_folder):
+    app = open_page("train")
+    assert not app.exception and not app.error
+    (cost,) = [element.proto.body for element in app.get("html") if "estimated time" in element.proto.body]
+    steps = int(re.search(r'class="value">([\d,]+)</div><div class="small">training steps', cost)[1].replace(",", ""))
+    assert steps > 0 and steps % (5 * 20) == 0  # of five tickets, some tens each
+
+
+def test_train_shows_the_cost_that_was_estimated(runs_folder, known_cost):
+    app = open_page("train")
+    (cost,) = [element.proto.body for element in app.get("html") if "estimated time" in element.proto.body]
+    assert "1,234" in cost and "5,678" in cost and ">100<" in cost and "10 s" in cost
+
+
 def test_train_lists_runs_and_renames_them(known_run):
     app = open_page("train", run="known-run", view="All runs")
     assert not app.exception
@@ -118,6 +128,7 @@ def test_train_lists_runs_and_renames_them(known_run):
     assert store.summary(known_run).title == "My <b>first</b> run"
 
 
+@pytest.mark.long
 def test_looking_at_a_run_loads_no_torch(known_run):
     """Torch costs a second and 180 MB: Overview and Masks must do without."""
     script = (

@@ -16,7 +16,7 @@ from app import colours
 from app.routing import choice_explained, findings, router_table, samples, sankey, view
 from app.routing.view import View
 from rtl_core.data.class_folders import KINDS
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.routing import Route, Routing, route
 from rtl_core.runs.store import samples as sample_folders
 
@@ -207,7 +207,7 @@ def test_groups_above_all_are_named_and_small_ones_are_not_ranked():
 def test_masks_route_nothing(runs_folder, known_tickets):
     folder = runs_folder / "masks-run"
     folder.mkdir()
-    save_checkpoint(folder, known_tickets, {}, [], {}, {"kind": "masks", "sources": [], "left_out": [], "warnings": []})
+    save_checkpoint(folder, Outcome(known_tickets, {"kind": "masks", "sources": [], "left_out": [], "warnings": []}))
     app = open_routing("masks-run")
     assert not app.exception
     assert app.title[0].value == "These masks route nothing"

@@ -88,6 +88,7 @@ def test_a_bomb_is_refused_by_what_comes_out(tmp_path, monkeypatch):
         ("mine.zip", b"no archive", "no zip archive"),
         ("mine.zip", packed("notes.txt"), "JPEG.* pictures"),
         ("mine.zip", packed("a.png"), "outside any folder"),
+        ("mine.zip", packed("cat/a.png", "cat/b.png").replace(b"cat/b.png", b"\0at/b.png"), "entry without a name"),
         ("mine.exe", b"", "an upload is a .zip"),
     ],
 )
@@ -125,6 +126,7 @@ def test_the_same_file_from_many_sessions_is_kept_once_and_always_whole(tmp_path
     assert len(uploads.stored(tmp_path)) == 1
 
 
+@pytest.mark.long
 def test_processes_that_upload_the_same_file_at_once_share_it(tmp_path):
     (tmp_path / "mine.zip").write_bytes(PICTURES)
     code = (

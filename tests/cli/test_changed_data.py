@@ -15,23 +15,13 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data import sources
 from rtl_core.runs import store
-from rtl_core.runs.checkpoint import load_run, save_checkpoint
+from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.store import ask_stop
+from tests.toy_run import set_options, toy
 
 pytestmark = pytest.mark.long
 
-TINY = (
-    "extract.steps=4",
-    "joint.steps=3",
-    "extract.warm_steps=6",
-    "denser=[1.0]",
-    "lighter=[]",
-    "sharing.recalibrate_batches=1",
-    "controls=[]",
-    "partition.min_size=2",
-    "model.width=0.5",
-)
-SETTINGS = [argument for setting in TINY for argument in ("--set", setting)]
+SETTINGS = set_options(toy(model={"width": 0.5}))
 CLASSES = ("cat", "dog", "owl")
 
 
@@ -193,7 +183,9 @@ def without_digests(folder: Path) -> None:
 
     run = load_run(folder)
     learned = tuple(load_learned(run).values())
-    save_checkpoint(folder, run.tickets, load_theta_0(run), learned, load_lighter(run), run.info, load_gate(run))
+    save_checkpoint(
+        folder, Outcome(run.tickets, run.info, load_theta_0(run), learned, load_lighter(run), load_gate(run))
+    )
 
 
 def test_an_older_run_is_checked_through_its_own_data_or_says_that_it_was_not(rtl, home, run, data, tmp_path):

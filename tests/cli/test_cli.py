@@ -17,23 +17,15 @@ from PIL import Image
 from rtl_core.runs import store
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.store import ask_stop, project_root, samples
+from tests.toy_run import set_options, toy
 
 pytestmark = pytest.mark.long
 
-TINY = [
-    "extract.steps=4",
-    "joint.steps=3",
-    "extract.warm_steps=6",
-    "denser=[1.0]",
-    "lighter=[0.05]",
-    "sharing.recalibrate_batches=1",
-    'controls=["random","imp_single","imp_single_union"]',
-    "partition.min_size=2",
-]
+TINY = toy(lighter=[0.05], controls=["random", "imp_single", "imp_single_union"])
 
 
 def tiny(*more: str) -> list[str]:
-    return [piece for setting in (*TINY, *more) for piece in ("--set", setting)]
+    return [*set_options(TINY), *(piece for setting in more for piece in ("--set", setting))]
 
 
 def document(result: tuple[int, str, str]) -> dict:
@@ -252,7 +244,7 @@ def test_resuming_a_finished_run_leaves_it_as_it_is(rtl, runs, run):
 def test_a_settings_file_goes_over_the_preset_setting_by_setting(rtl, folder, runs, run, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"partition": {"min_size": 2}, "joint": {"steps": 3}}))
-    more = [piece for setting in TINY if not setting.startswith(("joint", "partition")) for piece in ("--set", setting)]
+    more = set_options({key: value for key, value in TINY.items() if key not in ("joint", "partition")})
     arguments = ("--config", file, "--data", f"folder:{folder}", *more, "--runs", runs, "--json")
     assert document(rtl("train", "classes", *arguments))["run"] == run
 

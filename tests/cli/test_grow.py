@@ -11,6 +11,7 @@ import pytest
 
 from rtl_core.config import parse
 from rtl_core.runs.training import train_new
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
@@ -29,16 +30,11 @@ def run(root) -> str:
     a = draw.normal(size=320)
     columns = {"a": a, "town": np.array(TOWNS)[np.arange(320) % 4], "yes": np.where(a > 0, "yes", "no")}
     pd.DataFrame(columns).to_csv(root / "people.csv", index=False)
-    values = {
-        "data": {"spec": f"csv:{root / 'people.csv'}", "target": "yes", "groups": ["town"]},
-        "partition": {"by": "attribute", "column": "town", "min_size": 2},
-        "model": {"name": "mlp", "width": 0.1},
-        "extract": {"steps": 2, "warm_steps": 0},
-        "joint": {"steps": 2},
-        "denser": [],
-        "lighter": [],
-        "controls": [],
-    }
+    values = toy(
+        data={"spec": f"csv:{root / 'people.csv'}", "target": "yes", "groups": ["town"]},
+        partition={"by": "attribute", "column": "town"},
+        model={"name": "mlp", "width": 0.1},
+    )
     return train_new(parse(values), root)["run"]
 
 

@@ -1,11 +1,16 @@
 """Small inputs for the data room's tests."""
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from rtl_core.config import DataSettings
+from rtl_core.data import measure_parquet, tables
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.sources import load
 
@@ -23,6 +28,19 @@ def domains() -> Dataset:
 @pytest.fixture(scope="session")
 def adult() -> Dataset:
     return load(DataSettings(spec="bundled:adult"), seed=0)
+
+
+@pytest.fixture
+def measured_here(monkeypatch):
+    """Parquet files are measured in this process: tests of what is in a file need no bound on memory, nor a process
+    for each file."""
+
+    def run(command: list[str], **how: object) -> SimpleNamespace:
+        assert command[2].endswith("measure_parquet.py")
+        return SimpleNamespace(stdout=json.dumps(measure_parquet.measured(Path(command[3]), int(command[4]))))
+
+    monkeypatch.setattr(measure_parquet, "_bound_memory", lambda more: None)
+    monkeypatch.setattr(tables, "subprocess", SimpleNamespace(run=run, DEVNULL=None))
 
 
 @pytest.fixture

@@ -66,28 +66,32 @@ def blank(width: int, height: int, mode: str = "RGB", kind: str = "PNG", **setti
 @pytest.mark.parametrize(
     "content",
     [
-        blank(9_000, 9_000, "1"),
-        blank(6_000, 6_000, "L"),
-        blank(20_000, 20_000, "1"),
-        blank(6_000, 6_000, "L", "JPEG", progressive=True),
-        blank(9_000, 9_000, "L", "JPEG"),
+        lambda: blank(9_000, 9_000, "1"),
+        lambda: blank(6_000, 6_000, "L"),
+        lambda: blank(20_000, 20_000, "1"),
+        lambda: blank(6_000, 6_000, "L", "JPEG", progressive=True),
+        lambda: blank(9_000, 9_000, "L", "JPEG"),
     ],
     ids=["bits", "grey", "huge", "progressive", "jpeg"],
 )
 def test_pictures(tmp_path, content):
     small = pictures(tmp_path / "small", first=blank(9, 9), b=blank(9, 9))
-    large = pictures(tmp_path / "large", first=content, b=blank(9, 9))
+    large = pictures(tmp_path / "large", first=content(), b=blank(9, 9))
     refused(measured(LOAD, load_of("folder"), small, large), "pixels")
 
 
 @pytest.mark.parametrize(
     "content",
-    [blank(5_000, 5_000, "RGBA"), blank(5_000, 5_000, "I;16"), blank(8_000, 8_000, "RGB", "JPEG")],
+    [
+        lambda: blank(5_000, 5_000, "RGBA"),
+        lambda: blank(5_000, 5_000, "I;16"),
+        lambda: blank(8_000, 8_000, "RGB", "JPEG"),
+    ],
     ids=["transparent", "deep", "jpeg"],
 )
 def test_the_largest_pictures_that_are_read_take_a_bounded_memory(tmp_path, content):
     small = pictures(tmp_path / "small", first=blank(9, 9), b=blank(9, 9))
-    large = pictures(tmp_path / "large", first=content, b=blank(9, 9))
+    large = pictures(tmp_path / "large", first=content(), b=blank(9, 9))
     answer = measured(LOAD, load_of("folder"), small, large)
     assert answer.last == "read" and answer.bytes < 700 * 2**20
 

@@ -15,6 +15,8 @@ from rtl_core.data.sources import load
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("measured_here")
+
 N = 60
 
 

@@ -12,6 +12,8 @@ from rtl_core.config import DataSettings
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
 
+pytestmark = pytest.mark.usefixtures("measured_here")
+
 N = 60
 
 

@@ -9,10 +9,10 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from benchmarks.crowd import often_interrupted
 from rtl_core.config import ModelSettings
 from rtl_core.models.catalogue import CATALOGUE, build
 from rtl_core.models.copies import folded, quick, structure
-from tests.crowd import often_interrupted
 
 NETWORKS = [(name, stem) for name in CATALOGUE for stem in ("cifar", "imagenet") if "resnet" in name or stem == "cifar"]
 

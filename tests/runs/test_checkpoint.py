@@ -19,6 +19,7 @@ from rtl_core.runs import checkpoint
 from rtl_core.runs.checkpoint import (
     METHODS_FILE,
     TICKETS_FILE,
+    Outcome,
     load_learned,
     load_lighter,
     load_run,
@@ -29,7 +30,7 @@ from rtl_core.runs.checkpoint import (
 
 @pytest.fixture
 def saved(tiny: SimpleNamespace, tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, tiny.tickets, tiny.theta_0, tiny.learned, tiny.lighter, tiny.info)
+    save_checkpoint(tmp_path, Outcome(tiny.tickets, tiny.info, tiny.theta_0, tiny.learned, tiny.lighter))
     return tmp_path
 
 
@@ -119,13 +120,13 @@ def test_special_values_survive_sparse_storage(tiny, tmp_path):
     weights.copy_(tiny.theta_0["conv.weight"])
     tiny.theta_0["conv.weight"][0, 0, 0, 0] = 0.0
     weights[0, 0, 0, :2] = torch.tensor([-0.0, float("nan")])
-    save_checkpoint(tmp_path, tiny.tickets, tiny.theta_0, tiny.learned, {}, tiny.info)
+    save_checkpoint(tmp_path, Outcome(tiny.tickets, tiny.info, tiny.theta_0, tiny.learned))
     loaded = load_learned(load_run(tmp_path))["imp_multi"].subnetworks[0].shared["conv.weight"]
     assert torch.equal(loaded.contiguous().view(torch.int32), weights.contiguous().view(torch.int32))
 
 
 def test_masks_without_weights_are_a_run_too(tiny, tmp_path):
-    save_checkpoint(tmp_path, tiny.tickets, {}, [], {}, tiny.info)
+    save_checkpoint(tmp_path, Outcome(tiny.tickets, tiny.info))
     run = load_run(tmp_path)
     assert np.array_equal(run.tickets.masks(), tiny.tickets.masks())
     assert load_learned(run) == {}
@@ -133,6 +134,7 @@ def test_masks_without_weights_are_a_run_too(tiny, tmp_path):
         load_theta_0(run)
 
 
+@pytest.mark.long
 def test_opening_a_run_imports_no_torch(saved):
     code = (
         "import sys; from pathlib import Path\n"
@@ -265,4 +267,4 @@ def test_manifest_that_names_an_unknown_mask_is_refused(saved):
 def test_module_names_with_a_slash_are_refused_when_saving(tiny, tmp_path):
     tiny.theta_0["a/b"] = torch.zeros(1)
     with pytest.raises(BadInput, match="rename the module"):
-        save_checkpoint(tmp_path, tiny.tickets, tiny.theta_0, [], {}, {})
+        save_checkpoint(tmp_path, Outcome(tiny.tickets, {}, tiny.theta_0))

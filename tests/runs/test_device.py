@@ -19,24 +19,20 @@ from rtl_core.runs.open_run import open_run
 from rtl_core.runs.pipeline import prepare, train
 from rtl_core.runs.tensors import read_tensors
 from tests.second_device import second_device
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
 CLASSES = ("ant", "bee", "cow", "dog")
-TINY = {
-    "density": 0.3,
-    "denser": [1.0],
-    "lighter": [0.1],
-    "workers": 1,
-    "controls": [],
-    "extract": {"steps": 2, "warm_steps": 4},
-    "joint": {"steps": 2},
-    "sharing": {"recalibrate_batches": 1},
-    "optimiser": {"batch_size": 8},
-    "partition": {"by": "class", "min_size": 2},
-    "model": {"width": 0.25},
-    "gated": {"backbone_steps": 4, "steps": 3, "batch_size": 8},
-}
+TINY = toy(
+    density=0.3,
+    lighter=[0.1],
+    workers=1,
+    optimiser={"batch_size": 8},
+    partition={"by": "class"},
+    model={"width": 0.25},
+    gated={"backbone_steps": 4, "steps": 3, "batch_size": 8},
+)
 ROUNDS = {"schedule": "fraction", "fraction": 0.5, "steps": 2, "warm_steps": 4}
 RUNS = {
     "one_vs_rest": {"task": "one_vs_rest", "controls": ["imp_single"], "sharing": {"head": "ticket"}},
@@ -85,9 +81,8 @@ def run_on(device: str, folder: Path, values: dict, spec: str) -> dict[str, torc
     config = parse(settings).model_copy(update={"device": device})
     setting = prepare(config, silent, MemoryJournal())
     outcome = train(setting, silent, MemoryJournal())
-    fields = (outcome.tickets, outcome.theta_0, outcome.learned, outcome.lighter_buffers, outcome.info, outcome.gate)
     folder.mkdir()
-    save_checkpoint(folder, *fields)
+    save_checkpoint(folder, outcome)
     return {name: tensor for file in folder.glob("*.safetensors") for name, tensor in read_tensors(file)[0].items()}
 
 

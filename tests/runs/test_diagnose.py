@@ -12,19 +12,17 @@ from rtl_core.runs import diagnose as diagnosis
 from rtl_core.runs import retrain, retraining_file
 from rtl_core.runs.checkpoint import finished_run
 from rtl_core.runs.training import train_new
+from tests.toy_run import toy
 
-BASE = {
-    "data": {"spec": "bundled:digits"},
-    "task": "one_vs_rest",
-    "partition": {"by": "class"},
-    "sharing": {"head": "ticket", "recalibrate_batches": 2},
-    "model": {"name": "mlp", "width": 0.25},
-    "extract": {"steps": 6, "warm_steps": 20},
-    "joint": {"steps": 4},
-    "controls": [],
-    "denser": [0.5],
-    "lighter": [0.05],
-}
+BASE = toy(
+    data={"spec": "bundled:digits"},
+    task="one_vs_rest",
+    partition={"by": "kmeans", "k": 3},
+    sharing={"head": "ticket"},
+    model={"name": "mlp", "width": 0.25},
+    denser=[0.5],
+    lighter=[0.05],
+)
 
 
 def trained(root, **changes):
@@ -73,8 +71,8 @@ def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):
     events = []
     probed = retrain.probe(one_shot, tmp_path, events.append)
     assert probed.watched and {row.measure for row in probed.rounds} == {"retrained"}
-    assert probed.probe.steps == 6
-    assert events[-1].step == events[-1].steps == 10 * 3
+    assert probed.probe.steps == BASE["extract"]["steps"]
+    assert events[-1].step == events[-1].steps == 3 * 3
     again = diagnosis.diagnose(one_shot, tmp_path)
     assert plain(again.rounds) == plain(probed.rounds)
     assert not diagnosis.diagnose(one_shot).watched  # kept where the user's runs are, not beside the sample

@@ -11,16 +11,15 @@ from rtl_core.errors import BadInput
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning import joint
 from rtl_core.runs.pipeline import estimate, prepare, train
+from tests.toy_run import toy
 
-TINY = {
-    "controls": [],
-    "extract": {"steps": 4, "warm_steps": 8, "learning_rate": 0.25},
-    "joint": {"steps": 2},
-    "optimiser": {"name": "sgd", "batch_size": 8},
-    "partition": {"by": "class", "min_size": 2},
-    "model": {"width": 0.25},
-    "gated": {"backbone_steps": 0, "steps": 3, "batch_size": 8, "learning_rate": 0.125},
-}
+TINY = toy(
+    extract={"learning_rate": 0.25},
+    optimiser={"name": "sgd", "batch_size": 8},
+    partition={"by": "class"},
+    model={"width": 0.25},
+    gated={"backbone_steps": 0, "steps": 3, "batch_size": 8, "learning_rate": 0.125},
+)
 
 
 @pytest.fixture

@@ -25,22 +25,22 @@ from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, remove
 from rtl_core.runs.open_run import open_run, values_of
 from rtl_core.runs.routing import Routing, route
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES, TOWNS = ("ant", "bee", "cow", "dog"), ("Aix", "Bern", "Cork", "Dole")
-QUICK = {
-    "denser": [1.0],
-    "lighter": [0.1],
-    "density": 0.3,
-    "controls": ["random"],
-    "workers": 1,
-    "extract": {"steps": 15, "warm_steps": 20},
-    "joint": {"steps": 20},
-    "gated": {"steps": 20, "batch_size": 16},
-    "optimiser": {"batch_size": 16},
-}
+QUICK = toy(
+    lighter=[0.1],
+    density=0.3,
+    controls=["random"],
+    workers=1,
+    extract={"steps": 15, "warm_steps": 20},
+    joint={"steps": 20},
+    gated={"steps": 20, "batch_size": 16},
+    optimiser={"batch_size": 16},
+)
 WAYS = ("pictures removed", "pictures merged", "pictures grown", "table removed", "table merged")
 
 

@@ -20,21 +20,18 @@ from rtl_core.runs import change_tickets, exports, fairness, store, training
 from rtl_core.runs.checkpoint import Run, load_gate, load_learned, load_lighter, load_run
 from rtl_core.runs.grow import grow
 from rtl_core.runs.merge import merge, redundancy_of, remove
+from tests.toy_run import toy
 
 pytestmark = pytest.mark.long
 
-QUICK = {
-    "denser": [1.0],
-    "lighter": [0.05],
-    "controls": ["random"],
-    "workers": 1,
-    "extract": {"steps": 2, "warm_steps": 3},
-    "joint": {"steps": 2},
-    "sharing": {"head": "ticket", "recalibrate_batches": 1},
-    "partition": {"min_size": 2},
-    "gated": {"steps": 3, "batch_size": 8},
-    "optimiser": {"batch_size": 8},
-}
+QUICK = toy(
+    lighter=[0.05],
+    controls=["random"],
+    workers=1,
+    sharing={"head": "ticket"},
+    gated={"steps": 3, "batch_size": 8},
+    optimiser={"batch_size": 8},
+)
 CLASSES = ("ant", "bee", "cow", "dog", "eel")
 
 

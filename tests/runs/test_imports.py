@@ -18,7 +18,7 @@ from rtl_core.errors import BadInput
 from rtl_core.interchange.ticket_file import write_ticket
 from rtl_core.runs import store
 from rtl_core.runs.atomic import write_json
-from rtl_core.runs.checkpoint import TICKETS_FILE, load_learned, load_run, load_theta_0, save_checkpoint
+from rtl_core.runs.checkpoint import TICKETS_FILE, Outcome, load_learned, load_run, load_theta_0, save_checkpoint
 from rtl_core.runs.imports import import_masks
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
@@ -76,6 +76,7 @@ def test_the_run_opens_and_holds_the_masks(files, tmp_path):
         load_theta_0(run)
 
 
+@pytest.mark.long
 def test_the_run_opens_without_torch(files, tmp_path):
     folder = import_masks(files, tmp_path / "runs").folder
     code = (
@@ -98,7 +99,7 @@ def test_a_single_rung_is_stored_as_bits_alone_and_older_files_are_read(files, t
         return {"bits": torch.from_numpy(bits), "pruned_at": torch.from_numpy(of.pruned_at)}
 
     monkeypatch.setattr("rtl_core.runs.checkpoint._ticket_tensors", as_before)
-    save_checkpoint(folder, tickets, {}, (), {}, {"kind": "masks"})
+    save_checkpoint(folder, Outcome(tickets, {"kind": "masks"}))
     assert "pruned_at" in safetensors.numpy.load_file(folder / TICKETS_FILE)
     assert np.array_equal(load_run(folder).tickets.pruned_at, tickets.pruned_at)
 

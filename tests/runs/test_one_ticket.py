@@ -2,20 +2,20 @@
 
 import pytest
 
-from rtl_core.config import parse
+from rtl_core.config import Config, parse
 from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import finished_run
 from rtl_core.runs.training import train_new
 from rtl_core.tasks.catalogue import task_of
+from tests.toy_run import toy
 
-SETTINGS = {
-    "data": {"spec": "bundled:digits"},
-    "partition": {"by": "none"},
-    "model": {"name": "mlp", "width": 0.25},
-    "density": 0.2,
-    "extract": {"steps": 10, "warm_steps": 5},
-    "joint": {"steps": 10},
-}
+SETTINGS = toy(
+    data={"spec": "bundled:digits"},
+    partition={"by": "none"},
+    model={"name": "mlp", "width": 0.25},
+    density=0.2,
+    controls=Config().controls,
+)
 
 
 def test_one_ticket_beside_the_controls_that_say_something(tmp_path):

@@ -85,6 +85,7 @@ def test_slots_are_cores_unless_said(monkeypatch):
             queue.slots()
 
 
+@pytest.mark.long
 def test_they_train_one_after_another_and_leave_nothing(start, tmp_path):
     first, second, third = (start(seed) for seed in (1, 2, 3))
     assert start(2) == second, "a run that waits is not launched twice"
@@ -105,6 +106,7 @@ def test_they_train_one_after_another_and_leave_nothing(start, tmp_path):
     assert {run.name for run in list_runs(tmp_path)} == {first.name, second.name, third.name}
 
 
+@pytest.mark.long
 def test_the_killed_free_their_places(start):
     first, second, third = (start(seed) for seed in (1, 2, 3))
     until(lambda: began(first) and waits(second) and waits(third))
@@ -117,6 +119,7 @@ def test_the_killed_free_their_places(start):
     assert not began(second)
 
 
+@pytest.mark.long
 def test_one_that_waits_is_stopped_and_queues_anew(start):
     first, second, third = (start(seed) for seed in (1, 2, 3))
     until(lambda: began(first) and waits(second) and waits(third))
@@ -128,6 +131,7 @@ def test_one_that_waits_is_stopped_and_queues_anew(start):
     assert (queue.place(third), queue.place(second)) == (1, 2)
 
 
+@pytest.mark.long
 def test_who_launched_it_may_end_meanwhile(start, tmp_path):
     first = start(1)
     until(lambda: began(first))
@@ -143,6 +147,7 @@ def test_who_launched_it_may_end_meanwhile(start, tmp_path):
     until(lambda: began(second))
 
 
+@pytest.mark.long
 def test_two_slots_train_two_and_who_does_not_queue_waits_for_nobody(start, monkeypatch):
     monkeypatch.setenv("RTL_SLOTS", "2")
     first, second, third = (start(seed) for seed in (1, 2, 3))
@@ -154,6 +159,7 @@ def test_two_slots_train_two_and_who_does_not_queue_waits_for_nobody(start, monk
     until(lambda: began(third))
 
 
+@pytest.mark.long
 def test_trainings_yield_to_whoever_started_them(start):
     first, second = start(1), start(2)
     until(lambda: began(first) and waits(second))
@@ -162,6 +168,7 @@ def test_trainings_yield_to_whoever_started_them(start):
         assert os.getpriority(os.PRIO_PROCESS, pid(folder)) == min(19, own + 10)
 
 
+@pytest.mark.long
 def test_waiting_needs_no_torch():
     code = (
         "import sys, rtl_core.runs.queue; print(sorted({'torch', 'pandas', 'sklearn', 'streamlit'} & set(sys.modules)))"

@@ -26,19 +26,9 @@ from rtl_core.runs.open_run import open_run
 from rtl_core.runs.status import read_status
 from rtl_core.runs.store import create_run, samples
 from rtl_core.runs.training import train_folder, train_new
+from tests.toy_run import toy
 
-SETTINGS = {
-    "task": "one_vs_rest",
-    "partition": {"by": "class", "min_size": 2},
-    "extract": {"steps": 3, "warm_steps": 3},
-    "joint": {"steps": 2},
-    "model": {"width": 0.5},
-    "sharing": {"recalibrate_batches": 1},
-    "denser": [1.0],
-    "lighter": [],
-    "controls": [],
-    "threads": 1,
-}
+SETTINGS = toy(task="one_vs_rest", partition={"by": "class"}, model={"width": 0.5})
 
 
 def write(path: Path, more: int = 0) -> None:
@@ -210,6 +200,7 @@ def test_a_process_that_finds_other_data_than_its_run_was_made_for_does_not_trai
     assert train_folder(folder)["notes"] == []
 
 
+@pytest.mark.long
 def test_a_resumed_process_says_in_the_status_what_differs(home, data, tmp_path):
     """What the pages show of it, and the queue's process too."""
     config = parse({**SETTINGS, "data": {"spec": f"npz:{data}"}})

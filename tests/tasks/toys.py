@@ -70,6 +70,7 @@ SEGMENTATION = Task(
     judged=lambda own: own,
     loss=functional.cross_entropy,
     answer=_pixel_counts,
+    drawn_as="label map",
     credit=lambda answers, truth: answers[:, 0].sum(axis=1) / np.prod(truth.shape[1:]),
     measure=_mean_iou,
     doubt=Doubt("min_entropy", _pixel_entropy),
@@ -84,13 +85,14 @@ def _psnr(answers: np.ndarray, truth: np.ndarray) -> Statistic:
 RECONSTRUCTION = Task(
     name="reconstruction",
     title="tickets that give back the picture",
-    figures=(Figure("psnr", "PSNR", unit="dB"),),
+    figures=(Figure("psnr", "PSNR", unit="dB", fall=0.2),),
     output_shape=lambda dataset: dataset.input_shape,
     pools=lambda own, rest: (own,),
     truth=lambda dataset, rows, own: dataset.x[rows] / np.float32(255),
     judged=lambda own: own,
     loss=functional.mse_loss,
     answer=lambda outputs, truth: ((outputs - truth) ** 2).mean(axis=(1, 2, 3))[:, None],
+    drawn_as="picture",
     credit=lambda answers, truth: -answers[:, 0],
     measure=_psnr,
 )

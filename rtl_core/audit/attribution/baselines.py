@@ -25,14 +25,19 @@ def baseline_of(name: str, dataset: Dataset, x: torch.Tensor, seed: int = 0) -> 
     """
     if name.startswith(ROW):
         return _row(name.removeprefix(ROW), dataset)
-    known = BASELINES.get(dataset.kind, {})
+    known = baselines_of(dataset)
     if name not in known:
         raise BadInput(f"there is no baseline '{name}' for a {dataset.kind}; there are: {', '.join(known)}, row:NUMBER")
     return known[name](dataset, x, seed)
 
 
+def baselines_of(dataset: Dataset) -> dict[str, Maker]:
+    """Those with a name that go with its kind of input; the first is the default."""
+    return BASELINES.get(dataset.kind, {})
+
+
 def default_baseline(dataset: Dataset) -> str:
-    return next(iter(BASELINES.get(dataset.kind, {"row:0": None})))
+    return next(iter(baselines_of(dataset)), f"{ROW}0")
 
 
 def _pixels(dataset: Dataset, values: np.ndarray) -> torch.Tensor:

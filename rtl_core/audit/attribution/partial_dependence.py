@@ -12,6 +12,7 @@ from torch import nn
 from rtl_core.audit.attribution.explain import outputs_of, private_copy
 from rtl_core.audit.attribution.regions import Regions, columns
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.kinds import KINDS
 from rtl_core.errors import BadInput
 from rtl_core.statistics.intervals import bootstrap_ratios
 
@@ -41,10 +42,12 @@ class PartialDependence:
 
 
 def table_columns(dataset: Dataset) -> Regions:
-    """The columns that the features came from; BadInput for pictures."""
-    if dataset.kind != "table":
-        raise BadInput("columns are those of a table, and these data are pictures; use regions of the picture")
-    return columns(dataset.sources or dataset.features)
+    """The columns that the features came from; BadInput for inputs without columns."""
+    named = dataset.sources or dataset.features
+    if not named:
+        noun = KINDS[dataset.kind].noun[1]
+        raise BadInput(f"columns are those of a table, and these data are {noun}; use regions of the inputs")
+    return columns(named)
 
 
 def feature_scores(dataset: Dataset, maps: np.ndarray) -> pd.DataFrame:

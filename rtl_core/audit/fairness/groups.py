@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from rtl_core.data.plain_columns import is_number
+from rtl_core.data.plain_columns import is_number, is_ordered
 from rtl_core.data.spellings import with_one_spelling
 from rtl_core.errors import BadInput
 
@@ -55,16 +55,12 @@ def tidy_groups(
             how = "as given" if name in bins and not isinstance(bins[name], int) else "at quantiles"
             notes.append(f"{name} is cut at {', '.join(map(_plain, cuts))} ({how})")
         else:
-            if not (is_number(column) or _is_ordered(column)):
+            if not (is_number(column) or is_ordered(column)):
                 column, spelled = with_one_spelling(_without_blank_texts(column))
                 notes += spelled
             columns[name] = _categories(column)
         _check_number(columns[name].categories, f"column '{name}'")
     return pd.DataFrame(columns, index=frame.index), tuple(notes)
-
-
-def _is_ordered(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
 
 
 def _without_blank_texts(column: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtl_core import display_names
 from rtl_core.audit.report import number_format, svg, svg_twins, tables, words
+from rtl_core.data.kinds import KINDS
 
 SECTIONS = {
     "about": "What this is, and what it is not",
@@ -53,6 +54,7 @@ def page(document: Mapping[str, Any]) -> str:
     for name in FILTERS:
         environment.filters[name] = getattr(number_format, name)
     environment.filters["mean"] = mean
+    environment.filters["kind"] = lambda kind: KINDS[kind].called
     environment.globals.update(
         drawing=svg, drawing_of_twins=svg_twins, findings=tables, words=words, display_names=display_names
     )
