@@ -198,7 +198,7 @@ def _interval(differences: list[float]) -> str:
 def luck_and_data() -> str:
     """What twins say of each study, and what the core and the private weights are worth."""
     figures = twins.finished()
-    return _listed([twins.in_words(study, figures) for study in twins.STUDIES])
+    return _listed([twins.in_words(study, figures) for study in twins.STUDIES if twins.runs_of(figures, study)])
 
 
 # page -> block -> what stands in it

@@ -18,7 +18,7 @@ from app.masks import findings
 from app.masks.view import View
 from app.retraining import Offer, Shown
 from rtl_core.errors import BadInput
-from rtl_core.overlap.twins import Luck
+from rtl_core.overlap.twins import Luck, luck
 from rtl_core.runs import twins
 from rtl_core.runs.twins_file import KeptTwins, read_twins
 
@@ -37,8 +37,9 @@ def draw(view: View) -> None:
     if kept is None:
         _offer(view.run)
         return
-    measured = twins.luck_of(view.run, kept, view.level, view.layers)
-    layers = {name: twins.luck_of(view.run, kept, view.level, (name,)) for name in view.shown_layers}
+    counts = kept.at(view.run, view.level)
+    measured = luck(view.compared.counts, counts.only(view.layers))
+    layers = {name: luck(view.counts.only([name]), counts.only([name])) for name in view.shown_layers}
     panels.chart(
         f"{findings.twins_title(measured)}{view.where}",
         _positions({_WHOLE: measured, **{short(name): one for name, one in layers.items()}}, colours.tone()),
@@ -63,7 +64,7 @@ def pair_caption(view: View, i: int, j: int) -> None:
     """Where a pair lies between chance and twins, where that was measured."""
     kept = _kept(view.run)
     if kept is not None and i != j:
-        measured = twins.luck_of(view.run, kept, view.level, view.layers)
+        measured = luck(view.compared.counts, kept.at(view.run, view.level).only(view.layers))
         st.caption(plain(findings.twins_pair(measured, i, j)))
 
 

@@ -114,19 +114,25 @@ def similarity_document(
     they rest on; all of them, and `twin_mean` and `position` of layers, are None where twins have not been measured.
     """
     level = level or run.tickets.target
-    document = as_json(overlap(run.tickets, level), layer, compact)
+    counts = overlap(run.tickets, level)
+    document = as_json(counts, layer, compact)
     kept = read_twins(run, root)
     if kept is None:
         blank = dict.fromkeys(("twin", "position", "position_tickets"))
         layers = [{**row, "twin_mean": None, "position": None} for row in document["layers"]]
         return {**document, **({} if compact else blank), "layers": layers, "twins": None}
-    whole = luck_of(run, kept, level, None if layer is None else (layer,))
+    twins = kept.at(run, level)
+
+    def within(layers: tuple[str, ...] | None) -> Luck:
+        return luck(counts.only(layers), twins.only(layers))
+
+    whole = within(None if layer is None else (layer,))
     matrices = {name: as_matrix(getattr(whole, name), compact) for name in ("twin", "position", "position_tickets")}
     if compact:
         document["pairs"] |= matrices
     else:
         document |= matrices
-    layers = [{**row, **_of_layer(luck_of(run, kept, level, (row["name"],)))} for row in document["layers"]]
+    layers = [{**row, **_of_layer(within((row["name"],)))} for row in document["layers"]]
     return {**document, "layers": layers, "twins": _twins_document(whole, kept)}
 
 
