@@ -136,19 +136,10 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
     ]
     for study, title in STUDIES.items():
         runs = runs_of(figures, study)
+        seeds = ", ".join(str(seed) for seed in SEEDS if f"{study}/{seed}" in figures)
         if runs:
-            lines += [
-                "",
-                f"## {title}",
-                "",
-                sentence(runs),
-                "",
-                *_overlaps(runs),
-                "",
-                *_layers(runs),
-                "",
-                *_skills(runs),
-            ]
+            lines += ["", f"## {title}, seeds {seeds}", "", sentence(runs), ""]
+            lines += [*_overlaps(runs), "", *_layers(runs), "", *_skills(runs)]
     return "\n".join(lines) + "\n"
 
 
