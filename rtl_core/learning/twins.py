@@ -28,11 +28,11 @@ from rtl_core.learning.subsets import Subset
 from rtl_core.rng import numpy_generator
 from rtl_core.tickets.ticket_set import Level
 
-FIRST, SECOND, AGAIN, ORDER = KINDS = ("first half", "second half", "again", "another order")
+FIRST, SECOND, ORDER = "first half", "second half", "another order"
 
 
 def twins_of(subsets: Sequence[Subset], unit: np.ndarray, seed: int) -> list[tuple[Subset, Subset, Subset, Subset]]:
-    """What the four twins of every subset learn from, in the order of `KINDS`.
+    """What the four twins of every subset learn from: first half, second half, again, another order.
 
     unit  (rows,) of the dataset. One draw divides the units for all subsets: rows of a unit come into the same half
           wherever they are, so that the first half of one subset and the second half of any have no unit in common.

@@ -81,7 +81,7 @@ class Position:
 
     @property
     def verdict(self) -> str:
-        """ "less than twins", "as twins", "more than twins", or "not known"."""
+        """One of "less than twins", "as twins", "more than twins" and "not known"."""
         if np.isnan(self.low):
             return "not known"
         return "less than twins" if self.high < 1 else "more than twins" if self.low > 1 else "as twins"
