@@ -18,7 +18,19 @@ from rtl_core.runs.checkpoint import finished_run
 from rtl_core.runs.store import samples
 from rtl_core.runs.training import train_new
 from rtl_core.runs.twins_file import TWINS, read_twins
-from tests.runs.test_diagnose import BASE
+
+BASE = {
+    "data": {"spec": "bundled:digits"},
+    "task": "one_vs_rest",
+    "partition": {"by": "class"},
+    "sharing": {"head": "ticket", "recalibrate_batches": 2},
+    "model": {"name": "mlp", "width": 0.25},
+    "extract": {"steps": 6, "warm_steps": 20},
+    "joint": {"steps": 4},
+    "controls": [],
+    "denser": [0.5],
+    "lighter": [0.05],
+}
 
 
 def trained(root, **changes):
