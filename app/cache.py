@@ -35,10 +35,15 @@ def hide_expected_warnings() -> bool:
 
 @st.cache_resource(show_spinner=False)
 def freeze_startup_objects() -> bool:
-    """Streamlit collects garbage fully after every rerun; what imports created never becomes garbage."""
+    """What imports created never becomes garbage; looking through it again and again holds everybody up."""
+    freeze()
+    return True
+
+
+def freeze() -> None:
+    """Takes everything that is there now out of Python's search for garbage."""
     gc.collect()
     gc.freeze()
-    return True
 
 
 def load_run(folder: Path) -> Run:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from app import cache, session
 from app.attribution import view as attribution
 from app.fairness import run_predictions as fairness
 from app.routing import view as routing
+from rtl_core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
 
 
 def prepare() -> None:
@@ -20,12 +26,16 @@ def prepare() -> None:
     _without_words_about_sessions()
     cache.hide_expected_warnings()
     for sample in session.sample_summaries().values():
-        run = cache.load_run(sample.folder)
-        if not run.masks_only and run.tickets.k > 1:
-            looked = routing.View(routing.routing_of(run), "gate")
-            _ = looked.report, looked.compared()
-            attribution.explained(run)
-            fairness.audited(run)
+        with suppress(BadInput):  # its pages say what is wrong with it
+            _open(cache.load_run(sample.folder))
+    cache.freeze()  # else a full search for garbage goes through torch and all networks, while everybody waits
+
+
+def _open(run: Run) -> None:
+    looked = routing.View(routing.routing_of(run), "gate")
+    _ = looked.report, looked.compared()
+    attribution.explained(run)
+    fairness.audited(run)
 
 
 def _without_words_about_sessions() -> None:

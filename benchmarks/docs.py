@@ -11,15 +11,19 @@ from textwrap import fill
 from typing import Any
 
 from benchmarks import equal_budget, lead_breakdown, twins
+from benchmarks import frontier as frontier_page
 from benchmarks.collapse import OVERLAP, SIGNAL_NAME, calibrate, count, judged, share
 from benchmarks.lead_breakdown import DENSITY, of, read, shown
 from rtl_core.audit import collapse
 from rtl_core.config import CollapseSettings
 from rtl_core.statistics.intervals import paired_t
 from rtl_core.studies.benchmark_report import table
+from rtl_core.studies.frontier import Frontier
+from rtl_core.studies.frontier import read as read_frontiers
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWING = "docs/results/lead.svg"
+FRONTIERS = ROOT / "docs" / "results" / "frontier.json"
 
 
 def results() -> str:
@@ -38,6 +42,23 @@ def findings() -> str:
             _routers(),
         ]
     )
+
+
+def frontier() -> str:
+    """What storage buys on the five domains, a sentence per density, and the smallest tickets level with dense."""
+    return _listed(frontier_page.sentences(_domains_frontier()))
+
+
+def frontier_sentences() -> str:
+    """The same of all data sets."""
+    every = read_frontiers(FRONTIERS)
+    return "\n\n".join(
+        f"{one.title[0].upper()}{one.title[1:]}:\n\n{_listed(frontier_page.sentences(one))}" for one in every
+    )
+
+
+def _domains_frontier() -> Frontier:
+    return next(one for one in read_frontiers(FRONTIERS) if one.benchmark == "domains_storage")
 
 
 def _listed(sentences: list[str]) -> str:
@@ -203,8 +224,13 @@ def luck_and_data() -> str:
 
 # page -> block -> what stands in it
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"results": results, "findings": findings},
-    "docs/learned-masks.md": {"twins": luck_and_data, "lead": lead_breakdown.table, "regimes": confirmed_regimes},
+    "README.md": {"frontier": frontier, "results": results, "findings": findings},
+    "docs/learned-masks.md": {
+        "frontier": frontier_sentences,
+        "twins": luck_and_data,
+        "lead": lead_breakdown.table,
+        "regimes": confirmed_regimes,
+    },
     "docs/teaching/luck.md": {"surprise": surprise, "storage": storage, "swapped": swapped},
     "docs/teaching/many.md": {"swapped": swapped},
 }

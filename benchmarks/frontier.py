@@ -100,8 +100,7 @@ def section(frontier: Frontier) -> str:
             f"`python -m rtl_core benchmark {name}`; {words} on test rows, seeds "
             f"{', '.join(map(str, frontier.seeds))}. In full: [{name}.md]({name}.md).",
             "",
-            *(f"- {_sentence(frontier, density)}" for density in frontier.densities),
-            f"- {_level(frontier)}",
+            *(f"- {sentence}" for sentence in sentences(frontier)),
             "",
             f"![{words} against stored kilobytes](frontier_{name}.svg)",
             "",
@@ -144,6 +143,11 @@ is taken."""
 def page(frontiers: list[Frontier]) -> str:
     """docs/results/frontier.md."""
     return "\n\n".join([HEAD, *(section(frontier) for frontier in frontiers)]) + "\n"
+
+
+def sentences(frontier: Frontier) -> list[str]:
+    """How the tickets stand at every density, and the smallest that are level with the dense network."""
+    return [*(_sentence(frontier, density) for density in frontier.densities), _level(frontier)]
 
 
 def _sentence(frontier: Frontier, density: float) -> str:

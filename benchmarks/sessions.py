@@ -1,6 +1,7 @@
 """Many sessions on all pages of the samples: how long they wait, whether they get what is theirs, and what it takes.
 
-    python -m benchmarks.sessions [--sessions 50] [--minutes 5] [--visits 2000] [--public] [--name NAME] [--out FILE.md]
+    python -m benchmarks.sessions [--sessions 50] [--minutes 5] [--visits 2000] [--public] [--after 0]
+        [--name NAME] [--out FILE.md]
 
 Each of the sessions opens a page of a sample, thinks, presses another option of one of the page's segmented controls,
 five times, and goes on to another page in a new session, for so many minutes. Then so many short sessions look at one
@@ -54,7 +55,8 @@ class Measured:
     words: dict[Question, set[tuple[str, ...]]] = field(default_factory=lambda: defaultdict(set))
     sessions: int = 0
 
-    async def rerun(self, tab: Tab, socket_: Any) -> None:
+    async def rerun(self, tab: Tab, socket_: Any) -> bool:
+        """Whether it went well; after a rerun that did not, the tab is of no use: its answer may still come."""
         question = (tab.page, tab.query, frozenset(tab.chosen.items()))
         opened = any(words for (page, query, _), words in self.words.items() if (page, query) == question[:2])
         kind = KINDS[2] if self.words.get(question) else KINDS[1] if opened else KINDS[0]
@@ -62,6 +64,7 @@ class Measured:
         self.reruns.append((tab.page, kind, seconds))
         if np.isfinite(seconds):
             self.words[question].add(tab.texts)
+        return bool(np.isfinite(seconds))
 
 
 async def _stay(measured: Measured, address: str, number: int, until: float) -> None:
@@ -72,11 +75,11 @@ async def _stay(measured: Measured, address: str, number: int, until: float) -> 
         tab = Tab(lot.choice(PAGES), f"run={lot.choice(list(samples()))}", lot)
         measured.sessions += 1
         async with tab.session(address) as socket_:
-            await measured.rerun(tab, socket_)
-            for _ in range(PRESSES):
+            left = PRESSES
+            while await measured.rerun(tab, socket_) and left:
                 await asyncio.sleep(lot.uniform(*THINK))
                 tab.press()
-                await measured.rerun(tab, socket_)
+                left -= 1
 
 
 async def _look_in(measured: Measured, address: str, visits: Iterator[int]) -> None:
@@ -97,11 +100,12 @@ async def _all_look_in(measured: Measured, address: str, visits: range) -> None:
     await asyncio.gather(*(_look_in(measured, address, each) for _ in range(AT_ONCE)))
 
 
-def measure(sessions: int, minutes: float, visits: int, public: bool) -> dict[str, Any]:
-    """Everything that the page says, as JSON."""
+def measure(sessions: int, minutes: float, visits: int, public: bool, after: float) -> dict[str, Any]:
+    """Everything that the page says, as JSON. The first session begins `after` seconds from when the server answers."""
     load, stayed, short = os.getloadavg()[0], Measured(), Measured()
     options = ["--public"] if public else []
     with tempfile.TemporaryDirectory() as runs, served(*APP, *options, RTL_RUNS=runs) as address:
+        time.sleep(after)
         asyncio.run(_all_stay(stayed, address, sessions, 60 * minutes))
         memory = [(stayed.sessions, _server_megabytes())]
         stops = np.linspace(0, visits, STOPS + 1).astype(int)
@@ -114,6 +118,8 @@ def measure(sessions: int, minutes: float, visits: int, public: bool) -> dict[st
     return {
         "sessions": sessions,
         "minutes": minutes,
+        "public": public,
+        "after": after,
         "cores": os.cpu_count(),
         "load_before": load,
         "seconds": {
@@ -149,6 +155,7 @@ def _lines(name: str, one: dict[str, Any]) -> Iterator[str]:
     short = np.array([np.inf if s is None else s for s in one["short"]])
     yield f"## {name}\n"
     yield (
+        f"{'A public server' if one['public'] else 'A server'} that had been up for {one['after']:g} s; "
         f"{one['sessions']} sessions at once for {one['minutes']:g} minutes, {one['memory'][0][0]} in all, then "
         f"{len(short)} short ones, {AT_ONCE} at once; {one['cores']} cores, which the clients and whatever else ran "
         f"share with the server; load before: {one['load_before']:.1f}. {PRESSES} presses in a session, after "
@@ -182,13 +189,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--visits", type=int, default=2_000)
     parser.add_argument("--public", action="store_true", help="of a server for the public")
+    parser.add_argument("--after", type=float, default=0.0, help="seconds that the server is up before anybody comes")
     parser.add_argument("--name", default="now", help="what the figures are kept under")
     parser.add_argument("--out", type=Path, help="also write the page to this file")
     given = parser.parse_args()
     kept, data = {}, given.out and given.out.with_suffix(".json")
     if data and data.exists():
         kept = json.loads(data.read_text("utf-8"))
-    kept[given.name] = measure(given.sessions, given.minutes, given.visits, given.public)
+    kept[given.name] = measure(given.sessions, given.minutes, given.visits, given.public, given.after)
     text = page(kept)
     print(text)
     if data:

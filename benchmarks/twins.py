@@ -116,7 +116,12 @@ def skills(run: Run) -> dict[str, Any]:
 def read() -> dict[str, dict[str, Any]]:
     """The figures that are kept, made anew where settings differ."""
     jobs = {f"{name}/{seed}": config_of(name, seed) for name in STUDIES for seed in SEEDS}
-    return kept(RESULTS / "twins.json", jobs, lambda config: hashed(config.model_dump_json()), measure, 1)
+    return kept(RESULTS / "twins.json", jobs, digest, measure, 1)
+
+
+def digest(config: Config) -> str:
+    """Of what differs from the defaults, so that a setting that is added later makes no run stale."""
+    return hashed(config.model_dump_json(exclude_defaults=True))
 
 
 def runs_of(figures: dict[str, dict[str, Any]], study: str) -> list[dict[str, Any]]:

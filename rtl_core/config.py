@@ -162,11 +162,14 @@ class JointSettings(_Settings):
         description="Batches per ticket; smaller subsets repeat cyclically",
     )
     learning_rate: float = Field(3e-3, gt=0.0, le=1.0, title="Learning rate")
+    decay: Literal["none", "cosine"] = Field(
+        "none", title="Decay", description="cosine: the learning rate of every method falls to 0 as joint training ends"
+    )
     start: Literal["rewind", "merged"] = Field(
         "rewind",
         title="Starts from",
         description="rewind: theta_0 (the paper); merged: where several tickets keep a weight, the mean of what their "
-        "extractions made of it",
+        "extractions made of it; one mask for all then goes on from its own extraction too",
     )
 
 

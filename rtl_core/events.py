@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import cos, pi
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Stage:
 
     steps   batches per ticket
     ticket  whose extraction it belongs to; round: of the extraction, and how many weights its mask keeps
+    decay   "cosine": the learning rate falls to 0 along half a cosine; "none": it stays
     """
 
     phase: str
@@ -36,6 +38,11 @@ class Stage:
     ticket: str | None = None
     round: int | None = None
     kept: int | None = None
+    decay: str = "none"
+
+    def rate(self, step: int) -> float:
+        """The share of the learning rate with which a step, counted from 0, is taken."""
+        return (1 + cos(pi * step / self.steps)) / 2 if self.decay == "cosine" else 1.0
 
     @property
     def key(self) -> str:

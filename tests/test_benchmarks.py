@@ -157,6 +157,6 @@ def test_a_sample_is_made(monkeypatch, tmp_path):
 def test_sessions(monkeypatch):
     module = set_small(monkeypatch, "sessions", THINK=(0.0, 0.1), PRESSES=1, STOPS=2, AT_ONCE=2, GONE=0.0)
     monkeypatch.setattr(module, "PAGES", ("overview", "library"))
-    figures = module.measure(sessions=3, minutes=0.1, visits=16, public=False)
+    figures = module.measure(sessions=3, minutes=0.1, visits=16, public=False, after=0.0)
     assert not figures["mixed"] and figures["asked_twice"] and None not in figures["short"]
     assert "| all | short sessions | 16 |" in module.page({"now": figures})

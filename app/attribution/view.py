@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class View:
-    """An input, what is asked about it, and how the maps are drawn.
+    """An input, what is asked about it, and how the maps are drawn. What is computed of it is looked up once a page.
 
     tickets   those that are shown
     compared  the one whose dense control and random mask stand beside them
@@ -90,15 +91,15 @@ class View:
         """(1, *shape), as the networks take it."""
         return replace(self.dataset, x=self.chosen.x).inputs(np.array([0]))
 
-    @property
+    @cached_property
     def question(self) -> Question:
         return _question(self.run, self.chosen.key, self.request, self)
 
-    @property
+    @cached_property
     def side_by_side(self) -> SideBySide:
         return _side_by_side(self)
 
-    @property
+    @cached_property
     def signed(self) -> bool:
         """Whether for and against have different colours; a method that gives sizes only knows no against."""
         return self.sign and bool((self.side_by_side.maps.attributions < 0).any())

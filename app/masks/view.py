@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class View:
-    """A run at one density, over some of its layers.
+    """A run at one density, over some of its layers. What is computed of it is looked up once a page.
 
     layers  names; None: the whole network
     where   how sentences call them: " in conv1", "" for the whole network
@@ -71,34 +72,34 @@ class View:
     def key(self) -> Key:
         return str(self.run.folder), cache.changed(self.run.folder), self.level.index, self.layers
 
-    @property
+    @cached_property
     def counts(self) -> Overlap:
         """Over the whole network, whatever layers are looked at."""
         return cache.overlap_counts(self.run, self.level)
 
-    @property
+    @cached_property
     def compared(self) -> Compared:
         return _compared(self)
 
-    @property
+    @cached_property
     def profile(self) -> pd.DataFrame:
         return _profile(self.whole)
 
-    @property
+    @cached_property
     def ownership(self) -> pd.DataFrame:
         return _ownership(self.whole)
 
-    @property
+    @cached_property
     def intersections(self) -> pd.DataFrame:
         """The sets of tickets that own most weights alone, in the layers looked at."""
         return _intersections(self)
 
-    @property
+    @cached_property
     def dead_filters(self) -> pd.DataFrame:
         dead = _dead_filters(self.whole)
         return dead[dead.layer.isin(self.shown_layers)]
 
-    @property
+    @cached_property
     def tree(self) -> Tree:
         return _tree(self)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ Key = tuple[str, int, str]  # folder, its last change, router
 
 @dataclass(frozen=True)
 class View:
-    """A router of a run, and what its tickets may cost.
+    """A router of a run, and what its tickets may cost. What is computed of it is looked up once a page.
 
     share  mean non-zero multiply-adds of an input, as a share of what the tickets at their own density cost with this
            router; None: all at their own density
@@ -81,12 +82,12 @@ class View:
     def key(self) -> Key:
         return str(self.run.folder), cache.changed(self.run.folder), self.router
 
-    @property
+    @cached_property
     def routed(self) -> Routed:
         """The router's choice, tickets at their own density."""
         return _routed(self)
 
-    @property
+    @cached_property
     def report(self) -> RouterReport:
         """What `python -m rtl_core route` says of the router."""
         return _report(self)
@@ -96,7 +97,7 @@ class View:
         """The same run with the router that is told the subset."""
         return View(self.routing, "oracle" if self.routing.scene.given_by == "class" else "context")
 
-    @property
+    @cached_property
     def right_alone(self) -> np.ndarray:
         """bool (n,): what a budget counts, with tickets at their own density: the chosen ticket's answer is right,
         without a second one mixed in; one-vs-rest: it is the subset's and claims the input."""
@@ -110,22 +111,22 @@ class View:
         except BadInput:  # nothing was measured at or below it
             return False
 
-    @property
+    @cached_property
     def full_cost(self) -> float:
         """Mean non-zero multiply-adds of an input, tickets at their own density."""
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, 0].mean())
 
-    @property
+    @cached_property
     def lightest_share(self) -> float:
         """The budget that the lightest level of every chosen ticket costs."""
         return float(self.routing.offered.cost("macs")[self.routed.choice.ticket, -1].mean()) / self.full_cost
 
-    @property
+    @cached_property
     def point(self) -> AtBudget:
         """What the budget buys."""
         return _point(self, self.share)
 
-    @property
+    @cached_property
     def curve(self) -> list[AtBudget]:
         return _curve(self)
 
@@ -139,7 +140,7 @@ class View:
         """int64 (n,): index into the levels that are offered; None where all stand at their own density."""
         return None if self.share is None else self._bought.level
 
-    @property
+    @cached_property
     def _bought(self) -> Assignment:
         return _bought(self, self.share)
 
@@ -178,7 +179,7 @@ class View:
         """The same for an input from elsewhere, (1, *shape) as the data hold their rows."""
         return reason(self.routing, replace(self.dataset, x=x).inputs(np.array([0])))
 
-    @property
+    @cached_property
     def usual_distance(self) -> tuple[float, float]:
         """5 % and 95 % of the test inputs' distances to their nearest centroid."""
         return _usual_distance(self.run, self.routing)

@@ -91,7 +91,7 @@ def _imp_single(experiment: Experiment, start: RewindPoint, tickets: TicketSet, 
     if experiment.one is None:
         return _one_mask(experiment, start, "imp_single", density)
     steps = extraction_steps(experiment.config, experiment.layout.n, density)
-    return learn_multiclass(experiment, start, "imp_single", extract_multiclass(experiment, start, density), steps)
+    return learn_multiclass(experiment, "imp_single", extract_multiclass(experiment, start, density), steps)
 
 
 def _imp_single_ovr(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:
@@ -109,8 +109,8 @@ def _imp_single_union_argmax(
     """The same of one network that tells the subsets apart."""
     density = _union_density(tickets)
     steps = extraction_steps(experiment.config, tickets.n, density)
-    mask = extract_multiclass(experiment, start, density)
-    return learn_multiclass(experiment, start, "imp_single_union_argmax", mask, steps)
+    extracted = extract_multiclass(experiment, start, density)
+    return learn_multiclass(experiment, "imp_single_union_argmax", extracted, steps)
 
 
 def _union_density(tickets: TicketSet) -> float:
@@ -119,9 +119,10 @@ def _union_density(tickets: TicketSet) -> float:
 
 def _one_mask(experiment: Experiment, start: RewindPoint, method: str, density: float) -> TrainedMethod:
     config = experiment.config
-    masks = np.stack([extract_single(experiment, start, density)] * len(experiment.subsets))
+    extracted = extract_single(experiment, start, density)
+    masks = np.stack([extracted.mask] * len(experiment.subsets))
     steps = extraction_steps(config, experiment.layout.n, density)
-    return learn_tickets(experiment, start, method, masks, steps, config.joint.steps)
+    return learn_tickets(experiment, extracted.begin, method, masks, steps, config.joint.steps)
 
 
 def _imp_multi(experiment: Experiment, start: RewindPoint, tickets: TicketSet, extract: int) -> TrainedMethod:

@@ -52,4 +52,5 @@ class Experiment:
     def stage(self, phase: str, method: str, steps: int, ticket: str | None = None) -> Stage:
         """A stretch of so many batches per ticket, at the learning rate of its phase."""
         settings = self.config.joint if phase in ("joint", "scores") else self.config.extract
-        return Stage(phase, method, steps, settings.learning_rate, self.config.seed, ticket)
+        decay = self.config.joint.decay if phase == "joint" else "none"
+        return Stage(phase, method, steps, settings.learning_rate, self.config.seed, ticket, decay=decay)

@@ -82,7 +82,7 @@ class Extraction:
 
     pruned_at  uint8 (N,) as in `TicketSet`, over `levels`
     records    per level what `measure` found, with the level's index
-    trained    the weights of the last round
+    subnetworks  with the weights of the last round: one, or one per subset over the same weights for a single mask
     steps      gradient steps that were spent
     sharing    how far its scores were mixed with those of all tickets, 0 to 1
     """
@@ -90,9 +90,14 @@ class Extraction:
     pruned_at: np.ndarray
     levels: tuple[Level, ...]
     records: tuple[dict, ...]
-    trained: Subnetwork
+    subnetworks: tuple[Subnetwork, ...]
     steps: int
     sharing: float = 0.0
+
+    @property
+    def trained(self) -> Subnetwork:
+        """What a ticket's own extraction has trained."""
+        return self.subnetworks[0]
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,6 @@ def extract_together(
                         tickets[k].tell(round_, figures)
     steps = tickets[0].stage.steps * len(schedule.rounds)
     return [
-        Extraction(at, schedule.levels, tuple(own), each[0], steps, sharing)
+        Extraction(at, schedule.levels, tuple(own), tuple(each), steps, sharing)
         for at, own, each in zip(pruned_at, records, trained, strict=True)
     ]

@@ -136,5 +136,5 @@ def _extractions(path: Sequence[_WatchedLevel], lighter: Sequence[_WatchedLevel]
             {"rung": level.index, "measure": "retrained", **each.measured[k]}
             for level, each in zip(levels, path, strict=False)
         )
-        extractions.append(Extraction(pruned_at, levels, records, path[-1].trained[k], steps))
+        extractions.append(Extraction(pruned_at, levels, records, (path[-1].trained[k],), steps))
     return extractions

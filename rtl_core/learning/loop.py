@@ -25,7 +25,7 @@ def take_steps(
 
     Raises Diverged where the subnetworks' mean loss is not finite.
     """
-    journal = experiment.journal
+    journal, rates = experiment.journal, [group["lr"] for group in optimizer.param_groups]
 
     def tell(step: int, **values: float) -> None:
         done, steps = step * len(subnetworks), stage.steps * len(subnetworks)
@@ -35,6 +35,8 @@ def take_steps(
     if first == stage.steps:
         tell(first)
     for step in range(first, stage.steps):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * stage.rate(step)
         mean_loss = float(torch.stack(step_of_all(step)).mean())
         if not np.isfinite(mean_loss):
             raise Diverged(stage, step + 1, mean_loss)

@@ -7,13 +7,13 @@ come from: baselines.py says that for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtl_core.config import Config
-from rtl_core.events import Event
+from rtl_core.events import Event, Stage
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.extract import Extraction, Measure, Rounds, Schedule, density_schedule, extract
@@ -100,38 +100,48 @@ def random_masks_in_a_union(experiment: Experiment, tickets: TicketSet) -> np.nd
     return random_covering(tickets.masks(), tickets.layout, generator)
 
 
-def extract_single(experiment: Experiment, start: RewindPoint, density: float) -> np.ndarray:
-    """One mask (N,) for all subsets: trained on them in turn, each with its own head and norms as the settings say,
-    with as many extraction steps per subset as the tickets had."""
+@dataclass(frozen=True)
+class OneMask:
+    """One mask bool (N,) for all subsets, and where its joint training begins: at theta_0, or with `joint.start=merged`
+    at what its extraction has trained, as the tickets' does."""
+
+    mask: np.ndarray
+    begin: RewindPoint
+
+
+def extract_single(experiment: Experiment, start: RewindPoint, density: float) -> OneMask:
+    """Trained on the subsets in turn, each with its own head and norms as the settings say, with as many extraction
+    steps per subset as the tickets had."""
 
     def rewind(mask: np.ndarray) -> tuple[Subnetwork, ...]:
         return start.subnetworks(experiment.names, np.stack([mask] * len(experiment.subsets)))
 
     method = "imp_single" if experiment.one is None else "imp_single_ovr"
-    return _extract_one(experiment, rewind, method, experiment.config.extract.steps, density)
+    return _extract_one(Rounds(experiment, rewind, experiment.subsets, _extraction(experiment, method)), start, density)
 
 
-def extract_multiclass(experiment: Experiment, start: RewindPoint, density: float) -> np.ndarray:
-    """One mask (N,) of one network that tells the subsets apart, with as many extraction steps for each subset as the
+def extract_multiclass(experiment: Experiment, start: RewindPoint, density: float) -> OneMask:
+    """The mask of one network that tells the subsets apart, with as many extraction steps for each subset as the
     tickets had."""
+    one, begin = experiment.as_multiclass(), _multiclass_start(experiment, start)
+    stage = _extraction(experiment, "imp_single", len(experiment.subsets))
 
     def rewind(mask: np.ndarray) -> tuple[Subnetwork, ...]:
-        return (_multiclass_subnetwork(experiment, start, mask),)
+        return (begin.subnetwork(0, "all", mask),)
 
-    steps = experiment.config.extract.steps * len(experiment.subsets)
-    return _extract_one(experiment.as_multiclass(), rewind, "imp_single", steps, density)
+    return _extract_one(Rounds(one, rewind, one.subsets, stage), begin, density)
 
 
-def _extract_one(
-    experiment: Experiment,
-    rewind: Callable[[np.ndarray], Sequence[Subnetwork]],
-    method: str,
-    steps: int,
-    density: float,
-) -> np.ndarray:
-    rounds = Rounds(experiment, rewind, experiment.subsets, experiment.stage("extract", method, steps))
-    schedule = density_schedule(experiment.config.extract, density, experiment.layout.n, (), ())
-    return extract(rounds, schedule).pruned_at == KEPT
+def _extraction(experiment: Experiment, method: str, passes: int = 1) -> Stage:
+    return experiment.stage("extract", method, passes * experiment.config.extract.steps)
+
+
+def _extract_one(rounds: Rounds, start: RewindPoint, density: float) -> OneMask:
+    config = rounds.experiment.config
+    extraction = extract(rounds, density_schedule(config.extract, density, rounds.n, (), ()))
+    rewinds = config.joint.start == "rewind"
+    begin = start if rewinds else from_subnetworks(extraction.subnetworks, start.steps)
+    return OneMask(extraction.pruned_at == KEPT, begin)
 
 
 def extraction_steps(config: Config, n: int, density: float | None = None) -> int:
@@ -159,15 +169,15 @@ def learn_tickets(
     )
 
 
-def learn_multiclass(
-    experiment: Experiment, start: RewindPoint, method: str, mask: np.ndarray, steps_extract: int
-) -> TrainedMethod:
+def learn_multiclass(experiment: Experiment, method: str, extracted: OneMask, steps_extract: int) -> TrainedMethod:
     """One mask and one multi-class network over the subsets: the paper's row "IMP, one mask"."""
     one, steps = experiment.as_multiclass(), experiment.config.joint.steps
-    subnetworks = (_multiclass_subnetwork(experiment, start, mask),)
+    subnetworks = (extracted.begin.subnetwork(0, "all", extracted.mask),)
     train_jointly(one, subnetworks, one.subsets, one.stage("joint", method, steps * len(experiment.subsets)))
     subnetworks = with_own_norms(one, subnetworks, method)
-    return TrainedMethod(method, subnetworks, "argmax", one.network.output_shape, start.steps, steps_extract, steps)
+    return TrainedMethod(
+        method, subnetworks, "argmax", one.network.output_shape, extracted.begin.steps, steps_extract, steps
+    )
 
 
 def learn_narrow(experiment: Experiment, method: str, weights: int, steps: int) -> TrainedMethod:
@@ -181,12 +191,12 @@ def learn_narrow(experiment: Experiment, method: str, weights: int, steps: int) 
     return replace(learn_tickets(narrow, start, method, None, 0, steps), width=network.description["width"])
 
 
-def _multiclass_subnetwork(experiment: Experiment, start: RewindPoint, mask: np.ndarray) -> Subnetwork:
+def _multiclass_start(experiment: Experiment, start: RewindPoint) -> RewindPoint:
     """theta_0's body under a fresh head with one output per subset."""
     fresh = cold_start(experiment.one_network, experiment.config.sharing, 1, experiment.config.device)
     shared = start.subnetwork(0, "all", None).shared
     body = {name: tensor for name, tensor in shared.items() if name not in experiment.network.head}
-    return Subnetwork("all", mask, {**fresh.shared, **body}, fresh.private[0], fresh.buffers[0])
+    return replace(fresh, shared={**fresh.shared, **body}, steps=start.steps)
 
 
 def with_own_norms(experiment: Experiment, subnetworks: Sequence[Subnetwork], method: str) -> tuple[Subnetwork, ...]:

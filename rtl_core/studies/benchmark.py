@@ -52,13 +52,14 @@ class Study:
 
     @property
     def common(self) -> dict[str, Any]:
-        """Every setting but the seed and the density, defaults filled in; those of the alarm and of sharing only where
-        they are used."""
+        """Every setting but the seed and the density, defaults filled in; those of the alarm, of sharing and of
+        decay only where they are used."""
         config = self.config(self.seeds[0], self.densities[0])
         silent: dict[str, Any] = {"seed": True, "density": True}
         silent |= {"collapse": True} if config.collapse.policy == "off" else {}
         silent |= {"storage": True} if config.storage is None else {}
         silent |= {"extract": {"sharing"}} if config.extract.sharing == 0 else {}
+        silent |= {"joint": {"decay"}} if config.joint.decay == "none" else {}
         return config.model_dump(mode="json", exclude=silent)
 
     @property

@@ -13,7 +13,15 @@ from rtl_core.display_names import AT_EQUAL_STORAGE
 from rtl_core.learning.baselines import CONTROLS, gradient_steps
 from rtl_core.learning.extract import density_schedule
 from rtl_core.learning.joint import train_jointly
-from rtl_core.learning.method_steps import extract_ticket, extraction_steps, learn_tickets, ticket_set, warm_start
+from rtl_core.learning.method_steps import (
+    extract_multiclass,
+    extract_single,
+    extract_ticket,
+    extraction_steps,
+    learn_tickets,
+    ticket_set,
+    warm_start,
+)
 from rtl_core.tickets.pruning import SCORES, kept_count
 
 SCHEDULES = {
@@ -122,6 +130,20 @@ def test_controls_are_what_they_say(make_experiment, task):
     assert ("imp_single_ovr" in learned) == (task == "one_vs_rest")
     total = extraction_steps(experiment.config, tickets.n) + experiment.config.joint.steps
     assert learned["random_same_total"].steps_joint == learned["dense_same_total"].steps_joint == total
+
+
+@pytest.mark.parametrize("find", [extract_single, extract_multiclass])
+def test_one_mask_goes_on_from_its_extraction_where_tickets_do(make_experiment, find):
+    """Rewound it starts at theta_0; merged at what its own extraction has trained."""
+    weights = {}
+    for begin in ("rewind", "merged"):
+        experiment = make_experiment(task="one_vs_rest", joint={"steps": 4, "learning_rate": 0.05, "start": begin})
+        start = warm_start(experiment)
+        found = find(experiment, start, 0.3)
+        weights[begin] = experiment.layout.flatten(found.begin.shared)
+        assert found.mask.sum() == kept_count(0.3, experiment.layout.n) and found.begin.steps == start.steps
+    assert torch.equal(weights["rewind"], experiment.layout.flatten(start.shared))
+    assert not torch.equal(weights["merged"], weights["rewind"])
 
 
 @pytest.mark.parametrize("task", ["multiclass", "one_vs_rest"])

@@ -72,7 +72,7 @@ def test_taylor_cuts_by_weight_times_gradient(make_experiment):
 def test_one_mask_for_all_sees_the_gradients_of_all_subsets(make_experiment, task):
     rounds = {"schedule": "count", "count": 15, "score": "taylor", "steps": 2, "warm_steps": 3}
     experiment = make_experiment(task=task, extract=rounds)
-    assert extract_single(experiment, warm_start(experiment), 0.3).sum() == kept_count(0.3, experiment.layout.n)
+    assert extract_single(experiment, warm_start(experiment), 0.3).mask.sum() == kept_count(0.3, experiment.layout.n)
 
 
 def test_mask_scores_begin_as_its_ranks(make_experiment):

@@ -98,21 +98,51 @@ class Interrupting(MemoryJournal):
             raise Stopped
 
 
+@pytest.mark.parametrize("decay", ["none", "cosine"])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("at", [1, 4, 7])
-def test_interrupted_and_resumed_equals_uninterrupted(make_experiment, optimiser, at):
-    experiment = make_experiment()
+def test_interrupted_and_resumed_equals_uninterrupted(make_experiment, optimiser, at, decay):
+    experiment, stage = make_experiment(), replace(STAGE, decay=decay)
     start, masks = warm_start(experiment), masks_for(experiment)
     whole = start.subnetworks(experiment.names, masks)
-    train(experiment, whole, optimiser=optimiser)
+    train(experiment, whole, stage, optimiser=optimiser)
     journal = Interrupting(at)
     with pytest.raises(Stopped):
-        train(experiment, start.subnetworks(experiment.names, masks), journal=journal, optimiser=optimiser)
+        train(experiment, start.subnetworks(experiment.names, masks), stage, journal, optimiser)
     resumed = start.subnetworks(experiment.names, masks)
-    train(experiment, resumed, journal=journal, optimiser=optimiser)
+    train(experiment, resumed, stage, journal, optimiser)
     for a, b in zip(whole, resumed, strict=True):
         for one, other in ((a.shared, b.shared), (a.private, b.private), (a.buffers, b.buffers)):
             assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_learning_rate_falls_along_half_a_cosine_in_joint_training_alone(make_experiment):
+    experiment = make_experiment(joint={"steps": 4, "learning_rate": 0.05, "decay": "cosine"})
+    rates = [experiment.stage("joint", "rtl", 4).rate(step) for step in range(4)]
+    assert rates == pytest.approx([1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5])
+    for phase in ("warm_start", "extract"):
+        assert [experiment.stage(phase, "rtl", 4).rate(step) for step in range(4)] == [1.0] * 4
+
+
+def test_a_step_at_half_the_rate_is_half_as_long(make_experiment):
+    """Two steps of plain descent: the first is the same, the second, from the same place, is taken at half the rate."""
+    constant, falling = (moves(make_experiment, decay) for decay in ("none", "cosine"))
+    assert torch.equal(constant[0], falling[0])
+    assert torch.allclose(falling[1], constant[1] / 2, atol=1e-6)
+
+
+def moves(make_experiment, decay: str) -> list[torch.Tensor]:
+    """How one dense subnetwork's weights move in each of two steps."""
+    experiment = make_experiment(joint={"steps": 2, "learning_rate": 0.05, "decay": decay})
+    (one,) = warm_start(experiment).subnetworks(experiment.names[:1], None)
+    places = []
+
+    def keep(event) -> None:
+        places.append(experiment.layout.flatten(one.shared).detach().clone())
+
+    keep(None)
+    train(replace(experiment, report=keep), [one], experiment.stage("joint", "rtl", 2), optimiser="sgd", decay=0.0)
+    return [after - before for before, after in pairwise(places)]
 
 
 def test_same_seed_same_bits_and_another_seed_other_bits(make_experiment):
