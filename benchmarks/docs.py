@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from benchmarks import equal_budget, lead_breakdown
+from benchmarks import equal_budget, lead_breakdown, twins
 from benchmarks import frontier as frontier_page
 from benchmarks.collapse import OVERLAP, SIGNAL_NAME, calibrate, count, judged, share
 from benchmarks.lead_breakdown import DENSITY, of, read, shown
@@ -216,11 +216,18 @@ def _interval(differences: list[float]) -> str:
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
+def luck_and_data() -> str:
+    """What twins say of each study, and what the core and the private weights are worth."""
+    figures = twins.finished()
+    return _listed([twins.in_words(study, figures) for study in twins.STUDIES if twins.runs_of(figures, study)])
+
+
 # page -> block -> what stands in it
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"frontier": frontier, "results": results, "findings": findings},
     "docs/learned-masks.md": {
         "frontier": frontier_sentences,
+        "twins": luck_and_data,
         "lead": lead_breakdown.table,
         "regimes": confirmed_regimes,
     },

@@ -11,7 +11,18 @@ import streamlit as st  # noqa: E402
 
 from app import panels  # noqa: E402
 from app.markdown import plain  # noqa: E402
-from app.masks import controls, dendrogram, findings, layers, matrix, ownership, pair, replay, semantic_alignment  # noqa: E402
+from app.masks import (  # noqa: E402
+    controls,
+    dendrogram,
+    findings,
+    layers,
+    matrix,
+    ownership,
+    pair,
+    replay,
+    semantic_alignment,
+    twins,
+)
 from app.masks.view import View  # noqa: E402
 
 run = panels.require_run()
@@ -32,6 +43,7 @@ if run.tickets.k > 1:
     with numbers:
         chosen = pair.choice(run.tickets.names, pair.most_similar(view))
         pair.summary(view, *chosen)
+        twins.pair_caption(view, *chosen)
     with pictures:
         pair.pictures(view, *chosen)
     with whole:
@@ -40,6 +52,7 @@ if run.tickets.k > 1:
 st.space("small")
 details = {
     "Layer by layer": layers.draw,
+    "Luck and data": twins.draw,
     "The pair": lambda view: pair.draw(view, *chosen),
     "Who owns the weights": ownership.draw,
     "Tree and map": dendrogram.draw,

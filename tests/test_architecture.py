@@ -149,15 +149,15 @@ def test_a_file_that_fails_a_check_of_all_is_named():
 
 
 def test_few_public_functions_have_more_than_six_parameters():
-    """Where more are needed, a noun is missing; the verbs of the command line must spell out their options."""
+    """Where more are needed, a noun is missing. Verbs of the command line are left out: they must spell out options."""
     long = []
-    for path in files("rtl_core", "app", "pages"):
+    for path in sorted({*files("rtl_core", "app", "pages")} - {*files("rtl_core/cli")}):
         for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
                 if len([each for each in named if each.arg not in ("self", "cls")]) > 6:
                     long.append(f"{path.relative_to(ROOT)}: {node.name}")
-    assert len(long) < 9, "\n".join(long)
+    assert len(long) <= 3, "\n".join(long)
 
 
 @pytest.mark.long

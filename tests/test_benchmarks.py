@@ -106,6 +106,14 @@ def test_collapse_its_signals_and_going_back():
     assert after_relaxing.run(config)["rows"] > 0
 
 
+def test_twins(monkeypatch, tmp_path):
+    tiny = {**DIGITS, "partition": {"by": "class"}, "extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}}
+    module = set_small(monkeypatch, "twins", DRAWS=2, SEEDS=(31, 32), STUDIES={"domains": "Tiny"}, RESULTS=tmp_path)
+    monkeypatch.setattr(module, "preset", lambda name: tiny)
+    figures = {f"domains/{seed}": module.measure(module.config_of("domains", seed)) for seed in module.SEEDS}
+    assert "what twins share beyond chance" in module.table(figures)
+
+
 def test_shortcut(monkeypatch, tmp_path):
     module = set_small(
         monkeypatch,
@@ -143,7 +151,7 @@ def test_a_sample_is_made(monkeypatch, tmp_path):
     preset |= {"extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}, "denser": [], "lighter": []}
     monkeypatch.setattr(module, "preset", lambda name: preset)
     monkeypatch.setattr(module, "project_root", lambda: Path(tmp_path))
-    assert {file.name for file in module.make("domains").iterdir()} == set(module.KEPT)
+    assert {file.name for file in module.make("domains").iterdir()} == {*module.KEPT, module.TWINS}
 
 
 def test_sessions(monkeypatch):

@@ -13,7 +13,7 @@ from app import bitmaps, cache, colours, terms
 from app.attribution import heatmaps
 from app.colours import Tone
 from app.headlines import short
-from app.lessons import frame
+from app.lessons import frame, lesson_chance_twins
 from app.lessons.lesson import Lesson
 from app.lessons.lesson_chance_masks import PAIRS, SIDE, Drawn, N, drawn, real_pairs
 from rtl_core.overlap.similarity import layer_profile
@@ -50,7 +50,9 @@ def play() -> bool:
     frame.step(3, "Now masks that were learned")
     if not frame.reveal("chance-real", "Show five learned masks"):
         return False
-    _real(cache.load_run(store.samples()["domains"]))
+    sample = cache.load_run(store.samples()["domains"])
+    _real(sample)
+    lesson_chance_twins.show(sample)
     return True
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from app import terms
+from app import tasks, terms
 from app.headlines import p_value, short
 from app.masks.view import Compared
 from rtl_core.overlap.chance_level import PermutationTest
 from rtl_core.overlap.clustering import Tree
 from rtl_core.overlap.semantic_alignment import Alignment
+from rtl_core.overlap.twins import Luck, finding
+from rtl_core.runs.twins_file import KeptTwins
 
 LEVEL = 0.05  # of the tests that decide whether a pair is beyond chance, after Holm's adjustment
 NOTHING = 0.02  # an excess that is called none
@@ -197,6 +199,88 @@ def strip_title(table: pd.DataFrame) -> str:
     return (
         f"Overlap follows meaning in {significant} of {len(defined)} cells, most in {short(most.layer)} at "
         f"{terms.density(most.density)} density (ρ = {terms.signed(most.rho)})"
+    )
+
+
+def core_title(measured: pd.DataFrame) -> str:
+    """What the common weights reach, and what the private ones are worth beside random ones; means over tickets."""
+    own, core, without = _by_variant(measured)
+    metric, whole = measured.metric.iloc[0], float(own.value.mean())
+    reached = f"{tasks.value(metric, float(core.value.mean()))}, whole tickets {tasks.value(metric, whole)}"
+    lost, at_random = (_change(float(mean) - whole) for mean in (without.value.mean(), without.control_mean.mean()))
+    return (
+        f"Alone the weights that all tickets keep reach {reached}; without its private weights a ticket {lost}, "
+        f"without as many random ones it {at_random}"
+    )
+
+
+def core_sentence(measured: pd.DataFrame) -> str:
+    """How many weights that is, and where the core stands against as many random weights of the tickets."""
+    own, core, without = _by_variant(measured)
+    private = own.kept.to_numpy() - without.kept.to_numpy()
+    at_random = tasks.value(measured.metric.iloc[0], float(core.control_mean.mean()))
+    return (
+        f"All tickets keep {terms.count(core.kept.iloc[0])} weights, of the {terms.count(own.kept.mean())} of one; as "
+        f"many random ones of a ticket reach {at_random}. Private are {terms.count(private.min())} to "
+        f"{terms.count(private.max())} weights of a ticket. Means over {len(own)} tickets, n = "
+        f"{terms.count(own.n.sum())} validation rows in all."
+    )
+
+
+def _by_variant(measured: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
+    """The rows of each variant, a row per ticket in each."""
+    return tuple(measured[measured.variant == variant] for variant in ("own", "core", "without private"))
+
+
+def twins_title(measured: Luck) -> str:
+    """Do tickets of different subsets differ by more than luck?"""
+    return finding(measured)
+
+
+def twins_sentence(measured: Luck, kept: KeptTwins) -> str:
+    """Where the tickets themselves lie, and what of halves to bear in mind."""
+    rows = f"{terms.count(min(kept.rows_half))} to {terms.count(max(kept.rows_half))}"
+    if min(kept.rows_half) == max(kept.rows_half):
+        rows = terms.count(kept.rows_half[0])
+    own = measured.tickets
+    themselves = (
+        ""
+        if own.value != own.value
+        else f" The tickets themselves, which have twice the rows, lie at {own.value:.2f}: more rows tend to make "
+        "tickets more similar, which moves that figure up."
+    )
+    return (
+        f"Every half has {rows} training rows, and no two halves that are compared share an input.{themselves}"
+        f"{_not_repeated(measured)}"
+    )
+
+
+def _not_repeated(measured: Luck) -> str:
+    """Where the run was trained elsewhere: its tickets extracted again are others."""
+    again = float(np.nanmean(measured.again.iou))
+    if again == 1 or again != again:
+        return ""
+    return (
+        f" Extracted again here, the run's own tickets share {terms.percent(again, 0)} with what they were (IoU): it "
+        "was trained on another machine or by another version. Twins are compared among themselves only."
+    )
+
+
+def twins_pair(measured: Luck, i: int, j: int) -> str:
+    at = measured.position[i, j]
+    if at != at:
+        return "Twins of these subsets share no more than chance here: there is no scale to place the pair on."
+    return (
+        f"Between chance (0) and what twins share (1), halves of these two subsets lie at {at:.2f}, the tickets "
+        f"themselves at {measured.position_tickets[i, j]:.2f}."
+    )
+
+
+def kinds_title(measured: Luck) -> str:
+    """How far luck alone takes tickets apart."""
+    halves, order = (float(np.nanmean(shared.excess)) for shared in (measured.halves, measured.order))
+    return (
+        f"Luck alone: two halves of one subset share {excess(halves)}, the same rows in another order {excess(order)}"
     )
 
 

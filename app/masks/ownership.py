@@ -15,7 +15,7 @@ from app.charts import calm
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
-from app.masks import findings
+from app.masks import core, findings
 from app.masks.view import View
 
 _WIDE_DASH = 12  # tickets up to which a chance mark is as wide as its bar
@@ -36,6 +36,7 @@ def draw(view: View) -> None:
     )
     _sets(view)
     _dead(view)
+    core.draw(view)
 
 
 def _owners(counts: pd.DataFrame, tone: Tone) -> go.Figure:

@@ -13,7 +13,7 @@ random addition finds outside m_A was trained for other tickets or, outside all 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,36 +55,52 @@ def exchange(
 
     BadInput: a ticket or layer that is not there, the same ticket twice, no rows of ticket `a` in the split.
     """
+    _check(trained.tickets, a, b, layers)
+    return under_masks(trained, a, variants(trained.tickets, a, b, layers), ("exchange", a, b), draws, split)
+
+
+def under_masks(
+    trained: TrainedTickets,
+    ticket: str,
+    masks: Mapping[str, np.ndarray],
+    purpose: Sequence[str],
+    draws: int,
+    split: Split,
+) -> pd.DataFrame:
+    """One row per variant of a ticket's mask, with the columns of `exchange`.
+
+    masks    variant -> bool (N,); "own", the ticket's own mask, comes first
+    purpose  names of what the masks are for: the random controls of different purposes are different draws
+    """
     tickets, dataset, task, seed = trained.tickets, trained.dataset, trained.task, trained.seed
-    _check(tickets, a, b, layers)
-    k, layout = tickets.names.index(a), tickets.layout
+    k, layout = tickets.names.index(ticket), tickets.layout
     eval_set = evaluation_set(dataset, trained.partition, task, split)
     among = eval_set.judged(k)
     if not among.any():
-        raise BadInput(f"the {split} split has no rows for ticket '{a}'; choose a split that has some")
-    ticket, subset = trained.subnetworks[k], ticket_subsets(dataset, trained.partition, task)[k]
+        raise BadInput(f"the {split} split has no rows for ticket '{ticket}'; choose a split that has some")
+    own_subnetwork, subset = trained.subnetworks[k], ticket_subsets(dataset, trained.partition, task)[k]
     batches = NormBatches(subset, trained.batches, seed)  # the very rows that the ticket's own statistics came from
     network, truth, units = trained.network, eval_set.truth(k, among), eval_set.units[among]
 
     def answers(mask: np.ndarray) -> np.ndarray:
-        subnetwork = ticket
-        if not np.array_equal(mask, ticket.mask):
-            subnetwork = with_statistics(network, replace(ticket, mask=mask), layout, dataset.inputs, batches)
+        subnetwork = own_subnetwork
+        if not np.array_equal(mask, own_subnetwork.mask):
+            masked = replace(own_subnetwork, mask=mask)
+            subnetwork = with_statistics(network, masked, layout, dataset.inputs, batches)
         return own_answers(network, subnetwork, layout, eval_set, k)
 
     def value_of(given: np.ndarray) -> tuple[float, float, float]:
         return headline(task, given, truth, units, dataset.classes)
 
-    masks = variants(tickets, a, b, layers)
     own = answers(masks["own"])
     rows = []
     for variant, mask in masks.items():
         given = own if variant == "own" else answers(mask)
-        streams = [numpy_generator(seed, "exchange", a, b, variant, i) for i in range(draws if variant != "own" else 0)]
+        streams = [numpy_generator(seed, *purpose, variant, i) for i in range(draws if variant != "own" else 0)]
         control = [value_of(answers(at_random(masks["own"], mask, layout, stream)))[0] for stream in streams]
         (value, low, high), (diff_low, diff_high) = (
             value_of(given),
-            paired_change(task, (own, given), truth, units, seed, "exchange"),
+            paired_change(task, (own, given), truth, units, seed, purpose[0]),
         )
         control_mean, control_low, control_high = _spread(control)
         rows.append(

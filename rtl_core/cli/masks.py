@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,9 @@ from rtl_core.cli.output import how_masks_were_read, progress, say, table
 from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 from rtl_core.events import Event
+
+if TYPE_CHECKING:
+    from rtl_core.runs.checkpoint import Run
 
 app = typer.Typer()
 
@@ -24,21 +28,49 @@ def similarity(
     ] = None,
     layer: Annotated[str | None, typer.Option(help="One layer instead of the whole network")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="In --json each pair once, to five decimals")] = False,
+    twins: Annotated[
+        bool, typer.Option("--twins", help="Train twins first: tickets that differ in nothing but luck, for a floor")
+    ] = False,
     runs: Runs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Overlap of the tickets against chance, overall and per layer."""
-    from rtl_core.overlap.overlap import overlap
-    from rtl_core.overlap.similarity import as_json as similarity_json
+    """Overlap of the tickets against chance, and their twins where these were trained, overall and per layer."""
     from rtl_core.runs import store
     from rtl_core.runs.checkpoint import finished_run
+    from rtl_core.runs.twins import similarity_document
 
-    tickets = finished_run(store.find_run(run, runs_root(runs))).tickets
+    root = runs_root(runs)
+    opened = finished_run(store.find_run(run, root))
+    tickets = opened.tickets
     if density is not None and not 0 < density <= 1:
         raise BadInput(f"--density is the share of weights kept, above 0 and at most 1 (got {density:g})")
     level = None if density is None else tickets.level_at(density)
-    document = similarity_json(overlap(tickets, level), layer, compact)
-    say(document, as_json, lambda d: table(d["layers"], ("name", "iou_mean", "chance_mean", "density_mean")))
+    if layer is not None and layer not in tickets.layout.names:
+        raise BadInput(f"there is no layer '{layer}'; the prunable layers are: {', '.join(tickets.layout.names)}")
+    if twins:
+        _train_twins(opened, root)
+    say(similarity_document(opened, root, level, layer, compact), as_json, _similarity_text)
+
+
+def _train_twins(run: Run, root: Path) -> None:
+    """Says what it costs, then trains."""
+    from rtl_core.runs import twins
+
+    cost = twins.cost(run)
+    print(f"training twins: {cost.steps:,} steps, about {cost.seconds:.0f} s", file=sys.stderr)
+    with progress() as report:
+        twins.measure_twins(run, root, report)
+
+
+def _similarity_text(document: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    if document["twins"] is None:
+        return table(document["layers"], ("name", "iou_mean", "chance_mean", "density_mean"))
+    columns = ("name", "iou_mean", "chance_mean", "twin_mean", "position", "density_mean")
+    subsets = ("name", "rows_half", "halves_iou", "halves_excess", "order_iou", "order_excess")
+    twins = document["twins"]
+    return Group(table(document["layers"], columns), table(twins["subsets"], subsets), f"{twins['finding']}.")
 
 
 @app.command("import")

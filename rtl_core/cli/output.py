@@ -32,6 +32,7 @@ class progress:
 
     def _report(self, event: Event) -> None:
         if event.phase == "start":
+            self._steps.clear()  # what came before was getting ready
             self._bar.update(self._task, total=event.steps)
             return
         self._steps[event.phase, event.method, event.ticket, event.round] = event.step

@@ -144,9 +144,9 @@ def as_json(counts: Overlap, layer: str | None = None, compact: bool = False) ->
         "n": measures.n,
         "kept": measures.size.tolist(),
         **(
-            {"pairs": {name: _each_pair(getattr(measures, name)) for name in matrices}}
+            {"pairs": {name: as_matrix(getattr(measures, name), compact) for name in matrices}}
             if compact
-            else {name: _nullable(getattr(measures, name)) for name in matrices}
+            else {name: as_matrix(getattr(measures, name)) for name in matrices}
         ),
         "layers": layers.astype(object).where(layers.notna(), None).to_dict("records"),
     }
@@ -184,10 +184,7 @@ def _with_total(column: np.ndarray) -> np.ndarray:
     return np.append(column, column.sum(dtype=np.int64)).astype(np.int64)
 
 
-def _nullable(matrix: np.ndarray) -> list[list[float | None]]:
-    return np.where(np.isnan(matrix), None, matrix).tolist()
-
-
-def _each_pair(matrix: np.ndarray) -> list[float | None]:
-    pairs = matrix[np.triu_indices(len(matrix), 1)].round(5)
-    return np.where(np.isnan(pairs), None, pairs).tolist()
+def as_matrix(matrix: np.ndarray, compact: bool = False) -> list[Any]:
+    """Float (K, K) as JSON has it, None for NaN; `compact`: each pair once, to five decimals."""
+    values = matrix[np.triu_indices(len(matrix), 1)].round(5) if compact else matrix
+    return np.where(np.isnan(values), None, values).tolist()

@@ -58,16 +58,15 @@ def run_document(run: Run, request: ReportRequest = ReportRequest(), root: Path 
     `absent` holds for each section that is not there the reason, `skipped` all checks that were not made.
     Without named groups, the first columns of few categories are taken that the subsets were not made from.
     """
-    from rtl_core.overlap.overlap import overlap
-    from rtl_core.overlap.similarity import as_json
     from rtl_core.runs import training
+    from rtl_core.runs.twins import similarity_document
 
     config = run.config.model_dump(mode="json") if run.config else {}
     document = {
         **_frame(run.name, "masks" if run.masks_only else "run"),
         "show": {**training.headline(run), "state": "done", "config": config or None},
         "evaluate": None if run.masks_only else training.evaluate_run(run),
-        "similarity": as_json(overlap(run.tickets)),
+        "similarity": similarity_document(run, root or project_runs()),
         "files": [_sealed(file) for name in _files(run) if (file := run.folder / name).is_file()],
         "settings": config,
         "environment": run.info.get("environment", {}),

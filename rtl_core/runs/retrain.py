@@ -33,16 +33,16 @@ class Cost(NamedTuple):
 
 def cost(run: Run) -> Cost:
     """What a probe takes."""
-    _check(run)
+    check_trainable(run)
     steps = _probe_steps(run.config) * run.tickets.k * len(run.tickets.levels)
-    return Cost(steps, steps * _pace(run))
+    return Cost(steps, steps * pace(run))
 
 
 def relax_cost(run: Run) -> Cost:
     """The same of `relax`."""
-    _check(run)
+    check_trainable(run)
     steps = run.config.joint.steps * run.tickets.k
-    return Cost(steps, steps * _pace(run))
+    return Cost(steps, steps * pace(run))
 
 
 @refused_in_public("retraining levels")
@@ -53,13 +53,13 @@ def probe(run: Run, root: Path | None = None, report: Report = silent) -> Diagno
     from rtl_core.runs import train_methods
     from rtl_core.runs.prepare import refusing_divergence
 
-    _check(run)
+    check_trainable(run)
     retraining_file.place(run, root)  # before any work
     began, steps, tickets = time.monotonic(), _probe_steps(run.config), run.tickets
     config = run.config.model_copy(
         update={"extract": run.config.extract.model_copy(update={"steps": steps}), "controls": ()}
     )
-    new_experiment, start, eval_set = _again(run, config, report)
+    new_experiment, start, eval_set = before_extraction(run, config, report)
     records, done, total = [], 0, tickets.k * len(tickets.levels)
     rounds = [ticket_rounds(new_experiment, start, k) for k in range(tickets.k)]
     measures = [train_methods.measure(new_experiment, eval_set, k) for k in range(tickets.k)]
@@ -87,7 +87,7 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     from rtl_core.learning.method_steps import learn_tickets
     from rtl_core.runs.prepare import refusing_divergence
 
-    _check(run)
+    check_trainable(run)
     if not 0 < density <= 1:
         raise BadInput(f"a density to go back to is a share of the weights, above 0 and at most 1 (got {density:g})")
     level = run.tickets.level_at(density)
@@ -95,7 +95,7 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
         raise BadInput(f"going back means denser masks than the run's own {run.tickets.target.density:g}")
     retraining_file.place(run, root)  # before any work
     began = time.monotonic()
-    new_experiment, start, eval_set = _again(run, run.config.model_copy(update={"controls": ()}), report)
+    new_experiment, start, eval_set = before_extraction(run, run.config.model_copy(update={"controls": ()}), report)
     total = run.config.joint.steps * run.tickets.k
     report(Event("start", "rtl", steps=total))
     with refusing_divergence(run.config):
@@ -121,7 +121,7 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
     return diagnose(run, root)
 
 
-def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
+def before_extraction(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
     """(the experiment, theta_0 with what tickets have of their own there, questions on validation rows):
     the run as it was before its extraction. The warm start is trained again, to the same bits on the same machine."""
     from rtl_core.audit import evaluate as audit
@@ -138,7 +138,7 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
         )
 
     def on_event(event: Event) -> None:
-        if event.phase in ("joint", "extract"):  # for the caller's bar, and its word to stop
+        if event.phase in ("warm_start", "joint", "extract"):  # for the caller's bar, and its word to stop
             report(event)
 
     new_experiment = experiment(setting, on_event, journal)
@@ -147,7 +147,8 @@ def _again(run: Run, config: Config, report: Report) -> tuple[Any, Any, Any]:
         return new_experiment, warm_start(new_experiment), eval_set
 
 
-def _check(run: Run) -> None:
+def check_trainable(run: Run) -> None:
+    """BadInput where a run cannot be trained again."""
     if run.masks_only:
         raise BadInput(f"run '{run.name}' has masks only: there is nothing to train again")
     if run.config.mode == "gated":
@@ -158,7 +159,7 @@ def _probe_steps(config: Config) -> int:
     return min(config.extract.steps, PROBE_STEPS)
 
 
-def _pace(run: Run) -> float:
+def pace(run: Run) -> float:
     """Seconds a gradient step, from the run's own training."""
     from rtl_core.learning.baselines import gradient_steps
 

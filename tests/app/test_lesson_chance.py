@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import terms
 from app.lessons import lesson_chance
 from app.lessons.lesson_chance_masks import drawn, real_pairs
 from rtl_core.overlap.overlap import Overlap
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.store import samples
+from rtl_core.runs.twins import luck_of
+from rtl_core.runs.twins_file import read_twins
 from tests.app.lesson_page import open_lesson, shown_text
 
 END = {"chance-guess": "10 %", "chance-drawn": "1", "chance-real": "1"}
@@ -76,6 +83,15 @@ def test_the_lesson_is_played_to_its_end():
     assert "keep 90 % and 90 % share <strong>82 %</strong>" in shown_text(app)  # .81 / .99
     app.button(key="press-chance-real").click().run()
     assert not app.exception and lesson_chance.LESSON.take_home in shown_text(app)
+
+
+def test_twins_stand_at_the_end_beside_chance():
+    run = load_run(samples()["domains"])
+    measured = luck_of(run, read_twins(run, Path("none")), run.tickets.target)
+    page = shown_text(opened(**END))
+    twins, different = (terms.percent(float(np.nanmean(iou)), 0) for iou in (measured.halves.iou, measured.across.iou))
+    assert f"and share {twins}; halves of different domains share {different}" in page
+    assert ("they follow their pictures" in page) == (measured.samples.verdict == "less than twins")
 
 
 def test_drawing_again_changes_the_pair_and_the_address():

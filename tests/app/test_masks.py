@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +13,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import bitmaps, colours
-from app.masks import controls, dendrogram, findings, matrix, pair, semantic_alignment
+from app.masks import controls, core, dendrogram, findings, matrix, pair, semantic_alignment
 from app.masks.view import Compared
+from rtl_core.events import Event
 from rtl_core.overlap import chance_level, clustering, ownership
 from rtl_core.overlap.overlap import overlap
 from rtl_core.overlap.similarity import layer_profile, similarity
+from rtl_core.overlap.twins import count_twins
+from rtl_core.runs import retrain, twins
+from rtl_core.runs.atomic import write_json
+from rtl_core.runs.checkpoint import load_run
+from rtl_core.runs.retraining_file import masks_digest
+from rtl_core.runs.twins_file import TWINS, KeptTwins, as_kept
 from rtl_core.statistics.multiple_tests import holm
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
+from tests.app.conftest import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -285,6 +294,93 @@ def test_an_exchange_is_judged_by_its_random_control():
         "(−10.0 to −2.0 points): which weights they are makes no visible difference."
     )
     assert findings.exchange_sentence(unlike, own=0.8).endswith("which weights they are matters.")
+
+
+def keep_twins(folder: Path, tickets: TicketSet) -> None:
+    """Twins as a measurement would keep them: each of the ticket's own ranking, so that they share a lot."""
+    draw = np.random.default_rng(3)
+    noisy = [np.clip(tickets.pruned_at + (draw.random(tickets.pruned_at.shape) < 0.1), 0, 3) for _ in range(4)]
+    levels = []
+    for level in tickets.levels:
+        sides = np.stack([replace(tickets, pruned_at=of_side).masks(level) for of_side in noisy])
+        levels.append(as_kept(level, count_twins(tickets.layout, tickets.masks(level), sides)))
+    rows = [1000 + k for k in range(tickets.k)]
+    kept = KeptTwins(masks_digest(load_run(folder)), rows, [one // 2 for one in rows], levels, 2_400, 40.0)
+    (folder / "audits").mkdir()
+    write_json(folder / "audits" / TWINS, kept)
+
+
+def test_twins_are_measured_on_request_and_every_pair_is_placed(known_run, known_tickets, monkeypatch):
+    calls = []
+    monkeypatch.setattr(twins, "cost", lambda run: retrain.Cost(2400, 40.0))
+
+    def measure(run, root, report):
+        calls.append(run.name)
+        report(Event("warm_start", "rtl", 1, 2))
+        report(Event("extract", "rtl", 1, 2))
+        keep_twins(run.folder, known_tickets)
+
+    monkeypatch.setattr(twins, "measure_twins", measure)
+    app = open_masks(detail="Luck and data")
+    assert titles(app)[-1] == "How much of this is luck?" and not app.get("plotly_chart")
+    assert app.button(key="twins").label == "Measure the twins: about 40 s"
+    assert "2,400 gradient steps" in app.button(key="twins").help
+    app.button(key="twins").click().run()
+    assert calls == ["known-run"] and not app.exception
+    assert "share less than twins do" in titles(app)[2] and titles(app)[3].startswith("Luck alone: two halves of one")
+    positions = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert len(positions["data"]) == 1 + 3 + 1  # dots for all layers and for each, and the diamonds
+    assert positions["layout"]["yaxis"]["ticktext"] == ["all layers", "conv1", "conv2", "conv3"]
+    assert any(element.value.startswith("Between chance (0) and what twins share (1)") for element in app.caption)
+    assert "twins" not in {button.key for button in app.button}
+
+
+def test_masks_alone_have_no_twins_and_no_core(runs_folder, known_tickets):
+    write_masks(runs_folder, known_tickets)
+    app = open_masks(run="masks-run", detail="Luck and data")
+    assert not app.exception and "masks only" in app.info[0].value
+    app = open_masks(run="masks-run", detail="Who owns the weights")
+    assert not app.exception and any("masks only" in element.value for element in app.caption)
+    assert not {"twins", "core"} & {button.key for button in app.button}
+
+
+def test_a_damaged_file_of_twins_is_said(known_run):
+    (known_run / "audits").mkdir()
+    (known_run / "audits" / TWINS).write_text("{")
+    app = open_masks(detail="Luck and data")
+    assert "measure again (similarity --twins)" in app.error[0].value
+
+
+def test_core_and_specialists_are_measured_on_request(known_run, monkeypatch):
+    def row(ticket, variant, kept, value, control):
+        return {
+            **{"ticket": ticket, "variant": variant, "kept": kept, "dead_layers": [], "n": 400, "metric": "accuracy"},
+            **{"value": value, "low": value - 0.02, "high": value + 0.02},
+            **{"control_mean": control, "control_low": control - 0.03, "control_high": control + 0.03},
+        }
+
+    measured = pd.DataFrame(
+        [
+            row(name, variant, *numbers)
+            for name in NAMES
+            for variant, *numbers in (
+                ("own", 2_700, 0.8, np.nan),
+                ("core", 90, 0.5, 0.4),
+                ("without private", 2_000, 0.75, 0.77),
+            )
+        ]
+    )
+    monkeypatch.setattr(core, "_measured", lambda run: measured)
+    app = open_masks(detail="Who owns the weights")
+    assert app.button(key="core").label == "Measure core and specialists" and len(app.get("plotly_chart")) == 2
+    app.button(key="core").click().run()
+    assert not app.exception and len(app.get("plotly_chart")) == 3
+    assert titles(app)[-1] == (
+        "Alone the weights that all tickets keep reach 50.0 %, whole tickets 80.0 %; without its private weights a "
+        "ticket loses 5.0 points, without as many random ones it loses 3.0 points"
+    )
+    sentence = "All tickets keep 90 weights, of the 2,700 of one; as many random ones of a ticket reach 40.0 %."
+    assert any(element.value.startswith(sentence) for element in app.caption)
 
 
 def test_kernels_count_what_the_masks_say():

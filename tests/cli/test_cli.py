@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -143,6 +144,18 @@ def test_similarity_and_runs(rtl, runs, run):
     assert np.shape(result["iou"]) == np.shape(result["chance"]) == np.shape(result["excess"]) == (3, 3)
     assert {"name", "iou_mean", "chance_mean", "density_mean"} <= set(result["layers"][0])
     assert run in [row["run"] for row in document(rtl("runs", "--runs", runs, "--json"))["runs"]]
+
+
+def test_similarity_trains_twins_and_then_has_them_beside_chance(rtl, runs, run):
+    before = document(rtl("similarity", run, "--runs", runs, "--json"))
+    assert before["twins"] is before["twin"] is None
+    code, out, err = rtl("similarity", run, "--twins", "--runs", runs, "--json")
+    trained = json.loads(out)
+    assert code == 0 and re.match(r"training twins: [\d,]+ steps, about \d+ s\n", err)
+    assert np.shape(trained["twin"]) == np.shape(trained["chance"]) == (3, 3)
+    assert document(rtl("similarity", run, "--runs", runs, "--json")) == trained
+    printed = rtl("similarity", run, "--runs", runs)[1]
+    assert "twin mean" in printed and trained["twins"]["finding"] in printed.replace("\n", " ")
 
 
 @pytest.mark.slow

@@ -147,6 +147,15 @@ def test_the_figures_of_similarity_are_those_of_the_verb(adult):
         assert cell.values == [layers[cell.at["data-name"]][cell.field]]
 
 
+def test_what_twins_say_stands_in_the_report(adult):
+    measured = adult.document["similarity"]
+    assert measured["twins"]["finding"] in adult.html
+    drawing = adult.html.partition('aria-label="Where tickets lie between chance and twins"')[2].partition("</svg>")[0]
+    shown = re.findall(r">(\d\.\d\d)</text>", drawing)
+    places = [measured["twins"]["position"], *(row["position"] for row in measured["layers"])]
+    assert shown == [f"{place:.2f}" for place in places]
+
+
 @pytest.mark.parametrize("which", ["adult", "table"])
 def test_the_figures_of_fairness_are_those_of_the_document(which, request):
     made = request.getfixturevalue(which)

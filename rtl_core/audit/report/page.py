@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 from rtl_core import display_names
-from rtl_core.audit.report import number_format, svg, tables, words
+from rtl_core.audit.report import number_format, svg, svg_twins, tables, words
 from rtl_core.data.kinds import KINDS
 
 SECTIONS = {
@@ -55,7 +55,9 @@ def page(document: Mapping[str, Any]) -> str:
         environment.filters[name] = getattr(number_format, name)
     environment.filters["mean"] = mean
     environment.filters["kind"] = lambda kind: KINDS[kind].called
-    environment.globals.update(drawing=svg, findings=tables, words=words, display_names=display_names)
+    environment.globals.update(
+        drawing=svg, drawing_of_twins=svg_twins, findings=tables, words=words, display_names=display_names
+    )
     template = environment.get_template("report.html.j2")
     return template.render(document=document, settings=list(_flat(document["settings"])), sections=SECTIONS)
 
