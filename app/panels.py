@@ -129,15 +129,15 @@ def _tile(row: Any, metric: str, colour: str, chosen: bool) -> str:
     )
 
 
-def stoppable_bar(place: Any, first: str, name: str, asked_in: str) -> Any:
-    """A progress bar with a Stop beside it, in an emptied `place`; Stop forgets what was asked for in the session.
+def stoppable_bar(place: Any, text: str, name: str, key: str) -> Any:
+    """A progress bar with a Stop beside it, in an emptied `place`; Stop forgets the request, `key` of the session.
 
     The row is a container within the place's own: the button that was pressed lingers there for a moment, and as a
     neighbour in the row it would move Stop away under the pointer when it goes.
     """
     with place.container(), st.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, first)
-        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(asked_in, None))
+        bar = st.progress(0.0, plain(text))
+        st.button("Stop", key=f"stop-{name}", on_click=lambda: st.session_state.pop(key, None))
     return bar
 
 

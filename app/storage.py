@@ -71,16 +71,14 @@ def _stored(run: Run) -> dict[str, Stored]:
 
 def title(frame: pd.DataFrame, metric: str) -> str:
     """What the tickets reach with their kilobytes, beside the dense network that trained as long, or any dense one."""
-    by_name = frame.set_index("method")
-    if "rtl" not in by_name.index:
+    rows = {row.method: row for row in frame.itertuples()}
+    own, dense = rows.get("rtl"), rows.get("dense_same_total", rows.get("dense"))
+    if own is None:
         return "What the methods of this run store"
-    own = by_name.loc["rtl"]
-    said = f"{_size(own.kilobytes)} of tickets reach {tasks.value(metric, own[metric])}"
-    for dense in ("dense_same_total", "dense"):
-        if dense in by_name.index:
-            other = by_name.loc[dense]
-            return f"{said}, {_size(other.kilobytes)} of a dense network {tasks.value(metric, other[metric])}"
-    return said
+    reached = f"{_size(own.kilobytes)} of tickets reach {tasks.value(metric, getattr(own, metric))}"
+    if dense is None:
+        return reached
+    return f"{reached}, {_size(dense.kilobytes)} of a dense network {tasks.value(metric, getattr(dense, metric))}"
 
 
 def _size(kilobytes: float) -> str:
@@ -251,9 +249,9 @@ def sentence(frontier: Frontier, point: Point) -> str:
     )
     if point.method == "dense_same_total":
         return reached
-    told = lead(point, frontier.dense)
-    ends = tasks.interval(metric, (told.low, told.high))
-    return f"{reached} Less the dense network: {tasks.difference(metric, told.difference)} ({ends})."
+    apart = lead(point, frontier.dense)
+    ends = tasks.interval(metric, (apart.low, apart.high))
+    return f"{reached} Less the dense network: {tasks.difference(metric, apart.difference)} ({ends})."
 
 
 def command(frontier: Frontier, point: Point) -> str:

@@ -60,10 +60,10 @@ def run(name: str, work: Path, workers: int) -> Frontier:
     """All points of one data set."""
     title, recipes = DATA[name]
     whole = _benchmark(name, work, workers)
-    found = points(whole)
+    every = points(whole)
     for recipe in recipes:
-        part = _benchmark(name, work / recipe.words.replace(" ", "_"), workers, recipe)
-        found += points(part, recipe.words, recipe.assignments)
+        variant = _benchmark(name, work / recipe.words.replace(" ", "_"), workers, recipe)
+        every += points(variant, recipe.words, recipe.assignments)
     benchmark_report.write(whole, RESULTS)
     return Frontier(
         title,
@@ -72,7 +72,7 @@ def run(name: str, work: Path, workers: int) -> Frontier:
         whole["metric"],
         tuple(whole["seeds"]),
         tuple(whole["densities"]),
-        tuple(found),
+        tuple(every),
     )
 
 
@@ -83,8 +83,8 @@ def _benchmark(name: str, work: Path, workers: int, recipe: Recipe | None = None
         chosen = study(name, densities=recipe.densities, assignments=(*recipe.assignments, "controls=[]"))
 
     def tell(cell: dict[str, Any]) -> None:
-        told = f"{name}{'' if recipe is None else f', {recipe.words}'}: {cell['done']} of {cell['cells']}"
-        print(told, file=sys.stderr, flush=True)
+        line = f"{name}{'' if recipe is None else f', {recipe.words}'}: {cell['done']} of {cell['cells']}"
+        print(line, file=sys.stderr, flush=True)
 
     return benchmark_jobs.run(chosen, work, workers, tell)
 
@@ -107,7 +107,7 @@ def section(frontier: Frontier) -> str:
             f"| density | method | {words} | RTL - method | stored weights | KB | steps |",
             "|---|---|---|---|---|---|---|",
             *(
-                f"| {point.density:g} | {method_words(point.method)[0]} | {_mean(point)} | {_behind(frontier, point)} "
+                f"| {point.density:g} | {method_words(point.method)[0]} | {_mean(point)} | {_lead(frontier, point)} "
                 f"| {point.weights:,.0f} | {point.kilobytes:,.1f} | {point.total_steps} |"
                 for density in frontier.densities
                 for point in shown
@@ -155,9 +155,9 @@ def _sentence(frontier: Frontier, density: float) -> str:
     others = [frontier.of(method, density) for method in ("random_same_storage", "dense_small", "dense_small_multi")]
     sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
     for point in filter(None, [*others, mask]):
-        told = lead(own, point)
-        side = "above" if told.low > 0 else "below" if told.high < 0 else "not told apart from"
-        sides[side].append(f"“{method_words(point.method)[0]}” ({_written(told)})")
+        gap = lead(own, point)
+        side = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart from"
+        sides[side].append(f"“{method_words(point.method)[0]}” ({_written(gap)})")
     phrases = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     return f"At density {density:g} RTL ({own.mean:.3f}, {own.weights:,.0f} stored weights) is {phrases}."
 
@@ -180,12 +180,12 @@ def _mean(point: Point) -> str:
     return f"{point.mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _behind(frontier: Frontier, point: Point) -> str:
+def _lead(frontier: Frontier, point: Point) -> str:
     return "-" if point.method == "rtl" else _written(lead(frontier.of("rtl", point.density), point))
 
 
-def _written(told: Lead) -> str:
-    return f"{told.difference:+.3f} [{told.low:+.3f}, {told.high:+.3f}]"
+def _written(gap: Lead) -> str:
+    return f"{gap.difference:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
 
 
 def drawing(frontier: Frontier) -> str:

@@ -94,10 +94,10 @@ def run(job: Job) -> dict[str, Any]:
     return {"methods": figures}
 
 
-def gaps(said: Predictions, about: Table) -> dict[str, float]:
+def gaps(predicted: Predictions, about: Table) -> dict[str, float]:
     """Rates of the group less those of its reference, and the accuracy of all rows."""
-    of = said.groups[about.column].astype(str).to_numpy()
-    yes, truly = said.y_pred == 1, said.y_true == 1
+    of = predicted.groups[about.column].astype(str).to_numpy()
+    yes, truly = predicted.y_pred == 1, predicted.y_true == 1
     rates: dict[str, Callable[[np.ndarray], float]] = {
         "selection_rate": lambda among: float(yes[among].mean()),
         "tpr": lambda among: float(yes[among & truly].mean()),
@@ -132,8 +132,8 @@ def table(runs: dict[str, dict], name: str) -> str:
                     for rate in ("selection_rate", "tpr", "fpr", "accuracy")
                 }
                 mean_gap = {rate: np.mean([each[method][rate] for each in own]) for rate in wider}
-                behind = {rate: "" if method == "dense_same_total" else f"; {written(wider[rate])}" for rate in wider}
-                cells = [f"{100 * mean_gap[rate]:+.1f}{behind[rate]}" for rate in wider]
+                after = {rate: "" if method == "dense_same_total" else f"; {written(wider[rate])}" for rate in wider}
+                cells = [f"{100 * mean_gap[rate]:+.1f}{after[rate]}" for rate in wider]
                 accuracy = 100 * np.mean([each[method]["overall"] for each in own])
                 stored = np.mean([each[method]["stored"] for each in own])
                 lines.append(
@@ -147,7 +147,7 @@ def page(runs: dict[str, dict], names: Sequence[str]) -> str:
         "# Tickets, and the gaps that pruning opens",
         "",
         "`python -m benchmarks.pruning_gap --credit FILE`. A cell gives the gap in percentage points (mean over seeds",
-        f"{', '.join(map(str, SEEDS))}, test rows) and, behind the semicolon, how much wider it is than that of the",
+        f"{', '.join(map(str, SEEDS))}, test rows) and, after the semicolon, how much wider it is than that of the",
         "dense network of the same total steps: the difference of their sizes, paired by seed, with the 95 % interval",
         "of a paired t. Not adjusted for the number of cells. All but the dense network store the tickets' union.",
     ]

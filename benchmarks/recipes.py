@@ -113,55 +113,70 @@ def run(job: Job) -> dict[str, Any]:
     recipe, seed, split = job
     config = config_of(recipe, seed)
     setting = prepare(config, silent, MemoryJournal())
-    lab = experiment(setting, silent, MemoryJournal())
-    start = warm_start(lab)
+    new_experiment = experiment(setting, silent, MemoryJournal())
+    start = warm_start(new_experiment)
     if RECIPES[recipe].plan is not None:
-        return _while_training(job, setting, lab, start)
-    extractions = [extract_ticket(lab, start, k, None) for k in range(len(lab.subsets))]
-    tickets = ticket_set(lab, extractions)
+        return _while_training(job, setting, new_experiment, start)
+    extractions = [extract_ticket(new_experiment, start, k, None) for k in range(len(new_experiment.subsets))]
+    tickets = ticket_set(new_experiment, extractions)
     begin = merged_start(start, [each.trained for each in extractions], tickets.masks(), setting.layout)
     steps = extractions[0].steps
-    taught = replace(lab, subsets=taught_subsets(lab, [each.trained for each in extractions]))
+    taught = replace(new_experiment, subsets=taught_subsets(new_experiment, [each.trained for each in extractions]))
     rtl = learn_tickets(
-        taught if RECIPES[recipe].taught else lab, begin, "rtl", tickets.masks(), steps, config.joint.steps
+        taught if RECIPES[recipe].taught else new_experiment, begin, "rtl", tickets.masks(), steps, config.joint.steps
     )
-    control = CONTROLS[CONTROL].learn(lab, start, tickets, steps)
+    control = CONTROLS[CONTROL].learn(new_experiment, start, tickets, steps)
     return figures(setting, split, rtl, control)
 
 
-def _while_training(job: Job, setting: Setting, lab: Experiment, start: RewindPoint) -> dict[str, Any]:
+def _while_training(job: Job, setting: Setting, new_experiment: Experiment, start: RewindPoint) -> dict[str, Any]:
     """Tickets without an extraction, and random masks of their layers' counts for as many steps."""
     recipe, _, split = job
     steps = setting.config.extract.steps + setting.config.joint.steps
-    rtl = cut_while_training(lab, start, RECIPES[recipe].plan, steps)
+    rtl = cut_while_training(new_experiment, start, RECIPES[recipe].plan, steps)
     masks = np.stack([subnetwork.mask for subnetwork in rtl.subnetworks])
     levels = numbered([(setting.config.density, "target")])
-    tickets = TicketSet(lab.names, lab.names, lab.layout, nested(levels, masks.shape, lambda level: masks), levels)
-    return figures(setting, split, rtl, CONTROLS[CONTROL].learn(lab, start, tickets, setting.config.extract.steps))
+    tickets = TicketSet(
+        new_experiment.names,
+        new_experiment.names,
+        new_experiment.layout,
+        nested(levels, masks.shape, lambda level: masks),
+        levels,
+    )
+    return figures(
+        setting, split, rtl, CONTROLS[CONTROL].learn(new_experiment, start, tickets, setting.config.extract.steps)
+    )
 
 
 def figures(setting: Setting, split: str, *learned: TrainedMethod) -> dict[str, Any]:
     """Method -> accuracy on the rows of a split, weights stored and steps taken in all."""
     eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, split)
-    found = {}
+    by_method = {}
     for one in learned:
         answers = audit.method_answers(setting.network, one, setting.layout, eval_set)
         accuracy = audit.method_figures(eval_set, answers, setting.config.seed)["accuracy"]
         steps = one.steps_warm + one.steps_extract + one.steps_joint
-        found[one.method] = {"accuracy": accuracy, "stored": one.stores(setting.layout).weights, "steps": steps}
-    return found
+        by_method[one.method] = {"accuracy": accuracy, "stored": one.stores(setting.layout).weights, "steps": steps}
+    return by_method
 
 
-def taught_subsets(lab: Experiment, teachers: Sequence[Subnetwork]) -> tuple[Subset, ...]:
+def taught_subsets(new_experiment: Experiment, teachers: Sequence[Subnetwork]) -> tuple[Subset, ...]:
     """The same subsets with a loss that is in part the distance from what the ticket's own dense network answers."""
-    return tuple(_taught(lab, subset, teacher) for subset, teacher in zip(lab.subsets, teachers, strict=True))
+    return tuple(
+        _taught(new_experiment, subset, teacher)
+        for subset, teacher in zip(new_experiment.subsets, teachers, strict=True)
+    )
 
 
-def _taught(lab: Experiment, subset: Subset, teacher: Subnetwork) -> Subset:
+def _taught(new_experiment: Experiment, subset: Subset, teacher: Subnetwork) -> Subset:
     rows = np.concatenate(subset.pools)
-    module = as_module(lab.network, recalibrate(lab, replace(teacher, mask=None), subset), lab.layout)
+    module = as_module(
+        new_experiment.network, recalibrate(new_experiment, replace(teacher, mask=None), subset), new_experiment.layout
+    )
     with torch.no_grad():
-        answers = torch.cat([module(lab.inputs(some)) for some in np.array_split(rows, len(rows) // 500 + 1)])
+        answers = torch.cat(
+            [module(new_experiment.inputs(some)) for some in np.array_split(rows, len(rows) // 500 + 1)]
+        )
     place = np.full(rows.max() + 1, -1)
     place[rows] = np.arange(len(rows))
 

@@ -346,9 +346,9 @@ class Config(_Settings):
 
     @model_validator(mode="after")
     def _tickets_share_where_they_are_cut(self) -> "Config":
-        asked = "storage" if self.storage is not None else "extract.sharing" if self.extract.sharing else None
-        if asked and self.mode == "gated":
-            raise ValueError(f"{asked}: gated mode trains mask scores and cuts nothing; take mode=paper")
+        setting = "storage" if self.storage is not None else "extract.sharing" if self.extract.sharing else None
+        if setting and self.mode == "gated":
+            raise ValueError(f"{setting}: gated mode trains mask scores and cuts nothing; take mode=paper")
         if self.storage is not None and self.extract.sharing:
             raise ValueError("storage: it finds the sharing that fits; leave extract.sharing at 0")
         if self.storage is not None and self.extract.schedule != "one_shot":

@@ -32,12 +32,14 @@ def stored_methods(run: Run) -> dict[str, Stored]:
 
 
 def _stored(entry: dict[str, Any], run: Run, mask: Callable[[str], np.ndarray], file: Any) -> Stored:
-    parts = entry["parts"]
-    separate = len({part["shared"] for part in parts}) > 1
-    masks = [mask(part["mask"]) for part in parts if part["mask"] is not None]
+    subnetworks = entry["parts"]
+    separate = len({each["shared"] for each in subnetworks}) > 1
+    masks = [mask(each["mask"]) for each in subnetworks if each["mask"] is not None]
     if masks:
         return stored(masks, run.tickets.layout, separate)
     one = run.tickets.n
     if entry.get("width") is not None:  # a network of its own, whose tensors stand as they are
-        one = sum(prod(file.get_slice(f"{parts[0]['shared']}/{name}").get_shape()) for name in run.tickets.layout.names)
-    return stored_dense(one * (len(parts) if separate else 1))
+        one = sum(
+            prod(file.get_slice(f"{subnetworks[0]['shared']}/{name}").get_shape()) for name in run.tickets.layout.names
+        )
+    return stored_dense(one * (len(subnetworks) if separate else 1))

@@ -126,9 +126,9 @@ class Lead:
 
 def points(document: Mapping[str, Any], recipe: str = "", assignments: Sequence[str] = ()) -> list[Point]:
     """A point per method and density of a benchmark's document; `assignments`: what its settings differ by."""
-    found: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
+    by_place: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
     for row in document["rows"]:
-        found.setdefault((row["method"], row["density"]), []).append(row)
+        by_place.setdefault((row["method"], row["density"]), []).append(row)
     return [
         Point(
             method=method,
@@ -140,7 +140,7 @@ def points(document: Mapping[str, Any], recipe: str = "", assignments: Sequence[
             kilobytes=mean(min(row["bits"], row["bits_union"]) for row in rows) / BITS_PER_KB,
             total_steps=sum(rows[0][f"steps_{phase}"] for phase in ("warm", "extract", "joint")),
         )
-        for (method, density), rows in found.items()
+        for (method, density), rows in by_place.items()
     ]
 
 

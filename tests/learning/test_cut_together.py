@@ -40,12 +40,12 @@ def cut(k: int, density: float, sharing: float) -> np.ndarray:
 
 def test_no_sharing_is_each_by_its_own_scores_and_full_sharing_is_one_mask():
     _, trained = trained_on_noise(3)
-    own, alike = cut(3, 0.1, 0.0), cut(3, 0.1, 1.0)
+    own, same = cut(3, 0.1, 0.0), cut(3, 0.1, 1.0)
     for mask, (subnetwork,) in zip(own, trained, strict=True):
         best = np.argsort(-np.abs(subnetwork.shared["w"].numpy()))[:40]
         assert set(np.flatnonzero(mask)) == set(best)
     magnitudes = np.mean([np.abs(subnetwork.shared["w"].numpy()) for (subnetwork,) in trained], axis=0)
-    assert all(set(np.flatnonzero(mask)) == set(np.argsort(-magnitudes)[:40]) for mask in alike)
+    assert all(set(np.flatnonzero(mask)) == set(np.argsort(-magnitudes)[:40]) for mask in same)
 
 
 def test_every_ticket_keeps_its_exact_count_and_the_union_shrinks_as_sharing_grows():

@@ -139,9 +139,9 @@ def test_one_mask_goes_on_from_its_extraction_where_tickets_do(make_experiment, 
     for begin in ("rewind", "merged"):
         experiment = make_experiment(task="one_vs_rest", joint={"steps": 4, "learning_rate": 0.05, "start": begin})
         start = warm_start(experiment)
-        found = find(experiment, start, 0.3)
-        weights[begin] = experiment.layout.flatten(found.begin.shared)
-        assert found.mask.sum() == kept_count(0.3, experiment.layout.n) and found.begin.steps == start.steps
+        extracted = find(experiment, start, 0.3)
+        weights[begin] = experiment.layout.flatten(extracted.begin.shared)
+        assert extracted.mask.sum() == kept_count(0.3, experiment.layout.n) and extracted.begin.steps == start.steps
     assert torch.equal(weights["rewind"], experiment.layout.flatten(start.shared))
     assert not torch.equal(weights["merged"], weights["rewind"])
 

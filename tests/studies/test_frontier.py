@@ -34,9 +34,9 @@ def made(*own: Point) -> Frontier:
 
 
 def test_leads_are_paired_by_seed():
-    told = lead(point("rtl", 0.1, (0.9, 0.6, 0.8), 1), point("random", 0.1, (0.8, 0.5, 0.69), 1))
-    assert told.difference == pytest.approx(0.31 / 3)
-    assert 0.08 < told.low < told.difference < told.high < 0.13  # not the .4 of an unpaired interval
+    gap = lead(point("rtl", 0.1, (0.9, 0.6, 0.8), 1), point("random", 0.1, (0.8, 0.5, 0.69), 1))
+    assert gap.difference == pytest.approx(0.31 / 3)
+    assert 0.08 < gap.low < gap.difference < gap.high < 0.13  # not the .4 of an unpaired interval
 
 
 def test_the_smallest_level_tickets_are_found_whatever_lies_below():
@@ -69,8 +69,8 @@ def test_points_of_a_document_take_the_smaller_packing():
         {**row, "seed": 1, "accuracy": 0.7, "bits": 80_000, "bits_union": 40_000, "steps_joint": 6},
         {**row, "seed": 2, "accuracy": 0.8, "bits": 80_000, "bits_union": 120_000, "steps_joint": 6},
     ]
-    (found,) = points({"rows": rows, "metric": "accuracy"}, "shared", ("extract.sharing=0.5",))
-    assert found == Point("rtl", "shared", 0.1, ("extract.sharing=0.5", "density=0.1"), (0.7, 0.8), 100, 7.5, 40)
+    (one,) = points({"rows": rows, "metric": "accuracy"}, "shared", ("extract.sharing=0.5",))
+    assert one == Point("rtl", "shared", 0.1, ("extract.sharing=0.5", "density=0.1"), (0.7, 0.8), 100, 7.5, 40)
 
 
 def test_it_is_read_back_as_it_was_written(tmp_path):
