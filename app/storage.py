@@ -226,6 +226,7 @@ def _numbers(point: Point) -> dict[str, Any]:
         "n": len(point.values),
         "weights": point.weights,
         "kilobytes": point.kilobytes,
+        "weights for an input": point.used,
         "steps": point.total_steps,
     }
 
@@ -245,7 +246,8 @@ def sentence(frontier: Frontier, point: Point) -> str:
     metric = frontier.metric
     reached = (
         f"{label(point)}: {tasks.value(metric, point.mean)} over {len(point.values)} seeds, "
-        f"{terms.count(point.weights)} stored weights, {point.total_steps} steps for every subset."
+        f"{terms.count(point.weights)} stored weights, {terms.count(point.used)} of them for an input, "
+        f"{point.total_steps} steps for every subset."
     )
     if point.method == "dense_same_total":
         return reached

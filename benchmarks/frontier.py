@@ -104,11 +104,11 @@ def section(frontier: Frontier) -> str:
             "",
             f"![{words} against stored kilobytes](frontier_{name}.svg)",
             "",
-            f"| density | method | {words} | RTL - method | stored weights | KB | steps |",
-            "|---|---|---|---|---|---|---|",
+            f"| density | method | {words} | RTL - method | stored weights | KB | weights an input uses | steps |",
+            "|---|---|---|---|---|---|---|---|",
             *(
                 f"| {point.density:g} | {method_words(point.method)[0]} | {_mean(point)} | {_lead(frontier, point)} "
-                f"| {point.weights:,.0f} | {point.kilobytes:,.1f} | {point.total_steps} |"
+                f"| {point.weights:,.0f} | {point.kilobytes:,.1f} | {point.used:,.0f} | {point.total_steps} |"
                 for density in frontier.densities
                 for point in shown
                 if point.density == density
@@ -137,7 +137,8 @@ extractions have learned (`joint.start=merged`). RTL - method is paired by seed,
 not adjusted for the number of methods. Stored weights are prunable ones. KB (1,000 bytes) are 4 bytes for each of them
 and the masks in the smaller of two packings: one bit per prunable weight for each mask, or the union's bits and within
 it one bit per weight for each mask. Networks without masks store no bits for them, and come in few sizes: the nearest
-is taken."""
+is taken. At equal storage a ticket answers an input with fewer weights than one mask or one small network does: with
+its own, not with all that are stored."""
 
 
 def page(frontiers: list[Frontier]) -> str:
@@ -159,7 +160,8 @@ def _sentence(frontier: Frontier, density: float) -> str:
         side = "above" if gap.low > 0 else "below" if gap.high < 0 else "not told apart from"
         sides[side].append(f"“{method_words(point.method)[0]}” ({_written(gap)})")
     phrases = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
-    return f"At density {density:g} RTL ({own.mean:.3f}, {own.weights:,.0f} stored weights) is {phrases}."
+    about = f"{own.mean:.3f}; {own.weights:,.0f} stored weights, {own.used:,.0f} of them for an input"
+    return f"At density {density:g} RTL ({about}) is {phrases}."
 
 
 def _level(frontier: Frontier) -> str:

@@ -31,6 +31,7 @@ class Point:
     settings    those and the density, as `train --set` takes them
     values      the metric on test rows, one per seed, in the seeds' order
     weights, kilobytes   means of what is stored: prunable weights, and these with masks in the smaller packing
+    used        the mean number of them that answer one input: a ticket's own, all of one mask's
     total_steps gradient steps per subset, warm start and extraction included
     """
 
@@ -41,6 +42,7 @@ class Point:
     values: tuple[float, ...]
     weights: float
     kilobytes: float
+    used: float
     total_steps: int
 
     @property
@@ -138,6 +140,7 @@ def points(document: Mapping[str, Any], recipe: str = "", assignments: Sequence[
             values=tuple(row[document["metric"]] for row in rows),
             weights=mean(row["params_total"] for row in rows),
             kilobytes=mean(min(row["bits"], row["bits_union"]) for row in rows) / BITS_PER_KB,
+            used=mean(row["own_density"] for row in rows) * document["cells"][0]["n_prunable"],
             total_steps=sum(rows[0][f"steps_{phase}"] for phase in ("warm", "extract", "joint")),
         )
         for (method, density), rows in by_place.items()
