@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def point(method: str, density: float, values: tuple[float, ...], kilobytes: float, recipe: str = "", *settings: str):
-    return Point(method, recipe, density, (*settings, f"density={density:g}"), values, 250 * kilobytes, kilobytes, 440)
+    return Point(
+        method, recipe, density, (*settings, f"density={density:g}"), values, 250 * kilobytes, kilobytes, 90, 440
+    )
 
 
 STUDY = Frontier(

@@ -13,7 +13,7 @@ from rtl_core.studies.frontier import Frontier, Point, lead, points, read
 
 
 def point(method: str, density: float, values: tuple[float, ...], kilobytes: float, recipe: str = "") -> Point:
-    return Point(method, recipe, density, (f"density={density:g}",), values, 250 * kilobytes, kilobytes, 440)
+    return Point(method, recipe, density, (f"density={density:g}",), values, 250 * kilobytes, kilobytes, 90, 440)
 
 
 DENSE = point("dense_same_total", 0.25, (0.80, 0.81, 0.82), 150)
@@ -61,7 +61,7 @@ def test_points_of_a_document_take_the_smaller_packing():
         "method": "rtl",
         "density": 0.1,
         "params_total": 100,
-        "bits_bound": 1.0,
+        "own_density": 0.25,
         "steps_warm": 4,
         "steps_extract": 30,
     }
@@ -69,8 +69,10 @@ def test_points_of_a_document_take_the_smaller_packing():
         {**row, "seed": 1, "accuracy": 0.7, "bits": 80_000, "bits_union": 40_000, "steps_joint": 6},
         {**row, "seed": 2, "accuracy": 0.8, "bits": 80_000, "bits_union": 120_000, "steps_joint": 6},
     ]
-    (one,) = points({"rows": rows, "metric": "accuracy"}, "shared", ("extract.sharing=0.5",))
-    assert one == Point("rtl", "shared", 0.1, ("extract.sharing=0.5", "density=0.1"), (0.7, 0.8), 100, 7.5, 40)
+    (one,) = points(
+        {"rows": rows, "metric": "accuracy", "cells": [{"n_prunable": 400}]}, "shared", ("extract.sharing=0.5",)
+    )
+    assert one == Point("rtl", "shared", 0.1, ("extract.sharing=0.5", "density=0.1"), (0.7, 0.8), 100, 7.5, 100, 40)
 
 
 def test_it_is_read_back_as_it_was_written(tmp_path):
@@ -89,7 +91,8 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 def test_the_page_says_where_tickets_lead_and_where_they_do_not():
     text = page.section(made(LEVEL, SMALL, BELOW))
     assert (
-        "At density 0.1 RTL (0.810, 7,500 stored weights) is above “Random masks, same stored weights” (+0.050" in text
+        "At density 0.1 RTL (0.810; 7,500 stored weights, 90 of them for an input) is above “Random masks, same stored weights” (+0.050"
+        in text
     )
     assert "not told apart from “One small dense network” (+0.000" in text
     assert "37,500 weights) store 7,500 weights: 5.0 times fewer, and with the masks 5.0 times fewer kilobytes" in text
