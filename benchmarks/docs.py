@@ -58,7 +58,7 @@ def frontier_sentences() -> str:
 
 
 def _domains_frontier() -> Frontier:
-    return next(one for one in read_frontiers(FRONTIERS) if one.benchmark == "domains_storage")
+    return next(one for one in read_frontiers(FRONTIERS) if one.benchmark == "storage_domains")
 
 
 def _listed(sentences: list[str]) -> str:

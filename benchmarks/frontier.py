@@ -1,6 +1,6 @@
 """What storage buys: `python -m benchmarks.frontier`, written to docs/results/frontier.{md,json} and a drawing each.
 
-Runs the benchmarks `domains_storage`, `clothes_storage` and `digits_storage`, then the tickets' own line: the same with
+Runs the benchmarks `storage_domains`, `storage_clothes` and `storage_digits`, then the tickets' own line: the same with
 weights shared more, and with a longer warm start in place of a part of the extraction. What is finished is not run
 again.
 """
@@ -41,7 +41,7 @@ SHARED = tuple(
     Recipe(f"sharing {share:g}", (f"extract.sharing={share:g}",), (0.1, 0.05)) for share in (0.25, 0.5, 0.75)
 )
 DATA = {
-    "domains_storage": (
+    "storage_domains": (
         "five domains",
         (
             *SHARED,
@@ -49,8 +49,8 @@ DATA = {
             Recipe("longer warm start, sharing 0.25", (*LONG_WARM, "extract.sharing=0.25"), (0.1,)),
         ),
     ),
-    "clothes_storage": ("ten classes of clothes", SHARED[1:2]),
-    "digits_storage": ("ten digits", SHARED),
+    "storage_clothes": ("ten classes of clothes", SHARED[1:2]),
+    "storage_digits": ("ten digits", SHARED),
 }
 SHOWN = ("rtl", *AT_EQUAL_STORAGE, "imp_single_union", "imp_single_union_argmax_odds")
 AT_ANY_STORAGE = ("random_same_total", "dense_same_total")

@@ -24,7 +24,7 @@ def point(method: str, density: float, values: tuple[float, ...], kilobytes: flo
 
 STUDY = Frontier(
     "five domains",
-    "domains_storage",
+    "storage_domains",
     "bundled:domains",
     "accuracy",
     (1, 2, 3),
@@ -72,7 +72,7 @@ def test_a_point_shows_its_settings_and_fills_the_train_form(study):
     app.selectbox(key="storage-point").set_value(shared).run()
     assert "7,500 stored weights" in texts(app) and "over 3 seeds" in texts(app)
     assert app.code[0].value == (
-        "python -m rtl_core benchmark domains_storage --densities 0.1 --set extract.sharing=0.5"
+        "python -m rtl_core benchmark storage_domains --densities 0.1 --set extract.sharing=0.5"
     )
     app.button(key="train-point").click().run()
     draft = app.session_state["draft"]
@@ -113,11 +113,11 @@ def test_the_tickets_are_one_line_of_their_own_colour_and_controls_have_marks_of
 @pytest.mark.parametrize(
     ("chosen", "command"),
     [
-        (STUDY.points[0], "benchmark domains_storage --densities 0.1"),
-        (STUDY.points[1], "benchmark domains_storage --densities 0.1 --set extract.sharing=0.5"),
+        (STUDY.points[0], "benchmark storage_domains --densities 0.1"),
+        (STUDY.points[1], "benchmark storage_domains --densities 0.1 --set extract.sharing=0.5"),
         (
             point("rtl", 0.05, (0.1, 0.2), 1.0, "r", "extract.warm_steps=600", "joint.steps=160"),
-            "benchmark domains_storage --densities 0.05 --set extract.warm_steps=600 --set joint.steps=160",
+            "benchmark storage_domains --densities 0.05 --set extract.warm_steps=600 --set joint.steps=160",
         ),
     ],
 )

@@ -54,7 +54,7 @@ def test_every_benchmark_is_whole(name, monkeypatch):
     full = benchmark.study(name, data="cifar:PATH")
     monkeypatch.setattr(benchmark, "_has_cuda", lambda: False)
     here = benchmark.study(name, data="cifar:PATH")
-    at_equal_storage = name.endswith("_storage")
+    at_equal_storage = name.startswith("storage_")
     assert here.densities == full.densities == ((0.75, 0.5) if not at_equal_storage else ()) + (0.25, 0.1, 0.05)
     assert here.seeds == ((31, 32, 33, 34, 35) if at_equal_storage else (21, 22, 23, 24, 25))
     assert full.reduced is None and here.common["device"] == "cpu"

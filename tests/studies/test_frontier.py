@@ -29,7 +29,7 @@ def made(*own: Point) -> Frontier:
         point("dense_small", 0.1, (0.80, 0.82, 0.81), 31),
     )
     return Frontier(
-        "toy data", "domains_storage", "bundled:toy", "accuracy", (1, 2, 3), (0.25, 0.1), (*own, DENSE, *controls)
+        "toy data", "storage_domains", "bundled:toy", "accuracy", (1, 2, 3), (0.25, 0.1), (*own, DENSE, *controls)
     )
 
 
