@@ -66,6 +66,13 @@ def test_scores_by_hand():
     assert shared_scores(own, kept, 0.0) is own
 
 
+def test_scores_below_zero_cannot_be_shared():
+    own = np.array([[1.0, -2.0], [3.0, 4.0]])
+    assert shared_scores(own, np.ones((2, 2), bool), 0.0) is own
+    with pytest.raises(BadInput, match="scores below 0"):
+        shared_scores(own, np.ones((2, 2), bool), 0.5)
+
+
 @pytest.mark.parametrize("sharing", [0.0, 0.5])
 def test_denser_masks_hold_lighter_ones(sharing):
     rounds, trained = trained_on_noise(3)

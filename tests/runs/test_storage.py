@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rtl_core.audit import evaluate as audit
-from rtl_core.config import parse
-from rtl_core.display_names import AT_EQUAL_STORAGE
+from rtl_core.config import merged, parse
+from rtl_core.display_names import AT_EQUAL_STORAGE, method_words
 from rtl_core.errors import BadInput
 from rtl_core.runs import training
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
@@ -101,6 +101,23 @@ def test_what_the_tickets_store_is_written_down(run):
         assert ticket["weights"] == mask.sum()
         assert ticket["bits_bound"] == pytest.approx(stored([mask], run.tickets.layout).bits_bound)
     assert sum(ticket["private"] for ticket in storage["tickets"]) == int((masks.sum(axis=0) == 1).sum())
+
+
+def test_a_control_that_cannot_be_as_small_as_the_tickets_is_named(run):
+    rows = {row["method"]: row for row in run.info["evaluation"]["methods"]}
+    own = rows["rtl"]["params_total"]
+    far = {method for method in AT_EQUAL_STORAGE if abs(rows[method]["params_total"] / own - 1) > 0.1}
+    said = [warning for warning in run.info["warnings"] if "no control at equal storage" in warning]
+    assert "dense_small_multi" in far and len(said) == len(far)
+    for method in far:
+        assert any(method_words(method)[0] in warning and f"{own:,}" in warning for warning in said)
+
+
+def test_tickets_that_are_one_mask_say_so(run, root):
+    alike = load_run(
+        Path(training.train_new(parse(merged(QUICK, {"controls": [], "extract": {"sharing": 1}})), root)["folder"])
+    )
+    assert [sum("they are one mask" in warning for warning in one.info["warnings"]) for one in (run, alike)] == [0, 1]
 
 
 def test_a_budget_is_kept_by_sharing(run, root):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rtl_core import cli
 from rtl_core.data.sources import NAME_SOURCES
+from rtl_core.errors import BadInput
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.tasks.catalogue import TASKS
 from tests.tasks.toys import REGRESSION, stripes
@@ -88,6 +89,14 @@ def test_a_map_explains_the_number_without_a_probability(trained):
     assert np.isfinite(document["samples"][0]["output"])
     result = CliRunner().invoke(cli.app, [*words, "--target", "column", "--runs", str(root)])
     assert "leave the target out" in str(result.exception) and "class" not in str(result.exception)
+
+
+@pytest.mark.parametrize("partition", [{"by": "class"}, {"by": "kmeans", "k": 2, "features": "backbone"}])
+def test_subsets_that_take_classes_are_refused(trained, partition):
+    root, _ = trained
+    words = ("train", "--data", "toy:stripes", *set_options({**SETTINGS, "partition": partition}))
+    result = CliRunner().invoke(cli.app, [*words, "--runs", str(root)])
+    assert isinstance(result.exception, BadInput) and "'toy:stripes' has no class for each row" in str(result.exception)
 
 
 @pytest.mark.parametrize("page", ["overview", "routing", "attribution"])
