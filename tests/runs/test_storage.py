@@ -107,10 +107,10 @@ def test_a_control_that_cannot_be_as_small_as_the_tickets_is_named(run):
     rows = {row["method"]: row for row in run.info["evaluation"]["methods"]}
     own = rows["rtl"]["params_total"]
     far = {method for method in AT_EQUAL_STORAGE if abs(rows[method]["params_total"] / own - 1) > 0.1}
-    said = [warning for warning in run.info["warnings"] if "no control at equal storage" in warning]
-    assert "dense_small_multi" in far and len(said) == len(far)
+    sentences = [warning for warning in run.info["warnings"] if "no control at equal storage" in warning]
+    assert "dense_small_multi" in far and len(sentences) == len(far)
     for method in far:
-        assert any(method_words(method)[0] in warning and f"{own:,}" in warning for warning in said)
+        assert any(method_words(method)[0] in warning and f"{own:,}" in warning for warning in sentences)
 
 
 def test_tickets_that_are_one_mask_say_so(run, root):

@@ -40,11 +40,11 @@ def trained(tmp_path_factory):
         patch.setitem(TASKS, REGRESSION.name, REGRESSION)
         patch.setitem(NAME_SOURCES, "toy", stripes)
         root = tmp_path_factory.mktemp("runs")
-        run = json.loads(said(root, "train", "--data", "toy:stripes", *set_options(SETTINGS), "--json"))["run"]
+        run = json.loads(printed(root, "train", "--data", "toy:stripes", *set_options(SETTINGS), "--json"))["run"]
         yield root, run
 
 
-def said(root: Path, *words: str) -> str:
+def printed(root: Path, *words: str) -> str:
     result = CliRunner().invoke(cli.app, [*words, "--runs", str(root)])
     assert result.exit_code == 0, result.output + repr(result.exception)
     return result.stdout
@@ -53,16 +53,16 @@ def said(root: Path, *words: str) -> str:
 def test_what_people_read_has_the_task_s_own_figures(trained):
     root, run = trained
     rows = load_run(root / run).info["evaluation"]["tickets"]
-    text = said(root, "evaluate", run)
+    text = printed(root, "evaluate", run)
     assert "mae" in text and "accuracy" not in text
     assert all(f"{row['figures']['mae']:.3f}" in text for row in rows)
-    text = said(root, "route", run, "--curve", "2")
+    text = printed(root, "route", run, "--curve", "2")
     assert "mae" in text and "credit" in text and not re.search("accuracy|class", text)
 
 
 def test_the_report_ranks_by_less(trained, tmp_path):
     root, run = trained
-    said(root, "report", run, "--out", str(tmp_path / "report.html"))
+    printed(root, "report", run, "--out", str(tmp_path / "report.html"))
     html = (tmp_path / "report.html").read_text()
     methods = {row["method"]: row for row in load_run(root / run).info["evaluation"]["methods"]}
     listed = re.findall(r'<tr data-name="(\w+)"', html.split('data-part="evaluate.methods"')[1].split("</table>")[0])
@@ -73,7 +73,7 @@ def test_the_report_ranks_by_less(trained, tmp_path):
 
 def test_a_merge_that_costs_nothing_is_not_the_one_that_adds_to_the_error(trained):
     root, run = trained
-    document = json.loads(said(root, "redundancy", run, "--json"))
+    document = json.loads(printed(root, "redundancy", run, "--json"))
     assert document["margin"] == REGRESSION.headline.fall / 2
     for pair in document["pairs"]:
         changes = [row["ci"]["change"] for row in pair["subsets"]]
@@ -84,7 +84,7 @@ def test_a_merge_that_costs_nothing_is_not_the_one_that_adds_to_the_error(traine
 def test_a_map_explains_the_number_without_a_probability(trained):
     root, run = trained
     words = ("attribute", run, "--ticket", "noisy", "--method", "saliency")
-    document = json.loads(said(root, *words, "--json"))
+    document = json.loads(printed(root, *words, "--json"))
     assert document["target"] == "column" and document["samples"][0]["confidence"] is None
     assert np.isfinite(document["samples"][0]["output"])
     result = CliRunner().invoke(cli.app, [*words, "--target", "column", "--runs", str(root)])
