@@ -29,10 +29,18 @@ def choose(dataset: Dataset) -> int:
 
 
 def instead_of_maps(run: Run) -> None:
-    """The Attribution page where answers have no number that a map could explain; nothing after it is drawn."""
+    """The Attribution page where answers have no number that a map could explain, or none with a probability, which
+    maps are compared by here; nothing after it is drawn."""
     st.title("What every ticket answers", anchor=False)
     task = task_named(run.config.task)
-    st.caption(plain(f"A map explains one number, and the answers of task '{task.name}' have none to choose."))
+    if task.explains is None:
+        reason = f"A map explains one number, and the answers of task '{task.name}' have none to choose."
+    else:
+        reason = (
+            f"Maps are compared here by the answers' probabilities, and those of task '{task.name}' have none. "
+            f"`python -m rtl_core attribute {run.name} --ticket NAME` makes the maps of a ticket."
+        )
+    st.caption(plain(reason))
     try:
         show(run, choose(cache.opened(run).dataset))
     except BadInput as error:
@@ -48,7 +56,7 @@ def show(run: Run, sample: int, sent: str | None = None) -> None:
     opened = cache.opened(run)
     drawing = tasks.ANSWERS.get(opened.task.drawn_as)
     if drawing is None:
-        st.info(plain(f"Answers that are a {opened.task.drawn_as} are not drawn here."))
+        st.info(plain(f"Nothing here draws the answers of task '{opened.task.name}'."))
         return
     dataset, row = opened.dataset, opened.dataset.rows("test")[[sample]]
     draw_input = kind_of(dataset).picture

@@ -37,13 +37,17 @@ def methods_frame(evaluation: Evaluation, metric: str) -> pd.DataFrame:
             }
         )
     columns = ["method", "label", metric, "low", "high", "density", "params_total", "steps_extract", "steps_joint"]
-    return pd.DataFrame(rows, columns=columns).sort_values(metric, ascending=False, ignore_index=True)
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        metric, ascending=not tasks.figure(metric).higher_is_better, ignore_index=True
+    )
 
 
 def against_rtl(methods: pd.DataFrame, metric: str) -> Against:
     """Labels of the controls that RTL is above, level with, below. Level: the 95 % intervals overlap."""
     columns = methods[["label", metric, "low", "high"]]
-    return compare_with_controls(columns.itertuples(index=False, name=None), method_words("rtl")[0])
+    return compare_with_controls(
+        columns.itertuples(index=False, name=None), method_words("rtl")[0], tasks.figure(metric)
+    )
 
 
 def overview(methods: pd.DataFrame, metric: str, k: int, density: float) -> str:

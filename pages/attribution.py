@@ -18,7 +18,8 @@ from rtl_core.tasks.catalogue import task_named  # noqa: E402
 run = panels.require_run()
 if run.masks_only:
     dataset_audit.of_masks()
-if task_named(run.config.task).explains is None:
+task = task_named(run.config.task)
+if task.explains is None or task.log_p is None:
     answers.instead_of_maps(run)
 try:
     explained = view.explained(run)

@@ -251,7 +251,9 @@ class GatedSettings(_Settings):
 
 
 def _text_of_number(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 def _storage_budget(text: str) -> str:
@@ -349,6 +351,8 @@ class Config(_Settings):
         setting = "storage" if self.storage is not None else "extract.sharing" if self.extract.sharing else None
         if setting and self.mode == "gated":
             raise ValueError(f"{setting}: gated mode trains mask scores and cuts nothing; take mode=paper")
+        if self.joint.decay != "none" and self.mode == "gated":
+            raise ValueError("joint.decay: gated mode trains no weights jointly; take joint.decay=none or mode=paper")
         if self.storage is not None and self.extract.sharing:
             raise ValueError("storage: it finds the sharing that fits; leave extract.sharing at 0")
         if self.storage is not None and self.extract.schedule != "one_shot":
@@ -372,7 +376,8 @@ def _one_line(error: ValidationError) -> str:
         return f"unknown setting '{where}'; known here: {known}"
     given = first.get("input")
     shown = "" if isinstance(given, (dict, list, tuple)) else f" (got {given!r})"
-    return f"setting '{where}': {first['msg'][0].lower()}{first['msg'][1:]}{shown}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"setting '{where}': {message[0].lower()}{message[1:]}{shown}"
 
 
 def _sibling_fields(loc: tuple) -> list[str]:

@@ -22,8 +22,11 @@ from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.overlap.overlap import overlap
 from rtl_core.overlap.similarity import Similarity, similarity
 from rtl_core.statistics.estimates import Interval, json_interval, json_number
+from rtl_core.tasks.task import Figure
 
-MARGIN = 0.01  # what a merge may cost: one point of the metric, less than figures of this size vary over seeds
+MARGIN = (
+    0.5  # what a merge may cost, of a figure's `fall`: one point of a share, less than such figures vary over seeds
+)
 # Kaufman & Rousseeuw (1990, table 4): up to here a silhouette shows no substantial structure.
 SILHOUETTE_FLOOR = 0.25
 # Tickets of random lots, which differ in nothing, reach 0.33 with the default settings (0.32 to 0.35 over the pairs,
@@ -62,8 +65,8 @@ class SubsetChange:
 class MergedPair:
     """Two tickets merged in one way: weights of the result, overlap of the two, what changes in both subsets.
 
-    verdict  "could be merged" where the interval of the change lies above -`MARGIN` in both subsets, "costs accuracy"
-             where it lies below in one, else "not shown". Each pair is judged by itself.
+    verdict  "could be merged" where by the interval of the change neither subset loses the margin, "costs accuracy"
+             where one loses more, else "not shown". Each pair is judged by itself.
     """
 
     a: str
@@ -80,7 +83,7 @@ class MergedPair:
 class Redundancy:
     """Which pairs could be one.
 
-    margin        what a merge may cost of the metric
+    margin        what a merge may cost, in the metric's own unit
     pairs_in_all  of which `pairs` were tried, each in every way
     silhouette    of clustered subsets; excess_mean: over all pairs where it is defined
     warnings      sentences, where silhouette or overlap say that the partition means nothing
@@ -115,7 +118,9 @@ def redundancy(
         report(Event("merge", "pairs", done, len(chosen)))
     defined = [overlaps.excess[ab] for ab in every if np.isfinite(overlaps.excess[ab])]
     excess, silhouette = float(np.mean(defined)) if defined else None, trained.partition.silhouette
-    return Redundancy(split, MARGIN, rows, len(every), silhouette, excess, warnings(silhouette, excess))
+    return Redundancy(
+        split, margin_of(trained.task.headline), rows, len(every), silhouette, excess, warnings(silhouette, excess)
+    )
 
 
 def _merged(
@@ -138,7 +143,7 @@ def _merged(
         iou=json_number(overlaps.iou[ab]),
         excess=json_number(overlaps.excess[ab]),
         subsets=subsets,
-        verdict=verdict(subsets),
+        verdict=verdict(subsets, trained.task.headline),
     )
 
 
@@ -196,11 +201,22 @@ def _change(
     )
 
 
-def verdict(subsets: Sequence[SubsetChange]) -> str:
-    """What the intervals of the changes (`changes`) show; an undefined one shows nothing."""
-    spans = [row.ci.change for row in subsets]
-    if any(high is not None and high < -MARGIN for _, high in spans):
+def margin_of(figure: Figure) -> float:
+    """What a merge may cost of a figure, in its own unit."""
+    return MARGIN * figure.fall
+
+
+def verdict(subsets: Sequence[SubsetChange], figure: Figure) -> str:
+    """What the intervals of the figure's changes (`changes`) show; an undefined one shows nothing."""
+    margin, spans = margin_of(figure), [_gain(row.ci.change, figure) for row in subsets]
+    if any(high is not None and high < -margin for _, high in spans):
         return "costs accuracy"
-    if all(low is not None and low > -MARGIN for low, _ in spans):
+    if all(low is not None and low > -margin for low, _ in spans):
         return "could be merged"
     return "not shown"
+
+
+def _gain(change: Interval, figure: Figure) -> Interval:
+    """The interval of a change with more as better."""
+    low, high = (None if end is None else figure.sign * end for end in change)
+    return [low, high] if figure.higher_is_better else [high, low]

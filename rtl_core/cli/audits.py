@@ -27,7 +27,7 @@ from rtl_core.cli.options import (
     runs_root,
     table_roles,
 )
-from rtl_core.cli.output import say, table, with_interval
+from rtl_core.cli.output import own_figures, say, table, with_interval
 from rtl_core.comma_lists import listed
 from rtl_core.errors import BadInput
 
@@ -47,7 +47,7 @@ def evaluate(run: RunName, data: Data = None, runs: Runs = None, as_json: AsJson
 def _evaluate_text(document: dict[str, Any]) -> Any:
     from rich.console import Group
 
-    figures = ("balanced_accuracy", "accuracy")
+    figures = own_figures(document["tickets"][0], ("balanced_accuracy", "accuracy"))
     for row in (*document["tickets"], *document["methods"], *document["routers"]):
         row.update({metric: with_interval(row, metric) for metric in figures})
     return Group(

@@ -8,7 +8,7 @@ import typer
 
 from rtl_core import config as settings
 from rtl_core.cli.options import AsJson, RunName, Runs, Set, runs_root
-from rtl_core.cli.output import progress, say, short, table, with_interval
+from rtl_core.cli.output import own_figures, progress, say, short, table, with_interval
 from rtl_core.comma_lists import listed
 from rtl_core.documents import plain
 from rtl_core.events import Event
@@ -97,11 +97,12 @@ def _grow_text(document: dict[str, Any]) -> Any:
 
     grown = document["grown"]
     kept = f"'{grown['ticket']}', {grown['params']:,} weights, n = {grown['n']:,}"
-    figure = f"balanced accuracy {with_interval(grown, 'balanced_accuracy')}"
+    names = own_figures(grown, ("balanced_accuracy",))
+    figures = ", ".join(f"{name.replace('_', ' ')} {with_interval(grown, name)}" for name in names)
     most = max(document["forgetting"])
     return Group(
         _head(document),
-        f"new ticket {kept}: {figure}",
+        f"new ticket {kept}: {figures}",
         f"largest change of any old ticket's logit on the old test rows: {most:g}",
         _routers(document),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtl_core.documents import plain
 from rtl_core.events import Event
+from rtl_core.tasks.task import figure_value
 
 
 class progress:
@@ -88,9 +89,14 @@ def how_masks_were_read(document: dict[str, Any]) -> list[Any]:
     return [Text(line) for line in lines]
 
 
+def own_figures(row: dict[str, Any], usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a task whose figures are others than the usual ones; a row of `evaluate` or `route` says which."""
+    return tuple(row.get("figures") or usual)
+
+
 def with_interval(row: dict[str, Any], metric: str) -> str:
     low, high = (row.get("ci") or {}).get(metric) or (None, None)
-    value = row.get(metric)
+    value = figure_value(row, metric)
     if value is None:
         return "-"
     return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else "")

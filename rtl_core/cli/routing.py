@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rtl_core.cli.options import AsJson, Data, RunName, Runs, runs_root
-from rtl_core.cli.output import say, table, with_interval
+from rtl_core.cli.output import own_figures, say, table, with_interval
 
 app = typer.Typer()
 
@@ -44,15 +44,17 @@ def _route_text(document: dict[str, Any]) -> Any:
     from rich.console import Group
 
     reads = "is told the label or the subset" if document["uses_label"] else "sees the input alone"
-    head = (
-        f"{document['router']} ({reads}), n = {document['n']:,}: accuracy {with_interval(document, 'accuracy')}, "
-        f"own ticket {with_interval(document, 'agreement_with_oracle')}"
-    )
+    figures = own_figures(document, ("accuracy",))
+    reached = "".join(f"{name} {with_interval(document, name)}, " for name in figures)
+    own = with_interval(document, "agreement_with_oracle")
+    head = f"{document['router']} ({reads}), n = {document['n']:,}: {reached}own ticket {own}"
     rows = [
         {"class": name, **{ticket: str(n) for ticket, n in zip(document["tickets"], counts, strict=True)}}
         for name, counts in zip(document["classes"], document["counts"], strict=True)
     ]
     points = document.get("curve") or ([document["budget"]] if "budget" in document else [])
-    bought = [{**point, "accuracy": with_interval(point, "accuracy")} for point in points]
-    lines = [head, *document["notes"], "", table(rows, ("class", *document["tickets"]))]
-    return Group(*lines, *(["", table(bought, ("bound", "cost", "accuracy"))] if bought else []))
+    worth = "credit" if document.get("figures") else "accuracy"  # what a budget counts: the mean credit of the answers
+    bought = [{**point, worth: with_interval(point, "accuracy")} for point in points]
+    by_class = ["", table(rows, ("class", *document["tickets"]))] if rows else []
+    curve = ["", table(bought, ("bound", "cost", worth))] if bought else []
+    return Group(head, *document["notes"], *by_class, *curve)

@@ -38,6 +38,8 @@ def sizes(dataset: Dataset, partition: Partition) -> pd.DataFrame:
 
 
 def _by_class(dataset: Dataset, settings: PartitionSettings, seed: int, features: Features | None) -> Partition:
+    if dataset.labels is None:
+        raise BadInput(f"'{dataset.spec}' has no class for each row to partition by; take an attribute or clusters")
     return Partition("class", dataset.target, dataset.classes, dataset.y.copy(), uses_label=True)
 
 

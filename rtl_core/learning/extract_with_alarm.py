@@ -77,7 +77,7 @@ def extract_watched(
         path.append(_cut(path[-1], tickets, stops.pop(0) / n))
     below = sorted({d for d in config.lighter if d < path[-1].density}, reverse=True)
     lighter = _cuts(path[-1], tickets, below)
-    return _extractions(path, lighter, spent * settings.steps)
+    return _extractions(path, lighter, spent * settings.steps, settings.sharing)
 
 
 def _train_round(
@@ -124,7 +124,9 @@ def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: in
     report(Event("collapse", "rtl", round=round_, values=values))
 
 
-def _extractions(path: Sequence[_WatchedLevel], lighter: Sequence[_WatchedLevel], steps: int) -> list[Extraction]:
+def _extractions(
+    path: Sequence[_WatchedLevel], lighter: Sequence[_WatchedLevel], steps: int, sharing: float
+) -> list[Extraction]:
     kinds = ["denser"] * (len(path) - 1) + ["target"] + ["lighter"] * len(lighter)
     every = [*path, *lighter]
     levels = numbered((each.density, kind) for each, kind in zip(every, kinds, strict=True))
@@ -136,5 +138,5 @@ def _extractions(path: Sequence[_WatchedLevel], lighter: Sequence[_WatchedLevel]
             {"rung": level.index, "measure": "retrained", **each.measured[k]}
             for level, each in zip(levels, path, strict=False)
         )
-        extractions.append(Extraction(pruned_at, levels, records, (path[-1].trained[k],), steps))
+        extractions.append(Extraction(pruned_at, levels, records, (path[-1].trained[k],), steps, sharing))
     return extractions

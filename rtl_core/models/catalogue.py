@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, ValidationError, field_validator
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 
 from rtl_core.config import LEAST_WIDTH, MOST_WIDTH, ModelSettings
@@ -26,6 +26,7 @@ from rtl_core.models.resnet import Basic, Bottleneck, ResNet
 MAX_INPUT = 2**20  # numbers per input
 MAX_OUTPUTS = 10_000  # of a network that gives one number a choice
 _NEW_TENSORS = (torch.empty, torch.zeros, torch.ones, torch.tensor)  # by which layers make theirs
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)  # whose scale and shift may belong to a ticket
 HEAD = ("head.weight", "head.bias")  # in every network of the catalogue
 
 
@@ -159,8 +160,8 @@ def wrap(
         raise BadInput("no prunable tensor is named; name at least one parameter that masks cover")
     if len({*prunable, *head}) < len(prunable) + len(head):
         raise BadInput("a tensor is named twice among the prunable ones and the head; name each once")
-    norms = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm) and layer.affine]
-    affine = tuple(f"{norm}.{kind}" for norm in norms for kind in ("weight", "bias"))
+    norms = [name for name, layer in module.named_modules() if isinstance(layer, _NORMS)]
+    affine = tuple(own for norm in norms for kind in ("weight", "bias") if (own := f"{norm}.{kind}") in parameters)
     shape = (outputs,) if isinstance(outputs, int) else tuple(outputs)
     return Network(module, prunable, head, affine, tuple(input_shape), shape)
 

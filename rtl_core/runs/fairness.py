@@ -90,7 +90,7 @@ class Audited:
         """Every ticket's answers to every row; of one network for all subsets, as it is read for each."""
         eval_set, layout = decisions.eval_set, self.opened.layout
         if learned.reads == "per_subset":
-            return evaluate.answers_of_all(self.opened.network, learned.subnetworks, layout, eval_set)
+            return evaluate.answers_of_all(self.opened.network_of(learned), learned.subnetworks, layout, eval_set)
         return evaluate.gathered(
             eval_set, evaluate.read_answers(self.opened.network_of(learned), learned, layout, eval_set)
         )

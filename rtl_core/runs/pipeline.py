@@ -15,6 +15,7 @@ from rtl_core.audit import evaluate as audit
 from rtl_core.config import Config
 from rtl_core.data import partitions
 from rtl_core.data.changes import described
+from rtl_core.display_names import AT_EQUAL_STORAGE, method_words
 from rtl_core.documents import plain
 from rtl_core.events import Event, Journal, MemoryJournal, Report, silent
 from rtl_core.learning.baselines import does_not_apply, gradient_steps
@@ -29,6 +30,7 @@ from rtl_core.runs.prepare import Setting, experiment, prepare, refusing_diverge
 from rtl_core.runs.record import SubsetSizes, TrainingCost
 from rtl_core.runs.train_methods import MODES, lighter_tickets
 from rtl_core.tasks.catalogue import task_named
+from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.pruning import dead_layers
 from rtl_core.tickets.storage import stored
 from rtl_core.tickets.ticket_set import TicketSet
@@ -39,6 +41,7 @@ DECISIONS = {
     "argmax": "argmax over subsets",
     "odds": "likelier than 1 / K",
 }
+ABOUT = 0.1  # by how much storage may differ and still be called equal: widths come in steps
 LEARNED_ENOUGH = 0.1  # extraction steps x learning rate below which masks hardly differ from random ones
 
 
@@ -52,10 +55,12 @@ def train(setting: Setting, report: Report, journal: Journal) -> Outcome:
         new_experiment, trained.learned["rtl"], trained.tickets, eval_set
     )
     report(Event("evaluate", "rtl"))
+    described = describe(setting, trained.tickets)
     info = {
         "evaluation": evaluate(setting, trained.tickets, trained.learned, trained.gate),
         "rungs": [*trained.records, *lighter_records],
-        **describe(setting, trained.tickets),
+        **described,
+        "warnings": [*described["warnings"], *unequal_storage(trained.learned, setting.layout)],
         "sharing": trained.sharing,
         "gate": {
             "features": trained.gate.features.name,
@@ -185,11 +190,28 @@ def warnings(config: Config, tickets: TicketSet) -> list[str]:
             "Every subset is one class and its ticket tells all classes: whoever chooses the ticket by the label gives "
             "the answer away. Figures of tickets and methods on their own subsets are upper bounds; the gate's are not."
         )
-    for name, mask in zip(tickets.names, tickets.masks(), strict=True):
+    masks = tickets.masks()
+    if len(masks) > 1 and (masks == masks[0]).all():
+        sentences.append(
+            "All tickets keep the same weights: they are one mask, and differ at most in norm statistics and heads."
+        )
+    for name, mask in zip(tickets.names, masks, strict=True):
         empty = dead_layers(mask, tickets.layout)
         if empty:
             sentences.append(f"Ticket '{name}' is dead: nothing is kept in {', '.join(empty)}.")
     return sentences
+
+
+def unequal_storage(learned: dict[str, TrainedMethod], layout: Layout) -> list[str]:
+    """A sentence for each control that is meant for equal storage and stores more, or less, than the tickets."""
+    own = learned["rtl"].stores(layout).weights
+    stores = {name: learned[name].stores(layout).weights for name in AT_EQUAL_STORAGE if name in learned}
+    return [
+        f"“{method_words(name)[0]}” stores {weights:,} weights where the tickets store {own:,}: a network of this kind "
+        "has no width that comes nearer, so it is no control at equal storage here."
+        for name, weights in stores.items()
+        if abs(weights - own) > ABOUT * own
+    ]
 
 
 def estimate(config: Config) -> TrainingCost:

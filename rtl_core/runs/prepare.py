@@ -129,6 +129,11 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
     dataset = dataset if dataset is not None else sources.load(config.data, config.seed)
     features = None
     if config.partition.by in ("kmeans", "hdbscan") and config.partition.features == "backbone":
+        if dataset.labels is None:
+            raise BadInput(
+                f"partition.features backbone: it learns to tell classes apart, and '{dataset.spec}' has no class for "
+                "each row; take raw or pca"
+            )
         backbone = build(config.model, dataset.input_shape, len(dataset.classes), config.seed)
         with refusing_divergence(config):
             features = backbone_features(backbone, dataset, config, report, journal)

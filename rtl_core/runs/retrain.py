@@ -92,7 +92,12 @@ def relax(run: Run, density: float, root: Path | None = None, report: Report = s
         raise BadInput(f"a density to go back to is a share of the weights, above 0 and at most 1 (got {density:g})")
     level = run.tickets.level_at(density)
     if level.density <= run.tickets.target.density:
-        raise BadInput(f"going back means denser masks than the run's own {run.tickets.target.density:g}")
+        own = run.tickets.target.density
+        denser = [f"{level.density:g}" for level in run.tickets.levels if level.density > own]
+        raise BadInput(
+            f"going back means denser masks than the run's own {own:g}, and the level nearest to {density:g} is "
+            f"{level.density:g}; denser ones of this run: {', '.join(denser) or 'none'}"
+        )
     retraining_file.place(run, root)  # before any work
     began = time.monotonic()
     new_experiment, start, eval_set = before_extraction(run, run.config.model_copy(update={"controls": ()}), report)

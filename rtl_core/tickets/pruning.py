@@ -71,7 +71,10 @@ def scores_of(
     seen = weights[kept] if gradients is None else np.r_[weights[kept], gradients[kept]]
     if not np.isfinite(seen).all():
         raise BadInput("the weights to prune hold NaN or infinity: the training diverged; lower the learning rate")
-    return np.where(kept, SCORES[score](weights, kept, layout, gradients), -np.inf)
+    scores = np.where(kept, SCORES[score](weights, kept, layout, gradients), -np.inf)
+    if np.isnan(scores).any():
+        raise BadInput(f"pruning score '{score}' gives NaN, by which nothing can be ranked; give every weight a number")
+    return scores
 
 
 def shared_scores(own: np.ndarray, kept: np.ndarray, sharing: float) -> np.ndarray:
@@ -80,10 +83,13 @@ def shared_scores(own: np.ndarray, kept: np.ndarray, sharing: float) -> np.ndarr
     own      (K, N) scores of 0 or more, as `scores_of` gives them; a ticket gives none to a weight that it has cut
     kept     bool (K, N): the masks so far
     sharing  0: each ticket its own scores, to the bit; 1: the mean for all, so that equal masks are cut alike
+    Raises BadInput for scores below 0, whose powers are not defined.
     """
     if sharing == 0:
         return own
     scores = np.where(kept, own, 0.0)
+    if (scores < 0).any():
+        raise BadInput("scores below 0 cannot be shared; take extract.sharing=0, or a pruning score of 0 or more")
     mixed = scores ** (1 - sharing) * scores.mean(axis=0) ** sharing
     return np.where(kept, mixed, -np.inf)
 

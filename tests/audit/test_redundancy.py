@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from rtl_core.audit.evaluate import EvaluationSet
-from rtl_core.audit.redundancy import changes, redundancy, verdict, warnings
+from rtl_core.audit.redundancy import changes, margin_of, redundancy, verdict, warnings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.documents import plain
@@ -20,6 +20,7 @@ from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.learning.trained_tickets import TrainedTickets
 from rtl_core.models.catalogue import wrap
 from rtl_core.tasks.catalogue import TASKS
+from rtl_core.tasks.task import Figure
 from rtl_core.tickets.layout import Layout
 from rtl_core.tickets.ticket_set import Level, TicketSet
 
@@ -64,7 +65,16 @@ def test_one_vs_rest_leaves_out_the_partners_rows():
     ],
 )
 def test_verdicts(spans, message):
-    assert verdict([SimpleNamespace(ci=SimpleNamespace(change=list(span))) for span in spans]) == message
+    rows = [SimpleNamespace(ci=SimpleNamespace(change=list(span))) for span in spans]
+    assert verdict(rows, Figure("accuracy", "accuracy")) == message
+    turned = [SimpleNamespace(ci=SimpleNamespace(change=[end and -end for end in span[::-1]])) for span in spans]
+    assert verdict(turned, Figure("error", "error", "m", higher_is_better=False)) == message
+
+
+def test_the_margin_is_in_the_figure_s_own_unit():
+    assert margin_of(Figure("accuracy", "accuracy")) == 0.01
+    (row,) = [SimpleNamespace(ci=SimpleNamespace(change=[-0.05, 0.01]))]
+    assert verdict([row], Figure("psnr", "PSNR", "dB", fall=0.2)) == "could be merged"
 
 
 def test_a_partition_without_meaning():

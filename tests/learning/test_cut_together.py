@@ -66,6 +66,13 @@ def test_scores_by_hand():
     assert shared_scores(own, kept, 0.0) is own
 
 
+def test_scores_below_zero_cannot_be_shared():
+    own = np.array([[1.0, -2.0], [3.0, 4.0]])
+    assert shared_scores(own, np.ones((2, 2), bool), 0.0) is own
+    with pytest.raises(BadInput, match="scores below 0"):
+        shared_scores(own, np.ones((2, 2), bool), 0.5)
+
+
 @pytest.mark.parametrize("sharing", [0.0, 0.5])
 def test_denser_masks_hold_lighter_ones(sharing):
     rounds, trained = trained_on_noise(3)
@@ -140,7 +147,9 @@ def test_random_masks_in_a_union_favour_no_weight():
         ({"mode": "gated", "storage": "40KB"}, "storage: gated mode"),
         ({"storage": 8000, "extract": {"sharing": 0.5}}, "leave extract.sharing at 0"),
         ({"storage": 8000, "extract": {"schedule": "fraction"}}, "extract.schedule=one_shot"),
-        ({"storage": "much"}, "as 8000 or 40KB"),
+        ({"storage": "much"}, "^setting 'storage': a storage budget is .* as 8000 or 40KB"),
+        ({"storage": 8000.5}, "as 8000 or 40KB"),
+        ({"mode": "gated", "joint": {"decay": "cosine"}}, "joint.decay: gated mode"),
         ({"extract": {"sharing": 1.5}}, "extract.sharing"),
     ],
 )
@@ -150,4 +159,4 @@ def test_settings_that_cannot_act_are_refused(settings, message):
 
 
 def test_a_budget_may_be_a_number():
-    assert parse({"storage": 8000}).storage == "8000"
+    assert parse({"storage": 8000}).storage == parse({"storage": 8e3}).storage == "8000"

@@ -21,13 +21,13 @@ def in_turn(jobs):
     return [job() for job in jobs]
 
 
-def watched(make_experiment, policy, confidence=CONFIDENCE, journal=None, **changes):
+def watched(make_experiment, policy, confidence=CONFIDENCE, journal=None, sharing=0.0, **changes):
     """(extractions, events, experiment) where the measured confidence is a script, whatever the weights."""
     events = []
     experiment = make_experiment(
         events.append,
         journal,
-        extract=EXTRACT,
+        extract={**EXTRACT, "sharing": sharing},
         density=0.2,
         lighter=[0.1],
         collapse={"policy": policy, "threshold": 0.015, **changes},
@@ -91,6 +91,13 @@ def test_masks_are_exact_nested_and_without_an_alarm_those_asked_for(make_experi
     for level, mask in zip(tickets.levels, masks, strict=True):
         assert (mask.sum(axis=1) == kept_count(level.density, 44)).all()
     assert all(not (lighter & ~denser).any() for denser, lighter in pairwise(masks))
+
+
+@pytest.mark.parametrize("sharing", [0.0, 1.0])
+def test_how_far_tickets_share_is_kept_with_them(make_experiment, sharing):
+    extractions, *_ = watched(make_experiment, "warn", sharing=sharing)
+    assert {each.sharing for each in extractions} == {sharing}
+    assert (len({each.pruned_at.tobytes() for each in extractions}) == 1) == (sharing == 1)
 
 
 @pytest.mark.parametrize("policy", ["warn", "stop", "relax"])

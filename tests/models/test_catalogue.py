@@ -261,3 +261,17 @@ def test_wrap_takes_any_module():
 def test_wrap_refuses_names_that_do_not_fit(prunable, head, message):
     with pytest.raises(BadInput, match=message):
         wrap(Own(), prunable, head, (2, 9), 3)
+
+
+def test_scale_and_shift_of_every_kind_of_norm_may_belong_to_a_ticket():
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.GroupNorm(2, 4),
+        nn.InstanceNorm2d(4),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.LayerNorm(144, bias=False),
+        nn.Linear(144, 2),
+    )
+    network = wrap(module, ("0.weight",), ("6.weight", "6.bias"), (1, 8, 8), 2)
+    assert network.norm_affine == ("1.weight", "1.bias", "3.weight", "3.bias", "5.weight")

@@ -20,6 +20,7 @@ from rtl_core.runs import report, training
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.imports import import_masks
 from rtl_core.runs.store import samples
+from rtl_core.tasks.task import Figure
 
 pytestmark = pytest.mark.long
 
@@ -279,12 +280,11 @@ def test_controls_are_ahead_level_or_behind():
 
     rows = [row("rtl", 0.82, 0.80, 0.84), row("random", 0.7, 0.68, 0.79), row("dense", 0.9, 0.85, 0.95)]
     rows += [row("permuted", 0.78, 0.76, 0.80), {"method": "imp_multi", "applies": False, "reason": "why"}]
-    against = tables.against_rtl({"methods": rows}, "accuracy")
-    assert (against.above, against.level, against.below) == (
-        ["Random masks"],
-        ["Tickets swapped between subsets"],
-        ["Dense network, no mask"],
-    )
+    against = tables.against_rtl({"methods": rows}, Figure("accuracy", "accuracy"))
+    lower, level, higher = ["Random masks"], ["Tickets swapped between subsets"], ["Dense network, no mask"]
+    assert (against.above, against.level, against.below) == (lower, level, higher)
+    against = tables.against_rtl({"methods": rows}, Figure("accuracy", "error", higher_is_better=False))
+    assert (against.above, against.level, against.below) == (higher, level, lower)
 
 
 def test_masks_only_runs_say_what_is_not_known(tmp_path):

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from rtl_core.audit import evaluate as audit
-from rtl_core.config import parse
-from rtl_core.display_names import AT_EQUAL_STORAGE
+from rtl_core.audit.fairness.audit_settings import AuditSettings
+from rtl_core.config import merged, parse
+from rtl_core.display_names import AT_EQUAL_STORAGE, method_words
 from rtl_core.errors import BadInput
-from rtl_core.runs import training
+from rtl_core.runs import report, training
 from rtl_core.runs.checkpoint import Run, load_learned, load_run
 from rtl_core.runs.open_run import open_run
 from rtl_core.runs.store import project_root
 from rtl_core.runs.stored_methods import stored_methods
 from rtl_core.tickets.storage import stored
+from tests.toy_run import toy
 
 QUICK = {
     "data": {"spec": "bundled:digits", "limit": 400},
@@ -103,6 +105,23 @@ def test_what_the_tickets_store_is_written_down(run):
     assert sum(ticket["private"] for ticket in storage["tickets"]) == int((masks.sum(axis=0) == 1).sum())
 
 
+def test_a_control_that_cannot_be_as_small_as_the_tickets_is_named(run):
+    rows = {row["method"]: row for row in run.info["evaluation"]["methods"]}
+    own = rows["rtl"]["params_total"]
+    far = {method for method in AT_EQUAL_STORAGE if abs(rows[method]["params_total"] / own - 1) > 0.1}
+    sentences = [warning for warning in run.info["warnings"] if "no control at equal storage" in warning]
+    assert "dense_small_multi" in far and len(sentences) == len(far)
+    for method in far:
+        assert any(method_words(method)[0] in warning and f"{own:,}" in warning for warning in sentences)
+
+
+def test_tickets_that_are_one_mask_say_so(run, root):
+    alike = load_run(
+        Path(training.train_new(parse(merged(QUICK, {"controls": [], "extract": {"sharing": 1}})), root)["folder"])
+    )
+    assert [sum("they are one mask" in warning for warning in one.info["warnings"]) for one in (run, alike)] == [0, 1]
+
+
 def test_a_budget_is_kept_by_sharing(run, root):
     free = run.info["storage"]["weights"]
     most = round(0.7 * free)
@@ -115,3 +134,26 @@ def test_a_budget_is_kept_by_sharing(run, root):
 def test_a_budget_that_cannot_be_kept_is_refused_before_training(root):
     with pytest.raises(BadInput, match=r"storage.*cannot hold tickets of this density"):
         training.train_new(parse({**QUICK, "storage": "1KB"}), root)
+
+
+@pytest.mark.parametrize("method", ["random_same_storage", "dense_small", "dense_small_multi"])
+def test_the_report_audits_a_control_of_another_width(adult, method):
+    document = report.run_document(
+        adult, report.ReportRequest(("race",), method, settings=AuditSettings(permutations=20))
+    )
+    rows = {row["method"]: row for row in adult.info["evaluation"]["methods"]}
+    total = [row for row in document["fairness"]["overall"] if row["metric"] == "accuracy" and row["ticket"] is None]
+    assert [row["n"] for row in total] == [rows[method]["n"]]
+    assert {row["group"] for row in document["fairness"]["routing"]}
+
+
+@pytest.fixture(scope="module")
+def adult(root) -> Run:
+    settings = toy(
+        data={"spec": "bundled:adult", "limit": 400},
+        partition={"by": "attribute", "column": "sex"},
+        model={"name": "mlp"},
+        density=0.2,
+        controls=["random_same_storage", "dense_small", "dense_small_multi"],
+    )
+    return load_run(Path(training.train_new(parse(settings), root)["folder"]))

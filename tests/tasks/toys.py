@@ -96,3 +96,22 @@ RECONSTRUCTION = Task(
     credit=lambda answers, truth: -answers[:, 0],
     measure=_psnr,
 )
+
+
+def _column_of_stripe(dataset: Dataset, rows: np.ndarray, own: np.ndarray) -> np.ndarray:
+    return (dataset.y[rows] == 2).any(axis=1).argmax(axis=1)[:, None].astype(np.float32)
+
+
+REGRESSION = Task(
+    name="regression",
+    title="tickets that say where the upright stripe is",
+    figures=(Figure("mae", "mean absolute error", unit="px", higher_is_better=False, fall=0.5),),
+    output_shape=lambda dataset: (1,),
+    pools=lambda own, rest: (own,),
+    truth=_column_of_stripe,
+    judged=lambda own: own,
+    loss=functional.mse_loss,
+    credit=lambda answers, truth: -np.abs(answers - truth)[:, 0],
+    measure=lambda answers, truth: ratios(np.abs(answers - truth).T, np.ones((1, len(truth)))),
+    explains=lambda dataset, subset: ("column",),
+)

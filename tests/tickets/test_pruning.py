@@ -25,6 +25,12 @@ def test_exact_counts_for_every_number(score):
         assert mask.sum() == keep
 
 
+def test_a_score_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setitem(SCORES, "broken", lambda weights, kept, layout, gradients: np.where(kept, np.nan, 1.0))
+    with pytest.raises(BadInput, match="score 'broken' gives NaN"):
+        scores_of("broken", np.ones(10), ALL, LAYOUT)
+
+
 def test_global_magnitude_by_hand():
     weights = np.array([0.1, -5, 2, 0.3, -0.2, 1, 4, -3, 0.05, 0.6])
     assert np.flatnonzero(pruned(weights, ALL, 4, "global_magnitude", LAYOUT)).tolist() == [1, 2, 6, 7]

@@ -22,8 +22,8 @@ class MapRequest:
 
     method      of `methods.METHODS`
     baseline    a name of baselines.py; None: black for pictures, the median for tables
-    target      a class by name or number; None: the class that the ticket predicts. A one-vs-rest ticket has one
-                output, the score of its own class
+    target      a number of the task's `explains` by name or place, such as a class; None: the largest one. A ticket
+                with one output explains that
     seed        of the methods and baselines that draw
     parameters  (name, value) pairs: the method's settings, where they differ from the defaults
     """
@@ -51,13 +51,13 @@ class MapRequest:
 
     def output(self, subject: Subject) -> int | None:
         """The number of the output that explains `target`; None where each input's largest one is explained."""
-        classes = subject.explains(subject.tickets.names[0])
+        outputs = subject.explains(subject.tickets.names[0])
         if self.target is None:
             return None
         if subject.has_one_output:
-            raise BadInput("one-vs-rest tickets have one output, the score of their own class; leave the target out")
-        if self.target in classes:
-            return classes.index(self.target)
-        if self.target.isdigit() and int(self.target) < len(classes):
+            raise BadInput(f"tickets of task '{subject.task.name}' have one output each; leave the target out")
+        if self.target in outputs:
+            return outputs.index(self.target)
+        if self.target.isdigit() and int(self.target) < len(outputs):
             return int(self.target)
-        raise BadInput(f"there is no class '{self.target}'; the classes are: {', '.join(classes)}")
+        raise BadInput(f"there is no output '{self.target}'; there are: {', '.join(outputs)}")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from rtl_core.audit.fairness.group_metrics import SCORES
+from rtl_core.tasks.task import Figure
 
 MINUS = "\u2212"
 
@@ -67,6 +68,18 @@ def gap(value: float | None, name: str) -> Markup:
         return figure(None, "")
     shown = f"{value:+.3f}" if name in SCORES else f"{100 * value:+.1f} points"
     return figure(value, shown if any(digit in shown for digit in "123456789") else shown[1:])
+
+
+def of_figure(value: float | None, which: Figure, reason: str | None = None) -> Markup:
+    """A figure of a task: a share of rows, one of scores, or a number in the figure's own unit."""
+    if which.unit == "share" or value is None:
+        return metric(value, which.name, reason)
+    return figure(value, f"{value:.3f} {which.unit}".rstrip())
+
+
+def of_interval(bounds: Sequence[float | None] | None, which: Figure) -> Markup:
+    """The interval of a task's figure."""
+    return interval_of(bounds, which.name, "share" if which.unit == "share" else "number")
 
 
 def breakable(name: str) -> Markup:

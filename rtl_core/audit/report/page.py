@@ -10,6 +10,8 @@ from typing import Any
 from rtl_core import display_names
 from rtl_core.audit.report import number_format, svg, svg_twins, tables, words
 from rtl_core.data.kinds import KINDS
+from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import figure_value
 
 SECTIONS = {
     "about": "What this is, and what it is not",
@@ -35,6 +37,8 @@ FILTERS = (
     "interval_of",
     "metric",
     "gap",
+    "of_figure",
+    "of_interval",
     "breakable",
     "listed",
 )
@@ -56,7 +60,13 @@ def page(document: Mapping[str, Any]) -> str:
     environment.filters["mean"] = mean
     environment.filters["kind"] = lambda kind: KINDS[kind].called
     environment.globals.update(
-        drawing=svg, drawing_of_twins=svg_twins, findings=tables, words=words, display_names=display_names
+        drawing=svg,
+        drawing_of_twins=svg_twins,
+        findings=tables,
+        words=words,
+        display_names=display_names,
+        task_named=task_named,
+        figure_value=figure_value,
     )
     template = environment.get_template("report.html.j2")
     return template.render(document=document, settings=list(_flat(document["settings"])), sections=SECTIONS)

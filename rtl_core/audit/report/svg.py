@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from rtl_core.audit.fairness.group_metrics import SCORES
 from rtl_core.audit.report.number_format import MINUS
+from rtl_core.tasks.task import Figure
 
 INK, MUTED, LINE, OWN = "#1D2733", "#5B6673", "#D5DAE0", "#3B6FB6"
 ABOVE, NEUTRAL, BELOW = "#17586F", "#EEEFEA", "#6F3B82"  # overlap above, at and below chance
@@ -61,8 +62,8 @@ def overlap_matrix(names: Sequence[str], excess: Sequence[Sequence[float | None]
     return canvas(width, height, "Overlap of each pair of tickets above chance", marks)
 
 
-def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own: str) -> Markup:
-    """One line per (label, share, low, high): a dot and its interval, all on one axis; `own` stands out."""
+def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own: str, figure: Figure) -> Markup:
+    """One line per (label, value of the figure, low, high): a dot and its interval on one axis; `own` stands out."""
     left, right, line = 256, 70, 26
     ends = [end for _, value, low, high in rows for end in (value, low, high) if end is not None]
     low_end, high_end, step = round_axis(min(ends), max(ends))
@@ -77,7 +78,7 @@ def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own:
         value = low_end + tick * step
         marks += [
             stroke((place(value), 0), (place(value), base), LINE),
-            _tick(place(value), base, f"{100 * value:.4g} %"),
+            _tick(place(value), base, _in_unit(value, figure, ".4g")),
         ]
     for i, (label, value, low, high) in enumerate(rows):
         y, colour = line * i + 17, OWN if label == own else MUTED
@@ -85,8 +86,14 @@ def whiskers(rows: Sequence[tuple[str, float, float | None, float | None]], own:
         if low is not None and high is not None:
             marks.append(stroke((place(low), y), (place(high), y), colour, 2))
         marks.append(mark(place(value), y, colour, square=label == own))
-        marks.append(text_at(width - right + 12, y + 4, f"{100 * value:.1f} %", Font(13, INK, "start")))
+        reached = _in_unit(value, figure, ".1f" if figure.unit == "share" else ".3g")
+        marks.append(text_at(width - right + 12, y + 4, reached, Font(13, INK, "start")))
     return canvas(width, base + 24, "Methods with their intervals", marks)
+
+
+def _in_unit(value: float, figure: Figure, digits: str) -> str:
+    scale, unit = (100, "%") if figure.unit == "share" else (1, figure.unit)
+    return f"{scale * value:{digits}} {unit}".rstrip().replace("-", MINUS)
 
 
 def gap_axis(reach: float, metric: str) -> Markup:
@@ -131,7 +138,8 @@ def reach_of(gaps: Sequence[dict]) -> float:
 def round_axis(low: float, high: float) -> tuple[float, float, float]:
     """(first, last, step) of round numbers around low and high."""
     span = max(high - low, 0.01)
-    step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if span / s <= 7)
+    tens = 10.0 ** floor(log10(span / 7))
+    step = max(0.005, next(s * tens for s in (1, 2, 5, 10) if span / (s * tens) <= 7))
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     if first == last:  # one value, on a line of the axis: it needs a second line
         first, last = (first - 1, last) if last > 0 else (first, last + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from rtl_core.audit.report import words
 from rtl_core.audit.report.svg import reach_of
 from rtl_core.display_names import method_words
 from rtl_core.tasks.catalogue import task_named
+from rtl_core.tasks.task import Figure, figure_value
 
 # The most rows that are shown, so that the file stays small and can be read; the JSON documents have the others.
 GAPS = 60  # of one metric
@@ -40,19 +41,20 @@ class GapTable:
         return all(gap["gap"] is None for gap in self.gaps)
 
 
-def main_metric(task: str) -> str:
-    """The headline figure of a task."""
-    return task_named(task).headline.name
+def figures(task: str, usual: Sequence[str]) -> list[Figure]:
+    """Those of the usual figures that the task has; all of its own where it has none of them."""
+    known = {figure.name: figure for figure in task_named(task).figures}
+    return [known[name] for name in usual if name in known] or list(known.values())
 
 
-def trained(evaluate: Mapping[str, Any], metric: str) -> list[dict[str, Any]]:
-    """The methods that apply and have the metric, best first."""
-    rows = [row for row in evaluate["methods"] if row.get("applies") and row.get(metric) is not None]
-    return sorted(rows, key=lambda row: -row[metric])
+def trained(evaluate: Mapping[str, Any], figure: Figure) -> list[dict[str, Any]]:
+    """The methods that apply and have the figure, best first."""
+    rows = [row for row in evaluate["methods"] if row.get("applies") and figure_value(row, figure.name) is not None]
+    return sorted(rows, key=lambda row: -figure.sign * figure_value(row, figure.name))
 
 
-def against_rtl(evaluate: Mapping[str, Any], metric: str) -> Against:
-    return compare_with_controls(lines(trained(evaluate, metric), metric), method_words("rtl")[0])
+def against_rtl(evaluate: Mapping[str, Any], figure: Figure) -> Against:
+    return compare_with_controls(lines(trained(evaluate, figure), figure), method_words("rtl")[0], figure)
 
 
 def pairs(similarity: Mapping[str, Any], measure: str) -> list[float]:
@@ -62,9 +64,10 @@ def pairs(similarity: Mapping[str, Any], measure: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def lines(rows: list[dict[str, Any]], metric: str) -> list[tuple[str, float, float | None, float | None]]:
+def lines(rows: list[dict[str, Any]], figure: Figure) -> list[tuple[str, float, float | None, float | None]]:
     """(label, value, low, high) of each method."""
-    return [(method_words(row["method"])[0], row[metric], *_bounds(row, metric)) for row in rows]
+    name = figure.name
+    return [(method_words(row["method"])[0], figure_value(row, name), *_bounds(row, name)) for row in rows]
 
 
 def n_rare(fairness: Mapping[str, Any]) -> int:

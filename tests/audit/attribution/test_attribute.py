@@ -112,7 +112,7 @@ def test_progress_can_stop_it(trained_net):
         (("a", [10**6], MapRequest("saliency")), "no test sample 1000000; they are numbered from 0"),
         (("a", [0], MapRequest("saliency", "white")), "no baseline 'white' for a image; there are: black"),
         (("a", [0], MapRequest("saliency", "row:x")), "a baseline row is a number"),
-        (("a", [0], MapRequest("saliency", target="cat")), "no class 'cat'; the classes are: 0, 1"),
+        (("a", [0], MapRequest("saliency", target="cat")), "no output 'cat'; there are: 0, 1"),
     ],
 )
 def test_what_is_not_there_is_said(trained_net, arguments, match):
