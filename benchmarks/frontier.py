@@ -59,7 +59,7 @@ AT_ANY_STORAGE = ("random_same_total", "dense_same_total")
 def run(name: str, work: Path, workers: int) -> Frontier:
     """All points of one data set."""
     title, recipes = DATA[name]
-    whole = _benchmark(name, work, workers)
+    whole = _benchmark(name, RESULTS, workers)
     every = points(whole)
     for recipe in recipes:
         variant = _benchmark(name, work / recipe.words.replace(" ", "_"), workers, recipe)
@@ -209,7 +209,7 @@ def drawing(frontier: Frontier) -> str:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Folder of the benchmarks' own files")] = Path("runs/frontier"),
+    work: Annotated[Path, typer.Option(help="Folder of what the recipes are made from")] = Path("runs/frontier"),
     workers: Annotated[int, typer.Option(min=1, help="Seeds at a time")] = 2,
     out: Annotated[Path, typer.Option(help="Folder of the page")] = RESULTS,
     only: Annotated[str | None, typer.Option(help="One of the benchmarks; the others are kept as they are")] = None,

@@ -116,10 +116,10 @@ def test_a_control_that_cannot_be_as_small_as_the_tickets_is_named(run):
 
 
 def test_tickets_that_are_one_mask_say_so(run, root):
-    alike = load_run(
+    same = load_run(
         Path(training.train_new(parse(merged(QUICK, {"controls": [], "extract": {"sharing": 1}})), root)["folder"])
     )
-    assert [sum("they are one mask" in warning for warning in one.info["warnings"]) for one in (run, alike)] == [0, 1]
+    assert [sum("they are one mask" in warning for warning in one.info["warnings"]) for one in (run, same)] == [0, 1]
 
 
 def test_a_budget_is_kept_by_sharing(run, root):
