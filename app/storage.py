@@ -86,32 +86,40 @@ def _size(kilobytes: float) -> str:
 
 
 def figure(frame: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
-    """The metric against stored kilobytes, a dot a method; the tickets stand out by colour and by shape."""
-    scale = tasks.scale(metric)
-    drawn = go.Figure()
-    for mine, colour, symbol in ((False, tone.muted, "circle"), (True, colours.TICKETS[0], "diamond")):
-        rows = frame[(frame.method == "rtl") == mine]
-        if rows.empty:
-            continue
-        value = scale * rows[metric]
+    """The metric against stored kilobytes, a dot a method."""
+    rows = frame.assign(value=frame[metric], details=[f"{terms.count(n)} weights" for n in frame.weights])
+    return _dots(rows, metric, "on test data", tone)
+
+
+def _dots(rows: pd.DataFrame, metric: str, of: str, tone: Tone) -> go.Figure:
+    """Kilobytes on a log scale against values with their intervals; every method has a mark of its own, and the tickets
+    their colour. rows: method, label, value, low, high, kilobytes, details (the first line of a dot's hover text)."""
+    scale, symbols, drawn = tasks.scale(metric), cycle(_SYMBOLS), go.Figure()
+    for method in sorted(rows.method.unique(), key=lambda method: method != "rtl"):
+        mine, own = rows[rows.method == method], method == "rtl"
+        value, colour = scale * mine.value, colours.TICKETS[0] if own else tone.muted
         drawn.add_scatter(
-            x=rows.kilobytes,
+            x=mine.kilobytes,
             y=value,
+            name=method_words(method)[0],
             mode="markers",
-            marker={"size": 13 if mine else 9, "color": colour, "symbol": symbol},
-            error_y=error_bars(value, scale * rows.low, scale * rows.high, color=colour, thickness=1.4, width=4),
-            customdata=list(zip(rows.label, [terms.count(n) for n in rows.weights], strict=True)),
-            hovertemplate=f"%{{customdata[0]}}<br>%{{y:.1f}} {tasks.unit(metric)}<br>%{{customdata[1]}} weights, "
-            "%{x:,.1f} KB<extra></extra>",
+            marker={"size": 12 if own else 8, "color": colour, "symbol": "diamond" if own else next(symbols)},
+            error_y=error_bars(value, scale * mine.low, scale * mine.high, color=colour, thickness=1.2, width=3),
+            customdata=mine[["label", "details"]].to_numpy(),
+            hovertemplate=f"%{{customdata[0]}}<br>%{{y:.1f}} {tasks.unit(metric)}<br>%{{customdata[1]}}, %{{x:,.1f}} KB"
+            "<extra></extra>",
         )
-    return _axes(drawn, metric, "on test data", 380)
-
-
-def _axes(drawn: go.Figure, metric: str, of: str, height: int) -> go.Figure:
-    drawn.update_xaxes(title="stored, kilobytes (log scale)", type="log", dtick="D2", zeroline=False)
+    reach = (rows.kilobytes.min(), rows.kilobytes.max())
+    ticks = [step * 10.0**power for power in range(-3, 8) for step in (1, 2, 5)]
+    shown = [tick for tick in ticks if reach[0] / 1.5 <= tick <= 1.5 * reach[1]]
+    drawn.update_xaxes(type="log", tickvals=shown, ticktext=[f"{tick:,g}" for tick in shown], zeroline=False)
+    drawn.update_xaxes(title="stored, kilobytes (log scale)")
     drawn.update_yaxes(title=f"{tasks.title_of(metric)} {of}, {tasks.unit(metric)}", zeroline=False)
-    drawn.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
-    return calm(drawn, height=height)
+    drawn.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
+    return calm(drawn, height=460)
+
+
+_SYMBOLS = ("circle", "square", "triangle-up", "x", "circle-open", "square-open", "triangle-up-open", "cross", "star")
 
 
 @st.cache_data(show_spinner=False)
@@ -145,7 +153,8 @@ def _recipes(frontier: Frontier) -> None:
     )
     panels.reading(
         f"{frontier.title[0].upper()}{frontier.title[1:]}, means over {len(frontier.seeds)} seeds with 95 % intervals, "
-        "all at the same total steps (python -m benchmarks.frontier). Click a point for its settings.",
+        f"all at the same total steps (python -m benchmarks.frontier).{against_one_mask(frontier)} "
+        "Click a point for its settings.",
         pd.DataFrame([_numbers(point) for point in points]),
         "storage-study",
     )
@@ -187,31 +196,34 @@ def study_title(frontier: Frontier) -> str:
 
 
 def study_figure(frontier: Frontier, points: list[Point], tone: Tone) -> go.Figure:
-    """A line for the tickets under all recipes, dots for the controls."""
-    scale = tasks.scale(frontier.metric)
-    drawn = go.Figure()
-    symbols = cycle(_SYMBOLS)
-    for method in dict.fromkeys(point.method for point in points):
-        mine = sorted((p for p in points if p.method == method), key=lambda p: p.kilobytes)
-        own = method == "rtl"
-        y = pd.Series([scale * p.mean for p in mine])
-        ends = pd.DataFrame([p.interval for p in mine], columns=["low", "high"])
-        colour = colours.TICKETS[0] if own else tone.muted
-        drawn.add_scatter(
-            x=[p.kilobytes for p in mine],
-            y=y,
-            name=method_words(method)[0],
-            mode="markers",
-            marker={"size": 12 if own else 8, "color": colour, "symbol": "diamond" if own else next(symbols)},
-            error_y=error_bars(y, scale * ends.low, scale * ends.high, color=colour, thickness=1.2, width=3),
-            customdata=[[label(p), terms.count(p.weights)] for p in mine],
-            hovertemplate=f"%{{customdata[0]}}<br>%{{y:.1f}} {tasks.unit(frontier.metric)}, %{{customdata[1]}} weights"
-            "<extra></extra>",
-        )
-    return _axes(drawn, frontier.metric, "over seeds", 460)
+    """All recipes of the tickets, and the controls, over seeds."""
+    rows = [
+        {
+            "method": point.method,
+            "label": label(point),
+            "value": point.mean,
+            "low": point.interval[0],
+            "high": point.interval[1],
+            "kilobytes": point.kilobytes,
+            "details": f"{terms.count(point.weights)} weights, {terms.count(point.used)} for an input",
+        }
+        for point in points
+    ]
+    return _dots(pd.DataFrame(rows), frontier.metric, "over seeds", tone)
 
 
-_SYMBOLS = ("circle", "square", "triangle-up", "x", "circle-open", "square-open", "triangle-up-open", "cross", "star")
+def against_one_mask(frontier: Frontier) -> str:
+    """How the tickets stand beside the best mask of the same storage, which uses all of it for every input."""
+    leads = []
+    for density in frontier.densities:
+        own, mask = frontier.of("rtl", density), frontier.best_one_mask(density)
+        if own and mask:
+            gap = lead(own, mask)
+            ends = tasks.interval(frontier.metric, (gap.low, gap.high))
+            leads.append(
+                f"{tasks.difference(frontier.metric, gap.difference)} ({ends}) at {terms.density(density)} density"
+            )
+    return f" Tickets less one mask of the same storage: {terms.listed(leads)}." if leads else ""
 
 
 def _numbers(point: Point) -> dict[str, Any]:
