@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises whatever the block raises, and then leaves `path` as it was; BadInput where the system refuses (a full disk).
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    draft = _draft_of(path, "")
     try:
         _remove_left(path.parent.glob(f".{glob.escape(path.name)}.*.*.tmp"))
         draft.touch()
@@ -38,6 +38,22 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def private_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` for a library that writes files under names of its own; it goes when the block
+    ends, and as a draft does where the process was killed."""
+    folder = _draft_of(path, "folder.")
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _draft_of(path: Path, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{kind}{os.getpid()}.{threading.get_ident()}.tmp")
+
+
 def sweep_drafts(folder: Path) -> None:
     """Removes drafts of `replacing` below a folder whose process is gone: killed in the middle of a file."""
     _remove_left(folder.rglob(".*.*.*.tmp"))
@@ -47,7 +63,10 @@ def _remove_left(drafts: Iterable[Path]) -> None:
     for draft in drafts:
         pid = draft.name.split(".")[-3]
         if pid.isdecimal() and not _is_there(int(pid)):
-            draft.unlink(missing_ok=True)
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            else:
+                draft.unlink(missing_ok=True)
 
 
 def _is_there(pid: int) -> bool:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rtl_core.files import make_once, remove, replacing
+from rtl_core.files import make_once, private_folder, remove, replacing, sweep_drafts
 from rtl_core.runs.store import project_root
 
 
@@ -61,6 +61,26 @@ def test_threads_that_write_one_file_never_show_half_of_it(tmp_path):
                 content = path.read_bytes()
                 assert content == content[:1] * size
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_library_left_in_its_private_folder_goes_with_the_killed_process(tmp_path):
+    path, imports = (
+        tmp_path / "a.safetensors",
+        "import os, sys, pathlib\nfrom rtl_core.files import private_folder, replacing",
+    )
+    killed = (
+        f"{imports}\nwith replacing(pathlib.Path(sys.argv[1])), private_folder(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / '.tmpAbCdEf').write_text('half')\n    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(path)], cwd=project_root())
+    assert len(list(tmp_path.iterdir())) == 2  # the draft and the folder
+    sweep_drafts(tmp_path)
+    assert not list(tmp_path.iterdir())
+    with private_folder(path) as folder:
+        (folder / "a").touch()
+        sweep_drafts(tmp_path)  # of a process that is at work
+        assert folder.exists()
+    assert not folder.exists()
 
 
 def test_a_draft_that_a_killed_process_left_is_removed_by_whoever_writes_the_file_next(tmp_path):

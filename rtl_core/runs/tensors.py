@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from rtl_core.errors import BadInput
 from rtl_core.events import Tensors
-from rtl_core.files import replacing
+from rtl_core.files import private_folder, replacing
 
 _CHANNELS_LAST = "channels_last"  # metadata key: JSON list of the tensors in that format
 
@@ -30,9 +30,10 @@ def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str] | None 
     copies = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
-    with replacing(path) as draft:
+    with replacing(path) as draft, private_folder(path) as folder:  # safetensors has a draft of its own, of any name
         try:
-            save_file(copies, draft, {**(metadata or {}), _CHANNELS_LAST: formats})
+            save_file(copies, folder / path.name, {**(metadata or {}), _CHANNELS_LAST: formats})
+            os.replace(folder / path.name, draft)
         except SafetensorError as error:
             number = re.search(r"os error (\d+)", str(error))
             if number is None:
