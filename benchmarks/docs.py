@@ -77,7 +77,8 @@ def _matters(domains: dict[str, Any]) -> list[str]:
         f"The tickets' lead over **random masks** is {_lead(domains, 'random', 0.25)} at a density of 25 % and "
         f"{_lead(domains, 'random')} at 10 %; over **one mask that stores as much** "
         f"{_lead(domains, 'imp_single_union', 0.25)} and {_lead(domains, 'imp_single_union')}. These are at equal "
-        "*joint* steps.",
+        "*joint* steps, and all rewind. Rewinding costs one mask most: where it and the tickets go on from what their "
+        f"extractions have learned, the tickets' lead over it is {_over_one_mask(0.25)} and {_over_one_mask(0.1)}.",
         f"At equal **total** steps, where random masks train while RTL still extracts, the lead is {leads}: what "
         "extraction learns, plain training buys as well or better. Joint training that starts from the merged "
         f"extractions instead of rewinding (`joint.start=merged`) leads by {_merged()} at 10 % "
@@ -86,6 +87,13 @@ def _matters(domains: dict[str, Any]) -> list[str]:
         f"{-_line(domains, 'dense_same_total')['difference']:.3f} at 10 %, with {more:.1f} times their stored weights "
         "([all densities](docs/results/domains.md)).",
     ]
+
+
+def _over_one_mask(density: float) -> str:
+    """The tickets' lead over one mask of the same storage where both go on from their extractions."""
+    frontier = _domains_frontier()
+    own, mask = frontier.of("rtl", density), frontier.of("imp_single_union", density)
+    return _interval([a - b for a, b in zip(own.values, mask.values, strict=True)])
 
 
 def _classes(name: str, pictures: str) -> str:

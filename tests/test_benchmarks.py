@@ -160,3 +160,49 @@ def test_sessions(monkeypatch):
     figures = module.measure(sessions=3, minutes=0.1, visits=16, public=False, after=0.0)
     assert not figures["mixed"] and figures["asked_twice"] and None not in figures["short"]
     assert "| all | short sessions | 16 |" in module.page({"now": figures})
+
+
+def test_frontier(monkeypatch, tmp_path):
+    module = importlib.import_module("benchmarks.frontier")
+    whole = module.study
+    small = ("data.limit=400", "extract.steps=2", "extract.warm_steps=1", "joint.steps=2", "partition.min_size=8")
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(
+        module,
+        "study",
+        lambda name, densities=(0.1,), assignments=(): whole(name, (1, 2), densities, None, (*assignments, *small)),
+    )
+    shared = module.Recipe("sharing 0.5", ("extract.sharing=0.5",), (0.1,))
+    monkeypatch.setitem(module.DATA, "storage_digits", ("ten digits", (shared,)))
+    module.main(work=tmp_path / "work", workers=1, out=tmp_path, only="storage_digits")
+    (frontier,) = module.read(tmp_path / "frontier.json")
+    assert {point.recipe for point in frontier.tickets} == {"", "sharing 0.5"}
+    assert "One multi-class mask" in (tmp_path / "frontier.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("recipe", ["cosine, taught, own norms", "while training, regrown"])
+def test_recipes(monkeypatch, recipe):
+    module = importlib.import_module("benchmarks.recipes")
+    small = {"data": {"spec": "bundled:domains", "limit": 300}, "model": {"width": 0.3}}
+    monkeypatch.setattr(module, "BASE", module.merged(module.BASE, small))
+    steps = {"extract": {"steps": 4, "warm_steps": 5}, "joint": {"steps": 4}}
+    about = module.RECIPES[recipe]
+    monkeypatch.setitem(module.RECIPES, recipe, module.replace(about, settings=module.merged(about.settings, steps)))
+    figures = module.run((recipe, 0, "val"))
+    assert figures["rtl"]["stored"] == figures["imp_single_union"]["stored"]
+    assert len({one["steps"] for one in figures.values()}) == 1
+
+
+def test_pruning_gap(monkeypatch):
+    module = importlib.import_module("benchmarks.pruning_gap")
+    steps = {"extract": {"steps": 2, "warm_steps": 1}, "joint": {"start": "merged", "steps": 2}}
+    small = {"data": {"spec": "bundled:adult", "limit": 3000}, **steps}
+    monkeypatch.setattr(module, "COMMON", {**module.COMMON, **small})
+    monkeypatch.setattr(module, "SEEDS", (1, 2))
+    monkeypatch.setattr(module, "DENSITIES", (0.1,))
+    runs = {
+        module._named("adult", partition, 0.1, seed): module.run(("adult", partition, 0.1, seed, "bundled:adult"))
+        for partition in module.PARTITIONS
+        for seed in module.SEEDS
+    }
+    assert "| by cluster | 0.1 | one mask, same storage |" in module.table(runs, "adult")
