@@ -198,6 +198,8 @@ def test_pruning_gap(monkeypatch):
     steps = {"extract": {"steps": 2, "warm_steps": 1}, "joint": {"start": "merged", "steps": 2}}
     small = {"data": {"spec": "bundled:adult", "limit": 3000}, **steps}
     monkeypatch.setattr(module, "COMMON", {**module.COMMON, **small})
+    two = {"by": "kmeans", "column": None, "k": 2, "features": "pca", "min_size": 8}
+    monkeypatch.setitem(module.PARTITIONS, "by cluster", lambda table: two)
     monkeypatch.setattr(module, "SEEDS", (1, 2))
     monkeypatch.setattr(module, "DENSITIES", (0.1,))
     runs = {
