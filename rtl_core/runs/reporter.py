@@ -68,6 +68,8 @@ class StatusReporter:
         sweep_drafts(self._folder)
         if before is None or before.state != "starting":
             clear_stop(self._folder)  # an old request; one made since the launch still counts
+        if before is not None and not self._total:
+            self._total = before.total  # as an earlier process has stated it
         now, pid = time.time(), os.getpid()
         self._status = Status(
             "running", total=self._total, pid=pid, process_started=process_start(pid), heartbeat=now, started=now

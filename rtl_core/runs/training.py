@@ -49,6 +49,7 @@ def train_folder(folder: Path, report: Report = silent, dataset: Dataset | None 
     with StatusReporter(folder) as status:
         if is_whole(folder):  # by another process, which this one waited for or which was killed then
             journal.clear()
+            status(Event("evaluate", "rtl"))  # what it did last
             return _reused(folder)
 
         def both(event: Event) -> None:
