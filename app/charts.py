@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,18 @@ def error_bars(value: Any, low: Any, high: Any, scale: float = 1, **style: Any) 
     """What Plotly takes as `error_x` or `error_y`: from each value to the ends of its interval, times `scale`."""
     ends = {"array": scale * (high - value), "arrayminus": scale * (value - low)}
     return {"type": "data", "symmetric": False, **ends, **style}
+
+
+def name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """The y axis of a chart whose i-th row, from above, is what `names` calls it."""
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=list(names),
+        range=[len(names) - 0.4, -0.6],
+        ticklabelstandoff=8,
+        showgrid=False,
+        zeroline=False,
+    )
 
 
 def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Figure:

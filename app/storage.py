@@ -122,7 +122,7 @@ def _dots(rows: pd.DataFrame, metric: str, of: str, tone: Tone) -> go.Figure:
 _SYMBOLS = ("circle", "square", "triangle-up", "x", "circle-open", "square-open", "triangle-up-open", "cross", "star")
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_resource(show_spinner=False)  # frozen, and read only
 def _frontiers(changed: int) -> list[Frontier]:
     return read(RESULTS)
 

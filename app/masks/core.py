@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cache, colours, demonstration, panels, tasks
-from app.charts import calm, error_bars
+from app.charts import calm, error_bars, name_rows
 from app.colours import Tone
 from app.markdown import plain
 from app.masks import findings
@@ -109,14 +109,7 @@ def _figure(measured: pd.DataFrame, view: View, tone: Tone) -> go.Figure:
         )
     _in_legend(figure, "as many random weights", "circle-open", tone.muted)
     figure.update_xaxes(title=f"{tasks.title_of(metric)} on validation rows, {tasks.unit(metric)}", zeroline=False)
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=names,
-        range=[len(names) - 0.4, -0.6],
-        ticklabelstandoff=8,
-        showgrid=False,
-        zeroline=False,
-    )
+    name_rows(figure, names)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
     return calm(figure, height=130 + 44 * len(names))
 

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cache, colours, demonstration, panels, tasks, terms
-from app.charts import calm, error_bars
+from app.charts import calm, error_bars, name_rows
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
@@ -100,13 +100,6 @@ def _figure(exchanged: pd.DataFrame, a: str, b: str, tone: Tone) -> go.Figure:
     figure.update_xaxes(
         title=f"change of {a}'s {tasks.title_of(exchanged.metric.iloc[0])}, percentage points", zeroline=False
     )
-    figure.update_yaxes(
-        tickvals=list(range(len(rows))),
-        ticktext=labels,
-        range=[len(rows) - 0.5, -0.5],
-        ticklabelstandoff=8,
-        showgrid=False,
-        zeroline=False,
-    )
+    name_rows(figure, labels)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
     return calm(figure, height=280)

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cache, colours, panels, retraining, session, terms
-from app.charts import calm, error_bars
+from app.charts import calm, error_bars, name_rows
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
@@ -173,14 +173,7 @@ def _positions(places: dict[str, Luck], tone: Tone) -> go.Figure:
     figure.update_xaxes(
         title="share of the way from chance to twins", zeroline=False, range=[min(low, -0.05), max(high, 1.05)]
     )
-    figure.update_yaxes(
-        tickvals=list(range(len(names))),
-        ticktext=names,
-        range=[len(names) - 0.4, -0.6],
-        ticklabelstandoff=8,
-        showgrid=False,
-        zeroline=False,
-    )
+    name_rows(figure, names)
     figure.update_layout(showlegend=False)
     return calm(figure, height=120 + 40 * len(names))
 

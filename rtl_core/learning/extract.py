@@ -13,7 +13,7 @@ import numpy as np
 from rtl_core.config import ExtractSettings
 from rtl_core.errors import BadInput
 from rtl_core.events import Event, Stage
-from rtl_core.learning.cut_together import cuts_together, least_sharing
+from rtl_core.learning.cut_together import Scored, cuts_together, least_sharing
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.gradients import gradients_for
 from rtl_core.learning.joint import train_jointly
@@ -169,10 +169,10 @@ def extract_together(
     records: list[list[dict]] = [[] for _ in tickets]
     for round_, cuts in enumerate(schedule.rounds, start=1):
         trained = side_by_side([partial(tickets[k].train, masks[k], round_) for k in range(count)])
-        densities = [level.density for level in cuts]
+        scored, densities = Scored.of(tickets, trained), [level.density for level in cuts]
         if isinstance(sharing, Budget):
-            sharing = least_sharing(tickets, trained, masks, _down_to_target(cuts), sharing)
-        for level, smaller in zip(cuts, cuts_together(tickets, trained, masks, densities, sharing), strict=True):
+            sharing = least_sharing(scored, masks, _down_to_target(cuts), sharing)
+        for level, smaller in zip(cuts, cuts_together(scored, masks, densities, sharing), strict=True):
             pruned_at[masks & ~smaller] = level.index
             masks = smaller
             if level.kind != "lighter":

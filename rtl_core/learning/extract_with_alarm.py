@@ -15,7 +15,7 @@ import numpy as np
 
 from rtl_core.config import Config
 from rtl_core.events import Event, Report
-from rtl_core.learning.cut_together import cuts_together
+from rtl_core.learning.cut_together import Scored, cuts_together
 from rtl_core.learning.extract import MAX_LEVELS, Extraction, Measure, Rounds, SideBySide, steps_down
 from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.tickets.pruning import kept_count
@@ -104,7 +104,8 @@ def _cut(level: _WatchedLevel, tickets: Sequence[Rounds], density: float) -> _Wa
 def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[float]) -> list[_WatchedLevel]:
     """Nested levels below, ranked by what the level's round has trained."""
     sharing = tickets[0].experiment.config.extract.sharing
-    masks = cuts_together(tickets, [[each] for each in level.trained], level.masks, densities, sharing)
+    scored = Scored.of(tickets, [[each] for each in level.trained])
+    masks = cuts_together(scored, level.masks, densities, sharing)
     return [_WatchedLevel(density, at) for density, at in zip(densities, masks, strict=True)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 from pathlib import Path
 from statistics import mean
@@ -49,7 +50,7 @@ class Point:
     def mean(self) -> float:
         return mean(self.values)
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float]:
         """Of the mean over seeds; NaN with one seed."""
         _, low, high, *_ = paired_t(self.values)

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from rtl_core.config import parse
 from rtl_core.errors import BadInput
-from rtl_core.learning.cut_together import BISECTIONS, cuts_together, least_sharing
+from rtl_core.learning.cut_together import BISECTIONS, Scored, cuts_together, least_sharing
 from rtl_core.learning.extract import Rounds, extract_together
 from rtl_core.learning.method_steps import extract_ticket, schedule_of, ticket_rounds, ticket_set, warm_start
 from rtl_core.storage_budget import budget
@@ -34,7 +34,7 @@ def trained_on_noise(k: int, seed: int = 0):
 
 def cut(k: int, density: float, sharing: float) -> np.ndarray:
     rounds, trained = trained_on_noise(k)
-    (masks,) = cuts_together(rounds, trained, np.ones((k, 400), bool), [density], sharing)
+    (masks,) = cuts_together(Scored.of(rounds, trained), np.ones((k, 400), bool), [density], sharing)
     return masks
 
 
@@ -77,7 +77,7 @@ def test_scores_below_zero_cannot_be_shared():
 def test_denser_masks_hold_lighter_ones(sharing):
     rounds, trained = trained_on_noise(3)
     above = np.ones((3, 400), bool)
-    for masks in cuts_together(rounds, trained, above, [0.5, 0.2, 0.05], sharing):
+    for masks in cuts_together(Scored.of(rounds, trained), above, [0.5, 0.2, 0.05], sharing):
         assert not (masks & ~above).any()
         above = masks
 
@@ -85,21 +85,21 @@ def test_denser_masks_hold_lighter_ones(sharing):
 @pytest.mark.parametrize("most", [45, 60, 80])
 def test_a_budget_finds_the_least_sharing_that_fits(most):
     rounds, trained = trained_on_noise(4)
-    sharing = least_sharing(rounds, trained, np.ones((4, 400), bool), [0.3, 0.1], budget(str(most)))
+    sharing = least_sharing(Scored.of(rounds, trained), np.ones((4, 400), bool), [0.3, 0.1], budget(str(most)))
     union = _union(sharing)
     assert union <= most < _union(sharing - 2.0**-BISECTIONS)
 
 
 def _union(sharing: float) -> int:
     rounds, trained = trained_on_noise(4)
-    *_, masks = cuts_together(rounds, trained, np.ones((4, 400), bool), [0.3, 0.1], sharing)
+    *_, masks = cuts_together(Scored.of(rounds, trained), np.ones((4, 400), bool), [0.3, 0.1], sharing)
     return stored(list(masks), LAYOUT).weights
 
 
 def test_a_budget_that_all_fit_asks_for_no_sharing():
     rounds, trained = trained_on_noise(4)
-    assert least_sharing(rounds, trained, np.ones((4, 400), bool), [0.1], budget("400")) == 0.0
-    assert _union(least_sharing(rounds, trained, np.ones((4, 400), bool), [0.3, 0.1], budget("40"))) == 40
+    assert least_sharing(Scored.of(rounds, trained), np.ones((4, 400), bool), [0.1], budget("400")) == 0.0
+    assert _union(least_sharing(Scored.of(rounds, trained), np.ones((4, 400), bool), [0.3, 0.1], budget("40"))) == 40
 
 
 @pytest.mark.parametrize("schedule", ["one_shot", "count"])
