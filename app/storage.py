@@ -20,7 +20,7 @@ from rtl_core.errors import BadInput
 from rtl_core.runs.store import project_root
 from rtl_core.runs.stored_methods import stored_methods
 from rtl_core.studies.benchmark import as_run
-from rtl_core.studies.frontier import Frontier, Point, lead, read
+from rtl_core.studies.frontier import Frontier, Lead, Point, lead, read
 
 if TYPE_CHECKING:
     from rtl_core.runs.checkpoint import Run
@@ -214,15 +214,11 @@ def study_figure(frontier: Frontier, points: list[Point], tone: Tone) -> go.Figu
 
 def against_one_mask(frontier: Frontier) -> str:
     """How the tickets stand beside the best mask of the same storage, which uses all of it for every input."""
-    leads = []
-    for density in frontier.densities:
-        own, mask = frontier.of("rtl", density), frontier.best_one_mask(density)
-        if own and mask:
-            gap = lead(own, mask)
-            ends = tasks.interval(frontier.metric, (gap.low, gap.high))
-            leads.append(
-                f"{tasks.difference(frontier.metric, gap.difference)} ({ends}) at {terms.density(density)} density"
-            )
+    leads = [
+        f"{_written(lead(own, mask), frontier.metric)} at {terms.density(density)} density"
+        for density in frontier.densities
+        if (own := frontier.of("rtl", density)) and (mask := frontier.best_one_mask(density))
+    ]
     return f" Tickets less one mask of the same storage: {terms.listed(leads)}." if leads else ""
 
 
@@ -257,15 +253,13 @@ def _settings(frontier: Frontier, point: Point) -> None:
 def sentence(frontier: Frontier, point: Point) -> str:
     metric = frontier.metric
     reached = (
-        f"{label(point)}: {tasks.value(metric, point.mean)} over {len(point.values)} seeds, "
-        f"{terms.count(point.weights)} stored weights, {terms.count(point.used)} of them for an input, "
-        f"{point.total_steps} steps for every subset."
+        f"{label(point)} · {tasks.value(metric, point.mean)} over {len(point.values)} seeds · "
+        f"{terms.count(point.weights)} stored weights, {terms.count(point.used)} of them for an input · "
+        f"{point.total_steps} steps for every subset"
     )
     if point.method == "dense_same_total":
         return reached
-    apart = lead(point, frontier.dense)
-    ends = tasks.interval(metric, (apart.low, apart.high))
-    return f"{reached} Less the dense network: {tasks.difference(metric, apart.difference)} ({ends})."
+    return f"{reached} · less the dense network {_written(lead(point, frontier.dense), metric)}"
 
 
 def command(frontier: Frontier, point: Point) -> str:
@@ -273,6 +267,12 @@ def command(frontier: Frontier, point: Point) -> str:
     density, *others = (one.removeprefix("density=") for one in reversed(point.settings))
     given = "".join(f" --set {one}" for one in reversed(others))
     return f"benchmark {frontier.benchmark} --densities {density}{given}"
+
+
+def _written(gap: Lead, metric: str) -> str:
+    """A difference with its interval, all three signed."""
+    ends = [tasks.difference(metric, end) for end in (gap.low, gap.high)]
+    return f"{tasks.difference(metric, gap.difference)} ({ends[0]} to {ends[1]})"
 
 
 def _prepare(frontier: Frontier, point: Point) -> None:

@@ -29,5 +29,5 @@ def budget(text: str) -> Budget:
     """BadInput where the text is neither a whole number of weights nor a number of kilobytes above 0."""
     match = _WRITTEN.fullmatch(text)
     if match is None or float(match["amount"]) == 0 or (not match["unit"] and "." in match["amount"]):
-        raise BadInput(f"a storage budget is a number of weights or of kilobytes, as 8000 or 40KB (got {text!r})")
+        raise BadInput("a storage budget is a number of weights or of kilobytes, as 8000 or 40KB")
     return Budget(None, float(match["amount"])) if match["unit"] else Budget(int(match["amount"]), None)

@@ -103,6 +103,10 @@ def test_a_damaged_study_is_said_and_the_page_stands(study):
     )
 
 
+def test_differences_are_signed_points_to_both_ends():
+    assert storage.sentence(STUDY, STUDY.points[1]).endswith("−0.7 points (−3.5 points to +2.2 points)")
+
+
 def test_the_tickets_are_one_line_of_their_own_colour_and_controls_have_marks_of_their_own():
     figure = storage.study_figure(STUDY, [*STUDY.tickets, *storage.shown_controls(STUDY)], LIGHT)
     assert [len(trace.x) for trace in figure.data] == [2, 1, 1]
