@@ -172,8 +172,8 @@ def _level(frontier: Frontier) -> str:
     where = f"{least.recipe or 'as above'}, density {least.density:g}: {_written(lead(least, dense))}"
     return (
         f"Of {len(frontier.tickets)} recipes and densities, the smallest tickets that are not told apart from the "
-        f"dense network of the same total steps ({dense.mean:.3f}, {dense.weights:,.0f} weights) store {least.weights:,.0f} "
-        f"weights: {weights:.1f} times fewer, and with the masks {kilobytes:.1f} times fewer kilobytes ({where})."
+        f"dense network of the same total steps ({dense.mean:.3f}, {dense.weights:,.0f} weights) store "
+        f"{least.weights:,.0f} weights: {weights:.1f} times fewer, and with the masks {kilobytes:.1f} times fewer kilobytes ({where})."
     )
 
 
