@@ -170,10 +170,11 @@ def _level(frontier: Frontier) -> str:
         return f"All tickets here are below the dense network of the same total steps ({dense.mean:.3f})."
     weights, kilobytes = dense.weights / least.weights, dense.kilobytes / least.kilobytes
     where = f"{least.recipe or 'as above'}, density {least.density:g}: {_written(lead(least, dense))}"
+    other = f"dense network of the same total steps ({dense.mean:.3f}, {dense.weights:,.0f} weights)"
+    fewer = f"{weights:.1f} times fewer, and with the masks {kilobytes:.1f} times fewer kilobytes"
     return (
-        f"Of {len(frontier.tickets)} recipes and densities, the smallest tickets that are not told apart from the "
-        f"dense network of the same total steps ({dense.mean:.3f}, {dense.weights:,.0f} weights) store "
-        f"{least.weights:,.0f} weights: {weights:.1f} times fewer, and with the masks {kilobytes:.1f} times fewer kilobytes ({where})."
+        f"Of {len(frontier.tickets)} recipes and densities, the smallest tickets not told apart from the {other} "
+        f"store {least.weights:,.0f} weights: {fewer} ({where})."
     )
 
 
