@@ -70,6 +70,15 @@ def refuse(sentence: str) -> None:
     st.stop()
 
 
+def headline_place() -> Any:
+    """Where a page's headline is written once it is known.
+
+    The last one stays until then: a headline of fewer lines in between would move everything under it, and a click
+    that comes just then would miss.
+    """
+    return st.container(key="headline")
+
+
 def header(run: Run, summary: RunSummary) -> None:
     """Slim line on top of every page: run, state, data, density, and one chip per ticket."""
     word, mark = terms.STATES[summary.state]

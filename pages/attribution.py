@@ -15,6 +15,8 @@ from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 from rtl_core.tasks.catalogue import task_named  # noqa: E402
 
+UNTIL_KNOWN = "What every ticket looks at"
+
 run = panels.require_run()
 if run.masks_only:
     dataset_audit.of_masks()
@@ -25,15 +27,18 @@ try:
     explained = view.explained(run)
 except BadInput as error:
     panels.refuse(f"{error}.")
-headline = st.empty()
-headline.title("What every ticket looks at", anchor=False)
+headline = panels.headline_place()
 pressed = session.chosen_ticket(run.tickets.names)
 ticket = None if pressed is None else run.tickets.names[pressed]
 chosen = inputs.choose(explained, ticket)
+if chosen is None:
+    headline.title(UNTIL_KNOWN, anchor=False)
+    st.stop()
 looked = controls.choose(explained, chosen, ticket)
 try:
     comparison = looked.side_by_side
 except BadInput as error:
+    headline.title(UNTIL_KNOWN, anchor=False)
     panels.refuse(f"{error}.")
 one_vs_rest = explained.subject.has_one_output
 headline.title(

@@ -27,7 +27,7 @@ from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
 
 run = panels.require_run() if controls.source() == controls.SOURCES[0] else None
-headline = st.empty()
+headline = panels.headline_place()
 row = st.container(key="fairness-controls", horizontal=True, vertical_alignment="bottom")
 subject, columns = run_predictions.subject(run, row) if run else uploaded_predictions.subject()
 with row if run else st.container(horizontal=True, vertical_alignment="bottom"):

@@ -26,7 +26,7 @@ from app.masks import (  # noqa: E402
 from app.masks.view import View  # noqa: E402
 
 run = panels.require_run()
-headline = st.empty()
+headline = panels.headline_place()
 
 with st.container(key="mask-controls", horizontal=True, vertical_alignment="bottom"):
     level = controls.density(run.tickets)

@@ -42,7 +42,7 @@ try:
     routing = view.routing_of(run)
 except BadInput as error:
     panels.refuse(f"The inputs of this run cannot be routed: {error}.")
-headline = st.empty()
+headline = panels.headline_place()
 
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))

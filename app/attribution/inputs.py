@@ -28,10 +28,10 @@ TEST, UPLOADED = "Test data", "Your own"
 _THUMBNAILS = 12
 
 
-def choose(explained: Explained, ticket: str | None) -> Chosen:
+def choose(explained: Explained, ticket: str | None) -> Chosen | None:
     """The input to explain. `ticket`: the one whose chip is pressed; its subset is offered first.
 
-    Stops where an upload is wanted and none is there yet, saying what would be here.
+    None where an upload is wanted and none is there yet, or none that can be read: that is said.
     """
     dataset = explained.subject.dataset
     test = dataset.rows("test")
@@ -103,16 +103,16 @@ def _take(place: int) -> Callable[[], None]:
     return lambda: st.session_state.update(sample=place)
 
 
-def _uploaded(dataset: Dataset) -> Chosen:
+def _uploaded(dataset: Dataset) -> Chosen | None:
     file = upload(dataset, "attribution-upload", f"Choose a {nouns(dataset)[0]} to see what every ticket makes of it.")
     if file is None:
-        st.stop()
+        return None
     content = file.getvalue()
     try:
         x = kind_of(dataset).upload.read(content, dataset.input_shape)
     except BadInput as error:
         st.error(plain(str(error)))
-        st.stop()
+        return None
     return Chosen(("upload", hashlib.sha256(content).hexdigest()[:16]), x, file.name[:40])
 
 

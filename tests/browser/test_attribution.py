@@ -46,6 +46,28 @@ def test_a_picture_is_looked_at_by_every_ticket(serve, visit, tmp_path):
     assert page.outside == again.outside == []
 
 
+HEIGHTS = """(selector) => {
+  window.heights = new Set();
+  const look = () => {
+    const there = document.querySelector(selector);
+    if (there) window.heights.add(Math.round(there.getBoundingClientRect().top));
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_pictures_to_press_stay_where_they_are_while_the_page_is_worked_out_anew(serve, visit, tmp_path):
+    page = visit(f"{serve(tmp_path / 'runs')}/attribution?run=fashion10&ticket=Dress")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("claim", timeout=30_000)
+    settle(page)
+    page.evaluate(HEIGHTS, ".st-key-thumb-13")
+    choose(page, "Method", "Guided backpropagation")
+    expect(tile(page, "Dress")).to_contain_text("it hardly depends on what was learned", timeout=30_000)
+    settle(page)
+    assert len(page.evaluate("() => [...window.heights]")) == 1
+
+
 def test_an_own_picture_is_looked_at(serve, visit, tmp_path):
     page = visit(f"{serve(tmp_path / 'runs')}/attribution?run=fashion10&input=Your+own&map=Saliency")
     expect(page.get_by_text("Choose a picture to see")).to_be_visible(timeout=30_000)
