@@ -94,7 +94,7 @@ class PartitionSettings(_Settings):
 class ModelSettings(_Settings):
     """The one network that all tickets share."""
 
-    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp"] = Field("convnet", title="Network")
+    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp", "unet"] = Field("convnet", title="Network")
     width: float = Field(
         1.0, ge=LEAST_WIDTH, le=MOST_WIDTH, title="Width", description="Multiplies the number of channels"
     )
@@ -170,6 +170,17 @@ class JointSettings(_Settings):
         title="Starts from",
         description="rewind: theta_0 (the paper); merged: where several tickets keep a weight, the mean of what their "
         "extractions made of it; one mask for all then goes on from its own extraction too",
+    )
+
+
+class LossSettings(_Settings):
+    """What training makes small."""
+
+    class_weights: Literal["none", "inverse_root"] = Field(
+        "none",
+        title="Class weights",
+        description="Segmentation: every pixel alike, or by 1 / sqrt of its class's share of the train pixels, so that "
+        "rare classes count more",
     )
 
 
@@ -276,7 +287,8 @@ class Config(_Settings):
     task: str = Field(
         "multiclass",
         title="Task",
-        description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest",
+        description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest; "
+        "segmentation: every ticket says what each pixel shows",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
     reweigh: str | None = Field(
@@ -329,6 +341,7 @@ class Config(_Settings):
     joint: JointSettings = JointSettings()
     sharing: SharingSettings = SharingSettings()
     gated: GatedSettings = GatedSettings()
+    loss: LossSettings = LossSettings()
     collapse: CollapseSettings = CollapseSettings()
 
     @model_validator(mode="after")
