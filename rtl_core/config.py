@@ -33,8 +33,8 @@ class DataSettings(_Settings):
     spec: str = Field(
         "bundled:domains",
         title="Data",
-        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, "
-        "npz:PATH, idx:PATH, cifar:PATH or openml:NAME",
+        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, bundled:nuclei, "
+        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, masks:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,
@@ -59,6 +59,12 @@ class DataSettings(_Settings):
         le=0.5,
         title="Test share",
         description="Share set aside for the final figures where the data has no split of its own",
+    )
+    split: Literal["given", "blocks"] = Field(
+        "given",
+        title="Split",
+        description="given: what the data say, or drawn; blocks: films are cut into blocks of about 20 frames, some of "
+        "each for val and test, without the frames where two splits meet",
     )
     limit: Annotated[int, Field(ge=100)] | None = Field(
         None,

@@ -200,7 +200,10 @@ def _outputs(description: Description) -> int:
     """How many outputs, or BadInput where they are no row of numbers."""
     if description.output_shape:
         shape = " x ".join(map(str, description.output_shape))
-        raise BadInput(f"{description.name} gives one row of numbers for an input, not {shape}; choose unet for an answer to each pixel, or mlp")
+        raise BadInput(
+            f"{description.name} gives one row of numbers for an input, not {shape}; choose unet for an "
+            "answer to each pixel, or mlp"
+        )
     return description.outputs
 
 

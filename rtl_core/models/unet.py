@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import ClassVar
 
 import torch
@@ -56,7 +57,7 @@ class UNet(nn.Module):
     def __init__(self, channels: int, outputs: int, width: float = 1.0):
         super().__init__()
         counts = [scaled(count, width) for count in CHANNELS]
-        ends = list(zip(counts[:-1], counts[1:], strict=True))
+        ends = list(itertools.pairwise(counts))
         self.first = DoubleConv(channels, counts[0])
         self.down = nn.ModuleList(DoubleConv(fine, coarse, stride=2) for fine, coarse in ends)
         self.up = nn.ModuleList(Up(coarse, fine) for fine, coarse in reversed(ends))
