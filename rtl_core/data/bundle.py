@@ -2,9 +2,11 @@
 
     python -m rtl_core.data.bundle fashion /usr/share/datasets/fashion-mnist
     python -m rtl_core.data.bundle adult adult.parquet
+    python -m rtl_core.data.bundle nuclei dsb2018_256.zip
 
-The first argument names the set; the second is a folder with Fashion-MNIST's four IDX files, or a
-Parquet file of UCI Adult with its raw categories, nulls for missing cells and a column `split`.
+The first argument names the set; the second is a folder with Fashion-MNIST's four IDX files, a
+Parquet file of UCI Adult with its raw categories, nulls for missing cells and a column `split`, or a zip of the 2018
+Data Science Bowl (bundle_nuclei.py).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from rtl_core.data.bundle_nuclei import bundle_nuclei
 from rtl_core.data.bundled import FASHION_COLUMNS, FASHION_SIDE, FASHION_SPLITS, FILES
 from rtl_core.data.idx import read_pair
 from rtl_core.errors import BadInput
@@ -46,9 +49,13 @@ def bundle_adult(file: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    makers = {"fashion": bundle_fashion, "adult": bundle_adult}
+    makers = {
+        "fashion": bundle_fashion,
+        "adult": bundle_adult,
+        "nuclei": lambda source: bundle_nuclei(source, FILES / "nuclei.zip"),
+    }
     if len(arguments) != 2 or arguments[0] not in makers:
-        raise BadInput("usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE")
+        raise BadInput("usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | nuclei FILE")
     makers[arguments[0]](Path(arguments[1]))
 
 

@@ -18,6 +18,7 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.data.pictures import Pictures, from_arrays
+from rtl_core.data.pixel_masks.source import load_masks
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
@@ -82,6 +83,13 @@ def _adult(settings: DataSettings, seed: int) -> Dataset:
     )
 
 
+def _nuclei(settings: DataSettings, seed: int) -> Dataset:
+    """664 microscope pictures of 96 x 96 pixels with the class of each pixel; units are sittings, as far as pictures
+    tell."""
+    licence = "CC0, 2018 Data Science Bowl (Broad Bioimage Benchmark Collection BBBC038)"
+    return load_masks(FILES / "nuclei.zip", settings, seed, licence)
+
+
 def age_groups(age: pd.Series) -> pd.Series:
     """Ordered categories "under 25", "25-34", ..., "65 and over"."""
     between = [f"{low}-{high - 1}" for low, high in itertools.pairwise(AGE_EDGES)]
@@ -94,4 +102,5 @@ BUNDLED: dict[str, Callable[[DataSettings, int], Dataset]] = {
     "domains": _domains,
     "digits": _digits,
     "adult": _adult,
+    "nuclei": _nuclei,
 }
