@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import ndimage
+from scipy.special import softmax
 
 from app import colours, terms
+from rtl_core.data.dataset import IGNORED
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import Figure
 
@@ -62,6 +66,20 @@ def difference(metric: str, number: float) -> str:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A place in a picture where an answer is right, wrong, missed or false.
+
+    box      x0, y0, x1, y1 in pixels of the answer
+    outcome  "right", "wrong", "missed" (true, and not answered) or "false" (answered, and not true)
+    numbers  what is said of it when it is clicked, by name
+    """
+
+    box: tuple[float, float, float, float]
+    outcome: str
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Answer:
     """How one kind of answer is drawn, uint8 (h, w, 3), over the picture of its input (h, w, 3) or without (None).
 
@@ -70,6 +88,8 @@ class Answer:
     of_error   (outputs, truth, picture): where the answer is off
     reading    what the colours of an error mean
     legend     (outputs, names of the classes) -> [(name, colour)]; empty where colours need none
+    regions    (outputs, truth, names of the classes) -> places to click, those that matter most first; None: there
+               are none
     """
 
     of_answer: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -77,16 +97,24 @@ class Answer:
     of_error: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
     reading: str
     legend: Callable[[np.ndarray, Sequence[str]], list[tuple[str, str]]] = lambda outputs, names: []
+    regions: Callable[[np.ndarray, np.ndarray, Sequence[str]], list[Region]] | None = None
 
 
 def _labels(labels: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    """A label map int (h, w) in the labels' colours."""
-    palette = np.array([colours.rgb(colour) for colour in colours.of_tickets(int(labels.max()) + 1)])
-    return _over(picture, palette[labels], np.ones(labels.shape, bool))
+    """A label map int (h, w) in the labels' colours; the picture alone where nobody has labelled it."""
+    labelled = labels != IGNORED
+    most = int(labels[labelled].max(initial=0))
+    palette = np.array([colours.rgb(colour) for colour in colours.of_labels(most + 1)])
+    return _over(picture, palette[np.where(labelled, labels, 0)], labelled)
+
+
+def _wrong(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """bool (h, w): labelled pixels that are answered otherwise."""
+    return (outputs.argmax(axis=0) != truth) & (truth != IGNORED)
 
 
 def _wrong_labels(outputs: np.ndarray, truth: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    wrong = outputs.argmax(axis=0) != truth
+    wrong = _wrong(outputs, truth)
     return _over(picture, np.broadcast_to(colours.rgb(_WRONG), (*wrong.shape, 3)), wrong)
 
 
@@ -101,8 +129,31 @@ def _over(picture: np.ndarray | None, colour: np.ndarray, where: np.ndarray) -> 
 
 
 def _names_of_labels(outputs: np.ndarray, names: Sequence[str]) -> list[tuple[str, str]]:
-    called = names if len(names) == len(outputs) else [f"label {i}" for i in range(len(outputs))]
-    return list(zip(called, colours.of_tickets(len(outputs)), strict=True))
+    return list(zip(_called(len(outputs), names), colours.of_labels(len(outputs)), strict=True))
+
+
+def _called(labels: int, names: Sequence[str]) -> Sequence[str]:
+    return names if len(names) == labels else [f"label {i}" for i in range(labels)]
+
+
+def _wrong_regions(outputs: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> list[Region]:
+    """Touching pixels with the same true label and the same wrong answer, the largest first."""
+    p, answer = softmax(outputs.astype(float), axis=0), outputs.argmax(axis=0)
+    called, wrong, found = _called(len(outputs), names), _wrong(outputs, truth), []
+    for true, answered in np.unique(np.stack([truth[wrong], answer[wrong]]), axis=1).T:
+        pieces, _ = ndimage.label(wrong & (truth == true) & (answer == answered))
+        for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+            inside = pieces == number
+            numbers = {
+                "true": called[true],
+                "answered": called[answered],
+                "pixels": int(inside.sum()),
+                "share of the picture": float(inside.mean()),
+                "probability of the answer": float(p[answered][inside].mean()),
+                "probability of the truth": float(p[true][inside].mean()),
+            }
+            found.append(Region((columns.start, rows.start, columns.stop, rows.stop), "wrong", numbers))
+    return sorted(found, key=lambda region: -region.numbers["pixels"])
 
 
 def _picture(values: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
@@ -122,6 +173,7 @@ ANSWERS: dict[str, Answer] = {
         of_error=_wrong_labels,
         reading="red: pixels with another label than the true one",
         legend=_names_of_labels,
+        regions=_wrong_regions,
     ),
     "picture": Answer(
         of_answer=_picture,

@@ -9,7 +9,8 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import answers, panels, session  # noqa: E402
+from app import panels, session  # noqa: E402
+from app.answers import side_by_side  # noqa: E402
 from app.attribution import checks, controls, dataset_audit, findings, inputs, map_correlation, tabular, tiles, view  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
@@ -22,7 +23,7 @@ if run.masks_only:
     dataset_audit.of_masks()
 task = task_named(run.config.task)
 if task.explains is None or task.log_p is None:
-    answers.instead_of_maps(run)
+    side_by_side.instead_of_maps(run)
 try:
     explained = view.explained(run)
 except BadInput as error:

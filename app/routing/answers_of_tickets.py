@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import answers, terms
+from app import terms
+from app.answers import side_by_side
 from app.markdown import plain
 from app.routing.view import View
 from rtl_core.display_names import router_words
@@ -18,10 +19,10 @@ def draw(view: View) -> None:
         plain(f"{router_words(view.router)[1]} sends {terms.percent(own)} of the {view.noun} to their own ticket"),
         anchor=False,
     )
-    sample = answers.choose(view.dataset)
+    sample = side_by_side.choose(view.dataset)
     position = np.flatnonzero(view.eval_set.rows == view.dataset.rows("test")[sample])
     sent = view.names[view.ticket[position[0]]] if len(position) else None
-    answers.show(view.run, sample, sent)
+    side_by_side.show(view.run, sample, sent)
     st.caption(
         plain(
             f"Who gets which class is not shown: tickets of task '{view.routing.task.name}' name none. What their "

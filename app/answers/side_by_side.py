@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app import cache, colours, panels, tasks
-from app.attribution import tiles
+from app import cache, colours, panels, session, tasks
+from app.answers import close_look
+from app.attribution import inputs, tiles
 from app.kinds import kind_of, nouns
 from app.markdown import plain
 from rtl_core.errors import BadInput
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 
 def choose(dataset: Dataset) -> int:
     """The place among the test rows of the input that is looked at."""
-    noun, last = nouns(dataset)[0], len(dataset.rows("test")) - 1
-    return st.number_input(plain(f"Test {noun}"), 0, last, 0, key="sample", bind="query-params", width=130)
+    noun, test = nouns(dataset)[0], dataset.rows("test")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        sample = st.number_input(
+            plain(f"Test {noun}"), 0, len(test) - 1, 0, key="sample", bind="query-params", width=130
+        )
+        if kind_of(dataset).picture:
+            inputs.thumbnails(dataset, test, None)
+    return sample
 
 
 def instead_of_maps(run: Run) -> None:
@@ -76,6 +83,13 @@ def show(run: Run, sample: int, sent: str | None = None) -> None:
         shown.append(tiles.tile(palette[k], name, both, _figure(opened, outputs[k], truth), notes))
     st.html(f'<div class="lab-maps">{"".join(shown)}</div>{_legend(drawing.legend(outputs[0], dataset.classes))}')
     st.caption(plain(f"Under every ticket's answer its error: {drawing.reading}."))
+    if drawing.regions is not None:
+        pressed = session.chosen_ticket(run.tickets.names)
+        k = pressed if pressed is not None else subset
+        st.space("small")
+        close_look.draw(
+            close_look.Look(run.tickets.names[k], drawing, outputs[k], truth, picture, tuple(dataset.classes))
+        )
 
 
 @cache.networks_of_run(max_entries=3, show_spinner="Loading the networks")
