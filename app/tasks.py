@@ -24,45 +24,65 @@ _OPACITY = 0.62  # of labels over their picture
 _WRONG = colours.TICKETS[6]  # red
 
 
-def figure(metric: str) -> Figure:
+Metric = str | Figure  # a figure, or the name of one
+
+
+def figure(metric: Metric) -> Figure:
     """The figure of that name, of whatever task."""
+    if isinstance(metric, Figure):
+        return metric
     known = {figure.name: figure for task in TASKS.values() for figure in task.figures}
     return known[metric]
 
 
-def title_of(metric: str) -> str:
+def title_of(metric: Metric) -> str:
     return figure(metric).title
 
 
-def _is_share(metric: str) -> bool:
+def _is_share(metric: Metric) -> bool:
     return figure(metric).unit == "share"
 
 
-def scale(metric: str) -> int:
+def scale(metric: Metric) -> int:
     """By what a value is multiplied where it is drawn."""
     return 100 if _is_share(metric) else 1
 
 
-def unit(metric: str) -> str:
+def unit(metric: Metric) -> str:
     """Of a drawn value."""
     return "%" if _is_share(metric) else figure(metric).unit
 
 
-def value(metric: str, number: float | None) -> str:
+def value(metric: Metric, number: float | None) -> str:
     if _is_share(metric) or number is None or number != number:
         return terms.percent(number)
-    return f"{number:.2f} {unit(metric)}"
+    return _in_unit(f"{number:{_form(metric)}}", metric)
 
 
-def interval(metric: str, low_high: Sequence[float | None] | None) -> str:
+def interval(metric: Metric, low_high: Sequence[float | None] | None) -> str:
     if _is_share(metric) or not low_high or None in low_high:
         return terms.interval(low_high)
-    return f"{low_high[0]:.2f} to {low_high[1]:.2f} {unit(metric)}"
+    return _in_unit(f"{low_high[0]:{_form(metric)}} to {low_high[1]:{_form(metric)}}", metric)
 
 
-def difference(metric: str, number: float) -> str:
+def _form(metric: Metric) -> str:
+    return ".2f" if unit(metric) else ".3g"
+
+
+def _in_unit(number: str, metric: Metric) -> str:
+    return f"{number} {unit(metric)}".rstrip()
+
+
+def difference(metric: Metric, number: float) -> str:
     """Signed; of shares in percentage points."""
-    return terms.points(number) if _is_share(metric) else f"{number:+.2f} {unit(metric)}".replace("-", "−")
+    return (
+        terms.points(number) if _is_share(metric) else _in_unit(f"{number:+{_form(metric)}}".replace("-", "−"), metric)
+    )
+
+
+def axis(metric: Metric) -> str:
+    """The name of an axis of drawn values."""
+    return f"{title_of(metric)}, {unit(metric)}" if unit(metric) else title_of(metric)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ run = panels.require_run()
 if run.masks_only:
     dataset_audit.of_masks()
 task = task_named(run.config.task)
-if task.explains is None or task.log_p is None:
+if task.explains is None:
     side_by_side.instead_of_maps(run)
 try:
     explained = view.explained(run)
@@ -41,13 +41,8 @@ try:
 except BadInput as error:
     headline.title(UNTIL_KNOWN, anchor=False)
     panels.refuse(f"{error}.")
-one_vs_rest = explained.subject.has_one_output
 headline.title(
-    plain(
-        findings.headline(
-            comparison, looked.answered_classes(), len(looked.tickets), one_vs_rest, looked.request.target
-        )
-    ),
+    plain(findings.headline(comparison, looked.explained_names(), len(looked.tickets), task, looked.request.target)),
     anchor=False,
 )
 
@@ -67,6 +62,8 @@ details = {
     "How alike the maps are": lambda: map_correlation.draw(looked),
     "Over many inputs": lambda: dataset_audit.draw(looked),
 }
+if not explained.subject.sure:
+    details["Answers of the tickets"] = lambda: side_by_side.of_input(run, chosen)
 if looked.kind.columns:
     details |= {
         "One ticket, column by column": lambda: tabular.waterfall(looked),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from app.attribution import inputs, tiles
 from app.kinds import kind_of, nouns
 from app.markdown import plain
 from rtl_core.errors import BadInput
-from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
+    from app.attribution.view import Chosen
     from rtl_core.data.dataset import Dataset
     from rtl_core.routing.serving import Serving
     from rtl_core.runs.checkpoint import Run
@@ -36,18 +37,9 @@ def choose(dataset: Dataset) -> int:
 
 
 def instead_of_maps(run: Run) -> None:
-    """The Attribution page where answers have no number that a map could explain, or none with a probability, which
-    maps are compared by here; nothing after it is drawn."""
+    """The Attribution page where answers have no number that a map could explain; nothing after it is drawn."""
     st.title("What every ticket answers", anchor=False)
-    task = task_named(run.config.task)
-    if task.explains is None:
-        reason = f"A map explains one number, and the answers of task '{task.name}' have none to choose."
-    else:
-        reason = (
-            f"Maps are compared here by the answers' probabilities, and those of task '{task.name}' have none. "
-            f"`python -m rtl_core attribute {run.name} --ticket NAME` makes the maps of a ticket."
-        )
-    st.caption(plain(reason))
+    st.caption(plain(f"A map explains one number, and the answers of task '{run.config.task}' have none to choose."))
     try:
         show(run, choose(cache.opened(run).dataset))
     except BadInput as error:
@@ -55,41 +47,81 @@ def instead_of_maps(run: Run) -> None:
     st.stop()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """An input, as the data hold their rows (1, *shape), and what is true of it; truth and subset are None where nobody
+    knows them."""
+
+    x: np.ndarray
+    truth: np.ndarray | None = None
+    subset: int | None = None
+
+    @classmethod
+    def of_row(cls, opened: OpenRun, row: int) -> Asked:
+        """A row of the data set."""
+        truth = opened.task.truth(opened.dataset, np.array([row]), np.ones(1, bool))[0]
+        return cls(opened.dataset.x[[row]], truth, int(opened.partition.assignment[row]))
+
+
 def show(run: Run, sample: int, sent: str | None = None) -> None:
-    """The input, what is true of it, and under every ticket's answer where that is off. Raises BadInput.
+    """The input, what is true of it, and under every ticket's answer where that is off; then one answer from near.
 
     sample  its place among the test rows; sent: the ticket that a router sends it to, where one is asked
+
+    Raises BadInput.
     """
     opened = cache.opened(run)
+    asked = Asked.of_row(opened, int(opened.dataset.rows("test")[sample]))
+    outputs = tell(run, asked, sent)
     drawing = tasks.ANSWERS.get(opened.task.drawn_as)
+    if drawing is None or drawing.regions is None:
+        return
+    pressed = session.chosen_ticket(run.tickets.names)
+    k = pressed if pressed is not None else asked.subset
+    name, picture = run.tickets.names[k], _picture(opened, asked)
+    st.space("small")
+    close_look.draw(close_look.Look(name, drawing, outputs[k], asked.truth, picture, tuple(opened.dataset.classes)))
+
+
+def of_input(run: Run, chosen: Chosen) -> None:
+    """`show` for a test row, `tell` for an input of one's own."""
+    if chosen.sample is None:
+        tell(run, Asked(chosen.x))
+    else:
+        show(run, chosen.sample)
+
+
+def tell(run: Run, asked: Asked, sent: str | None = None) -> np.ndarray:
+    """Draws every ticket's answer to an input, with its error where the truth is known; -> their outputs (K, ...)."""
+    opened = cache.opened(run)
+    drawing, palette = tasks.ANSWERS.get(opened.task.drawn_as), colours.of_tickets(run.tickets.k)
+    outputs = _serving(run).of_one(replace(opened.dataset, x=asked.x).inputs(np.array([0])))
     if drawing is None:
         st.info(plain(f"Nothing here draws the answers of task '{opened.task.name}'."))
-        return
-    dataset, row = opened.dataset, opened.dataset.rows("test")[[sample]]
-    draw_input = kind_of(dataset).picture
-    picture = None if draw_input is None else draw_input(dataset.x[row[0]])
-    outputs = _serving(run).of_one(dataset.inputs(row))
-    truth = opened.task.truth(dataset, row, np.ones(1, bool))[0]
-    noun, subset = nouns(dataset)[0], opened.partition.assignment[row[0]]
-    drawn = [("the truth", drawing.of_truth(truth, picture))]
-    if picture is not None:
-        drawn.insert(0, (f"the {noun}", picture))
+        return outputs
+    noun, picture = nouns(opened.dataset)[0], _picture(opened, asked)
+    drawn = [] if picture is None else [(f"the {noun}", picture)]
+    if asked.truth is not None:
+        drawn.append(("the truth", drawing.of_truth(asked.truth, picture)))
     shown = [tiles.tile("rgba(128,138,148,.6)", title, tiles.img(pixels, title), "", []) for title, pixels in drawn]
-    palette = colours.of_tickets(run.tickets.k)
     for k, name in enumerate(run.tickets.names):
-        answer, error = drawing.of_answer(outputs[k], picture), drawing.of_error(outputs[k], truth, picture)
-        both = tiles.img(answer, f"Answer of {name}") + tiles.img(error, f"Error of {name}")
-        notes = [*(["of its own subset"] if k == subset else []), *(["sent here"] if name == sent else [])]
-        shown.append(tiles.tile(palette[k], name, both, _figure(opened, outputs[k], truth), notes))
-    st.html(f'<div class="lab-maps">{"".join(shown)}</div>{_legend(drawing.legend(outputs[0], dataset.classes))}')
-    st.caption(plain(f"Under every ticket's answer its error: {drawing.reading}."))
-    if drawing.regions is not None:
-        pressed = session.chosen_ticket(run.tickets.names)
-        k = pressed if pressed is not None else subset
-        st.space("small")
-        close_look.draw(
-            close_look.Look(run.tickets.names[k], drawing, outputs[k], truth, picture, tuple(dataset.classes))
-        )
+        images = tiles.img(drawing.of_answer(outputs[k], picture), f"Answer of {name}")
+        reached = ""
+        if asked.truth is not None:
+            images += tiles.img(drawing.of_error(outputs[k], asked.truth, picture), f"Error of {name}")
+            reached = _figure(opened, outputs[k], asked.truth)
+        notes = [*(["of its own subset"] if k == asked.subset else []), *(["sent here"] if name == sent else [])]
+        shown.append(tiles.tile(palette[k], name, images, reached, notes))
+    legend = _legend(drawing.legend(outputs[0], opened.dataset.classes))
+    st.html(f'<div class="lab-maps">{"".join(shown)}</div>{legend}')
+    if asked.truth is not None:
+        st.caption(plain(f"Under every ticket's answer its error: {drawing.reading}."))
+    return outputs
+
+
+def _picture(opened: OpenRun, asked: Asked) -> np.ndarray | None:
+    draw = kind_of(opened.dataset).picture
+    return None if draw is None else draw(asked.x[0])
 
 
 @cache.networks_of_run(max_entries=3, show_spinner="Loading the networks")

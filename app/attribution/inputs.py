@@ -57,7 +57,7 @@ def choose(explained: Explained, ticket: str | None) -> Chosen | None:
         offered = ticket or subset
         if kind.picture:
             thumbnails(dataset, explained.rows(offered) if offered else test, offered)
-    x, truth = dataset.x[row : row + 1], dataset.classes[dataset.y[row]]
+    x, truth = dataset.x[row : row + 1], None if dataset.labels is None else dataset.classes[dataset.labels[row]]
     chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset, int(sample))
     return _changed(dataset, chosen) if kind.columns else chosen
 

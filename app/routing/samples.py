@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import terms
+from app import tasks, terms
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
@@ -90,11 +90,16 @@ def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
         "sent to": names[view.ticket[positions]],
         "confidence, %": (100 * choice.confidence[positions]).round(1),
         "own ticket": names[eval_set.subset[positions]],
-        view.dataset.target: np.array(view.dataset.classes, object)[eval_set.y[positions]],
     }
+    if view.dataset.labels is not None:
+        columns[view.dataset.target] = np.array(view.dataset.classes, object)[eval_set.y[positions]]
     if view.level is not None:
         densities = np.array([terms.density(level.density) for level in view.routing.offered.levels], object)
         columns["at density"] = densities[view.level[positions]]
+    elif not view.says_classes:
+        title, credit = tasks.axis(view.credited), tasks.scale(view.credited) * view.routed.answers.credit
+        columns[title] = credit[view.ticket[positions], positions].round(2)
+        columns["of its own ticket"] = credit[eval_set.subset[positions], positions].round(2)
     elif not view.one_vs_rest:
         classes, answers = np.array(view.dataset.classes, object), view.routed.answers.kept.argmax(axis=2)
         columns["it says"] = classes[answers[view.ticket[positions], positions]]
