@@ -1,4 +1,4 @@
-"""Every ticket's answer to one test input, of tasks whose answers are no classes, with the ticket that it is sent to."""
+"""Every ticket's answer to one test input, where answers are no classes, with the ticket that it is sent to."""
 
 from __future__ import annotations
 

@@ -154,7 +154,8 @@ def _mean_credit(view: View, positions: np.ndarray) -> str:
 
 
 def routers_title(rows: pd.DataFrame, worth: Figure, says_classes: bool) -> str:
-    """rows: one per router, with `worth`, the figure that they are judged by. The best of those that see the input alone, beside one that is told."""
+    """rows: one per router, with `worth`, the figure that they are judged by. The best of those that see the
+    input alone."""
     free = rows[~rows.uses_label & rows.agreement_with_oracle.notna() & ~rows.router.isin(["oracle", "context"])]
     if free.empty:
         return "No router sees the input alone"
