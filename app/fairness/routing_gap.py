@@ -80,8 +80,9 @@ def decomposed(run: Run | None, audit: Audit, metric: str) -> None:
             tone,
         ),
         flat(records.drop(columns="tickets")),
-        f"Inside tickets: {who} of both groups that have the same ticket are treated differently. Who is sent where: the "
-        "groups are spread differently over tickets that decide differently. Both add up to the gap; neither says why.",
+        f"Inside tickets: {who} of both groups that have the same ticket are treated differently. Who is sent where: "
+        "the groups are spread differently over tickets that decide differently. Both add up to the gap; neither "
+        "says why.",
         "parts",
     )
 

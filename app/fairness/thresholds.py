@@ -81,9 +81,7 @@ def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:
         intervals(
             [
                 Series("as decided now", tone.muted, of_difference(shown, "gap_before", rate, text=False), "square"),
-                Series(
-                    "with these thresholds", tone.diverging[-1], of_difference(shown, "gap_after", rate, text=False)
-                ),
+                Series("with these thresholds", tone.diverging[-1], after),
             ],
             f"group less reference ({shown.reference.iloc[0]}), {findings.lower(name)}, percentage points",
             tone,

@@ -148,7 +148,7 @@ def measures(
     known = METRICS if predictions.decides else (predictions.credited.name,)
     for metric in metrics:
         if metric not in known:
-            raise BadInput(f"There is no metric '{metric}' here; choose among: {', '.join(known)}.")
+            raise BadInput(f"There is no metric '{metric}'; choose among: {', '.join(known)}.")
     cells = Cells.of(strata, grouping)
     if not predictions.decides:
         return [_of_credit(predictions.credited.name, cells, predictions.credit[strata.rows], level)]
