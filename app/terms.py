@@ -97,6 +97,10 @@ CHOICES = {
 BUNDLED = {
     "bundled:domains": ("Fashion in five domains", "the same clothes as they are, rotated, inverted, noisy, blurred"),
     "bundled:fashion": ("Fashion", "pictures of clothes in ten classes"),
+    "bundled:emoji": (
+        "Emoji by four houses",
+        "the same things in colour, as Noto, Twemoji, Fluent and an outline font draw them",
+    ),
     "bundled:digits": ("Digits", "small pictures of handwritten digits"),
     "bundled:adult": ("Adult census", "a table: who earns more than 50,000 dollars a year"),
 }
