@@ -33,8 +33,8 @@ class DataSettings(_Settings):
     spec: str = Field(
         "bundled:domains",
         title="Data",
-        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, folder:PATH, csv:PATH, "
-        "npz:PATH, idx:PATH, cifar:PATH or openml:NAME",
+        description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, folder:PATH, "
+        "csv:PATH, npz:PATH, idx:PATH, cifar:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,

@@ -16,6 +16,7 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
+from rtl_core.data.emoji import load_emoji
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.data.tabular import table_dataset
@@ -82,6 +83,11 @@ def _adult(settings: DataSettings, seed: int) -> Dataset:
     )
 
 
+def _emoji(settings: DataSettings, seed: int) -> Dataset:
+    """1,234 emoji, each as four houses draw it, 32 x 32 in colours."""
+    return load_emoji(FILES, settings, seed)
+
+
 def age_groups(age: pd.Series) -> pd.Series:
     """Ordered categories "under 25", "25-34", ..., "65 and over"."""
     between = [f"{low}-{high - 1}" for low, high in itertools.pairwise(AGE_EDGES)]
@@ -92,6 +98,7 @@ def age_groups(age: pd.Series) -> pd.Series:
 BUNDLED: dict[str, Callable[[DataSettings, int], Dataset]] = {
     "fashion": _fashion,
     "domains": _domains,
+    "emoji": _emoji,
     "digits": _digits,
     "adult": _adult,
 }
