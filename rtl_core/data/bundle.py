@@ -129,10 +129,10 @@ def _code_points(code: str) -> list[int]:
 def _sittings(pictures: np.ndarray) -> np.ndarray:
     """int (n,): emoji that two houses or more draw nearly the same get one number (single linkage)."""
     flat = pictures.reshape(*pictures.shape[:2], -1).astype(np.float32)
-    alike = np.stack(
+    near = np.stack(
         [np.stack([np.abs(house - one).mean(axis=1) < NEARLY_THE_SAME for one in house]) for house in flat]
     )
-    return connected_components(alike.sum(axis=0) >= 2)[1]
+    return connected_components(near.sum(axis=0) >= 2)[1]
 
 
 def _split_by_sittings(index: pd.DataFrame) -> np.ndarray:
