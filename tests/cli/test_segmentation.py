@@ -170,7 +170,7 @@ def test_the_report_has_its_figures(rtl, runs, run, tmp_path):
     code, _, err = rtl("report", run, "--out", tmp_path / "report.html", "--runs", runs)
     html = (tmp_path / "report.html").read_text("utf-8")
     assert code == 0, err
-    assert "mean IoU" in html and "pixel accuracy" in html
+    assert "Mean IoU" in html and "Pixel accuracy" in html
 
 
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "grad_cam", "occlusion", "deeplift"])
