@@ -33,8 +33,8 @@ class DataSettings(_Settings):
     spec: str = Field(
         "bundled:domains",
         title="Data",
-        description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, folder:PATH, "
-        "csv:PATH, npz:PATH, idx:PATH, cifar:PATH or openml:NAME",
+        description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, bundled:nuclei, "
+        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, masks:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,
@@ -59,6 +59,12 @@ class DataSettings(_Settings):
         le=0.5,
         title="Test share",
         description="Share set aside for the final figures where the data has no split of its own",
+    )
+    split: Literal["given", "blocks"] = Field(
+        "given",
+        title="Split",
+        description="given: what the data say, or drawn; blocks: films are cut into blocks of about 20 frames, some of "
+        "each for val and test, without the frames where two splits meet",
     )
     limit: Annotated[int, Field(ge=100)] | None = Field(
         None,
@@ -94,7 +100,7 @@ class PartitionSettings(_Settings):
 class ModelSettings(_Settings):
     """The one network that all tickets share."""
 
-    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp"] = Field("convnet", title="Network")
+    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp", "unet"] = Field("convnet", title="Network")
     width: float = Field(
         1.0, ge=LEAST_WIDTH, le=MOST_WIDTH, title="Width", description="Multiplies the number of channels"
     )
@@ -170,6 +176,17 @@ class JointSettings(_Settings):
         title="Starts from",
         description="rewind: theta_0 (the paper); merged: where several tickets keep a weight, the mean of what their "
         "extractions made of it; one mask for all then goes on from its own extraction too",
+    )
+
+
+class LossSettings(_Settings):
+    """What training makes small."""
+
+    class_weights: Literal["none", "inverse_root"] = Field(
+        "none",
+        title="Class weights",
+        description="Segmentation: every pixel alike, or by 1 / sqrt of its class's share of the train pixels, so that "
+        "rare classes count more",
     )
 
 
@@ -276,7 +293,8 @@ class Config(_Settings):
     task: str = Field(
         "multiclass",
         title="Task",
-        description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest",
+        description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest; "
+        "segmentation: every ticket says what each pixel shows",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
     reweigh: str | None = Field(
@@ -329,6 +347,7 @@ class Config(_Settings):
     joint: JointSettings = JointSettings()
     sharing: SharingSettings = SharingSettings()
     gated: GatedSettings = GatedSettings()
+    loss: LossSettings = LossSettings()
     collapse: CollapseSettings = CollapseSettings()
 
     @model_validator(mode="after")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 
-from rtl_core.data.batches import ROWS_A_PASS
+from rtl_core.data.batches import rows_a_pass
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.partition import Partition
 from rtl_core.learning.subnetwork import Subnetwork, TrainedMethod, as_module
@@ -103,14 +104,14 @@ def answers_of(
     k: int,
     among: np.ndarray | slice = slice(None),
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `ROWS_A_PASS`."""
+    """(what is kept of a ticket's answers to some rows, its doubt), as ticket k; in batches of `rows_a_pass`."""
     module, rows = as_module(network, subnetwork, layout).to(subnetwork.device), eval_set.rows[among]
-    own = eval_set.subset[among] == k
+    own, size = eval_set.subset[among] == k, rows_a_pass(prod(network.output_shape))
 
     def pieces() -> Iterator[Piece]:
-        for i in range(0, max(len(rows), 1), ROWS_A_PASS):  # one batch of no rows gives empty answers their shape
-            batch = rows[i : i + ROWS_A_PASS]
-            yield batch, own[i : i + ROWS_A_PASS], module(eval_set.dataset.inputs(batch).to(subnetwork.device)).cpu()
+        for i in range(0, max(len(rows), 1), size):  # one batch of no rows gives empty answers their shape
+            batch = rows[i : i + size]
+            yield batch, own[i : i + size], module(eval_set.dataset.inputs(batch).to(subnetwork.device)).cpu()
 
     return _kept(eval_set, pieces())
 
@@ -182,6 +183,7 @@ def figures(
         "n_neg": None,
         "constant": None,
         "ci": {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
+        **({"by_class": task.by_class(answers, units, classes)} if task.by_class else {}),
     }
 
 

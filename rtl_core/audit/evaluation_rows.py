@@ -39,6 +39,18 @@ class _Judged(WithFigures):
     ci: dict[str, Interval] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class ClassRow:
+    """One class in the answers of a ticket that labels pixels: its intersection over union with the interval under
+    `ci`, its pixels, and the n pictures that have it; None where none has."""
+
+    name: str
+    iou: float | None
+    pixels: int
+    n: int
+    ci: dict[str, Interval] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TicketRow(_Judged):
     """A ticket: the weights that it keeps, and its figures on its own rows.
@@ -46,6 +58,7 @@ class TicketRow(_Judged):
     n_pos, n_neg   rows of its subset and others, of one-vs-rest tickets
     absent         classes that none of the rows has; never_predicted: those that it never says
     constant       whether it answers the same to every input
+    by_class       of tickets that label pixels: each class
     """
 
     name: str
@@ -56,6 +69,7 @@ class TicketRow(_Judged):
     absent: list[str] = field(default_factory=list)
     never_predicted: list[str] = field(default_factory=list)
     constant: bool | None = None
+    by_class: list[ClassRow] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def rows(self) -> int | None:

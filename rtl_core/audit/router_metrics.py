@@ -181,9 +181,10 @@ def router_row(routed: Routed) -> RouterRow:
 def router_report(routed: Routed) -> RouterReport:
     """The figures of a router and where it sends the rows."""
     eval_set, choice, costs = routed.eval_set, routed.choice, routed.costs
-    k, classes, row = len(eval_set.names), list(eval_set.dataset.classes), router_row(routed)
+    k, row = len(eval_set.names), router_row(routed)
     mixed = choice.mixture if choice.mixture is not None else np.eye(k)[choice.ticket]
-    labelled = eval_set.dataset.labels is not None
+    labelled = eval_set.dataset.labels is not None  # classes of pixels go nowhere
+    classes = list(eval_set.dataset.classes) if labelled else []
     return RouterReport(
         row=replace(row, flops_share=None),  # which stands in the cost
         classes=classes,

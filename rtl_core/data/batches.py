@@ -12,8 +12,14 @@ from rtl_core.rng import numpy_generator
 
 BatchAt = Callable[[int], np.ndarray]  # step (0, 1, ...) -> row indices of its batch
 ROWS_A_PASS = 128  # in a forward pass outside training: larger batches leave the processor's cache and are slower
+NUMBERS_A_PASS = 2**20  # and of what such a pass is given or gives: answers for every pixel fill the memory otherwise
 
 Rows = TypeVar("Rows")  # an array or a tensor, a row each
+
+
+def rows_a_pass(numbers: int) -> int:
+    """How many rows pass at once, where each is, or is answered with, so many numbers."""
+    return max(1, min(ROWS_A_PASS, NUMBERS_A_PASS // numbers))
 
 
 def pieces(rows: Rows, size: int = ROWS_A_PASS) -> Iterator[Rows]:

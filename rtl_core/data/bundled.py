@@ -19,6 +19,7 @@ from rtl_core.data.domains import DOMAINS, in_all_domains
 from rtl_core.data.emoji import load_emoji
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.data.pictures import Pictures, from_arrays
+from rtl_core.data.pixel_masks.source import load_masks
 from rtl_core.data.tabular import table_dataset
 from rtl_core.errors import BadInput
 
@@ -88,6 +89,13 @@ def _emoji(settings: DataSettings, seed: int) -> Dataset:
     return load_emoji(FILES, settings, seed)
 
 
+def _nuclei(settings: DataSettings, seed: int) -> Dataset:
+    """664 microscope pictures of 96 x 96 pixels with the class of each pixel; units are sittings, as far as pictures
+    tell."""
+    licence = "CC0, 2018 Data Science Bowl (Broad Bioimage Benchmark Collection BBBC038)"
+    return load_masks(FILES / "nuclei.zip", settings, seed, licence)
+
+
 def age_groups(age: pd.Series) -> pd.Series:
     """Ordered categories "under 25", "25-34", ..., "65 and over"."""
     between = [f"{low}-{high - 1}" for low, high in itertools.pairwise(AGE_EDGES)]
@@ -101,4 +109,5 @@ BUNDLED: dict[str, Callable[[DataSettings, int], Dataset]] = {
     "emoji": _emoji,
     "digits": _digits,
     "adult": _adult,
+    "nuclei": _nuclei,
 }

@@ -125,7 +125,7 @@ def places(entries: Iterable[Entry], table: NameTable | None = None) -> Placed:
         reason = entry.problem or _no_picture(entry.path)
         if reason:
             left_out[reason] += 1
-            if not _is_hidden(entry.path):
+            if not is_hidden(entry.path):
                 unread[entry.path] = reason
         elif entry.path != (NAMES_FILE,):
             pictures.append(entry.path)
@@ -204,7 +204,8 @@ def check_apart(names: Iterable[str]) -> None:
         taken[composed] = name
 
 
-def _is_hidden(path: Names) -> bool:
+def is_hidden(path: Names) -> bool:
+    """Whether a file is hidden or stands in a folder that is, or in one that systems leave."""
     return any(folder.startswith(".") or folder.lower() in _SYSTEM for folder in path[:-1]) or path[-1].startswith(".")
 
 

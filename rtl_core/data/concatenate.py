@@ -55,7 +55,8 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     own, with that split too. Pictures are standardised with `first`'s statistics. Units of the two are taken as
     different ones.
 
-    BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics.
+    BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics; other
+    classes of pixels.
     """
     if first.fingerprint == second.fingerprint:
         return first
@@ -69,6 +70,11 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
             f"'{second.spec}' has inputs of shape {list(second.input_shape)}; '{first.spec}' has "
             f"{list(first.input_shape)}, and both should have the same"
         )
+    if first.labels is None and first.classes != second.classes:
+        raise BadInput(
+            f"'{second.spec}' labels {', '.join(second.classes) or 'nothing'}, '{first.spec}' labels "
+            f"{', '.join(first.classes) or 'nothing'}; give masks with the same classes"
+        )
     columns = [name for name in first.attributes if name in second.attributes]
     had, given = (dict(zip(_keys(d, columns), d.split, strict=True)) for d in (first, second))
     new = np.flatnonzero([key not in had for key in _keys(second, columns)])
@@ -77,8 +83,9 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
         return replace(second, mean=first.mean, std=first.std)
     classes = (*first.classes, *(name for name in second.classes if name not in first.classes))
     code = np.array([classes.index(name) for name in second.classes])
+    new_y = second.y[new] if second.labels is None else code[second.y[new]]
     x = np.concatenate([first.x, second.x[new]])
-    y = np.concatenate([first.y, code[second.y[new]]])
+    y = np.concatenate([first.y, new_y])
     split = np.concatenate([first.split, new_split])
     attributes = pd.concat([first.attributes[columns], second.attributes[columns].iloc[new]], ignore_index=True)
     return replace(
@@ -107,7 +114,8 @@ def _split_of_new(first: Dataset, second: Dataset, new: np.ndarray) -> np.ndarra
 
 def _keys(dataset: Dataset, columns: list[str]) -> list[bytes]:
     """A digest of each row's values, class and attributes."""
-    classes = np.array(dataset.classes, object)[dataset.y]
+    own = dataset.labels
+    classes = [y.tobytes() for y in dataset.y] if own is None else np.array(dataset.classes, object)[own]
     words = zip(classes, *(dataset.attributes[name].astype(str) for name in columns), strict=True)
     return [
         hashlib.blake2b(x.tobytes() + repr(row).encode(), digest_size=16).digest()

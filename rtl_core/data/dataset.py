@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 Split = Literal["train", "val", "test"]
+IGNORED = 255  # where `y` labels pixels: of one that counts nowhere
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Dataset:
 
     x            uint8 (n, channels, height, width) for pictures, float32 (n, features) for tables
                  (already standardised / one-hot with the statistics of the train rows)
-    y            what each row is labelled with, (n, ...): for classes int64 (n,), index into `classes`
+    y            what each row is labelled with, (n, ...): for classes int64 (n,), index into `classes`; for classes of
+                 pixels uint8 (n, height, width), index into `classes` or `IGNORED`
     attributes   n rows; columns that describe a row but are not its label (domain, sex, ...)
     split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures); of data that a
                  run is measured on, "seen" marks rows that it has seen before, which count nowhere
@@ -58,6 +60,12 @@ class Dataset:
     def labels(self) -> np.ndarray | None:
         """int64 (n,), index into `classes`: the one class of each row; None where rows have no single class."""
         return self.y if self.y.ndim == 1 and self.classes else None
+
+    @property
+    def pixel_labels(self) -> np.ndarray | None:
+        """uint8 (n, height, width), index into `classes` or `IGNORED`: the class of each pixel; None where there is
+        none."""
+        return self.y if self.y.ndim == 3 and self.y.dtype == np.uint8 and self.classes else None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -39,7 +42,7 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     if not path.is_dir():
         raise BadInput(f"folder: wants a folder with one subfolder of pictures per class; {path} is not a folder")
     table = name_table(path)
-    placed = places(_entries(path), table)
+    placed = places(entries(path), table)
     pictures = placed.pictures
     if not pictures:
         raise BadInput(f"{path} holds no {KINDS} pictures in class folders, such as {path / 'cats' / '1.jpg'}")
@@ -47,8 +50,9 @@ def load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
     split = complete_split(y, np.array([picture.split for picture in pictures]), settings, seed)
     keep = limited_rows(y, split, settings.limit, seed)
     y, split, pictures = y[keep], split[keep], [pictures[row] for row in keep]
-    files = {path.joinpath(*one.path): _called(one, path, table) for one in pictures}
-    x, how_read = _pixels(files, split, settings.image_size or DEFAULT_SIDE)
+    files = [PictureFile(_called(one, path, table), partial(path.joinpath, *one.path)) for one in pictures]
+    side = settings.image_size or DEFAULT_SIDE
+    x, how_read = pixels(files, split, (side, side))
     names = [_called(one, Path(), table) for one in pictures]
     notes = (*placed.notes, *left_out_notes(placed.left_out), *how_read, *repeated_notes(x, y, split, names))
     return picture_dataset(settings.spec, Pictures(x, y, tuple(map(str, classes)), split, notes=notes))
@@ -60,21 +64,30 @@ def _called(picture: Place, root: Path, table: NameTable | None) -> str:
     return table.pictures.get(stored, str(root / stored)) if table else str(root / stored)
 
 
-def _pixels(called: Mapping[Path, str], split: np.ndarray, side: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """uint8 (n, 1 or 3, side, side), and notes on how files were read. BadInput names the damaged ones.
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture that is yet to be read: its name in sentences, and where it is read from, a path or bytes."""
 
-    called  each file -> its name in sentences
+    called: str
+    opened: Callable[[], Path | BinaryIO]
+
+
+def pixels(
+    files: Sequence[PictureFile], split: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """uint8 (n, 1 or 3, height, width), and notes on how files were read. BadInput names the damaged ones.
+
+    split (n,): 16-bit pictures are scaled by what those of train hold
     """
-    check_memory(len(called), 3, side)
-    x = np.empty((len(called), 3, side, side), np.uint8)
-    files = list(called)
+    check_memory(len(files), 3, *shape)
+    x = np.empty((len(files), 3, *shape), np.uint8)
     deep: dict[int, int] = {}  # row -> its largest value, of pictures with more than 8 bits
     damaged, several = [], 0
     for row, file in enumerate(files):
         try:
-            picture = read_picture(file, side, called[file])
+            picture = read_picture(file.opened(), shape, file.called)
         except DamagedPicture:
-            damaged.append(called[file])
+            damaged.append(file.called)
             continue
         x[row] = picture.pixels
         several += picture.several
@@ -84,9 +97,9 @@ def _pixels(called: Mapping[Path, str], split: np.ndarray, side: int) -> tuple[n
     notes = [f"files of several pictures, of which the first is taken: {several:,}"] if several else []
     bits = used_bits([brightest for row, brightest in deep.items() if split[row] == "train"])
     if bits != 16:
-        check_colours(files[row] for row in deep)
+        check_colours((files[row].opened(), files[row].called) for row in deep)
         for row in deep:
-            x[row] = read_picture(files[row], side, called[files[row]], bits).pixels
+            x[row] = read_picture(files[row].opened(), shape, files[row].called, bits).pixels
         notes.append(f"16-bit pictures of which training uses {bits} bits, scaled to 8: {len(deep):,}")
     if all((picture == picture[0]).all() for picture in x):
         x = np.ascontiguousarray(x[:, :1])
@@ -100,7 +113,7 @@ def _check_whole(damaged: list[str]) -> None:
         raise BadInput(f"{what} cannot be read as {KINDS}: {listed}; repair or take out")
 
 
-def _entries(root: Path) -> Iterator[Entry]:
+def entries(root: Path) -> Iterator[Entry]:
     """Everything below the root. Links are followed as far as class folders, if they stay below the root."""
     inside, folders, pictures = root.resolve(), [()], 0
     while folders:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from rtl_core.data.class_folders import KINDS
-from rtl_core.data.pictures import cover_square
+from rtl_core.data.pictures import cover
 from rtl_core.errors import BadInput
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
@@ -27,7 +27,7 @@ class DamagedPicture(BadInput):
 class ReadPicture:
     """A picture's file as pixels.
 
-    pixels     uint8 (3, side, side)
+    pixels     uint8 (3, height, width)
     brightest  the largest value before scaling, of a picture with more than 8 bits a value; None for others
     several    whether the file holds more than this picture (frames, pages)
     """
@@ -37,26 +37,30 @@ class ReadPicture:
     several: bool = False
 
 
-def read_picture(source: Path | BinaryIO, side: int, called: str = "", bits: int = 16) -> ReadPicture:
-    """The first picture of a file; `called`: its name in sentences, the path unless given.
+def read_picture(
+    source: Path | BinaryIO, shape: int | tuple[int, int], called: str = "", bits: int = 16
+) -> ReadPicture:
+    """The first picture of a file at (height, width), or as a square of one side; `called`: its name in sentences, the
+    path unless given.
 
-    Turned as its EXIF data says, laid on white where transparent, scaled and cut to the square in its centre. Of grey
+    Turned as its EXIF data says, laid on white where transparent, scaled and cut to the shape in its centre. Of grey
     values with more than 8 bits the upper 8 of `bits` are kept; larger values become white. BadInput where it has too
     many pixels or values that are no shades, `DamagedPicture` where it is none.
     """
     called = called or str(source)
+    height, width = (shape, shape) if isinstance(shape, int) else shape
     try:
         with Image.open(source, formats=FORMATS) as picture:
-            _check_pixels(picture, called)
+            check_pixels(picture, called)
             several = getattr(picture, "is_animated", False)
             deep_colour = _is_deep_colour(picture)
             # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
-            picture.draft(None, (2 * side, 2 * side))
+            picture.draft(None, (2 * width, 2 * height))
             upright = ImageOps.exif_transpose(picture)
             plain, brightest = _eight_bits(upright, bits, called)
             if deep_colour:
                 brightest = 256 * max(high for _, high in _extrema(plain)) + 255  # the lower 8 bits are gone
-            small = cover_square(_rgb_on_white(plain), side)
+            small = cover(_rgb_on_white(plain), (height, width))
     except BadInput:
         raise
     except Image.DecompressionBombError:
@@ -71,17 +75,21 @@ def used_bits(brightest: Sequence[int]) -> int:
     return max(8, int(max(brightest)).bit_length()) if brightest else 16
 
 
-def check_colours(files: Iterable[Path]) -> None:
-    """BadInput for colour pictures of 16 bits a channel: only their upper 8 are read, which says nothing here."""
-    for file in files:
+def check_colours(files: Iterable[tuple[Path | BinaryIO, str]]) -> None:
+    """BadInput for colour pictures of 16 bits a channel: only their upper 8 are read, which says nothing here.
+
+    files: (what is read, its name in sentences)
+    """
+    for file, called in files:
         with Image.open(file, formats=FORMATS) as picture:
             if _is_deep_colour(picture):
                 raise BadInput(
-                    f"{file} has colours of 16 bits, of which the training pictures use fewer; save them with 8 bits"
+                    f"{called} has colours of 16 bits, of which the training pictures use fewer; save them with 8 bits"
                 )
 
 
-def _check_pixels(picture: Image.Image, called: str) -> None:
+def check_pixels(picture: Image.Image, called: str) -> None:
+    """BadInput for a picture, opened and not decoded yet, that has more pixels than are read."""
     in_pieces = picture.format in ("JPEG", "MPO") and not picture.info.get("progressive")
     most = MAX_PIXELS if in_pieces else MAX_PIXELS_WHOLE
     if picture.width * picture.height > most:

@@ -117,19 +117,21 @@ def resized(x: np.ndarray, side: int | None) -> np.ndarray:
     small = np.empty((len(x), x.shape[1], side, side), dtype=np.uint8)
     for row, picture in enumerate(x):
         for channel, plane in enumerate(picture):
-            small[row, channel] = np.asarray(cover_square(Image.fromarray(plane), side))
+            small[row, channel] = np.asarray(cover(Image.fromarray(plane), (side, side)))
     return small
 
 
-def cover_square(picture: Image.Image, side: int) -> Image.Image:
-    """The picture scaled until its shorter side is `side` pixels, then cut to the square in its centre."""
-    return ImageOps.fit(picture, (side, side), Image.Resampling.BILINEAR)
+def cover(picture: Image.Image, shape: tuple[int, int]) -> Image.Image:
+    """The picture scaled until it covers (height, width), then cut to that in its centre."""
+    return ImageOps.fit(picture, shape[::-1], Image.Resampling.BILINEAR)
 
 
-def check_memory(count: int, channels: int, side: int) -> None:
-    needed = count * channels * side * side
+def check_memory(count: int, channels: int, side: int, width: int | None = None) -> None:
+    """BadInput where so many pictures, square ones unless a width is given, take more memory than is allowed."""
+    width = side if width is None else width
+    needed = count * channels * side * width
     if needed > MAX_BYTES:
         raise BadInput(
-            f"{count:,} pictures of {side} x {side} pixels need {needed / 2**30:.1f} GiB, more than "
+            f"{count:,} pictures of {side} x {width} pixels need {needed / 2**30:.1f} GiB, more than "
             f"{MAX_BYTES / 2**30:.0f}; set data.limit or a smaller data.image_size"
         )

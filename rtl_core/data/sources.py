@@ -12,11 +12,19 @@ from rtl_core.data.dataset import Dataset
 from rtl_core.data.folders import load_folder
 from rtl_core.data.idx import load_idx
 from rtl_core.data.npz import load_npz
+from rtl_core.data.pixel_masks.source import is_mask_folder, load_masks
 from rtl_core.data.tables import load_openml, load_table
 from rtl_core.errors import BadInput
 
+
+def _load_folder(path: Path, settings: DataSettings, seed: int) -> Dataset:
+    """Pictures in class folders, or pictures with masks."""
+    return (load_masks if is_mask_folder(path) else load_folder)(path, settings, seed)
+
+
 PATH_SOURCES: dict[str, Callable[[Path, DataSettings, int], Dataset]] = {
-    "folder": load_folder,
+    "folder": _load_folder,
+    "masks": load_masks,
     "csv": load_table,
     "npz": load_npz,
     "idx": load_idx,
@@ -33,6 +41,15 @@ def load(settings: DataSettings, seed: int) -> Dataset:
 
     Raises BadInput, in one sentence, for whatever is wrong with the spec, the files or their contents.
     """
+    dataset = _loaded(settings, seed)
+    if settings.split == "blocks" and dataset.pixel_labels is None:
+        raise BadInput(
+            f"data.split blocks: only pictures with masks are cut so, and '{settings.spec}' has none; take given"
+        )
+    return dataset
+
+
+def _loaded(settings: DataSettings, seed: int) -> Dataset:
     kind, _, rest = settings.spec.partition(":")
     if not rest or kind not in PATH_SOURCES | NAME_SOURCES:
         raise BadInput(f"'{settings.spec}' names no data; there are: {', '.join(known_specs())}")

@@ -22,6 +22,7 @@ from rtl_core.models.initialise import initialise
 from rtl_core.models.mlp import MLP
 from rtl_core.models.network import Network
 from rtl_core.models.resnet import Basic, Bottleneck, ResNet
+from rtl_core.models.unet import UNet
 
 MAX_INPUT = 2**20  # numbers per input
 MAX_OUTPUTS = 10_000  # of a network that gives one number a choice
@@ -80,12 +81,20 @@ def _mlp(description: Description) -> nn.Module:
     return MLP(prod(description.input_shape), description.shape_of_outputs, description.width)
 
 
+def _unet(description: Description) -> nn.Module:
+    channels, shape = _picture_channels(description, smallest=UNet.STRIDE), description.shape_of_outputs
+    if shape[1:] != description.input_shape[1:]:
+        raise BadInput("unet answers for every pixel of a picture, as task segmentation asks; choose another network")
+    return UNet(channels, shape[0], description.width)
+
+
 CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
     "convnet": _convnet,
     "ghostnet": _ghostnet,
     "resnet18": _resnet18,
     "resnet50": _resnet50,
     "mlp": _mlp,
+    "unet": _unet,
 }
 
 
@@ -191,7 +200,10 @@ def _outputs(description: Description) -> int:
     """How many outputs, or BadInput where they are no row of numbers."""
     if description.output_shape:
         shape = " x ".join(map(str, description.output_shape))
-        raise BadInput(f"{description.name} gives one row of numbers for an input, not {shape}; choose mlp")
+        raise BadInput(
+            f"{description.name} gives one row of numbers for an input, not {shape}; choose unet for an "
+            "answer to each pixel, or mlp"
+        )
     return description.outputs
 
 

@@ -13,7 +13,8 @@ class Network:
     """A plain `nn.Module` with the names that the method needs; nothing is inferred from layer types.
 
     module       maps inputs (b, *input_shape) to outputs (b, *output_shape). The catalogue's modules also have
-                 `features(x) -> (b, f)`, what the head sees. Threads share it, so it is only read (copies.py)
+                 `features(x) -> (b, f)`, what the head sees ((b, f, h, w) where it sees
+                 every pixel). Threads share it, so it is only read (copies.py)
     prunable     names of the tensors that masks cover, in the order of the masks' bits
     head         names of the classifier's tensors (weight, bias)
     norm_affine  names of the norms' scale and shift

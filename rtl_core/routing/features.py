@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
@@ -177,21 +178,22 @@ def _covered(side: int) -> int:
 
 
 class _Pooled(nn.Module):
-    """What the head of a network sees."""
+    """What the head of a network sees, on average over the pixels where it sees each."""
 
     def __init__(self, dense: nn.Module):
         super().__init__()
         self.dense = dense.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.dense.features(x)
+        seen = self.dense.features(x)
+        return seen if seen.dim() == 2 else seen.flatten(2).mean(dim=2)
 
 
 def _pooled(dense: Network) -> tuple[Callable[[torch.Tensor], torch.Tensor], int]:
     """All of a dense pass but the head."""
     module = _Pooled(structure(dense.module))
     head = sum(dense.module.get_parameter(name).numel() for name in dense.head if name.endswith("weight"))
-    return module, forward_cost(dense).macs_dense - head
+    return module, forward_cost(dense).macs_dense - head * prod(dense.output_shape[1:])
 
 
 MEASURES = {

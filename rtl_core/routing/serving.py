@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
 from torch import nn
 
-from rtl_core.data.batches import pieces
+from rtl_core.data.batches import pieces, rows_a_pass
 from rtl_core.learning.subnetwork import Subnetwork, as_module
 from rtl_core.models.copies import quick
 from rtl_core.models.network import Network
@@ -43,7 +44,7 @@ class Serving:
         order = np.argsort(ticket, kind="stable")
         ends = np.cumsum(np.bincount(ticket, minlength=self.k))
         for module, group in zip(self.modules, np.split(order, ends[:-1]), strict=True):
-            for piece in pieces(group):
+            for piece in pieces(group, rows_a_pass(prod(self.output_shape))):
                 yield piece, module(_channels_last(take(piece))).detach()
 
     def routed(self, take: Take, ticket: np.ndarray) -> torch.Tensor:

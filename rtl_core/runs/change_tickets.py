@@ -90,7 +90,8 @@ def open_tickets(run: Run) -> Tickets:
 def setting_of(config: Config, dataset: Dataset, partition: Partition, run: Run) -> Setting:
     """The run's network over other data or subsets."""
     network = rebuild(run.info["model"])
-    return Setting(config, task_named(config.task), dataset, partition, network, None, run.tickets.layout)
+    task = task_named(config.task).on(dataset, config.loss)
+    return Setting(config, task, dataset, partition, network, None, run.tickets.layout)
 
 
 def fitted_gate(features: Features, dataset: Dataset, partition: Partition) -> LinearGate:

@@ -68,7 +68,7 @@ def open_run(run: Run, spec: str | None = None) -> OpenRun:
     partition = subsets_of(run, dataset)
     if not (partition.assignment[dataset.rows("test")] >= 0).any():
         raise BadInput(f"no row of '{dataset.spec}' that could be tested on belongs to a subset of run '{run.name}'")
-    task, model = task_named(run.config.task), run.info["model"]
+    task, model = task_named(run.config.task).on(dataset, run.config.loss), run.info["model"]
     return OpenRun(
         config=run.config,
         task=task,

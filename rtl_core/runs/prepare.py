@@ -137,6 +137,7 @@ def prepare(config: Config, report: Report, journal: Journal, dataset: Dataset |
         backbone = build(config.model, dataset.input_shape, len(dataset.classes), config.seed)
         with refusing_divergence(config):
             features = backbone_features(backbone, dataset, config, report, journal)
+    task = task.on(dataset, config.loss)
     partition = partitions.split(dataset, config.partition, config.seed, features)
     network = build(config.model, dataset.input_shape, task.output_shape(dataset), config.seed)
     one_network = build(config.model, dataset.input_shape, partition.k, config.seed) if task.readings else None

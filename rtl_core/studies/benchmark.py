@@ -60,6 +60,8 @@ class Study:
         silent |= {"storage": True} if config.storage is None else {}
         silent |= {"extract": {"sharing"}} if config.extract.sharing == 0 else {}
         silent |= {"joint": {"decay"}} if config.joint.decay == "none" else {}
+        silent |= {"data": {"split"}} if config.data.split == "given" else {}
+        silent |= {"loss": True} if config.loss.class_weights == "none" else {}
         return config.model_dump(mode="json", exclude=silent)
 
     @property

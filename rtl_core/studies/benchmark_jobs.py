@@ -128,6 +128,7 @@ def figures(setting: Setting, outcome: Outcome) -> dict[str, Any]:
                     "method": row["method"],
                     "decision": row["decision"],
                     **{metric: row[metric] for metric in METRICS},
+                    **row.get("figures", {}),
                     "own_density": row["density"],
                     "params_total": row["params_total"],
                     "bits": method_stores.bits,

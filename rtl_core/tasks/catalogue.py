@@ -5,9 +5,10 @@ from __future__ import annotations
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
+from rtl_core.tasks.segmentation import SEGMENTATION
 from rtl_core.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (MULTICLASS, ONE_VS_REST)}
+TASKS: dict[str, Task] = {task.name: task for task in (MULTICLASS, ONE_VS_REST, SEGMENTATION)}
 
 
 def task_named(name: str) -> Task:
@@ -24,6 +25,8 @@ def task_of(config: Config) -> Task:
         raise BadInput("partition.by none: one ticket for all rows has no rest to be told from; take multiclass")
     if config.mode == "gated" and not task.mixes:
         raise BadInput("mode gated: the routed ticket alone answers, so it must tell all classes (task=multiclass)")
+    if config.loss.class_weights != "none" and task.loss_for is None:
+        raise BadInput(f"loss.class_weights: task '{task.name}' weighs no classes; take none, or task segmentation")
     if config.collapse.policy != "off" and task.doubt is None:
         raise BadInput(
             f"collapse.policy: the alarm goes by how sure tickets are, and those of task '{task.name}' do not say"

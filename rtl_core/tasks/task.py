@@ -11,7 +11,7 @@ answers of K tickets to all rows lie in memory at once (a label map never does);
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,10 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+    from rtl_core.config import LossSettings
     from rtl_core.data.dataset import Dataset
 
+Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]  # (outputs, truth) -> scalar
 Statistic = Callable[[np.ndarray], np.ndarray]  # row weights (b, n) -> (b, figures); NaN where undefined
 
 
@@ -71,6 +73,7 @@ class Task:
     truth          (dataset, rows (n,), own (n,)) -> (n, ...)
     judged         own (n,) -> bool (n,): the rows that a ticket answers for
     loss           (outputs, truth) -> scalar
+    loss_for       (dataset, settings of the loss) -> the loss on these data, where they set it; None: it is `loss`
     answer         (outputs (n, ...), truth) -> (n, ...); it must not depend on which rows are the ticket's own
     credit         (answers, truth) -> (n,) bool or float: how well each row is answered, more is better
     measure        (answers, truth) -> the resampled figures of weighted rows, in their order
@@ -78,6 +81,8 @@ class Task:
                    (h, w), "picture" (c, h, w) in [0, 1], or a name that a task brings with its drawing (app/tasks.py)
     estimates      (answers, truth, ids of units (n,), names of the classes) -> the JSON of all figures with intervals
                    in closed form; None: all figures are resampled
+    by_class       (answers, ids of units (n,), names of the classes) -> the JSON of each class, beside `figures`;
+                   None: an answer is not about several classes
     doubt          None where an answer does not say how sure it is
     log_p          answers -> float64 (n, choices): log-probabilities; None where an answer is not one of a few choices
     choices        dataset -> the names of those choices
@@ -94,12 +99,14 @@ class Task:
     pools: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
     truth: Callable[[Dataset, np.ndarray, np.ndarray], np.ndarray]
     judged: Callable[[np.ndarray], np.ndarray]
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    loss: Loss
     credit: Callable[[np.ndarray, np.ndarray], np.ndarray]
     measure: Callable[[np.ndarray, np.ndarray], Statistic]
     answer: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda outputs, truth: outputs
+    loss_for: Callable[[Dataset, LossSettings], Loss] | None = None
     drawn_as: str = "class"
     estimates: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str]], dict[str, Any]] | None = None
+    by_class: Callable[[np.ndarray, np.ndarray, Sequence[str]], list[dict[str, Any]]] | None = None
     doubt: Doubt | None = None
     log_p: Callable[[np.ndarray], np.ndarray] | None = None
     choices: Callable[[Dataset], tuple[str, ...]] | None = None
@@ -107,6 +114,10 @@ class Task:
     explained: Callable[[torch.Tensor], torch.Tensor] | None = None
     choice_answers: bool = False
     readings: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = field(default_factory=dict)
+
+    def on(self, dataset: Dataset, settings: LossSettings) -> Task:
+        """The task with the loss that its data and the settings make."""
+        return self if self.loss_for is None else replace(self, loss=self.loss_for(dataset, settings))
 
     @property
     def headline(self) -> Figure:

@@ -38,7 +38,7 @@ def test_the_statistics_are_those_of_the_train_pictures(fashion):
 
 
 def test_the_bundled_files_are_small():
-    assert sum(file.stat().st_size for file in FILES.iterdir()) < 8_500_000
+    assert sum(file.stat().st_size for file in FILES.iterdir()) < 14_000_000
     assert (FILES / "adult.parquet").stat().st_size < 500_000
 
 

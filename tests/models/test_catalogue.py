@@ -15,8 +15,9 @@ def network_of(name, input_shape, outputs=10, seed=0, **settings):
 
 def small(name, **changes):
     """A narrow network of the catalogue, quick to run."""
-    shape = changes.pop("input_shape", (14,) if name == "mlp" else (3, 16, 16))
-    return network_of(name, shape, width=changes.pop("width", 0.25), **changes)
+    shape, outputs = changes.pop("input_shape", (14,) if name == "mlp" else (3, 16, 16)), changes.pop("outputs", 10)
+    wanted = (outputs, *shape[1:]) if name == "unet" else outputs
+    return network_of(name, shape, wanted, width=changes.pop("width", 0.25), **changes)
 
 
 def n_prunable(network):
@@ -275,3 +276,31 @@ def test_scale_and_shift_of_every_kind_of_norm_may_belong_to_a_ticket():
     )
     network = wrap(module, ("0.weight",), ("6.weight", "6.bias"), (1, 8, 8), 2)
     assert network.norm_affine == ("1.weight", "1.bias", "3.weight", "3.bias", "5.weight")
+
+
+@pytest.mark.parametrize("size", [(8, 8), (13, 21), (96, 96), (45, 60)])
+def test_unet_answers_every_pixel_of_pictures_of_any_size(size):
+    network = small("unet", input_shape=(3, *size), outputs=5)
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(2))
+    assert network.module.eval()(x).shape == (2, 5, *size) and network.output_shape == (5, *size)
+
+
+def test_unet_pads_with_zeros_below_and_on_the_right():
+    module = small("unet", input_shape=(1, 16, 16), outputs=2).module.eval()
+    x = torch.rand(1, 1, 11, 14, generator=torch.Generator().manual_seed(2))
+    padded = torch.zeros(1, 1, 16, 16)
+    padded[..., :11, :14] = x
+    assert torch.equal(module(x), module(padded)[..., :11, :14])
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0, 2.0])
+def test_width_scales_the_prunable_weights_of_unet(width):
+    n = n_prunable(network_of("unet", (3, 96, 96), (3, 96, 96), width=width))
+    assert n == pytest.approx(336_816 * width**2, rel=0.01)
+
+
+def test_unet_refuses_to_tell_a_whole_picture_and_others_to_label_pixels():
+    with pytest.raises(BadInput, match="unet answers for every pixel"):
+        network_of("unet", (3, 16, 16), 10)
+    with pytest.raises(BadInput, match="choose unet"):
+        network_of("convnet", (3, 16, 16), (10, 16, 16))

@@ -27,7 +27,8 @@ def overwriting(module: nn.Module) -> set[bool]:
 
 def some_network(name: str, stem: str = "cifar") -> nn.Module:
     """Of the catalogue, in eval mode, with statistics as a trained network has them."""
-    module = build(ModelSettings(name=name, stem=stem, width=0.25), (3, 32, 32), 4, seed=0).module.eval()
+    outputs = (4, 32, 32) if name == "unet" else 4
+    module = build(ModelSettings(name=name, stem=stem, width=0.25), (3, 32, 32), outputs, seed=0).module.eval()
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for inner in module.modules():

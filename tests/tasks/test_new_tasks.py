@@ -22,7 +22,7 @@ from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.open_run import open_run
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import figure_value
-from tests.tasks.toys import DOMAINS, RECONSTRUCTION, SEGMENTATION, stripes
+from tests.tasks.toys import DOMAINS, RECONSTRUCTION, STRIPE_LABELS, stripes
 from tests.toy_run import set_options, toy
 
 pytestmark = pytest.mark.long
@@ -40,7 +40,7 @@ SETTINGS = toy(
 )
 
 
-@pytest.fixture(scope="module", params=[SEGMENTATION, RECONSTRUCTION], ids=lambda task: task.name)
+@pytest.fixture(scope="module", params=[STRIPE_LABELS, RECONSTRUCTION], ids=lambda task: task.name)
 def trained(request, tmp_path_factory):
     """(task, folder of runs, name of the run), trained by the command line."""
     with pytest.MonkeyPatch.context() as patch:

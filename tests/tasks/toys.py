@@ -60,8 +60,8 @@ def _pixel_entropy(outputs: torch.Tensor) -> torch.Tensor:
     return -(log_p.exp() * log_p).sum(dim=1).mean(dim=(1, 2))
 
 
-SEGMENTATION = Task(
-    name="segmentation",
+STRIPE_LABELS = Task(
+    name="stripe_labels",
     title="tickets that label pixels",
     figures=(Figure("miou", "mean IoU"),),
     output_shape=lambda dataset: (LABELS, *dataset.y.shape[1:]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from rtl_core.data.batches import ROWS_A_PASS
+from rtl_core.data.batches import rows_a_pass
 from rtl_core.errors import BadInput
 from rtl_core.rng import torch_generator
 
@@ -38,7 +39,12 @@ class Request:
     @property
     def at_once(self) -> int:
         """How many changed versions of every input fit into one forward pass."""
-        return max(1, ROWS_A_PASS // len(self.x))
+        return max(1, self.rows_a_pass // len(self.x))
+
+    @property
+    def rows_a_pass(self) -> int:
+        """How many rows pass at once: every input, where there are more of them."""
+        return max(rows_a_pass(prod(self.x.shape[1:])), len(self.x))
 
 
 def last_convolution(module: nn.Module, layer: str | None = None) -> nn.Module:
@@ -69,7 +75,7 @@ def input_x_gradient(ask: Request) -> torch.Tensor:
 def integrated_gradients(ask: Request) -> torch.Tensor:
     method = _attr().IntegratedGradients(ask.module)
     return method.attribute(
-        ask.x, ask.baseline, ask.target, n_steps=ask.parameters.steps, internal_batch_size=max(ROWS_A_PASS, len(ask.x))
+        ask.x, ask.baseline, ask.target, n_steps=ask.parameters.steps, internal_batch_size=ask.rows_a_pass
     )
 
 
@@ -110,7 +116,7 @@ def guided_grad_cam(ask: Request) -> torch.Tensor:
 def layer_conductance(ask: Request) -> torch.Tensor:
     layer = last_convolution(ask.module, ask.parameters.layer)
     conductance = _attr().LayerConductance(ask.module, layer)
-    steps, rows = ask.parameters.steps, max(ROWS_A_PASS, len(ask.x))
+    steps, rows = ask.parameters.steps, ask.rows_a_pass
     by_unit = conductance.attribute(ask.x, ask.baseline, ask.target, n_steps=steps, internal_batch_size=rows)
     return _at_input_size(by_unit.sum(1, keepdim=True), ask.x)
 
@@ -176,7 +182,7 @@ def kernel_shap(ask: Request) -> torch.Tensor:
             ask.target[i : i + 1],
             feature_mask=ask.groups,
             n_samples=ask.parameters.samples,
-            perturbations_per_eval=ROWS_A_PASS,
+            perturbations_per_eval=ask.rows_a_pass,
         )
         for i in range(len(ask.x))
     ]

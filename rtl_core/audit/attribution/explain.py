@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
@@ -13,10 +14,10 @@ from rtl_core.audit.attribution.captum_methods import Request
 from rtl_core.audit.attribution.methods import Method, check_fit
 from rtl_core.audit.attribution.parameters import Parameters, PathParameters
 from rtl_core.audit.attribution.regions import Regions
-from rtl_core.data.batches import pieces
+from rtl_core.data.batches import pieces, rows_a_pass
 from rtl_core.errors import BadInput
 
-INPUTS = 32  # explained together; with their steps or covered versions `ROWS_A_PASS` rows pass at once
+INPUTS = 32  # explained together, fewer of large ones; with their steps or covered versions `rows_a_pass` pass at once
 TOLERANCE = 0.01  # of the difference that a complete map should sum to
 
 
@@ -121,11 +122,12 @@ def explain(module: nn.Module, x: torch.Tensor, question: Question, target: int 
     baseline_output = np.broadcast_to(of_baseline, outputs.shape)[everything, target]
     baseline = baseline.expand_as(x)
     groups = torch.from_numpy(question.groups.of)[None].to(device)
+    size = rows_a_pass(prod(x.shape[1:]))
 
     def attribute(chosen: np.ndarray, parameters: Parameters) -> np.ndarray:
         maps = []
-        for i in range(0, len(chosen), INPUTS):
-            rows = torch.from_numpy(chosen[i : i + INPUTS])
+        for some in pieces(chosen, min(INPUTS, size)):
+            rows = torch.from_numpy(some)
             inputs, targets = x[rows].clone().requires_grad_(), torch.from_numpy(target)[rows].to(device)
             request = Request(module, inputs, baseline[rows], targets, groups, parameters, question.seed)
             maps.append(method.attribute(request).detach().float().cpu().numpy())
@@ -156,7 +158,7 @@ def private_copy(module: nn.Module) -> nn.Module:
 def outputs_of(module: nn.Module, x: torch.Tensor) -> np.ndarray:
     """float32 (n, outputs), a piece at a time."""
     device = next(module.parameters()).device
-    chunks = [module(some.to(device)).cpu() for some in pieces(x)]
+    chunks = [module(some.to(device)).cpu() for some in pieces(x, rows_a_pass(prod(x.shape[1:])))]
     return torch.cat(chunks).numpy()
 
 

@@ -143,7 +143,8 @@ def sensitivity(module: nn.Module, x: torch.Tensor, maps: Maps, question: Questi
 
         # Captum takes the rows of a plain tensor for separate inputs here, so the map goes back as a tuple of one.
         def attribute(inputs: tuple[torch.Tensor], own: Question = own, target: int = target) -> tuple[torch.Tensor]:
-            return (torch.from_numpy(explain(module, *inputs, own, target).attributions),)
+            given = explain(module, *inputs, own, target).attributions
+            return (torch.from_numpy(np.ascontiguousarray(given)),)  # those of colours may lie channels last
 
         def shake(inputs: torch.Tensor, radius: float) -> tuple[torch.Tensor]:
             return (inputs + noise.to(inputs),)
