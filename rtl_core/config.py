@@ -34,7 +34,7 @@ class DataSettings(_Settings):
         "bundled:domains",
         title="Data",
         description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, bundled:nuclei, "
-        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, masks:PATH or openml:NAME",
+        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, domain:PATH, masks:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,
@@ -65,6 +65,11 @@ class DataSettings(_Settings):
         title="Split",
         description="given: what the data say, or drawn; blocks: films are cut into blocks of about 20 frames, some of "
         "each for val and test, without the frames where two splits meet",
+    )
+    domain_classes: Literal["common", "all"] = Field(
+        "common",
+        title="Classes of domains",
+        description="For domain:PATH; common: classes that every domain has; all: those that any has",
     )
     limit: Annotated[int, Field(ge=100)] | None = Field(
         None,
