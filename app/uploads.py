@@ -51,8 +51,8 @@ def store(name: str, content: bytes, root: Path) -> str:
     kind = {".zip": "pictures", ".csv": "csv", ".npz": "npz"}.get(suffix)
     if kind is None:
         raise BadInput(
-            "an upload is a .zip of class folders with pictures, or of pictures and their masks, a .csv table or an .npz "
-            "of arrays"
+            "an upload is a .zip of class folders with pictures, or of pictures and their masks, a .csv table or an "
+            ".npz of arrays"
         )
     if kind == "pictures" and _has_masks(content):
         kind = "masks"

@@ -89,13 +89,13 @@ def test_figures_are_those_of_the_tickets_as_modules_counted_by_hand(rtl, runs, 
     for k, ticket in enumerate(found["tickets"]):
         rows = np.flatnonzero((opened.dataset.split == "test") & (opened.partition.assignment == k))
         module = as_module(opened.network, opened.learned["rtl"].subnetworks[k], opened.layout).eval()
-        said = module(opened.dataset.inputs(rows)).detach().numpy().argmax(axis=1)
+        answered = module(opened.dataset.inputs(rows)).detach().numpy().argmax(axis=1)
         true, counted = opened.dataset.y[rows], opened.dataset.y[rows] != IGNORED
         iou = [
-            ((said == c) & (true == c)).sum() / (((said == c) | (true == c)) & counted).sum() for c in range(3)
+            ((answered == c) & (true == c)).sum() / (((answered == c) | (true == c)) & counted).sum() for c in range(3)
         ]  # fmt: skip
         assert ticket["figures"]["miou"] == pytest.approx(np.mean(iou), abs=1e-3)
-        assert ticket["figures"]["pixel_accuracy"] == pytest.approx((said == true)[counted].mean(), abs=1e-3)
+        assert ticket["figures"]["pixel_accuracy"] == pytest.approx((answered == true)[counted].mean(), abs=1e-3)
         assert [entry["iou"] for entry in ticket["by_class"]] == pytest.approx(iou, abs=2e-3)
         assert [entry["name"] for entry in ticket["by_class"]] == ["ground", "disc", "bar"]
         assert ticket["n"] == len(rows) and ticket["accuracy"] is None
