@@ -85,6 +85,7 @@ CHOICES = {
     **PARTITIONS,
     "multiclass": "Every ticket tells all classes",
     "one_vs_rest": "A ticket tells its subset from the rest",
+    "segmentation": "Every ticket says what each pixel shows",
     "lamp": "LAMP",
     "global_magnitude": "Global magnitude",
     "layer_magnitude": "Magnitude, layer by layer",
@@ -103,6 +104,7 @@ BUNDLED = {
     ),
     "bundled:digits": ("Digits", "small pictures of handwritten digits"),
     "bundled:adult": ("Adult census", "a table: who earns more than 50,000 dollars a year"),
+    "bundled:nuclei": ("Nuclei", "microscope pictures: which pixels are nuclei, and which a border between two"),
 }
 
 

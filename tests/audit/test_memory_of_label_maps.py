@@ -58,8 +58,8 @@ print(json.dumps({{
 def test_a_film_of_four_tickets_is_evaluated_in_little_memory():
     done = subprocess.run([sys.executable, "-c", _CODE], cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
-    assert found["most"] < MOST, f"{found['most'] / 1e6:,.0f} MB"
-    assert found["shape"] == [TICKETS, ROWS, CLASSES, CLASSES] and found["kept"] < 2_000_000
-    assert found["pixels"] == ROWS * SHAPE[0] * SHAPE[1] and found["served"] < 0.2
-    assert all(0 < value < 0.2 for value in found["miou"])
+    result = json.loads(done.stdout)
+    assert result["most"] < MOST, f"{result['most'] / 1e6:,.0f} MB"
+    assert result["shape"] == [TICKETS, ROWS, CLASSES, CLASSES] and result["kept"] < 2_000_000
+    assert result["pixels"] == ROWS * SHAPE[0] * SHAPE[1] and result["served"] < 0.2
+    assert all(0 < value < 0.2 for value in result["miou"])

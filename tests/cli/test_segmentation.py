@@ -84,26 +84,26 @@ def run(rtl, data, runs) -> str:
 
 
 def test_figures_are_those_of_the_tickets_as_modules_counted_by_hand(rtl, runs, run):
-    found = document(rtl("evaluate", run, "--runs", runs, "--json"))
+    answer = document(rtl("evaluate", run, "--runs", runs, "--json"))
     opened = open_run(load_run(runs / run))
-    for k, ticket in enumerate(found["tickets"]):
+    for k, ticket in enumerate(answer["tickets"]):
         rows = np.flatnonzero((opened.dataset.split == "test") & (opened.partition.assignment == k))
         module = as_module(opened.network, opened.learned["rtl"].subnetworks[k], opened.layout).eval()
-        said = module(opened.dataset.inputs(rows)).detach().numpy().argmax(axis=1)
+        answered = module(opened.dataset.inputs(rows)).detach().numpy().argmax(axis=1)
         true, counted = opened.dataset.y[rows], opened.dataset.y[rows] != IGNORED
         iou = [
-            ((said == c) & (true == c)).sum() / (((said == c) | (true == c)) & counted).sum() for c in range(3)
+            ((answered == c) & (true == c)).sum() / (((answered == c) | (true == c)) & counted).sum() for c in range(3)
         ]  # fmt: skip
         assert ticket["figures"]["miou"] == pytest.approx(np.mean(iou), abs=1e-3)
-        assert ticket["figures"]["pixel_accuracy"] == pytest.approx((said == true)[counted].mean(), abs=1e-3)
+        assert ticket["figures"]["pixel_accuracy"] == pytest.approx((answered == true)[counted].mean(), abs=1e-3)
         assert [entry["iou"] for entry in ticket["by_class"]] == pytest.approx(iou, abs=2e-3)
         assert [entry["name"] for entry in ticket["by_class"]] == ["ground", "disc", "bar"]
         assert ticket["n"] == len(rows) and ticket["accuracy"] is None
         for name in ("miou", "pixel_accuracy"):
             low, high = ticket["ci"][name]
             assert low <= ticket["figures"][name] <= high
-    assert [row["method"] for row in found["methods"]] == ["rtl", *TOY["controls"]]
-    assert all(0 < row["figures"]["miou"] < 1 and row["ci"]["miou"][0] is not None for row in found["methods"])
+    assert [row["method"] for row in answer["methods"]] == ["rtl", *TOY["controls"]]
+    assert all(0 < row["figures"]["miou"] < 1 and row["ci"]["miou"][0] is not None for row in answer["methods"])
     assert load_run(runs / run).record.evaluation.tickets[0].by_class[1].name == "disc"
 
 
@@ -146,11 +146,11 @@ def test_other_classes_are_refused(rtl, runs, run, tmp_path):
 
 
 def test_it_is_routed_picture_by_picture(rtl, runs, run):
-    found = document(rtl("route", run, "--router", "gate", "--budget", "0.9", "--runs", runs, "--json"))
-    assert np.sum(found["confusion"]) == found["n"] == 24
-    assert (found["classes"], found["counts"]) == ([], [])
-    assert found["figures"]["miou"] is not None and found["budget"]["accuracy"] is not None
-    assert "min_entropy" in found["routers"]
+    answer = document(rtl("route", run, "--router", "gate", "--budget", "0.9", "--runs", runs, "--json"))
+    assert np.sum(answer["confusion"]) == answer["n"] == 24
+    assert (answer["classes"], answer["counts"]) == ([], [])
+    assert answer["figures"]["miou"] is not None and answer["budget"]["accuracy"] is not None
+    assert "min_entropy" in answer["routers"]
     code, out, _ = rtl("route", run, "--router", "min_entropy", "--runs", runs)
     assert code == 0 and "miou" in out
 
@@ -176,9 +176,9 @@ def test_the_report_has_its_figures(rtl, runs, run, tmp_path):
 @pytest.mark.parametrize("method", ["saliency", "integrated_gradients", "grad_cam", "occlusion", "deeplift"])
 def test_a_map_explains_a_class_in_a_picture(rtl, runs, run, method):
     words = ("--ticket", "dark", "--method", method, "--samples", "0,3", "--runs", runs)
-    found = document(rtl("attribute", run, *words, "--target", "disc", "--json"))
-    assert found["target"] == "disc" and len(found["samples"]) == 2
-    assert all(np.isfinite(sample["output"]) for sample in found["samples"])
+    answer = document(rtl("attribute", run, *words, "--target", "disc", "--json"))
+    assert answer["target"] == "disc" and len(answer["samples"]) == 2
+    assert all(np.isfinite(sample["output"]) for sample in answer["samples"])
     assert "cloud" in refused(rtl("attribute", run, *words, "--target", "cloud"))
 
 
@@ -199,8 +199,8 @@ def test_a_ticket_grows_for_new_pictures(rtl, runs, run, tmp_path):
     fresh = pictures_of(tmp_path / "fresh", ("striped",), 40, 9)
     words = ("grow", run, "--data", f"masks:{fresh}", "--set", "gated.steps=4", "--runs", tmp_path / "grown", "--json")
     shutil.copytree(runs / run, tmp_path / "grown" / run)
-    found = document(rtl(*words))
-    assert found["grown"]["ticket"] == "striped" and found["grown"]["figures"]["miou"] is not None
+    answer = document(rtl(*words))
+    assert answer["grown"]["ticket"] == "striped" and answer["grown"]["figures"]["miou"] is not None
 
 
 @pytest.mark.parametrize(
@@ -215,20 +215,20 @@ def test_a_ticket_grows_for_new_pictures(rtl, runs, run, tmp_path):
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(rtl, data, tmp_path, settings, words):
-    asked = set_options({**TOY, **settings})
-    assert words in refused(rtl("train", "--data", data, *asked, "--runs", tmp_path))
+    options = set_options({**TOY, **settings})
+    assert words in refused(rtl("train", "--data", data, *options, "--runs", tmp_path))
 
 
 def test_clusters_of_pictures_are_subsets(rtl, data, tmp_path):
     settings = {**TOY, "partition": {"by": "kmeans", "k": 2, "min_size": 2}, "controls": [], "density": 0.5}
-    found = document(rtl("train", "--data", data, *set_options(settings), "--runs", tmp_path, "--json"))
-    assert load_run(tmp_path / found["run"]).tickets.names == ("cluster 1", "cluster 2")
+    answer = document(rtl("train", "--data", data, *set_options(settings), "--runs", tmp_path, "--json"))
+    assert load_run(tmp_path / answer["run"]).tickets.names == ("cluster 1", "cluster 2")
 
 
 def test_one_vs_rest_asks_which_site_a_whole_picture_is_from(rtl, data, tmp_path):
     settings = {**TOY, "task": "one_vs_rest", "model": {"name": "convnet"}, "controls": [], "loss": {}}
-    found = document(rtl("train", "--data", data, *set_options(settings), "--runs", tmp_path, "--json"))
-    rows = json.loads((tmp_path / found["run"] / "run.json").read_text())["info"]["evaluation"]["tickets"]
+    answer = document(rtl("train", "--data", data, *set_options(settings), "--runs", tmp_path, "--json"))
+    rows = json.loads((tmp_path / answer["run"] / "run.json").read_text())["info"]["evaluation"]["tickets"]
     assert [row["name"] for row in rows] == list(SITES) and rows[0]["balanced_accuracy"] is not None
 
 
