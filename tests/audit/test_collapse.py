@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtl_core.audit.collapse import drops, fall, first_alarm, judge, turns, warns
+from rtl_core.audit.collapse import drops, fall, first_alarm, judge, turns
 from rtl_core.audit.collapse import signals as signals_of
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 
@@ -42,9 +42,9 @@ def test_drops_are_from_the_best_so_far():
 
 def test_an_alarm_rings_at_its_threshold_and_not_before():
     values = [0.5, 0.75, 0.625, 0.75, 0.5]
-    assert [warns(values[: i + 1], 0.125) for i in range(5)] == [False, False, True, False, True]
-    assert first_alarm(values, 0.2) == 4
-    assert first_alarm(values, 0.3) is None
+    assert first_alarm(drops(values), 0.125) == 2
+    assert first_alarm(drops(values), 0.2) == 4
+    assert first_alarm(drops(values), 0.3) is None
 
 
 def test_a_fall_must_stay():
@@ -70,7 +70,7 @@ def test_an_alarm_is_judged_by_when_accuracy_falls(alarm, fell, verdict, lead):
     rounds = range(-1, 9)  # the first is high in any case: there is nothing before it to fall from
     signal = [0.9 if alarm is None or i < alarm else 0.5 for i in rounds]
     accuracy = [0.8 if fell is None or i < fell else 0.5 for i in rounds]
-    verdicts = judge(signal, accuracy, 0.1)
+    verdicts = judge(drops(signal), accuracy, 0.1)
     assert (verdicts.verdict, verdicts.lead) == (verdict, lead)
 
 
