@@ -79,9 +79,7 @@ HELD_OUT = {
     "domains in clusters, few rows, convnet": Case(
         {**by(few(DOMAINS, 1500), **CLUSTERS), **SMALL}, {"steps": 120, **MAGNITUDE}, 0.03, 1
     ),
-    "incomes by relationship, mlp": Case(
-        {**by(ADULT, by="attribute", column="relationship"), **MLP}, {"steps": 60, **MAGNITUDE}, 0.001, 1
-    ),
+    "incomes in clusters, mlp": Case({**by(ADULT, by="kmeans", k=4), **MLP}, {"steps": 60, **MAGNITUDE}, 0.001, 1),
     "incomes by age, few rows, mlp": Case(
         {**by(few(ADULT, 2000), by="quantiles", column="age", k=3), **MLP}, {"steps": LONG, **MAGNITUDE}, 0.001, 1
     ),
@@ -114,7 +112,7 @@ def run(job: tuple[str, Config]) -> dict[str, Any]:
     descent = descend(config, Listener, fell)
     rounds = {key: descent.signal(key) for key in descent.extractions[0].records[0] if key not in ("rung", "measure")}
     return {
-        "used_for": used_for,
+        "part": used_for,
         "metric": metric,
         "rows": len(descent.eval_set.rows),
         "tickets": descent.tickets.k,

@@ -188,6 +188,15 @@ def judge(off_best: Sequence[float], accuracy: Sequence[float], threshold: float
     return Judged(alarm, at, lead, TOO_LATE if lead < 1 else IN_TIME if lead <= EARLY_ROUNDS else TOO_EARLY)
 
 
+def stopping_before(values: Sequence[float], rounds: int, figure: Figure = ACCURACY) -> int | None:
+    """How many of a run's rounds another one has that stopped `rounds` before the fall and did not fall itself: the
+    hardest kind of run to be silent in. All of them where nothing falls; None where fewer than three would be left."""
+    at = fall(values, figure)
+    if at is None:
+        return len(values)
+    return next((n for n in range(at - rounds + 1, 2, -1) if fall(values[:n], figure) is None), None)
+
+
 @dataclass(frozen=True)
 class Turn:
     """Where a curve turns: the round (from 0), "up" or "down", and by how much."""
