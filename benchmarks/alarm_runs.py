@@ -39,7 +39,7 @@ from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.tasks.catalogue import task_named
 from rtl_core.tickets.pruning import kept_count, prune, scores_of
 
-TUNING_SEEDS, HELD_OUT_SEEDS = (0, 1, 2), (101, 102, 103, 104, 105, 106)
+TUNING_SEEDS, HELD_OUT_SEEDS = (0, 1, 2), (101, 102, 103, 104)
 
 
 def few(settings: dict[str, Any], rows: int) -> dict[str, Any]:
