@@ -159,12 +159,12 @@ class Listener:
         setup, task = self.setup, rows.task
         answers, doubt = audit.answers_of(setup.network, subnetwork, setup.layout, rows, self.k, rows.judged(self.k))
         log_p, truth = task.log_p(answers), self.truth(rows)
-        found = audit.ticket_figures(rows, self.k, answers)
+        own = audit.ticket_figures(rows, self.k, answers)
         return (
             log_p,
             doubt,
             {
-                **{name: found[name] for name in ("accuracy", "balanced_accuracy")},
+                **{name: own[name] for name in ("accuracy", "balanced_accuracy")},
                 **collapse.signals(task, answers, doubt),
                 "loss": -float(log_p[np.arange(len(truth)), truth].mean()),
                 "doubt": float(doubt.mean()),
