@@ -20,10 +20,10 @@ from app.headlines import short
 ALL = "all layers"
 _ALARM = colours.TICKETS[6]  # red
 _TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
-_SURE = {  # what the alarm goes by, before the figure
-    "brier": "the Brier score, which the alarm goes by, lowest of all; above it confidence, and",
-    "confidence": "confidence, which the alarm goes by, and",
-    "doubt": "confidence (doubt with its sign turned, which the alarm goes by), and",
+_SURE = {  # what the alarm goes by: before and after the run's figure
+    "brier": ("confidence and", " At the bottom: the Brier score, which the alarm goes by; less is better."),
+    "confidence": ("confidence, which the alarm goes by, and", ""),
+    "doubt": ("confidence, which is doubt with its sign turned and what the alarm goes by, and", ""),
 }
 _LINES = {"retrained": ("solid", "circle"), "extraction": ("dot", "circle-open"), "final": ("solid", "diamond")}
 Lines = list[tuple[str, pd.DataFrame, str, str]]  # name, points, column and colour of each
@@ -77,7 +77,8 @@ def _how(view: View, chosen: str | None) -> str:
     }
     answers = "; ".join([answers, *(text for measure, text in marks.items() if measure in measures)]) + "."
     if watched:
-        answers = f"{_SURE[view.diagnosis.signal]} {answers}"
+        before, after = _SURE[view.diagnosis.signal]
+        answers = f"{before} {answers}{after}"
     if not view.pairs:
         return answers[0].upper() + answers[1:]
     silent = (
