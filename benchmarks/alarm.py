@@ -40,9 +40,10 @@ def relative(name: str) -> Rise:
     return lambda rounds: collapse.drops(-np.log(np.maximum(rounds[name], 1e-3)))
 
 
-def after_the_cut(name: str) -> Rise:
-    """How far a figure lies below its best so far once the next cut is made and nothing is trained after it."""
-    return lambda rounds: np.maximum.accumulate(rounds[name]) - np.array(rounds[f"next_{name}"])
+def after_the_cut(name: str, cut: str = "next") -> Rise:
+    """How far a figure lies below its best so far once the next cut is made, or the one after it too ("after_next"),
+    and nothing is trained after it."""
+    return lambda rounds: np.maximum.accumulate(rounds[name]) - np.array(rounds[f"{cut}_{name}"])
 
 
 def both(*rules: Rise) -> Rise:
@@ -86,6 +87,9 @@ RULES: dict[str, tuple[str, Rise]] = {
     "confidence, less the gap to training rows": (NOTHING, less_the_gap),
     "confidence, one round ahead": (NOTHING, one_round_ahead(falls("confidence"))),
     "confidence after the next cut": (NOTHING, after_the_cut("confidence")),
+    "confidence after two more cuts": (NOTHING, after_the_cut("confidence", "after_next")),
+    "entropy": (NOTHING, rises("entropy")),
+    "rows more in doubt than a round before": (NOTHING, lambda rounds: np.array(rounds["doubt_rose"])),
     "answers that the next cut changes": (NOTHING, lambda rounds: 1 - np.array(rounds["next_agreement"])),
     DOUBT: (NOTHING, in_spreads),
     "accuracy on training rows": (SEEN, falls("train_accuracy")),
@@ -271,7 +275,8 @@ false alarms, median lead.
 
 *Less the gap*: the fall of confidence, less what confidence on validation rows has come nearer to that on training
 rows. *One round ahead*: as far off its best as it will be in the next round if it goes on like this. *After the next
-cut*: nothing is trained after it. *At the best temperature*: the one that fits the labels of the validation rows best.
+cut*, or two: nothing is trained after it. *At the best temperature*: the one that fits the labels of the validation
+rows best. *Rows more in doubt*: their share.
 """
 
 

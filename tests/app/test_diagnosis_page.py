@@ -308,6 +308,15 @@ def test_an_alarm_by_the_brier_score_is_called_that():
     assert list(line.y) == [0.50, 0.46, 0.47, 0.49]
 
 
+@pytest.mark.parametrize("detail", ["Flags", "What to do", "How the alarm was calibrated"])
+def test_every_view_of_a_run_watched_by_the_brier_score(known_run, monkeypatch, detail):
+    app = shown(monkeypatch, scored().diagnosis, detail=detail)
+    assert not app.exception and not app.error
+    assert "At the bottom: the Brier score, which the alarm goes by" in texts(app)
+    message = {"Flags": "Only the Brier score is an alarm", "What to do": "Go back."}
+    assert message.get(detail, "as if it had stopped 3 rounds before its fall") in texts(app)
+
+
 def test_an_alarm_by_doubt_is_given_in_spreads():
     view = view_of(signal="doubt", confidence_unit="", threshold=0.2, alarm=Alarm(4, 0.1, 0.31, 0.2))
     assert "doubt lies 0.31 of its spread over the inputs above its least" in findings.curves_title(view, None)
