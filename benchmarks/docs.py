@@ -128,8 +128,9 @@ def _alarm() -> str:
     return (
         "The alarm for collapsing tickets goes by their Brier score on validation rows. On runs that it was not set on "
         f"it came no later than accuracy fell in {share(own.by_then, own.fell)}, a round before at least in "
-        f"{share(own.warned, own.fell)}, and falsely in {share(own.false, own.safe)} that did not fall, nearly all of "
-        f"which stopped {alarm.STOPS_BEFORE} rounds before their fall. Confidence, which needs no labels: "
+        f"{share(own.warned, own.fell)}, and falsely in {share(own.false, own.safe)} that stopped "
+        f"{alarm.STOPS_BEFORE} rounds before their fall: short of what was aimed at. Confidence, which needs no "
+        "labels: "
         f"{share(sure.by_then, sure.fell)}, {share(sure.warned, sure.fell)} and {share(sure.false, sure.safe)} "
         "([alarm](docs/results/alarm.md)). A rise of the masks' overlap warns a round before in "
         f"{share(count(risen, collapse.IN_TIME), fell)} of an earlier study ([collapse](docs/results/collapse.md))."
