@@ -23,6 +23,12 @@ from rtl_core.statistics.intervals import wilson
 
 RESULTS = project_root() / "docs" / "results"
 STUDIES = {"brier": "alarm", "doubt": "alarm", "confidence": "collapse"}  # by what the alarm goes by
+_MISSING = {
+    "alarm": "The measurements behind the alarm are not there: they are made by `python -m benchmarks.alarm` and kept "
+    "in docs/results/alarm.json.",
+    "collapse": "The measurements behind the alarm are not there: they are made by `python -m benchmarks.collapse` and "
+    "kept in docs/results/collapse.json.",
+}
 STOPS_BEFORE = 3  # rounds above its fall at which a run of the study could have stopped and must stay silent
 
 
@@ -30,10 +36,7 @@ def draw(view: View) -> None:
     signal = view.diagnosis.signal or collapse.CONFIDENCE.name
     study, held_out = STUDIES[signal], read(signal)
     if held_out is None:
-        st.info(
-            f"The measurements behind the alarm are not there: they are made by `python -m benchmarks.{study}` and "
-            f"kept in docs/results/{study}.json."
-        )
+        st.info(_MISSING[study])
         return
     runs = judged(held_out, view.diagnosis.threshold, signal)
     st.subheader(plain(findings.calibration_title(runs)), anchor=False)

@@ -19,13 +19,11 @@ ALARM_GOES_BY = {  # in a sentence
     "confidence": "confidence",
     "doubt": "doubt",
 }
-BRIER = (
-    "Brier score: how far the probabilities that a ticket gives lie from what is right, squared and summed over the "
-    "possible answers, as a mean over inputs and tickets; 0 is best. It needs labels. A ticket that was too sure of "
-    "itself and grows less so loses confidence and scores no worse."
-)
 _BLIND = "It needs no labels, and it says nothing about being right."
-CONFIDENCE = {  # by its unit
+EXPLAINED = {  # what the alarm goes by: the Brier score, or confidence by its unit
+    "brier": "Brier score: how far the probabilities that a ticket gives lie from what is right, squared and summed "
+    "over the possible answers, as a mean over inputs and tickets; 0 is best. It needs labels. A ticket that was too "
+    "sure of itself and grows less so loses confidence and scores no worse.",
     "share": "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and "
     f"tickets. {_BLIND}",
     "": "Confidence: how unsure a ticket is of its answers, the sign turned, as a mean over inputs and tickets. "
@@ -63,11 +61,6 @@ def moved(view: View, signal: str, by: float, when: str = "lies") -> str:
         return f"confidence {when} {amount} below its best"
     of = " of its spread over the inputs" if signal == "doubt" else ""
     return f"{ALARM_GOES_BY[signal]} {when} {amount}{of} above its least"
-
-
-def help_text(view: View) -> str | None:
-    """What the alarm goes by, explained; None where there is nothing."""
-    return BRIER if view.diagnosis.signal == "brier" else CONFIDENCE[view.diagnosis.confidence_unit]
 
 
 def signal(name: str) -> str:

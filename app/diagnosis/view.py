@@ -66,6 +66,11 @@ class View:
         return self.diagnosis.signal == "brier"
 
     @property
+    def explained(self) -> str | None:
+        """What is to be explained beside the headline: the Brier score, or confidence by its unit."""
+        return "brier" if self.scored else self.diagnosis.confidence_unit
+
+    @property
     def one_scale(self) -> bool:
         """Whether confidence and the run's figure can be drawn on one axis."""
         return self.sure_in_percent and tasks.unit(self.metric) == "%"

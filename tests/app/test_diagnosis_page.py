@@ -300,7 +300,7 @@ def test_an_alarm_by_the_brier_score_is_called_that():
     view = scored()
     assert findings.curves_title(view, None).startswith("At 10 % the Brier score lies 0.030 above its least")
     assert findings.facts(view).startswith("The alarm rings where the Brier score lies 0.019 above its least so far")
-    assert findings.help_text(view) == findings.BRIER
+    assert findings.EXPLAINED[view.explained].startswith("Brier score")
     silent = scored(alarm=None, fall=None, lead=None)
     assert findings.curves_title(silent, None) == "The Brier score stays within 0.030 of its least"
     drawn = curves.figure(view, None, colours.LIGHT)

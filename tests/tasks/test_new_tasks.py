@@ -131,9 +131,9 @@ def test_it_is_watched_by_its_doubt_while_it_trains_or_refused(tmp_path, monkeyp
     watched = {"extract": {"schedule": "fraction", "fraction": 0.5, "steps": 5, "warm_steps": 20}, "controls": []}
     collapse = {"collapse": {"policy": "warn", "doubt_threshold": 0.001}}
     arguments = ["--data", "toy:stripes", *set_options({**SETTINGS, **watched, **collapse})]
-    for task in (SEGMENTATION, RECONSTRUCTION):
+    for task in (STRIPE_LABELS, RECONSTRUCTION):
         monkeypatch.setitem(TASKS, task.name, task)
-    run = answer(tmp_path, "train", *arguments, "--set", f"task={SEGMENTATION.name}")["run"]
+    run = answer(tmp_path, "train", *arguments, "--set", f"task={STRIPE_LABELS.name}")["run"]
     document = answer(tmp_path, "diagnose", run)
     assert document["signal"] == "doubt" and document["threshold"] == 0.001 and document["watched"]
     if document["alarm"]:
