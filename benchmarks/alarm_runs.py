@@ -201,5 +201,6 @@ def study(used_for: str, workers: int) -> dict[str, dict]:
 
 
 def digest(job: tuple[str, Config]) -> str:
-    """Of everything but the alarm: these runs go on whatever it says."""
-    return hashed(job[1].model_dump_json(exclude={"collapse"}))
+    """Of everything that is not a default, so that a setting added later makes no run again; and not of the alarm:
+    these runs go on whatever it says."""
+    return hashed(job[1].model_dump_json(exclude={"collapse"}, exclude_defaults=True))
