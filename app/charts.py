@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,19 @@ def show(figure: go.Figure, key: str, **more: Any) -> Any:
     """The one way of a figure to the page: `st.plotly_chart`, with every text as it is written.
 
     Plotly reads all texts of a figure, names in the data too, as HTML with links and styles, which fetch what they
-    name. Only the line breaks, bold and italics of our own titles and hover texts stay.
+    name. Only the line breaks, bold and italics of our own titles and hover texts stay. What the figure holds was
+    checked when it was made; checking it again would take as long as everything else that is done here.
     """
-    return st.plotly_chart(go.Figure(as_written(figure.to_dict())), config=more.pop("config", CONFIG), key=key, **more)
+    written = go.Figure(as_written(figure.to_dict()), _validate=False)
+    return st.plotly_chart(written, config=more.pop("config", CONFIG), key=key, **more)
+
+
+def kept(make: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
+    """A decorator for figures of frames, words and a tone: made once for the same ones, and kept for all visitors.
+
+    Making a figure takes Plotly tens of milliseconds, most of a page's time. Nobody changes a figure that is kept.
+    """
+    return st.cache_resource(make, max_entries=64, show_spinner=False, hash_funcs={Tone: lambda tone: tone.surface})
 
 
 def as_written(value: Any) -> Any:
@@ -56,6 +66,7 @@ def name_rows(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
+@kept
 def whiskers(frame: pd.DataFrame, metric: str, label: str, tone: Tone) -> go.Figure:
     """Dot and whisker per method, best on top; RTL stands out by colour and by shape."""
     rows = frame[::-1]

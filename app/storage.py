@@ -91,6 +91,7 @@ def figure(frame: pd.DataFrame, metric: str, tone: Tone) -> go.Figure:
     return _dots(rows, metric, "on test data", tone)
 
 
+@charts.kept
 def _dots(rows: pd.DataFrame, metric: str, of: str, tone: Tone) -> go.Figure:
     """Kilobytes on a log scale against values with their intervals; every method has a mark of its own, and the tickets
     their colour. rows: method, label, value, low, high, kilobytes, details (the first line of a dot's hover text)."""

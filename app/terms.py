@@ -85,6 +85,7 @@ CHOICES = {
     **PARTITIONS,
     "multiclass": "Every ticket tells all classes",
     "one_vs_rest": "A ticket tells its subset from the rest",
+    "segmentation": "Every ticket says what each pixel shows",
     "lamp": "LAMP",
     "global_magnitude": "Global magnitude",
     "layer_magnitude": "Magnitude, layer by layer",
@@ -97,8 +98,13 @@ CHOICES = {
 BUNDLED = {
     "bundled:domains": ("Fashion in five domains", "the same clothes as they are, rotated, inverted, noisy, blurred"),
     "bundled:fashion": ("Fashion", "pictures of clothes in ten classes"),
+    "bundled:emoji": (
+        "Emoji by four houses",
+        "the same things in colour, as Noto, Twemoji, Fluent and an outline font draw them",
+    ),
     "bundled:digits": ("Digits", "small pictures of handwritten digits"),
     "bundled:adult": ("Adult census", "a table: who earns more than 50,000 dollars a year"),
+    "bundled:nuclei": ("Nuclei", "microscope pictures: which pixels are nuclei, and which a border between two"),
 }
 
 

@@ -1,7 +1,8 @@
 """Uploaded data on disk: bounded, checked, and stored under names of our own. No Streamlit in here.
 
 Nothing in an upload decides where a file goes: pictures and class folders are numbered, what the classes are called
-stands in a table (`class-names.json`), and the upload's own folder is named after its content. That folder appears
+stands in a table (`class-names.json`), pictures with masks stay in their zip, and the upload's own folder is named
+after its content. That folder appears
 whole or not at all and is never written again, so sessions that upload the same file share it while others read it.
 """
 
@@ -19,7 +20,9 @@ from pathlib import Path, PurePosixPath
 from rtl_core.data.archives import DAMAGED, opened_zip
 from rtl_core.data.class_folders import KINDS, NAMES_FILE, Entry, Names, NameTable, Placed, is_picture, places
 from rtl_core.data.csv_form import is_korean
+from rtl_core.data.file_tree import file_tree
 from rtl_core.data.limits import most_unpacked
+from rtl_core.data.pixel_masks.layouts import has_masks, layout_of
 from rtl_core.errors import BadInput
 from rtl_core.files import make_once, remove
 from rtl_core.read_only import refused_in_public
@@ -31,17 +34,28 @@ _RULES = b"1"  # of what is kept of a file; with another number the same file is
 _MAX_SHOWN = 120  # letters of a picture's path that are kept for sentences
 _UTF8 = 0x800  # flag of an entry whose name says that it is UTF-8
 # First word of a stored folder's name -> kind of data, and its place in the folder.
-_PLACES = {"pictures": ("folder", "classes"), "csv": ("csv", "table.csv"), "npz": ("npz", "data.npz")}
+_PLACES = {
+    "pictures": ("folder", "classes"),
+    "masks": ("masks", "masks.zip"),
+    "csv": ("csv", "table.csv"),
+    "npz": ("npz", "data.npz"),
+}
 _EARLIER = "zip"  # pictures as an earlier version kept them, with classes that it may have merged
 
 
 @refused_in_public("keeping an upload")
 def store(name: str, content: bytes, root: Path) -> str:
-    """Keeps an upload under `root`; returns its spec, `folder:PATH`, `csv:PATH` or `npz:PATH`. Raises BadInput."""
+    """Keeps an upload under `root`; returns its spec, `folder:PATH`, `masks:PATH`, `csv:PATH` or `npz:PATH`. Raises
+    BadInput."""
     suffix = PurePosixPath(name).suffix.lower()
     kind = {".zip": "pictures", ".csv": "csv", ".npz": "npz"}.get(suffix)
     if kind is None:
-        raise BadInput("an upload is a .zip of class folders with pictures, a .csv table or an .npz of arrays")
+        raise BadInput(
+            "an upload is a .zip of class folders with pictures, or of pictures and their masks, a .csv table or an "
+            ".npz of arrays"
+        )
+    if kind == "pictures" and _has_masks(content):
+        kind = "masks"
     digest = hashlib.sha256(content)
     digest.update(_RULES)
     folder = root / f"{kind}-{digest.hexdigest()[:16]}"
@@ -93,6 +107,18 @@ def _fill(content: bytes, kind: str, folder: Path) -> None:
         _unpack(content, place)
     else:
         place.write_bytes(content)
+    if kind == "masks":
+        with file_tree(place) as tree:
+            layout_of(tree)  # refuses, while the owner is there, what does not pair
+
+
+def _has_masks(content: bytes) -> bool:
+    """Whether a zip holds pictures with masks instead of class folders; what is no zip is refused later."""
+    try:
+        with opened_zip(io.BytesIO(content), "the zip") as archive:
+            return has_masks(tuple(entry.filename.split("/")) for entry in archive.infolist() if not entry.is_dir())
+    except zipfile.BadZipFile:
+        return False
 
 
 def _unpack(content: bytes, root: Path) -> None:

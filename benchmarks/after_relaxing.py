@@ -28,7 +28,7 @@ SEEDS = HELD_OUT_SEEDS
 def run(config: Config) -> dict[str, Any]:
     """Accuracy `before`, `after` and `alone` of one run, on validation rows; nothing but the rows without an alarm."""
     descent, metric = descend(config), metric_of(config)
-    alarm = collapse.first_alarm(descent.signal("confidence"), config.collapse.threshold)
+    alarm = collapse.first_alarm(collapse.drops(descent.signal("confidence")), config.collapse.threshold)
     if not alarm:
         return {"rows": len(descent.eval_set.rows)}
     end, safe = descent.tickets.levels[-1], descent.tickets.levels[alarm - 1]

@@ -40,7 +40,7 @@ SIGNALS: dict[str, Signal] = {
 
 def judged(runs: Runs, signal: str, threshold: float) -> dict[str, collapse.Judged]:
     return {
-        name: collapse.judge(SIGNALS[signal](run["rounds"]), run["rounds"][run["metric"]], threshold)
+        name: collapse.judge(collapse.drops(SIGNALS[signal](run["rounds"])), run["rounds"][run["metric"]], threshold)
         for name, run in runs.items()
     }
 

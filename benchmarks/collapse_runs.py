@@ -21,8 +21,8 @@ from rtl_core.config import Config, parse
 from rtl_core.events import MemoryJournal, silent
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
-from rtl_core.learning.extract import Extraction
-from rtl_core.learning.extract_with_alarm import extract_watched
+from rtl_core.learning.extract import Extraction, Measure
+from rtl_core.learning.extract_with_alarm import Alarm, extract_watched
 from rtl_core.learning.method_steps import ticket_rounds, ticket_set, warm_start
 from rtl_core.learning.rewind_point import RewindPoint
 from rtl_core.overlap.overlap import overlap
@@ -104,6 +104,10 @@ def jobs(runs: str) -> dict[str, tuple[str, Config]]:
     return jobs_
 
 
+# (experiment, validation rows, training rows, k) -> how ticket k is measured after a round
+Measuring = Callable[[Experiment, audit.EvaluationSet, audit.EvaluationSet, int], Measure]
+
+
 @dataclass(frozen=True)
 class Descent:
     """Tickets that went down in step, and what was heard of them after every round.
@@ -125,10 +129,15 @@ class Descent:
         return [float(np.mean([e.records[r][key] for e in self.extractions])) for r in rounds]
 
 
-def descend(config: Config) -> Descent:
-    """The run's extraction, without stopping at an alarm."""
+def descend(config: Config, measuring: Measuring | None = None, alarm: Alarm = lambda rounds: None) -> Descent:
+    """The run's extraction, without stopping at an alarm unless one is given; `measuring`: how each ticket is measured
+    after a round."""
     setting = prepare(config, silent, MemoryJournal())
-    eval_set = audit.evaluation_set(setting.dataset, setting.partition, setting.task, "val", audit.LEVEL_ROWS)
+    eval_set, train_set = (
+        audit.evaluation_set(setting.dataset, setting.partition, setting.task, split, audit.LEVEL_ROWS)
+        for split in ("val", "train")
+    )
+    measuring = measuring or (lambda own, rows, _, k: _listener(own, rows, k))
 
     def new_experiment() -> Experiment:
         return experiment(setting, silent, MemoryJournal())  # its own: a journal would go on with what it knows
@@ -136,9 +145,9 @@ def descend(config: Config) -> Descent:
     start, experiments = warm_start(new_experiment()), [new_experiment() for _ in eval_set.names]
     extractions = extract_watched(
         [ticket_rounds(own, start, k) for k, own in enumerate(experiments)],
-        [_listener(own, eval_set, k) for k, own in enumerate(experiments)],
+        [measuring(own, eval_set, train_set, k) for k, own in enumerate(experiments)],
         config,
-        lambda values: False,
+        alarm,
         lambda each: [job() for job in each],
         silent,
     )

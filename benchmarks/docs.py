@@ -10,9 +10,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from benchmarks import equal_budget, lead_breakdown, twins
+from benchmarks import alarm, equal_budget, lead_breakdown, twins
 from benchmarks import frontier as frontier_page
-from benchmarks.collapse import OVERLAP, SIGNAL_NAME, calibrate, count, judged, share
+from benchmarks.collapse import OVERLAP, calibrate, count, judged, share
 from benchmarks.lead_breakdown import DENSITY, of, read, shown
 from rtl_core.audit import collapse
 from rtl_core.config import CollapseSettings
@@ -110,22 +110,30 @@ def _classes(name: str, pictures: str) -> str:
 
 
 def _alarm() -> str:
-    """How the collapse alarm, and the rise of overlap, did on the held-out runs."""
+    """How the collapse alarm, confidence alone and the rise of overlap did on the held-out runs of their studies."""
+    settings = CollapseSettings()
+    runs = {name: run for name, run in read("alarm").items() if run["part"] == "held_out"}
+    own, sure = (
+        alarm.count(runs, alarm.RULES[name][1], threshold)
+        for name, threshold in (
+            (alarm.BRIER, settings.brier_threshold),
+            (alarm.CONFIDENCE, settings.threshold),
+        )
+    )
     by_group: dict[str, dict[str, Any]] = {"tuning": {}, "held_out": {}}
     for name, run in read("collapse").items():
         by_group[run["part"]][name] = run
-    held_out = by_group["held_out"]
-    verdicts = list(judged(held_out, SIGNAL_NAME, CollapseSettings().threshold).values())
-    risen = list(judged(held_out, OVERLAP, calibrate(by_group["tuning"], OVERLAP)).values())
-    fell = [one for one in verdicts if one.fall is not None]
-    early = sum(one.lead is not None and 0 <= one.lead <= collapse.EARLY_ROUNDS for one in fell)
-    false = share(count(verdicts, collapse.FALSE_ALARM), len(verdicts) - len(fell))
+    risen = list(judged(by_group["held_out"], OVERLAP, calibrate(by_group["tuning"], OVERLAP)).values())
+    fell = sum(one.fall is not None for one in risen)
     return (
-        "The alarm for collapsing tickets sees their confidence and no label. On runs that it was not set on it came "
-        f"no later than accuracy fell in {share(early, len(fell))}, a round before at least in "
-        f"{share(count(verdicts, collapse.IN_TIME), len(fell))}, and falsely in {false} that did not collapse. A rise "
-        f"of the masks' overlap warns a round before in {share(count(risen, collapse.IN_TIME), len(fell))} "
-        "([collapse](docs/results/collapse.md))."
+        "The alarm for collapsing tickets goes by their Brier score on validation rows. On runs that it was not set on "
+        f"it came no later than accuracy fell in {share(own.by_then, own.fell)}, a round before at least in "
+        f"{share(own.warned, own.fell)}, and falsely in {share(own.false, own.safe)} that stopped "
+        f"{alarm.STOPS_BEFORE} rounds before their fall: short of what was aimed at. Confidence, which needs no "
+        "labels: "
+        f"{share(sure.by_then, sure.fell)}, {share(sure.warned, sure.fell)} and {share(sure.false, sure.safe)} "
+        "([alarm](docs/results/alarm.md)). A rise of the masks' overlap warns a round before in "
+        f"{share(count(risen, collapse.IN_TIME), fell)} of an earlier study ([collapse](docs/results/collapse.md))."
     )
 
 

@@ -18,7 +18,14 @@ from rtl_core.runs.training import train_new
 from rtl_core.runs.twins import measure_twins
 from rtl_core.runs.twins_file import TWINS
 
-SAMPLES = {"domains": "domains", "fashion10": "classes", "adult": "adult", "collapse": "collapse"}  # sample -> preset
+# sample -> preset
+SAMPLES = {
+    "domains": "domains",
+    "fashion10": "classes",
+    "adult": "adult",
+    "collapse": "collapse",
+    "nuclei": "segmentation",
+}
 LEFT_OUT = ("imp_multi", "imp_multi_full_budget")
 KEPT = ("config.json", "run.json", "status.json", "metrics.jsonl", "tickets.safetensors", "methods.safetensors")
 

@@ -16,7 +16,7 @@ from app.markdown import plain  # noqa: E402
 run = panels.require_run()
 looked = view.of(run)
 st.title(plain(findings.headline(looked)), anchor=False)
-st.caption(plain(findings.facts(looked)), help=findings.CONFIDENCE[looked.diagnosis.confidence_unit])
+st.caption(plain(findings.facts(looked)), help=findings.EXPLAINED[looked.explained])
 offer = st.container()
 curves.draw(looked)
 

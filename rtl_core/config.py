@@ -33,8 +33,8 @@ class DataSettings(_Settings):
     spec: str = Field(
         "bundled:domains",
         title="Data",
-        description="bundled:fashion, bundled:domains, bundled:digits, bundled:adult, bundled:nuclei, "
-        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, masks:PATH or openml:NAME",
+        description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, bundled:nuclei, "
+        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, domain:PATH, masks:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,
@@ -65,6 +65,11 @@ class DataSettings(_Settings):
         title="Split",
         description="given: what the data say, or drawn; blocks: films are cut into blocks of about 20 frames, some of "
         "each for val and test, without the frames where two splits meet",
+    )
+    domain_classes: Literal["common", "all"] = Field(
+        "common",
+        title="Classes of domains",
+        description="For domain:PATH; common: classes that every domain has; all: those that any has",
     )
     limit: Annotated[int, Field(ge=100)] | None = Field(
         None,
@@ -190,6 +195,9 @@ class LossSettings(_Settings):
     )
 
 
+CONFIDENCE_THRESHOLD = 0.02
+
+
 class CollapseSettings(_Settings):
     """What happens when tickets lose what they can on the way down: docs/collapse.md.
 
@@ -201,16 +209,45 @@ class CollapseSettings(_Settings):
         title="On an alarm",
         description="warn: go on; stop: keep the last safe masks; relax: go back to them and on with smaller cuts",
     )
+    signal: Literal["brier", "confidence"] = Field(
+        "brier",
+        title="The alarm goes by",
+        description="brier: the Brier score, which needs the labels of validation rows; confidence: no labels",
+    )
     threshold: float = Field(
-        0.02,
+        CONFIDENCE_THRESHOLD,
         gt=0.0,
         lt=0.5,
+        title="Alarm threshold of confidence",
+        description="How far the tickets' mean confidence may fall below its best so far, where the alarm goes by that",
+    )
+    brier_threshold: float = Field(
+        0.019,
+        gt=0.0,
+        lt=1.0,
         title="Alarm threshold",
-        description="How far the tickets' mean confidence may fall below its best so far",
+        description="How far the tickets' mean Brier score may rise above its least so far",
+    )
+    doubt_threshold: float = Field(
+        0.2,
+        gt=0.0,
+        lt=100.0,
+        title="Alarm threshold of doubt",
+        description="For tasks whose answers are not one of a few: how far the mean doubt may rise above its least so "
+        "far, in standard deviations of the rows' doubt",
     )
     relaxations: int = Field(
         2, ge=1, le=10, title="Relaxations", description="How often relax may go back; every time the cuts are halved"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, given: Any) -> Any:
+        """Settings that know no `signal` but a threshold of their own mean confidence, which it has always been of."""
+        earlier = isinstance(given, dict) and "signal" not in given
+        if earlier and given.get("threshold", CONFIDENCE_THRESHOLD) != CONFIDENCE_THRESHOLD:
+            return {**given, "signal": "confidence"}
+        return given
 
 
 class SharingSettings(_Settings):

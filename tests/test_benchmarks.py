@@ -106,6 +106,18 @@ def test_collapse_its_signals_and_going_back():
     assert after_relaxing.run(config)["rows"] > 0
 
 
+def test_alarm_every_rule_on_a_run_of_its_own():
+    from benchmarks import alarm
+    from benchmarks.alarm_runs import run
+    from benchmarks.collapse_runs import Case, config_of
+
+    case = Case({**DIGITS, "task": "multiclass", "partition": {"by": "class"}}, {"steps": 2, "warm_steps": 1}, 0.3, 0.5)
+    one = {**run(("tuning", config_of(case, case.deep, seed=0))), "seconds": 1.0}
+    assert all(np.isfinite(rise(one["rounds"])).all() for _, rise in alarm.RULES.values())
+    runs = {f"{name} / seed 101": one for name in alarm.HELD_OUT}
+    assert "Every rule that was tried" in alarm.page(runs, runs)
+
+
 def test_twins(monkeypatch, tmp_path):
     tiny = {**DIGITS, "partition": {"by": "class"}, "extract": {"steps": 2, "warm_steps": 1}, "joint": {"steps": 2}}
     module = set_small(monkeypatch, "twins", DRAWS=2, SEEDS=(31, 32), STUDIES={"domains": "Tiny"}, RESULTS=tmp_path)

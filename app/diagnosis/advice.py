@@ -51,8 +51,8 @@ def _from_a_shell(view: View, option: str) -> None:
 def _event_sentence(view: View, event: PolicyEvent) -> str:
     """An alarm as the run noted it while it trained."""
     return (
-        f"While it trained, in round {event.round} at {terms.density(event.density)} density: confidence lay "
-        f"{findings.drop(view, event.drop)} below its best, most in {event.falls_most}; "
+        f"While it trained, in round {event.round} at {terms.density(event.density)} density: "
+        f"{findings.moved(view, event.signal, event.drop, 'lay')}, most in {event.falls_most}; "
         f"{findings.POLICIES[event.policy]}."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,18 +21,24 @@ from rtl_core.audit import collapse
 from rtl_core.runs.store import project_root
 from rtl_core.statistics.intervals import wilson
 
-RESULTS = project_root() / "docs" / "results" / "collapse.json"
+RESULTS = project_root() / "docs" / "results"
+STUDIES = {"brier": "alarm", "doubt": "alarm", "confidence": "collapse"}  # by what the alarm goes by
+_MISSING = {
+    "alarm": "The measurements behind the alarm are not there: they are made by `python -m benchmarks.alarm` and kept "
+    "in docs/results/alarm.json.",
+    "collapse": "The measurements behind the alarm are not there: they are made by `python -m benchmarks.collapse` and "
+    "kept in docs/results/collapse.json.",
+}
+STOPS_BEFORE = 3  # rounds above its fall at which a run of the study could have stopped and must stay silent
 
 
 def draw(view: View) -> None:
-    held_out = read()
+    signal = view.diagnosis.signal or collapse.CONFIDENCE.name
+    study, held_out = STUDIES[signal], read(signal)
     if held_out is None:
-        st.info(
-            "The measurements behind the alarm are not there: they are made by `python -m benchmarks.collapse` and "
-            "kept in docs/results/collapse.json."
-        )
+        st.info(_MISSING[study])
         return
-    runs = judged(held_out, view.diagnosis.threshold)
+    runs = judged(held_out, view.diagnosis.threshold, signal)
     st.subheader(plain(findings.calibration_title(runs)), anchor=False)
     st.markdown("\n".join(f"- **{plain(what)}:** {plain(figure)}" for what, figure in summary(runs).items()))
     if runs.lead.notna().any():
@@ -39,19 +46,42 @@ def draw(view: View) -> None:
     panels.reading(
         "A mark is one held-out run that collapsed: right of 0 the alarm came before accuracy fell by 2 points, at 0 "
         f"in the same round, left of it afterwards; at the alarm's threshold of this run, "
-        f"{view.diagnosis.threshold:g}. Intervals take runs as independent (Wilson, 95 %).",
+        f"{view.diagnosis.threshold:g}. {_SAFE[signal]} Intervals take runs as independent (Wilson, 95 %).",
         runs,
         "calibration",
     )
 
 
+_STOPPED = (
+    f"Runs that did not collapse are those that never fell, and every other as if it had stopped {STOPS_BEFORE} rounds "
+    "before its fall."
+)
+_SAFE = {
+    "brier": _STOPPED,
+    "doubt": f"{_STOPPED} No task of this kind was among them: doubt is judged on classifiers, by their entropy.",
+    "confidence": "Runs that did not collapse mostly stopped well above the density where others do.",
+}
+
+
 @dataclass(frozen=True)
 class Rounds:
-    """Figures of retrained levels, densest first."""
+    """Figures of retrained levels, densest first; those after `balanced_accuracy` where the study kept them."""
 
     confidence: list[float]
     accuracy: list[float]
     balanced_accuracy: list[float] | None = None
+    brier: list[float] | None = None
+    doubt: list[float] | None = None
+    doubt_spread: list[float] | None = None
+
+    def off_best(self, signal: str) -> np.ndarray:
+        """How far an alarm's signal is off its best so far, in every round."""
+        if signal == collapse.BRIER.name:
+            return collapse.BRIER.off_best([{"brier": value} for value in self.brier])
+        if signal == collapse.DOUBT.name:
+            pairs = zip(self.doubt, self.doubt_spread, strict=True)
+            return collapse.DOUBT.off_best([{"confidence": -a, "doubt_spread": b} for a, b in pairs])
+        return collapse.CONFIDENCE.off_best([{"confidence": value} for value in self.confidence])
 
 
 @dataclass(frozen=True)
@@ -63,19 +93,28 @@ class Measured:
     rounds: Rounds
 
 
-def read() -> dict[str, Measured] | None:
-    """Name -> run, of those that no tuning has seen; None where they are not there."""
-    if not RESULTS.is_file():
+def read(signal: str = collapse.CONFIDENCE.name) -> dict[str, Measured] | None:
+    """Name -> run of the study of a signal, of those that no tuning has seen; None where they are not there. Doubt is
+    how unsure a ticket is only of those that tell all classes."""
+    file = RESULTS / f"{STUDIES[signal]}.json"
+    if not file.is_file():
         return None
-    measured = TypeAdapter(dict[str, Measured]).validate_json(RESULTS.read_bytes())
-    return {name: run for name, run in measured.items() if run.used_for == "held_out"} or None
+    measured = TypeAdapter(dict[str, Measured]).validate_json(file.read_bytes())
+    unsure = signal != collapse.DOUBT.name
+    return {
+        name: run
+        for name, run in measured.items()
+        if run.used_for == "held_out" and (unsure or run.metric == "accuracy")
+    } or None
 
 
-def judged(held_out: dict[str, Measured], threshold: float) -> pd.DataFrame:
-    """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict."""
+def judged(held_out: dict[str, Measured], threshold: float, signal: str = collapse.CONFIDENCE.name) -> pd.DataFrame:
+    """One row a run: where the alarm rings and accuracy falls (round, from 1), the lead in rounds, and a verdict. Runs
+    of the study that has them are judged once more as if they had stopped before their fall."""
     rows = []
-    for name, run in held_out.items():
-        verdicts = collapse.judge(run.rounds.confidence, getattr(run.rounds, run.metric), threshold)
+    for name, run, rounds in _as_judged(held_out, signal):
+        values = getattr(run.rounds, run.metric)[:rounds]
+        verdicts = collapse.judge(run.rounds.off_best(signal)[:rounds], values, threshold)
         rows.append(
             {
                 "run": name,
@@ -87,6 +126,16 @@ def judged(held_out: dict[str, Measured], threshold: float) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).astype({"alarm_round": float, "fall_round": float, "lead": float})
+
+
+def _as_judged(held_out: dict[str, Measured], signal: str) -> Iterator[tuple[str, Measured, int]]:
+    """(name, run, how many of its rounds count)."""
+    for name, run in held_out.items():
+        values = getattr(run.rounds, run.metric)
+        yield name, run, len(values)
+        stop = collapse.stopping_before(values, STOPS_BEFORE)
+        if STUDIES[signal] == "alarm" and stop is not None and stop < len(values):
+            yield f"{name}, stopped in round {stop}", run, stop
 
 
 def summary(runs: pd.DataFrame) -> dict[str, str]:

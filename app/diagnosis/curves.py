@@ -20,6 +20,11 @@ from app.headlines import short
 ALL = "all layers"
 _ALARM = colours.TICKETS[6]  # red
 _TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+_SURE = {  # what the alarm goes by: before and after the run's figure
+    "brier": ("confidence and", " At the bottom: the Brier score, which the alarm goes by; less is better."),
+    "confidence": ("confidence, which the alarm goes by, and", ""),
+    "doubt": ("confidence, which is doubt with its sign turned and what the alarm goes by, and", ""),
+}
 _LINES = {"retrained": ("solid", "circle"), "extraction": ("dot", "circle-open"), "final": ("solid", "diamond")}
 Lines = list[tuple[str, pd.DataFrame, str, str]]  # name, points, column and colour of each
 _GAP = 0.09  # of an axis, that names at the ends of lines stay apart
@@ -35,7 +40,7 @@ def draw(view: View) -> None:
             return
     numbers = findings.curve(view, chosen)
     if chosen is not None:
-        ours = ["round", "confidence", "drop", view.metric, "low", "high", "measure"]
+        ours = ["round", "confidence", "drop", "brier", "off_best", view.metric, "low", "high", "measure"]
         numbers = numbers.merge(view.rounds[ours], on="round")
     panels.chart(
         findings.curves_title(view, chosen), figure(view, chosen, colours.tone()), numbers, _how(view, chosen), "way"
@@ -72,7 +77,8 @@ def _how(view: View, chosen: str | None) -> str:
     }
     answers = "; ".join([answers, *(text for measure, text in marks.items() if measure in measures)]) + "."
     if watched:
-        answers = f"confidence, which the alarm listens to, and {answers}"
+        before, after = _SURE[view.diagnosis.signal]
+        answers = f"{before} {answers}{after}"
     if not view.pairs:
         return answers[0].upper() + answers[1:]
     silent = (
@@ -85,7 +91,7 @@ def _how(view: View, chosen: str | None) -> str:
 def figure(view: View, chosen: str | None, tone: Tone) -> go.Figure:
     """Rows over one axis of density: overlap where there are pairs; the run's figure where it was measured, with
     confidence, which has a row of its own where it is on another scale."""
-    apart = view.measured and view.diagnosis.watched and not view.one_scale
+    apart = view.measured and view.diagnosis.watched and (view.scored or not view.one_scale)
     rows = int(view.pairs) + int(view.measured) + int(apart)
     drawn = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.07)
     if view.pairs:
@@ -93,7 +99,7 @@ def figure(view: View, chosen: str | None, tone: Tone) -> go.Figure:
     if view.measured:
         _measured(drawn, view, rows - int(apart), tone)
     if apart:
-        _confidence_apart(drawn, view, rows, tone)
+        (_brier if view.scored else _confidence_apart)(drawn, view, rows, tone)
     densities = 100 * view.rounds.density
     low, high = math.log10(densities.min()), math.log10(densities.max())
     room = 0.04 * (high - low) or 0.1
@@ -177,6 +183,23 @@ def _confidence_apart(drawn: go.Figure, view: View, row: int, tone: Tone) -> Non
     sure = _confidence(drawn, view, row, tone)
     title = "confidence, %" if view.sure_in_percent else "confidence"
     _limit(drawn, sure.confidence, [("confidence", sure, "confidence", tone.diverging[0])], title, row, tone)
+
+
+def _brier(drawn: go.Figure, view: View, row: int, tone: Tone) -> None:
+    """The Brier score of retrained levels, in a row of its own: less is better."""
+    points = view.rounds[view.rounds.measure == "retrained"]
+    drawn.add_scatter(
+        x=100 * points.density,
+        y=points.brier,
+        name="Brier score",
+        mode="lines+markers",
+        line={"color": tone.diverging[0], "width": 2.4},
+        marker={"size": 7},
+        hovertemplate="Brier score %{y:.3f} at %{x:.3g} %<extra></extra>",
+        row=row,
+        col=1,
+    )
+    _limit(drawn, points.brier, [("Brier score", points, "brier", tone.diverging[0])], "Brier score", row, tone)
 
 
 def _confidence(drawn: go.Figure, view: View, row: int, tone: Tone) -> pd.DataFrame:

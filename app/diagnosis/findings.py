@@ -14,8 +14,16 @@ from rtl_core.audit import collapse
 if TYPE_CHECKING:
     from rtl_core.runs.retraining_file import Relaxed
 
+ALARM_GOES_BY = {  # in a sentence
+    "brier": "the Brier score",
+    "confidence": "confidence",
+    "doubt": "doubt",
+}
 _BLIND = "It needs no labels, and it says nothing about being right."
-CONFIDENCE = {  # by its unit
+EXPLAINED = {  # what the alarm goes by: the Brier score, or confidence by its unit
+    "brier": "Brier score: how far the probabilities that a ticket gives lie from what is right, squared and summed "
+    "over the possible answers, as a mean over inputs and tickets; 0 is best. It needs labels. A ticket that was too "
+    "sure of itself and grows less so loses confidence and scores no worse.",
     "share": "Confidence: the largest probability that a ticket gives to an answer, as a mean over inputs and "
     f"tickets. {_BLIND}",
     "": "Confidence: how unsure a ticket is of its answers, the sign turned, as a mean over inputs and tickets. "
@@ -23,6 +31,8 @@ CONFIDENCE = {  # by its unit
     None: None,
 }
 SIGNALS = {
+    "brier": "Brier score",
+    "doubt": "doubt",
     "confidence": "confidence",
     "accuracy": "accuracy",
     "iou": "overlap (IoU)",
@@ -37,9 +47,20 @@ POLICIES = {
 }
 
 
-def drop(view: View, by: float, digits: int = 1) -> str:
-    """How far confidence lies below its best: in points where it is a probability."""
-    return f"{100 * by:.{digits}f} points" if view.sure_in_percent else f"{by:.{digits + 1}f}"
+def off_best(view: View, signal: str, by: float) -> str:
+    """How far the alarm's signal is off its best: in points where it is a probability."""
+    if signal == "confidence" and view.sure_in_percent:
+        return f"{100 * by:.1f} points"
+    return f"{by:.3f}" if signal == "brier" else f"{by:.2f}"
+
+
+def moved(view: View, signal: str, by: float, when: str = "lies") -> str:
+    """Where the alarm's signal lies, as a sentence without its first capital."""
+    amount = off_best(view, signal, by)
+    if signal == "confidence":
+        return f"confidence {when} {amount} below its best"
+    of = " of its spread over the inputs" if signal == "doubt" else ""
+    return f"{ALARM_GOES_BY[signal]} {when} {amount}{of} above its least"
 
 
 def signal(name: str) -> str:
@@ -84,9 +105,23 @@ def facts(view: View) -> str:
     of = "" if diagnosis.n is None else f" · n = {terms.count(diagnosis.n)} validation inputs a ticket"
     if not view.doubts:
         return f"Where {tasks.title_of(view.metric)} falls can be seen by training every level again{of}"
+    return f"{limit(view)}{of} · {POLICIES[diagnosis.policy]}"
+
+
+def limit(view: View) -> str:
+    """Where the alarm rings, and why it goes by confidence where it does."""
+    diagnosis = view.diagnosis
+    if diagnosis.signal == "brier":
+        return f"The alarm rings where the Brier score lies {diagnosis.threshold:.3g} above its least so far"
+    if diagnosis.signal == "doubt":
+        return (
+            f"The alarm rings where doubt lies {diagnosis.threshold:.3g} of its spread over the inputs above its least "
+            "so far"
+        )
     least = f"{100 * diagnosis.threshold:.3g} points of" if view.sure_in_percent else f"{diagnosis.threshold:.3g} in"
-    limit = f"The alarm rings {least} confidence below the best so far{of}"
-    return f"{limit} · {POLICIES[diagnosis.policy]}"
+    kept_none = diagnosis.watched and view.sure_in_percent and view.rounds.brier.isna().all()
+    why = " (this run kept no Brier score)" if kept_none else ""
+    return f"The alarm rings {least} confidence below the best so far{why}"
 
 
 def curves_title(view: View, layer: str | None) -> str:
@@ -102,14 +137,24 @@ def curves_title(view: View, layer: str | None) -> str:
     if alarm is None:
         if fall:
             return f"{_capital(metric)} falls at {terms.density(fall.density)} without an alarm: it was missed"
-        return f"Confidence stays within {drop(view, view.rounds['drop'].max())} of its best"
-    fallen = f"At {terms.density(alarm.density)} confidence lies {drop(view, alarm.drop)} below its best"
+        return _within(view)
+    fallen = f"At {terms.density(alarm.density)} {moved(view, view.diagnosis.signal, alarm.drop)}"
     if fall is None:
         return f"{fallen}; {metric} has not fallen yet"
     if lead == 0:
         return f"{fallen}, in the round in which {metric} falls"
     rounds = f"{abs(lead)} round{'s' if abs(lead) > 1 else ''}"
     return f"{fallen}, {rounds} {'before' if lead > 0 else 'after'} {metric} {'falls' if lead > 0 else 'fell'}"
+
+
+def _within(view: View) -> str:
+    """How far the alarm's signal went where it rang no alarm."""
+    signal = view.diagnosis.signal
+    most = off_best(view, signal, view.rounds["off_best"].max())
+    if signal == "confidence":
+        return f"Confidence stays within {most} of its best"
+    of = " of its spread over the inputs" if signal == "doubt" else ""
+    return f"{_capital(ALARM_GOES_BY[signal])} stays within {most}{of} of its least"
 
 
 def _capital(title: str) -> str:

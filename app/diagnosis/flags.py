@@ -30,11 +30,18 @@ def draw(view: View) -> None:
         key="flags",
     )
     panels.reading(
-        "Only confidence is an alarm. How right tickets are needs labels and confirms; overlap and empty layers tell "
-        "what happened.",
+        f"{_only(view)} Where the run's figure falls confirms it; overlap and empty layers tell what happened.",
         flags,
         "flags",
     )
+
+
+def _only(view: View) -> str:
+    """What alone is an alarm."""
+    if not view.doubts:
+        return "Nothing here is an alarm: these tickets do not say how sure they are."
+    goes_by = findings.ALARM_GOES_BY[view.diagnosis.signal]
+    return f"Only {goes_by} is an alarm."
 
 
 def table(flags: pd.DataFrame) -> pd.DataFrame:

@@ -61,6 +61,16 @@ class View:
         return self.diagnosis.confidence_unit == "share"
 
     @property
+    def scored(self) -> bool:
+        """Whether the alarm goes by the Brier score."""
+        return self.diagnosis.signal == "brier"
+
+    @property
+    def explained(self) -> str | None:
+        """What is to be explained beside the headline: the Brier score, or confidence by its unit."""
+        return "brier" if self.scored else self.diagnosis.confidence_unit
+
+    @property
     def one_scale(self) -> bool:
         """Whether confidence and the run's figure can be drawn on one axis."""
         return self.sure_in_percent and tasks.unit(self.metric) == "%"

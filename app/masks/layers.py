@@ -10,7 +10,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from app import colours, panels, terms
-from app.charts import calm
+from app.charts import calm, kept
 from app.colours import Tone
 from app.headlines import short
 from app.markdown import plain
@@ -37,6 +37,7 @@ def draw(view: View) -> None:
         st.warning(plain(f"Dead layers: at this density at least one ticket keeps nothing in {terms.listed(dead)}."))
 
 
+@kept
 def _figure(layers: pd.DataFrame, tone: Tone) -> go.Figure:
     names = [short(name) for name in layers.layer]
     figure = make_subplots(cols=3, shared_yaxes=True, column_widths=[0.42, 0.34, 0.24], horizontal_spacing=0.035)

@@ -12,7 +12,12 @@ from rtl_core.errors import BadInput
 
 app = typer.Typer()
 
-_COLUMNS = ("round", "density", "iou_mean", "chance_mean", "excess_mean", "confidence", "drop")
+_COLUMNS = ("round", "density", "iou_mean", "chance_mean", "excess_mean", "confidence")
+_GOES_BY = {  # what the alarm goes by -> its columns, and in words
+    "brier": (("brier", "off_best"), "the Brier score, {} above its least"),
+    "doubt": (("drop", "off_best"), "doubt, {} of its spread over the inputs above its least"),
+    "confidence": (("drop",), "confidence, {} below its best"),
+}
 
 
 @app.command()
@@ -58,6 +63,10 @@ def _text(document: dict[str, Any]) -> Any:
             f"back at density {short(back['density'])}: {metric} {back['before']:.3f} -> {back['after']:.3f} "
             f"(validation rows, {back['steps']} steps)"
         ]
+    goes_by = []
+    own, words = _GOES_BY.get(document["signal"], (("drop",), None))
+    if document["watched"]:
+        goes_by = [f"the alarm goes by {words.format(short(document['threshold']))}"]
     safe = f"last safe density: {short(document['last_safe_density'])}"
-    columns = (*_COLUMNS, document["metric"], "measure")
-    return Group(table(document["rounds"], columns), *flags, safe, *relaxed, document["advice"])
+    columns = (*_COLUMNS, *own, document["metric"], "measure")
+    return Group(table(document["rounds"], columns), *goes_by, *flags, safe, *relaxed, document["advice"])

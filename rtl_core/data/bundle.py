@@ -3,10 +3,12 @@
     python -m rtl_core.data.bundle fashion /usr/share/datasets/fashion-mnist
     python -m rtl_core.data.bundle adult adult.parquet
     python -m rtl_core.data.bundle nuclei dsb2018_256.zip
+    python -m rtl_core.data.bundle emoji node_modules/@iconify-json
 
 The first argument names the set; the second is a folder with Fashion-MNIST's four IDX files, a
-Parquet file of UCI Adult with its raw categories, nulls for missing cells and a column `split`, or a zip of the 2018
-Data Science Bowl (bundle_nuclei.py).
+Parquet file of UCI Adult with its raw categories, nulls for missing cells and a column `split`, a zip of the 2018 Data
+Science Bowl (bundle_nuclei.py), or a folder with the npm packages @iconify-json/noto, twemoji, fluent-emoji-flat and
+fluent-emoji-high-contrast, each in a folder of its own name (bundle_emoji.py).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from rtl_core.data.bundle_emoji import bundle_emoji
 from rtl_core.data.bundle_nuclei import bundle_nuclei
 from rtl_core.data.bundled import FASHION_COLUMNS, FASHION_SIDE, FASHION_SPLITS, FILES
 from rtl_core.data.idx import read_pair
@@ -52,10 +55,11 @@ def main(arguments: list[str]) -> None:
     makers = {
         "fashion": bundle_fashion,
         "adult": bundle_adult,
+        "emoji": bundle_emoji,
         "nuclei": lambda source: bundle_nuclei(source, FILES / "nuclei.zip"),
     }
     if len(arguments) != 2 or arguments[0] not in makers:
-        raise BadInput("usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | nuclei FILE")
+        raise BadInput("usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | emoji FOLDER | nuclei FILE")
     makers[arguments[0]](Path(arguments[1]))
 
 

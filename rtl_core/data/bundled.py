@@ -16,6 +16,7 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
+from rtl_core.data.emoji import load_emoji
 from rtl_core.data.idx import FASHION_CLASSES
 from rtl_core.data.pictures import Pictures, from_arrays
 from rtl_core.data.pixel_masks.source import load_masks
@@ -83,6 +84,11 @@ def _adult(settings: DataSettings, seed: int) -> Dataset:
     )
 
 
+def _emoji(settings: DataSettings, seed: int) -> Dataset:
+    """1,234 emoji, each as four houses draw it, 32 x 32 in colours."""
+    return load_emoji(FILES, settings, seed)
+
+
 def _nuclei(settings: DataSettings, seed: int) -> Dataset:
     """664 microscope pictures of 96 x 96 pixels with the class of each pixel; units are sittings, as far as pictures
     tell."""
@@ -100,6 +106,7 @@ def age_groups(age: pd.Series) -> pd.Series:
 BUNDLED: dict[str, Callable[[DataSettings, int], Dataset]] = {
     "fashion": _fashion,
     "domains": _domains,
+    "emoji": _emoji,
     "digits": _digits,
     "adult": _adult,
     "nuclei": _nuclei,

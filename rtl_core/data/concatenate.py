@@ -55,8 +55,8 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     own, with that split too. Pictures are standardised with `first`'s statistics. Units of the two are taken as
     different ones.
 
-    BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics; other classes
-    of pixels.
+    BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics; other
+    classes of pixels.
     """
     if first.fingerprint == second.fingerprint:
         return first

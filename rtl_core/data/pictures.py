@@ -37,17 +37,25 @@ class Pictures:
     notes: tuple[str, ...] = ()
 
 
-def from_arrays(pictures: Pictures, settings: DataSettings, seed: int, split_seed: int | None = None) -> Dataset:
+def from_arrays(
+    pictures: Pictures,
+    settings: DataSettings,
+    seed: int,
+    split_seed: int | None = None,
+    attributes: pd.DataFrame | None = None,
+) -> Dataset:
     """Pictures that were only read as a Dataset: their split completed, limited and resized as the settings say.
 
-    `split_seed` fixes the split whatever the run's seed is (bundled data); the limit is drawn by `seed`.
+    `split_seed` fixes the split whatever the run's seed is (bundled data); the limit is drawn by `seed`. `attributes`
+    has a row for each picture.
     """
     y = pictures.y
     split = complete_split(y, pictures.split, settings, seed if split_seed is None else split_seed)
     keep = limited_rows(y, split, settings.limit, seed)
     x, y, split = resized(pictures.x[keep], settings.image_size), y[keep], split[keep]
     notes = (*pictures.notes, *repeated_notes(x, y, split, [f"row {row}" for row in keep]))
-    return picture_dataset(settings.spec, replace(pictures, x=x, y=y, split=split, notes=notes))
+    kept = None if attributes is None else attributes.iloc[keep].reset_index(drop=True)
+    return picture_dataset(settings.spec, replace(pictures, x=x, y=y, split=split, notes=notes), kept)
 
 
 def picture_dataset(

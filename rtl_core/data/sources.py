@@ -9,6 +9,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.bundled import BUNDLED, load_bundled
 from rtl_core.data.cifar import load_cifar
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.domain_folders import load_domain_folders
 from rtl_core.data.folders import load_folder
 from rtl_core.data.idx import load_idx
 from rtl_core.data.npz import load_npz
@@ -29,6 +30,7 @@ PATH_SOURCES: dict[str, Callable[[Path, DataSettings, int], Dataset]] = {
     "npz": load_npz,
     "idx": load_idx,
     "cifar": load_cifar,
+    "domain": load_domain_folders,
 }
 NAME_SOURCES: dict[str, Callable[[str, DataSettings, int], Dataset]] = {
     "bundled": load_bundled,

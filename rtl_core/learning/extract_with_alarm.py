@@ -1,7 +1,7 @@
 """Algorithm 1 for all tickets in step, with a test for collapse after every round.
 
 An extraction on its own cannot tell: one ticket's curve is too noisy, the mean of all is not (docs/collapse.md).
-So all tickets train a round, an alarm hears their mean signal, and a policy decides: go on (`warn`), keep the
+So all tickets train a round, an alarm is given what was measured of all, and a policy decides: go on (`warn`), keep the
 last safe masks (`stop`), or go back to them and on with smaller cuts (`relax`).
 """
 
@@ -21,23 +21,28 @@ from rtl_core.learning.subnetwork import Subnetwork
 from rtl_core.tickets.pruning import kept_count
 from rtl_core.tickets.ticket_set import nested, numbered
 
-SIGNAL = "confidence"  # what of a measurement the alarm hears
+Figures = dict[str, Any]  # what was measured of a ticket after a round
 
-Alarm = Callable[[Sequence[float]], bool]  # a signal's values, densest first -> does the last one warn?
+
+@dataclass(frozen=True)
+class Raised:
+    """What an alarm says of the last round: figures for the event, and the ticket (its index) that fell most."""
+
+    values: Figures
+    falls_most: int
+
+
+Alarm = Callable[[Sequence[Sequence[Figures]]], Raised | None]  # every round's tickets, densest first
 
 
 @dataclass
 class _WatchedLevel:
-    """One density on the way down: masks (K, N), and after its round the trained subnetworks and the mean signal."""
+    """One density on the way down: masks (K, N), and after its round the trained subnetworks and their measurements."""
 
     density: float
     masks: np.ndarray
     trained: list[Subnetwork] = field(default_factory=list)
-    measured: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def signal(self) -> float:
-        return float(np.mean([figures[SIGNAL] for figures in self.measured]))
+    measured: list[Figures] = field(default_factory=list)
 
 
 def extract_watched(
@@ -60,9 +65,10 @@ def extract_watched(
     while True:
         level, spent = path[-1], spent + 1
         _train_round(level, tickets, measures, spent, side_by_side)
-        if alarm([each.signal for each in path]) and not (alarmed and policy.policy == "warn"):
+        warning = alarm([each.measured for each in path])
+        if warning is not None and not (alarmed and policy.policy == "warn"):
             alarmed = True
-            _tell(report, policy.policy, path, spent)
+            _tell(report, policy.policy, path, spent, warning)
             if policy.policy != "warn":
                 path.pop()
                 stops = []
@@ -109,18 +115,15 @@ def _cuts(level: _WatchedLevel, tickets: Sequence[Rounds], densities: Sequence[f
     return [_WatchedLevel(density, at) for density, at in zip(densities, masks, strict=True)]
 
 
-def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: int) -> None:
-    """The alarm as an event: what was heard, where, and which tickets fell most."""
-    now, best = path[-1], max(path, key=lambda level: level.signal)
-    drops = [a[SIGNAL] - b[SIGNAL] for a, b in zip(best.measured, now.measured, strict=True)]
-    most = now.trained[int(np.argmax(drops))].subset
+def _tell(report: Report, policy: str, path: Sequence[_WatchedLevel], round_: int, warning: Raised) -> None:
+    """The alarm as an event: what it went by, where, and which ticket fell most."""
+    now = path[-1]
     values = {
         "policy": policy,
-        SIGNAL: now.signal,
-        "drop": best.signal - now.signal,
+        **warning.values,
         "density": now.density,
         "safe_density": path[-2].density,
-        "falls_most": most,
+        "falls_most": now.trained[warning.falls_most].subset,
     }
     report(Event("collapse", "rtl", round=round_, values=values))
 

@@ -1,4 +1,4 @@
-"""Diagnosis of a run: overlap, confidence and accuracy on the way down, where they turn, and what to do about it.
+"""Diagnosis of a run: overlap, the alarm's signal and accuracy on the way down, where they turn, what to do about it.
 
 Nothing is trained here: what was measured by training again (retrain.py) is read where it is kept.
 """
@@ -41,10 +41,13 @@ def diagnose(run: Run, root: Path | None = None) -> Diagnosis:
     probed = read_probed(run, root)
     records = [*run.info.get("rungs", []), *(probed.records if probed else [])]
     counted = [(level, overlap(run.tickets, level)) for level in run.tickets.levels]
-    rounds = _with_drops([_round(level, counts, records, metric) for level, counts in counted])
+    rounds = [_round(level, counts, records, metric) for level, counts in counted]
+    settings = (config or Config()).collapse
+    signal = collapse.signal_of(task, [_signals(row) for row in rounds if _watched(row)], settings)
+    rounds = _with_drops(rounds, signal)
     layers = [row for level, counts in counted for row in _layers(level, counts)]
-    threshold = (config or Config()).collapse.threshold
-    listened = [row for row in rounds if row.drop is not None]
+    threshold = (signal or collapse.CONFIDENCE).threshold(settings)
+    listened = [row for row in rounds if row.off_best is not None]
     alarm, fall = _alarm(listened, threshold), _fall([row for row in rounds if row.measure == "retrained"], figure)
     diagnosis = Diagnosis(
         run=run.name,
@@ -55,7 +58,7 @@ def diagnose(run: Run, root: Path | None = None) -> Diagnosis:
         n=min((record["n"] for record in records), default=None),
         rounds=rounds,
         layers=layers,
-        flags=_flags(rounds, layers, alarm, fall, figure),
+        flags=_flags(rounds, layers, alarm, signal, fall, figure),
         alarm=alarm,
         fall=fall,
         lead=fall.round - alarm.round if alarm and fall else None,
@@ -65,6 +68,7 @@ def diagnose(run: Run, root: Path | None = None) -> Diagnosis:
         relaxed=read_relaxed(run, root),
         probe=Probe(probed.steps, probed.seconds) if probed else None,
         confidence_unit=collapse.confidence_unit(task),
+        signal=signal and signal.name,
     )
     return replace(diagnosis, advice=_advice(run, diagnosis))
 
@@ -97,15 +101,32 @@ def _round(level: Level, counts: Overlap, records: Sequence[dict[str, Any]], met
         },
         drop=None,
         measure=measure,
+        brier=mean_of_known([figure_value(r, "brier") for r in here]),
+        doubt_spread=mean_of_known([figure_value(r, "doubt_spread") for r in here]),
     )
 
 
-def _with_drops(rounds: Sequence[Round]) -> list[Round]:
-    """The drop of the confidence of retrained levels, where it was measured."""
-    retrained = [row for row in rounds if row.measure == "retrained" and row.confidence is not None]
-    drops = collapse.drops([row.confidence for row in retrained]) if retrained else []
-    by_round = {row.round: float(drop) for row, drop in zip(retrained, drops, strict=True)}
-    return [replace(row, drop=by_round.get(row.round)) for row in rounds]
+def _watched(row: Round) -> bool:
+    """Whether a level was retrained and its tickets asked how sure they are."""
+    return row.measure == "retrained" and row.confidence is not None
+
+
+def _signals(row: Round) -> dict[str, float | None]:
+    return {"brier": row.brier, "confidence": row.confidence, "doubt_spread": row.doubt_spread}
+
+
+def _with_drops(rounds: Sequence[Round], signal: collapse.Signal | None) -> list[Round]:
+    """How far retrained levels are off their best so far: their confidence, and what the alarm goes by."""
+    retrained = [row for row in rounds if _watched(row)]
+    if signal is None or not retrained:
+        return list(rounds)
+    drops = collapse.drops([row.confidence for row in retrained])
+    off_best = signal.off_best([_signals(row) for row in retrained])
+    known = {
+        row.round: replace(row, drop=float(drop), off_best=float(off))
+        for row, drop, off in zip(retrained, drops, off_best, strict=True)
+    }
+    return [known.get(row.round, row) for row in rounds]
 
 
 def _layers(level: Level, counts: Overlap) -> list[LayerRound]:
@@ -115,11 +136,11 @@ def _layers(level: Level, counts: Overlap) -> list[LayerRound]:
 
 
 def _alarm(retrained: Sequence[Round], threshold: float) -> Alarm | None:
-    first = collapse.first_alarm([row.confidence for row in retrained], threshold) if retrained else None
+    first = collapse.first_alarm([row.off_best for row in retrained], threshold)
     if first is None:
         return None
     row = retrained[first]
-    return Alarm(row.round, row.density, row.drop, threshold)
+    return Alarm(row.round, row.density, row.off_best, threshold)
 
 
 def _fall(retrained: Sequence[Round], figure: Figure) -> Place | None:
@@ -134,13 +155,19 @@ def _last_safe(retrained: Sequence[Round], alarm: Alarm | None) -> float | None:
 
 
 def _flags(
-    rounds: Sequence[Round], layers: Sequence[LayerRound], alarm: Alarm | None, fall: Place | None, figure: Figure
+    rounds: Sequence[Round],
+    layers: Sequence[LayerRound],
+    alarm: Alarm | None,
+    signal: collapse.Signal | None,
+    fall: Place | None,
+    figure: Figure,
 ) -> list[Flag]:
     """Where something turned, the alarm first, then by round."""
     flags = []
     if alarm:
-        sentence = f"Confidence lies {alarm.drop:.3f} below its best: the alarm ({alarm.threshold:g})."
-        flags.append(Flag(alarm.round, alarm.density, "down", "confidence", None, True, sentence))
+        moved, direction = _ALARMS[signal.name]
+        sentence = f"{moved.format(f'{alarm.drop:.3f}')}: the alarm ({alarm.threshold:g})."
+        flags.append(Flag(alarm.round, alarm.density, direction, signal.name, None, True, sentence))
     if fall:
         signal = "accuracy" if figure.name in OF_CLASSIFIERS else figure.name
         by = f"{100 * figure.fall:g} points" if figure.unit == "share" else f"{figure.fall:g} {figure.unit}"
@@ -170,6 +197,11 @@ def _turns(
         yield Flag(row.round, row.density, turn.direction, signal, layer, False, sentence)
 
 
+_ALARMS = {  # by the alarm's signal: what has moved, and where to
+    "brier": ("The Brier score lies {} above its least", "up"),
+    "doubt": ("Doubt lies {} of its spread over the inputs above its least", "up"),
+    "confidence": ("Confidence lies {} below its best", "down"),
+}
 _MOVED = {"up": "has risen above its least value", "down": "falls in one round"}
 
 

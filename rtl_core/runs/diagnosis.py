@@ -18,6 +18,8 @@ class Round:
     chance_low     with chance_high: 95 % of random masks
     figures, ci    balanced accuracy, accuracy and the run's metric with [low, high]; None where not measured
     confidence     None as above; drop: how far it lies below its best so far, of retrained levels
+    brier          mean Brier score; doubt_spread: of the rows' doubt, for answers that are not one of a few
+    off_best       how far the alarm's signal is off its best so far, of retrained levels
     measure        how: "retrained", "extraction" or "final"; None
     """
 
@@ -34,6 +36,9 @@ class Round:
     ci: dict[str, Interval]
     drop: float | None
     measure: str | None
+    brier: float | None = None
+    doubt_spread: float | None = None
+    off_best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Alarm(Place):
-    """The first level whose confidence lies `drop` below the best so far, `threshold` or more."""
+    """The first level whose signal is `drop` off its best so far, `threshold` or more."""
 
     drop: float
     threshold: float
@@ -79,7 +84,8 @@ class Flag(Place):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvent:
-    """An alarm that a run noted while it trained; `falls_most` is the subset whose ticket fell most."""
+    """An alarm that a run noted while it trained: its `signal` was `drop` off its best so far; `falls_most` is the
+    subset whose ticket fell most. Runs of earlier versions wrote no signal, which was confidence, and no threshold."""
 
     time: float | None = None
     phase: Literal["collapse"]
@@ -94,6 +100,9 @@ class PolicyEvent:
     density: float
     safe_density: float
     falls_most: str
+    signal: str = "confidence"
+    threshold: float | None = None
+    brier: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,9 @@ class Diagnosis:
 
     metric             the task's headline figure
     watched            whether confidence was measured on retrained levels, so that an alarm can be given
-    threshold          the drop of confidence that is an alarm
+    signal             what the alarm goes by: "brier", "doubt", or "confidence" alone where no more was recorded; None
+                       where the task has no doubt
+    threshold          how far off its best so far the signal is an alarm
     n                  validation rows a ticket, at least; None where nothing was measured
     rounds, layers     densest first
     flags              the alarm first, then by round
@@ -139,3 +150,4 @@ class Diagnosis:
     probe: Probe | None
     advice: str = ""
     confidence_unit: str | None = "share"
+    signal: str | None = "confidence"

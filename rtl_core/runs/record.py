@@ -92,7 +92,7 @@ class LevelRecord(WithFigures):
     """A ticket (its index) measured on n validation rows at a level (its index), at its density.
 
     measure  "extraction" or "retrained": on its own weights, right after the cut or trained again; "final"
-    credit   mean of what its answers are worth; confidence, entropy: of its answers
+    credit   mean of what its answers are worth; confidence, entropy, brier, doubt_spread: `audit.collapse.signals`
     """
 
     ticket: int
@@ -107,6 +107,8 @@ class LevelRecord(WithFigures):
     credit: float | None = None
     confidence: float | None = None
     entropy: float | None = None
+    brier: float | None = None
+    doubt_spread: float | None = None
     ci: dict[str, Interval] = field(default_factory=dict)
 
 

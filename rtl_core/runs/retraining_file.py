@@ -33,6 +33,8 @@ class _Record(BaseModel):
     balanced_accuracy: FiniteFloat | None = None
     figures: dict[str, FiniteFloat | None] | None = None
     confidence: FiniteFloat | None = None
+    brier: FiniteFloat | None = None
+    doubt_spread: FiniteFloat | None = None
     ci: dict[str, Interval]
 
 

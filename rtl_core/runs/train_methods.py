@@ -15,7 +15,7 @@ from rtl_core.learning.baselines import CONTROLS, does_not_apply
 from rtl_core.learning.batchnorm_recalibration import recalibrate
 from rtl_core.learning.experiment import Experiment
 from rtl_core.learning.extract import Extraction, Measure, extract_together
-from rtl_core.learning.extract_with_alarm import extract_watched
+from rtl_core.learning.extract_with_alarm import Raised, extract_watched
 from rtl_core.learning.method_steps import (
     extract_ticket,
     learn_tickets,
@@ -30,6 +30,7 @@ from rtl_core.routing.features import Features, fitted
 from rtl_core.routing.gate import LinearGate, fit_gate, zero_gate
 from rtl_core.runs.prepare import Setting
 from rtl_core.storage_budget import budget
+from rtl_core.tasks.task import Task
 from rtl_core.threads import pool
 from rtl_core.tickets.ticket_set import TicketSet
 
@@ -122,10 +123,18 @@ def _extract_watched(
         [ticket_rounds(new_experiment, start, i) for i in range(len(eval_set.names))],
         [measure(new_experiment, eval_set, i) for i in range(len(eval_set.names))],
         config,
-        lambda confidence: collapse.warns(confidence, config.collapse.threshold),
+        lambda rounds: _warning(eval_set.task, rounds, config),
         lambda jobs: _side_by_side(config, jobs),
         new_experiment.report,
     )
+
+
+def _warning(task: Task, rounds: Sequence[Sequence[dict[str, Any]]], config: Config) -> Raised | None:
+    warned = collapse.warning(task, rounds, config.collapse)
+    if warned is None:
+        return None
+    values = {"signal": warned.signal, "drop": warned.off_best, "threshold": warned.threshold, **warned.figures}
+    return Raised(values, warned.falls_most)
 
 
 def by_scores(setting: Setting, new_experiment: Experiment, eval_set: audit.EvaluationSet) -> Trained:
@@ -194,7 +203,7 @@ def measured_on(
     return {
         **audit.summary(audit.ticket_figures(eval_set, k, answers)),
         "credit": audit.own_credit(eval_set, k, answers),
-        **collapse.signals(eval_set.task, answers, doubt),
+        **collapse.signals(eval_set.task, answers, doubt, eval_set.truth(k, eval_set.judged(k))),
     }
 
 

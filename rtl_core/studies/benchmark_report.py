@@ -16,8 +16,11 @@ from rtl_core.read_only import refused_in_public
 from rtl_core.spreadsheet_csv import csv_text
 from rtl_core.statistics.intervals import paired_t
 from rtl_core.studies.benchmark import by_method
+from rtl_core.tasks.catalogue import TASKS
+from rtl_core.tasks.task import Figure
 
 STORED = ("rtl", "imp_multi", "imp_single_union", "dense")  # whose storage is laid beside what it buys
+USUAL_FIGURES = ("recall", "roc_auc")
 OF_THE_CELL = ("seed", "density", "fingerprint", "seconds", "iou_mean", "chance_mean")
 
 
@@ -86,23 +89,32 @@ def headline(document: dict[str, Any], density: float) -> str:
 
 def table(document: dict[str, Any], density: float) -> str:
     """Every method at one density, RTL first, as a Markdown table."""
-    metric, rows = document["metric"], document["rows"]
+    metric, rows, others = document["metric"], document["rows"], _other_figures(document)
     lines = [
-        f"| method | {metric.replace('_', ' ')}, mean | every seed | RTL - method [95 % interval] | recall | ROC AUC "
-        "| steps extract + joint | stored weights | kbit |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| method | {metric.replace('_', ' ')}, mean | every seed | RTL - method [95 % interval] "
+        f"{''.join(f'| {figure.title} ' for figure in others)}| steps extract + joint | stored weights | kbit |",
+        "|---" * (7 + len(others)) + "|",
     ]
-    columns = {name: by_method(rows, density, name) for name in (metric, "recall", "roc_auc", "params_total", "bits")}
+    names = (metric, *(figure.name for figure in others), "params_total", "bits")
+    columns = {name: by_method(rows, density, name) for name in names}
     for line in (line for line in document["summary"] if line["density"] == density):
         method = line["method"]
         first = next(row for row in rows if (row["method"], row["density"]) == (method, density))
         lines.append(
             f"| `{method}` | {_number(line['mean'])} | {' '.join(map(_number, columns[metric][method]))} "
-            f"| {_difference(line)} | {_number(mean(columns['recall'][method]))} "
-            f"| {_number(mean(columns['roc_auc'][method]))} | {first['steps_extract']} + {first['steps_joint']} "
+            f"| {_difference(line)} {''.join(f'| {_number(mean(columns[figure.name][method]))} ' for figure in others)}"
+            f"| {first['steps_extract']} + {first['steps_joint']} "
             f"| {mean(columns['params_total'][method]):,.0f} | {mean(columns['bits'][method]) / 1000:,.0f} |"
         )
     return "\n".join(lines)
+
+
+def _other_figures(document: dict[str, Any]) -> list[Figure]:
+    """What stands beside the metric: recall and ROC AUC of classifiers, of another task all of its own."""
+    known = {figure.name: figure for task in TASKS.values() for figure in task.figures}
+    values = document["rows"][0]
+    given = [figure for name, figure in known.items() if name != document["metric"] and values.get(name) is not None]
+    return [figure for figure in given if figure.name in USUAL_FIGURES] or given
 
 
 def long_table(document: dict[str, Any]) -> str:

@@ -46,7 +46,8 @@ def diagnosis(**changed) -> Diagnosis:
             figures={"accuracy": accuracy, "balanced_accuracy": accuracy},
             ci={m: [accuracy - 0.02, accuracy + 0.02] for m in ("accuracy", "balanced_accuracy")},
             confidence=confidence,
-            drop=max(CONFIDENCE[:i]) - confidence,
+            drop=(off := max(CONFIDENCE[:i]) - confidence),
+            off_best=off,
             measure="retrained",
         )
         for i, (density, accuracy, confidence) in enumerate(zip(DENSITIES, ACCURACY, CONFIDENCE, strict=True), 1)
@@ -248,9 +249,9 @@ CALIBRATED = {
 
 
 def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(calibration, "RESULTS", tmp_path / "collapse.json")
+    monkeypatch.setattr(calibration, "RESULTS", tmp_path)
     assert calibration.read() is None
-    calibration.RESULTS.write_text(json.dumps(CALIBRATED))
+    (tmp_path / "collapse.json").write_text(json.dumps(CALIBRATED))
     runs = calibration.judged(calibration.read(), 0.02).set_index("run")
     verdicts = [collapse.IN_TIME, collapse.TOO_LATE, collapse.MISSED, collapse.FALSE_ALARM, collapse.SILENT]
     assert list(runs.verdict) == verdicts
@@ -263,9 +264,72 @@ def test_the_alarm_is_judged_on_held_out_runs_alone(tmp_path, monkeypatch):
     assert len(calibration.figure(runs.reset_index(), colours.LIGHT).data) == 3
 
 
+def test_an_alarm_by_the_brier_score_is_judged_once_more_shortly_before_the_fall(tmp_path, monkeypatch):
+    """Seven rounds that fall in the sixth: it stops in the third, after which nothing must have rung before."""
+    rounds = {"confidence": [0.6] * 7, "accuracy": [0.7, 0.7, 0.7, 0.7, 0.7, 0.6, 0.6]}
+    early = {
+        "part": "held_out",
+        "metric": "accuracy",
+        "rounds": {**rounds, "brier": [0.4, 0.4, 0.43, 0.4, 0.4, 0.5, 0.5]},
+    }
+    good = {
+        "part": "held_out",
+        "metric": "accuracy",
+        "rounds": {**rounds, "brier": [0.4, 0.4, 0.4, 0.4, 0.43, 0.5, 0.5]},
+    }
+    monkeypatch.setattr(calibration, "RESULTS", tmp_path)
+    (tmp_path / "alarm.json").write_text(json.dumps({"a / seed 1": early, "b / seed 1": good}))
+    runs = calibration.judged(calibration.read("brier"), 0.02, "brier").set_index("run")
+    assert list(runs.verdict) == [collapse.IN_TIME, collapse.FALSE_ALARM, collapse.IN_TIME, collapse.SILENT]
+    assert list(runs.index[1::2]) == ["a / seed 1, stopped in round 3", "b / seed 1, stopped in round 3"]
+
+
+def scored(**changed) -> View:
+    """The same levels with a Brier score, of which the alarm goes: .50, .46, .47 and .49."""
+    brier = (0.50, 0.46, 0.47, 0.49)
+    rounds = [
+        replace(row, brier=value, off_best=value - min(brier[: i + 1]))
+        for i, (row, value) in enumerate(zip(diagnosis().rounds, brier, strict=True))
+    ]
+    return view_of(
+        **{"rounds": rounds, "signal": "brier", "threshold": 0.019, "alarm": Alarm(4, 0.1, 0.03, 0.019), **changed}
+    )
+
+
+def test_an_alarm_by_the_brier_score_is_called_that():
+    view = scored()
+    assert findings.curves_title(view, None).startswith("At 10 % the Brier score lies 0.030 above its least")
+    assert findings.facts(view).startswith("The alarm rings where the Brier score lies 0.019 above its least so far")
+    assert findings.EXPLAINED[view.explained].startswith("Brier score")
+    silent = scored(alarm=None, fall=None, lead=None)
+    assert findings.curves_title(silent, None) == "The Brier score stays within 0.030 of its least"
+    drawn = curves.figure(view, None, colours.LIGHT)
+    (line,) = [trace for trace in drawn.data if trace.name == "Brier score"]
+    assert list(line.y) == [0.50, 0.46, 0.47, 0.49]
+
+
+@pytest.mark.parametrize("detail", ["Flags", "What to do", "How the alarm was calibrated"])
+def test_every_view_of_a_run_watched_by_the_brier_score(known_run, monkeypatch, detail):
+    app = shown(monkeypatch, scored().diagnosis, detail=detail)
+    assert not app.exception and not app.error
+    assert "At the bottom: the Brier score, which the alarm goes by" in texts(app)
+    message = {"Flags": "Only the Brier score is an alarm", "What to do": "Go back."}
+    assert message.get(detail, "as if it had stopped 3 rounds before its fall") in texts(app)
+
+
+def test_an_alarm_by_doubt_is_given_in_spreads():
+    view = view_of(signal="doubt", confidence_unit="", threshold=0.2, alarm=Alarm(4, 0.1, 0.31, 0.2))
+    assert "doubt lies 0.31 of its spread over the inputs above its least" in findings.curves_title(view, None)
+    assert "doubt lies 0.2 of its spread" in findings.facts(view)
+
+
+def test_a_run_without_a_brier_score_says_so():
+    assert "this run kept no Brier score" in findings.facts(view_of())
+
+
 @pytest.mark.parametrize("detail", ["Flags", "Layers", "What to do", "How the alarm was calibrated"])
 def test_every_view_of_a_watched_run(known_run, monkeypatch, detail):
-    monkeypatch.setattr(calibration, "RESULTS", known_run / "none.json")
+    monkeypatch.setattr(calibration, "RESULTS", known_run / "none")
     app = shown(monkeypatch, diagnosis(), detail=detail)
     assert not app.exception and not app.error
     assert app.title[0].value == "The alarm comes at 10 % density; the last safe one is 25 %"

@@ -15,8 +15,11 @@ from subprocess import PIPE
 import pytest
 
 from app import uploads
+from rtl_core.config import DataSettings
 from rtl_core.data.class_folders import KINDS
+from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
+from tests.data.mask_files import masked_pictures, zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +51,18 @@ def test_class_folders_are_kept_and_pictures_numbered(tmp_path):
         "notes": [],
         "pictures": {"class-00001/000000.png": "pets/cat/a.PNG", "class-00002/000001.jpg": "pets/dog/b.jpg"},
     }
+
+
+def test_pictures_with_masks_stay_in_their_zip(tmp_path):
+    packed_masks = zipped(masked_pictures(tmp_path / "set"), tmp_path / "set.zip").read_bytes()
+    spec = uploads.store("mine.zip", packed_masks, tmp_path / "kept")
+    (folder,) = uploads.stored(tmp_path / "kept")
+    assert spec == uploads.spec_of(folder) == f"masks:{folder / 'masks.zip'}" and uploads.usable(folder)
+    assert len(load(DataSettings(spec=spec), 0)) == 12
+    (tmp_path / "set" / "masks" / "003.png").unlink()
+    with pytest.raises(BadInput, match="1 pictures have no mask"):
+        uploads.store("mine.zip", zipped(tmp_path / "set", tmp_path / "set.zip").read_bytes(), tmp_path / "kept")
+    assert uploads.stored(tmp_path / "kept") == [folder]
 
 
 def test_splits_stay_above_their_classes(tmp_path):

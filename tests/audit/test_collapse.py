@@ -1,10 +1,13 @@
 """Signals and alarms with answers known on paper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from rtl_core.audit.collapse import drops, fall, first_alarm, judge, turns, warns
+from rtl_core.audit.collapse import drops, fall, first_alarm, judge, signal_of, stopping_before, turns, warning
 from rtl_core.audit.collapse import signals as signals_of
+from rtl_core.config import CollapseSettings
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 
 
@@ -42,9 +45,81 @@ def test_drops_are_from_the_best_so_far():
 
 def test_an_alarm_rings_at_its_threshold_and_not_before():
     values = [0.5, 0.75, 0.625, 0.75, 0.5]
-    assert [warns(values[: i + 1], 0.125) for i in range(5)] == [False, False, True, False, True]
-    assert first_alarm(values, 0.2) == 4
-    assert first_alarm(values, 0.3) is None
+    assert first_alarm(drops(values), 0.125) == 2
+    assert first_alarm(drops(values), 0.2) == 4
+    assert first_alarm(drops(values), 0.3) is None
+
+
+SETTINGS = CollapseSettings(policy="warn", brier_threshold=0.02, threshold=0.02)
+
+
+def answered(p_right: list[float], p_wrong: list[float], task=MULTICLASS) -> dict:
+    """What is measured of a ticket that gives these probabilities to the right answer, of two, in two groups of inputs:
+    in the first it is right, in the second it errs."""
+    p = np.array([*p_right, *p_wrong])
+    logits = np.log(np.stack([p, 1 - p], axis=1))
+    return signals_of(task, logits, np.zeros(len(p)), np.zeros(len(p), int))
+
+
+def test_the_brier_score_is_the_squared_distance_from_what_is_right():
+    logits = np.log([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]])
+    measured = signals_of(MULTICLASS, logits, None, np.array([0, 2]))
+    assert measured["brier"] == pytest.approx(np.mean([0.09 + 0.04 + 0.01, 0.25 + 0.0625 + 0.5625]))
+    yes = signals_of(ONE_VS_REST, np.log([[0.9 / 0.1]]), None, np.array([[1.0]]))
+    assert yes["brier"] == pytest.approx(2 * 0.1**2)
+    assert "brier" not in signals_of(MULTICLASS, logits, None)
+
+
+def test_a_network_that_was_too_sure_and_grows_less_so_rings_no_alarm():
+    """Four of five right all along; sure of all at first, in the end as sure as it is right. Confidence alone rings."""
+    rounds = [[answered([p] * 8, [1 - p] * 2)] for p in (0.99, 0.95, 0.9, 0.85)]
+    assert warning(MULTICLASS, rounds, SETTINGS) is None
+    by_confidence = warning(MULTICLASS, rounds, SETTINGS.model_copy(update={"signal": "confidence"}))
+    assert by_confidence.signal == "confidence" and by_confidence.off_best == pytest.approx(0.14)
+
+
+def test_a_collapsing_network_rings_before_it_errs_more():
+    """All right at first; in the third round the probabilities of the right answers give way, none errs yet."""
+    rounds = [[answered([0.95] * 9, [0.6])], [answered([0.96] * 9, [0.6])], [answered([0.8] * 9, [0.55])]]
+    assert warning(MULTICLASS, rounds[:2], SETTINGS) is None
+    warned = warning(MULTICLASS, rounds, SETTINGS)
+    expected = 2 * np.mean([0.2**2] * 9 + [0.45**2]) - 2 * np.mean([0.04**2] * 9 + [0.4**2])
+    assert warned.signal == "brier" and warned.off_best == pytest.approx(expected)
+    assert warned.threshold == 0.02 and warned.figures["brier"] == pytest.approx(rounds[-1][0]["brier"])
+
+
+def test_the_ticket_that_fell_most_is_named():
+    rounds = [[answered([0.9], [0.6]), answered([0.9], [0.6])], [answered([0.9], [0.6]), answered([0.6], [0.55])]]
+    assert warning(MULTICLASS, rounds, SETTINGS).falls_most == 1
+
+
+UNSURE = replace(MULTICLASS, name="toy", log_p=None)  # a doubt, and answers that are not one of a few
+
+
+def test_a_doubt_rings_in_units_of_its_own_spread():
+    """Whatever the doubt is measured in: a thousand times as much is as far off."""
+    for scale in (1.0, 1000.0):
+        doubts = [scale * np.array([1.0, 3.0]), scale * np.array([1.1, 3.1]), scale * np.array([1.3, 3.3])]
+        rounds = [[signals_of(UNSURE, np.zeros((2, 1)), doubt)] for doubt in doubts]
+        assert warning(UNSURE, rounds[:2], SETTINGS) is None  # .1 of a spread of 1
+        warned = warning(UNSURE, rounds, SETTINGS)
+        assert warned.signal == "doubt" and warned.off_best == pytest.approx(0.3)
+
+
+def test_what_an_earlier_version_kept_is_judged_by_confidence():
+    old = [{"confidence": 0.9, "brier": None}, {"confidence": 0.8, "brier": None}]
+    assert signal_of(MULTICLASS, old, SETTINGS).name == "confidence"
+    assert signal_of(UNSURE, old, SETTINGS).name == "confidence"
+    assert signal_of(MULTICLASS, [{**row, "brier": 0.2} for row in old], SETTINGS).name == "brier"
+    assert signal_of(replace(UNSURE, doubt=None), old, SETTINGS) is None
+
+
+def test_a_run_that_stopped_before_its_fall():
+    values = [0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.8]  # falls in round 5, from 0
+    assert stopping_before(values, 1) == 5 and stopping_before(values, 3) == 3
+    assert stopping_before(values, 4) is None and stopping_before([0.9] * 4, 3) == 4
+    dips = [0.9, 0.9, 0.9, 0.87, 0.9, 0.9, 0.8, 0.8]  # a single low round is no fall, unless it is the last
+    assert fall(dips) == 6 and stopping_before(dips, 3) == 3
 
 
 def test_a_fall_must_stay():
@@ -70,7 +145,7 @@ def test_an_alarm_is_judged_by_when_accuracy_falls(alarm, fell, verdict, lead):
     rounds = range(-1, 9)  # the first is high in any case: there is nothing before it to fall from
     signal = [0.9 if alarm is None or i < alarm else 0.5 for i in rounds]
     accuracy = [0.8 if fell is None or i < fell else 0.5 for i in rounds]
-    verdicts = judge(signal, accuracy, 0.1)
+    verdicts = judge(drops(signal), accuracy, 0.1)
     assert (verdicts.verdict, verdicts.lead) == (verdict, lead)
 
 

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 from rtl_core.config import DataSettings
 from rtl_core.data.bundled import ADULT_GROUPS, FILES
 from rtl_core.data.domains import DOMAINS
+from rtl_core.data.emoji import CATEGORIES, HOUSES, read
 from rtl_core.data.sources import load
 
 
@@ -37,7 +38,7 @@ def test_the_statistics_are_those_of_the_train_pictures(fashion):
 
 
 def test_the_bundled_files_are_small():
-    assert sum(file.stat().st_size for file in FILES.iterdir()) < 6_000_000
+    assert sum(file.stat().st_size for file in FILES.iterdir()) < 14_000_000
     assert (FILES / "adult.parquet").stat().st_size < 500_000
 
 
@@ -115,3 +116,45 @@ def test_fingerprints_do_not_change_unnoticed(fashion, domains, adult):
     assert fashion.fingerprint == "1779608e0a3f79301164608111b81e0a"
     assert domains.fingerprint == "7ffbf3f6e949771de125a7bdd8507e86"
     assert adult.fingerprint == "836a4459435d6b02e0b458ef852a2623"
+
+
+@pytest.fixture(scope="module")
+def emoji():
+    return load(DataSettings(spec="bundled:emoji"), 0)
+
+
+def test_every_house_draws_the_same_emoji_in_the_same_split(emoji):
+    n = len(emoji) // len(HOUSES)
+    assert emoji.attributes["domain"].value_counts().to_dict() == dict.fromkeys(HOUSES.values(), n)
+    for values in (emoji.unit, emoji.split, emoji.y):
+        assert (values.reshape(len(HOUSES), n) == values[:n]).all()
+    splits = pd.Series(emoji.split).groupby(emoji.unit).nunique()
+    assert (splits == 1).all()  # what looks nearly the same is never in two splits
+    assert set(emoji.y[emoji.rows("test")]) == set(range(len(CATEGORIES)))
+
+
+def test_emoji_are_what_their_names_say(emoji):
+    drawn = read(FILES)
+    noto = dict(zip(drawn.index["name"], drawn.pictures[0].astype(int), strict=True))
+    middle = {name: picture[:, 8:24, 8:24].mean(axis=(1, 2)) for name, picture in noto.items()}
+    red, green, blue = middle["red-heart"]
+    assert red > 1.5 * max(green, blue)
+    red, green, blue = middle["green-heart"]
+    assert green > 1.2 * max(red, blue)
+    outline = drawn.pictures[3].astype(int)
+    assert (outline.max(axis=1) - outline.min(axis=1)).max() == 0  # drawn in black and white
+    assert (drawn.pictures[:, :, :, 0, 0] == 255).mean() > 0.9  # corners are white
+
+
+def test_sittings_hold_what_looks_nearly_the_same(emoji):
+    index = read(FILES).index.set_index("name")
+    assert index.loc["one-oclock", "sitting"] == index.loc["nine-thirty", "sitting"]
+    assert index.loc["red-heart", "sitting"] != index.loc["pizza", "sitting"]
+    assert index["sitting"].nunique() > 1_000
+
+
+def test_a_limit_takes_the_same_emoji_of_every_house():
+    few = load(DataSettings(spec="bundled:emoji", limit=200), 3)
+    rows = few.rows("train")
+    assert len(rows) == 200
+    assert (few.unit[rows].reshape(len(HOUSES), 50) == few.unit[rows][:50]).all()

@@ -1,12 +1,14 @@
 """CIFAR's binary files, written here record by record."""
 
 import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from rtl_core.config import DataSettings
 from rtl_core.data.cifar import load_cifar
+from rtl_core.data.cifar100_clusters import CLUSTERS
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
 
@@ -46,6 +48,22 @@ def test_cifar_100_takes_the_fine_label(tmp_path):
     dataset = loaded(tmp_path)
     assert (dataset.y == np.tile(fine, 2)).all() and dataset.classes[99] == "99"
     assert (dataset.x[:300] == pictures).all()
+
+
+def test_cifar_100_knows_the_groups_of_its_classes(tmp_path):
+    fine = np.arange(300) % 100
+    (tmp_path / "train.bin").write_bytes(records(np.repeat(PICTURES, 5, axis=0), fine // 5, fine))
+    assert set(loaded(tmp_path).attributes) == {"superclass"}  # clusters are known by the names of classes
+    (tmp_path / "fine_label_names.txt").write_text("\n".join(sorted(CLUSTERS)))
+    (tmp_path / "coarse_label_names.txt").write_text("\n".join(f"group{i}" for i in range(20)))
+    dataset = loaded(tmp_path)
+    of_class = dict(zip(dataset.y, dataset.attributes.to_numpy(), strict=True))
+    assert dataset.classes[0] == "apple" and list(of_class[0]) == ["group0", "fruits"]
+    assert dataset.classes[97] == "wolf" and list(of_class[97]) == ["group19", "mammals"]
+    assert sorted(Counter(CLUSTERS.values()).values()) == [4, 5, 8, 9, 9, 15, 22, 28]  # 100 classes, as published
+    (tmp_path / "train.bin").write_bytes(records(PICTURES[:2], [0, 20], [0, 99]))
+    with pytest.raises(BadInput, match="label 20; there are only 20 superclasses"):
+        loaded(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -476,9 +476,7 @@ def test_other_wrong_inputs_get_one_sentence(folder, tmp_path):
     with pytest.raises(BadInput, match="sequence '0001TP' has 9 frames, 15 are needed"):
         get(f"masks:{camvid(tmp_path / 'short', {'0001TP': 9})}", split="blocks")
     (coco(tmp_path / "coco") / "train2017" / f"{0:012d}.jpg").unlink()
-    with pytest.raises(
-        BadInput, match="1 annotated pictures are not there with their masks, such as '000000000000.jpg'"
-    ):
+    with pytest.raises(BadInput, match="1 annotated pictures are not there with their masks"):
         get(f"masks:{tmp_path / 'coco'}")
     (tmp_path / "coco" / "panoptic_train2017.json").write_text('{"images": 3}')
     with pytest.raises(BadInput, match="is no panoptic JSON of COCO: images"):

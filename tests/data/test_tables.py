@@ -178,5 +178,5 @@ def test_an_unknown_spec_lists_what_there_is(spec):
 
 
 def test_an_unknown_bundled_set_lists_those_there_are():
-    with pytest.raises(BadInput, match="'mnist'; there are: fashion, domains, digits, adult"):
+    with pytest.raises(BadInput, match="'mnist'; there are: fashion, domains, emoji, digits, adult"):
         load(DataSettings(spec="bundled:mnist"), seed=0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rtl_core.learning.extract import density_schedule, extract
-from rtl_core.learning.extract_with_alarm import extract_watched
+from rtl_core.learning.extract_with_alarm import Raised, extract_watched
 from rtl_core.learning.joint import train_jointly
 from rtl_core.learning.method_steps import learn_tickets, ticket_rounds, ticket_set, warm_start
 from rtl_core.learning.rewind_point import merged
@@ -36,8 +36,10 @@ def watched(make_experiment, policy, confidence=CONFIDENCE, journal=None, sharin
     tickets = [ticket_rounds(experiment, start := warm_start(experiment), k) for k in range(3)]
     measures = [lambda subnetwork, k=k: {"confidence": next(signals[k])} for k in range(3)]
 
-    def alarm(values):
-        return max(values) - values[-1] >= experiment.config.collapse.threshold
+    def alarm(rounds):
+        values = [np.mean([figures["confidence"] for figures in tickets]) for tickets in rounds]
+        drop = max(values) - values[-1]
+        return Raised({"drop": drop}, 1) if drop >= experiment.config.collapse.threshold else None
 
     extractions = extract_watched(tickets, measures, experiment.config, alarm, in_turn, experiment.report)
     return extractions, [event for event in events if event.phase == "collapse"], experiment, start
@@ -63,6 +65,7 @@ def test_a_warning_changes_nothing_but_is_told_once(make_experiment):
     assert alarms[0].values["safe_density"] == pytest.approx(22 / 44)
     assert alarms[0].values["density"] == pytest.approx(15 / 44)
     assert alarms[0].values["drop"] == pytest.approx(0.02)
+    assert alarms[0].values["falls_most"] == experiment.names[1]
 
 
 def test_stopping_keeps_the_last_safe_masks(make_experiment):

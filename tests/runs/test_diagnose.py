@@ -1,6 +1,7 @@
 """Diagnosis of finished runs: documents, a probe, and what going back gives."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,56 @@ def test_rounds_that_were_watched_are_read_off_the_run(rounds):
     for row in result.rounds:
         low, high = row.ci["balanced_accuracy"]
         assert low <= row.figures["balanced_accuracy"] <= high
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """The same training as `rounds`, the alarm going by the Brier score."""
+    extract = {**BASE["extract"], "schedule": "fraction", "fraction": 0.5}
+    collapse = {"policy": "warn", "brier_threshold": 0.0001}
+    return trained(tmp_path_factory.mktemp("runs"), density=0.1, extract=extract, collapse=collapse)
+
+
+def test_the_alarm_goes_by_the_brier_score_where_it_was_kept(scored):
+    result = diagnosis.diagnose(scored)
+    retrained = [row for row in result.rounds if row.measure == "retrained"]
+    brier = np.array([row.brier for row in retrained])
+    assert result.signal == "brier" and result.threshold == 0.0001
+    assert [row.off_best for row in retrained] == pytest.approx(list(brier - np.minimum.accumulate(brier)))
+    first = next((row.round for row in retrained if row.off_best >= 0.0001), None)
+    assert (result.alarm and result.alarm.round) == first
+    at = [i for i, row in enumerate(retrained, 1) if row.round == first]
+    assert [event.round for event in result.policy_events] == at
+    for event in result.policy_events:
+        assert event.signal == "brier" and event.threshold == 0.0001 and event.drop == pytest.approx(result.alarm.drop)
+
+
+def test_what_the_alarm_goes_by_changes_no_bit_of_the_training(scored, rounds):
+    assert diagnosis.diagnose(rounds).signal == "confidence"  # a threshold of its own has always been confidence's
+    assert np.array_equal(scored.tickets.pruned_at, rounds.tickets.pruned_at)
+    assert (scored.folder / "methods.safetensors").read_bytes() == (rounds.folder / "methods.safetensors").read_bytes()
+
+
+def test_a_run_that_stopped_on_the_way_passed_the_same_rounds(scored, tmp_path):
+    """What the study of the alarm rests on: a descent passes the rounds of the run that would have ended there."""
+    config = scored.config.model_copy(update={"density": scored.tickets.levels[3].density})
+    stopped = finished_run(tmp_path / train_new(config, tmp_path)["run"])
+    of = [
+        [{**record, "kind": None} for record in run.info["rungs"] if record["measure"] == "retrained"]
+        for run in (scored, stopped)
+    ]
+    assert len(of[1]) == 4 * 3
+    assert of[1] == [record for record in of[0] if record["rung"] <= of[1][-1]["rung"]]
+
+
+def test_a_run_that_kept_no_brier_score_is_diagnosed_by_confidence_as_before(scored):
+    records = [{k: v for k, v in record.items() if k != "brier"} for record in scored.info["rungs"]]
+    old = diagnosis.diagnose(replace(scored, info={**scored.info, "rungs": records}))
+    assert old.signal == "confidence" and old.threshold == 0.02
+    assert [row.off_best for row in old.rounds] == [row.drop for row in old.rounds]
+    assert (old.alarm and old.alarm.round) == next(
+        (row.round for row in old.rounds if row.drop is not None and row.drop >= 0.02), None
+    )
 
 
 def test_a_probe_trains_every_rung_and_is_kept(one_shot, tmp_path):

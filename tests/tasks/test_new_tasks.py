@@ -17,6 +17,7 @@ from app import tasks
 from app.attribution import heatmaps
 from rtl_core import cli
 from rtl_core.data.sources import NAME_SOURCES
+from rtl_core.errors import BadInput
 from rtl_core.learning.subnetwork import as_module
 from rtl_core.runs.checkpoint import load_run
 from rtl_core.runs.open_run import open_run
@@ -117,8 +118,31 @@ def test_its_levels_are_trained_again_and_kept(retrained):
         assert (row["confidence"] is None) == (row["drop"] is None) == (task.doubt is None)
     assert probed["watched"] == (task.doubt is not None)
     assert probed["confidence_unit"] == (None if task.doubt is None else "")
+    assert probed["signal"] == (None if task.doubt is None else "doubt")
+    assert all(
+        (row["doubt_spread"] is None) == (row["off_best"] is None) == (task.doubt is None) for row in probed["rounds"]
+    )
     assert ("no alarm can be given" in probed["advice"]) == (task.doubt is None)
     assert answer(root, "diagnose", run)["rounds"] == probed["rounds"]
+
+
+def test_it_is_watched_by_its_doubt_while_it_trains_or_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(NAME_SOURCES, "toy", stripes)
+    watched = {"extract": {"schedule": "fraction", "fraction": 0.5, "steps": 5, "warm_steps": 20}, "controls": []}
+    collapse = {"collapse": {"policy": "warn", "doubt_threshold": 0.001}}
+    arguments = ["--data", "toy:stripes", *set_options({**SETTINGS, **watched, **collapse})]
+    for task in (STRIPE_LABELS, RECONSTRUCTION):
+        monkeypatch.setitem(TASKS, task.name, task)
+    run = answer(tmp_path, "train", *arguments, "--set", f"task={STRIPE_LABELS.name}")["run"]
+    document = answer(tmp_path, "diagnose", run)
+    assert document["signal"] == "doubt" and document["threshold"] == 0.001 and document["watched"]
+    if document["alarm"]:
+        (event,) = document["policy_events"]
+        assert event["signal"] == "doubt" and event["drop"] == pytest.approx(document["alarm"]["drop"])
+    refused = CliRunner().invoke(
+        cli.app, ["train", *arguments, "--set", f"task={RECONSTRUCTION.name}", "--runs", str(tmp_path)]
+    )
+    assert isinstance(refused.exception, BadInput) and "goes by how sure tickets are" in str(refused.exception)
 
 
 def test_a_fall_is_measured_in_the_figure_s_own_unit(retrained):

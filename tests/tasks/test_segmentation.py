@@ -44,11 +44,11 @@ def by_hand(outputs: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> dict
                 true = int(labels[row, column])
                 if true == IGNORED:
                     continue
-                said = max(range(3), key=lambda c: picture[c, row, column])
-                right, total = right + weight * (said == true), total + weight
+                answered = max(range(3), key=lambda c: picture[c, row, column])
+                right, total = right + weight * (answered == true), total + weight
                 for c in range(3):
-                    both[c] += weight * (said == c and true == c)
-                    either[c] += weight * (said == c or true == c)
+                    both[c] += weight * (answered == c and true == c)
+                    either[c] += weight * (answered == c or true == c)
                     of_class[c] += weight * (true == c)
     iou = [both[c] / either[c] if of_class[c] else math.nan for c in range(3)]
     known = [value for value in iou if not math.isnan(value)]
@@ -130,7 +130,7 @@ def test_the_interval_resamples_units():
     outputs, truth = outputs[:-1], truth[:-1]
     answers = SEGMENTATION.answer(outputs, truth)
     once = figures(SEGMENTATION, answers, truth, np.arange(39), CLASSES)["ci"]
-    copies = [np.tile(part, (3, 1, 1)) for part in (answers, truth)]
+    copies = [np.tile(each, (3, 1, 1)) for each in (answers, truth)]
     grouped = figures(SEGMENTATION, *copies, np.tile(np.arange(39), 3), CLASSES)["ci"]
     naive = figures(SEGMENTATION, *copies, np.arange(117), CLASSES)["ci"]
     for name in ("miou", "pixel_accuracy"):

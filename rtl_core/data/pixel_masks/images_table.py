@@ -21,17 +21,17 @@ _FILE = ("file", "filename", "file_name", "image", "name", "id")
 def images_table(tree: FileTree, pictures: Sequence[Names]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """(a row for each picture, in their order, with the table's columns but that of the files; notes).
 
-    Without a table no columns. A picture is found by its name, with its ending or without. Columns of numbers are
+    Without a table no columns. A picture is tables by its name, with its ending or without. Columns of numbers are
     numbers. BadInput: a picture without a row, two rows for one picture, a table that cannot be read.
     """
-    found = [path for path in tree if path[-1].lower() == TABLE]
-    if not found:
+    tables = [path for path in tree if path[-1].lower() == TABLE]
+    if not tables:
         return pd.DataFrame(index=pd.RangeIndex(len(pictures))), ()
-    if len(found) > 1:
+    if len(tables) > 1:
         raise BadInput(
-            f"{tree.called(found[0])} and {tree.called(found[1])} both say what pictures are; keep one of them"
+            f"{tree.called(tables[0])} and {tree.called(tables[1])} both say what pictures are; keep one of them"
         )
-    (path,) = found
+    (path,) = tables
     called = tree.called(path)
     table = _read(tree.content(path, MAX_TABLE_BYTES), called)
     column = next((name for name in table.columns if name.strip().lower() in _FILE), table.columns[0])

@@ -47,14 +47,14 @@ def label_table(tree: FileTree, among: Sequence[Names]) -> LabelTable | None:
     A CSV has a column `name` and either `value` or `r`, `g`, `b`; a text file lines such as `64 128 64 Animal`. Rows
     called ignore, void or unlabelled are pixels that do not count, and so is the value 255 unless a row has it.
     """
-    found = [path for path in among if path[-1].lower() in TABLES]
-    if not found:
+    tables = [path for path in among if path[-1].lower() in TABLES]
+    if not tables:
         return None
-    if len(found) > 1:
+    if len(tables) > 1:
         raise BadInput(
-            f"{tree.called(found[0])} and {tree.called(found[1])} both say what masks mean; keep one of them"
+            f"{tree.called(tables[0])} and {tree.called(tables[1])} both say what masks mean; keep one of them"
         )
-    (path,) = found
+    (path,) = tables
     called = tree.called(path)
     try:
         text = tree.content(path, MAX_TABLE_BYTES).decode("utf-8-sig")

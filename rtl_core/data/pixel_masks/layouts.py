@@ -130,8 +130,8 @@ def _known(table: LabelTable | None, pairs: tuple[Pair, ...]) -> tuple[LabelTabl
     for names, usual in _DATA_SETS:
         matches = [names.fullmatch(PurePosixPath(pair.image[-1]).stem) for pair in pairs]
         if all(matches):
-            told = zip(pairs, matches, strict=True)
-            return table or usual, tuple(replace(pair, attributes=match.groupdict()) for pair, match in told)
+            named = zip(pairs, matches, strict=True)
+            return table or usual, tuple(replace(pair, attributes=match.groupdict()) for pair, match in named)
     return table, pairs
 
 

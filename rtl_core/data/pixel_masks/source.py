@@ -229,8 +229,8 @@ def _by_table(values: np.ndarray, table: LabelTable, called: str) -> np.ndarray:
         known = {r + 256 * g + 65536 * b: index for (r, g, b), index in table.of.items()}
     else:
         packed, known = values.astype(np.int64), dict(table.of)
-    found, at = np.unique(packed, return_inverse=True)
-    strange = [value for value in found.tolist() if value not in known]
+    present, at = np.unique(packed, return_inverse=True)
+    strange = [value for value in present.tolist() if value not in known]
     if strange:
         value = (strange[0] % 256, strange[0] // 256 % 256, strange[0] // 65536) if table.in_colours else strange[0]
         what = "colour" if table.in_colours else "value"
@@ -239,7 +239,7 @@ def _by_table(values: np.ndarray, table: LabelTable, called: str) -> np.ndarray:
             + (f"; {len(strange):,} {what}s are not" if len(strange) > 1 else "")
             + ": add it there, or call it ignore"
         )
-    return np.array([known[value] for value in found.tolist()], np.uint8)[at].reshape(packed.shape)
+    return np.array([known[value] for value in present.tolist()], np.uint8)[at].reshape(packed.shape)
 
 
 def _unexplained(
@@ -248,11 +248,11 @@ def _unexplained(
     """Masks of indices that nothing explains: every value that occurs is a class but 255, which does not count, unless
     0 and 255 are all there are."""
     values = np.stack([read_mask(tree.opened(pair.mask), shape, tree.called(pair.mask), False) for pair in pairs])
-    found = np.unique(values).tolist()
-    if found == [0, FOREGROUND]:
+    present = np.unique(values).tolist()
+    if present == [0, FOREGROUND]:
         note = "masks hold 0 and 255 alone: read as background and foreground"
         return (values == FOREGROUND).astype(np.uint8), ("background", "foreground"), (note,)
-    known = [value for value in found if value != IGNORED]
+    known = [value for value in present if value != IGNORED]
     if len(known) > MOST_VALUES:
         row = int(np.argmax([len(np.unique(mask)) for mask in values]))
         raise BadInput(
