@@ -21,7 +21,8 @@ _OUTCOMES = {
     "missed": ("missed", colours.TICKETS[1], "diamond"),
     "false": ("false alarm", colours.TICKETS[6], "x"),
 }
-_HEIGHT = 520
+_WIDTH, _LEAST, _MOST_HIGH = 600, 240, 720  # pixels of the picture: how wide it is drawn, bounds of its height
+_BELOW = 44  # pixels for the legend
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def draw(look: Look) -> None:
     everything = look.regions
     regions = everything[:MOST]
     st.subheader(plain(title(look.ticket, everything)), anchor=False)
-    shown, numbers = st.columns([3, 2], gap="large")
+    with st.container(key="answer-near"):
+        shown, numbers = st.columns([3, 2], gap="large")
     with shown:
         share = st.slider("The ticket's answer from the left, the truth from the right, %", 0, 100, 100, key="share")
         charts.show(
@@ -101,8 +103,9 @@ def figure(look: Look, regions: list[Region], share: int, tone: Tone) -> go.Figu
     height, width = pixels.shape[:2]
     drawn.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
     drawn.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x")
-    drawn.update_layout(legend={"orientation": "h", "y": -0.02, "x": 0}, showlegend=True)
-    return charts.calm(drawn, height=_HEIGHT)
+    drawn.update_layout(legend={"orientation": "h", "y": -0.01, "yanchor": "top", "x": 0}, showlegend=True)
+    high = int(np.clip(_WIDTH * height / width, _LEAST, _MOST_HIGH))
+    return charts.calm(drawn, height=high + _BELOW).update_layout(margin={"l": 0, "r": 0, "t": 0, "b": _BELOW})
 
 
 def blended(look: Look, share: int) -> tuple[np.ndarray, int]:

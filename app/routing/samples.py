@@ -13,7 +13,8 @@ from app.routing.view import View
 
 MOST = 50  # shown at once
 ANY = "any ticket"
-_THUMBNAIL = 58
+_THUMBNAIL, _WIDE = 58, 92  # pixels; the second where names of tickets are long
+_LONG = 10  # letters of such a name
 
 
 def row_key(by_class: bool) -> str:
@@ -68,10 +69,11 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
 def show(view: View, positions: np.ndarray, name: str) -> None:
     """Pictures of inputs with where they go, or a table of them; `name` tells several such lists on a page apart."""
     if view.kind.picture:
+        width = _WIDE if max(map(len, view.names)) > _LONG else _THUMBNAIL
         with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
             for position in positions:
                 picture = view.kind.picture(view.dataset.x[view.eval_set.rows[position]])
-                st.image(picture, caption=plain(_caption(view, int(position))), width=_THUMBNAIL)
+                st.image(picture, caption=plain(_caption(view, int(position))), width=width)
     else:
         st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")
 
