@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +11,16 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import charts, colours, panels, terms
+from app.answers.drawing import MISSED, RIGHT, WRONG, Answer, Region
 from app.colours import Tone
 from app.markdown import plain
-from app.tasks import Answer, Region
 
 MOST = 20  # marks in the picture
 _OUTCOMES = {
-    "right": ("right", colours.TICKETS[2], "circle"),
-    "wrong": ("wrong", colours.TICKETS[6], "x"),
-    "missed": ("missed", colours.TICKETS[1], "diamond"),
-    "false": ("false alarm", colours.TICKETS[6], "x"),
+    "right": ("right", RIGHT, "circle"),
+    "wrong": ("wrong", WRONG, "x"),
+    "missed": ("missed", MISSED, "diamond"),
+    "false": ("false alarm", WRONG, "x"),
 }
 _WIDTH, _LEAST, _MOST_HIGH = 600, 240, 720  # pixels of the picture: how wide it is drawn, bounds of its height
 _BELOW = 44  # pixels for the legend
@@ -57,7 +58,7 @@ def draw(look: Look) -> None:
     with shown:
         share = st.slider("The ticket's answer from the left, the truth from the right, %", 0, 100, 100, key="share")
         charts.show(
-            figure(look, regions, share, colours.tone()),
+            figure(look, regions, share, colours.tone(), st.session_state.get("answer-region")),
             key="answer-large",
             on_select=lambda: _take(len(regions)),
             selection_mode="points",
@@ -73,19 +74,28 @@ def draw(look: Look) -> None:
 
 
 def title(ticket: str, regions: list[Region]) -> str:
-    """How many places are not right."""
+    """How many places are not right, and how many are where such places are answers too."""
+    counts = Counter(region.outcome for region in regions)
+    if counts.keys() & {"right", "missed", "false"}:
+        alarms = "false alarm" if counts["false"] == 1 else "false alarms"
+        return (
+            f"{ticket} finds {counts['right']} of {counts['right'] + counts['missed']}, with {counts['false']} {alarms}"
+        )
     wrong = sum(region.outcome != "right" for region in regions)
     if not wrong:
         return f"{ticket} makes no mistake in this picture"
     return f"{ticket} is mistaken in {terms.count(wrong)} {'place' if wrong == 1 else 'places'} of this picture"
 
 
-def figure(look: Look, regions: list[Region], share: int, tone: Tone) -> go.Figure:
-    """The answer over the picture up to `share` % of its width, the truth beyond, a mark on every region."""
+def figure(look: Look, regions: list[Region], share: int, tone: Tone, chosen: int | None = None) -> go.Figure:
+    """The answer over the picture up to `share` % of its width, the truth beyond, a mark on every region and a frame
+    around the chosen one. The axes are in pixels of the answer, of which the first has its middle at 0."""
     pixels, edge = blended(look, share)
-    drawn = go.Figure(go.Image(z=pixels, hoverinfo="skip"))
+    step = 1 / look.drawing.enlarged(look.outputs)
+    start = (step - 1) / 2
+    drawn = go.Figure(go.Image(z=pixels, x0=start, dx=step, y0=start, dy=step, hoverinfo="skip"))
     if 0 < share < 100:
-        drawn.add_vline(edge - 0.5, line={"color": tone.text, "width": 2})
+        drawn.add_vline(edge * step - 0.5, line={"color": tone.text, "width": 2})
     for outcome, (words, colour, symbol) in _OUTCOMES.items():
         mine = [(i, region) for i, region in enumerate(regions) if region.outcome == outcome]
         if not mine:
@@ -100,7 +110,10 @@ def figure(look: Look, regions: list[Region], share: int, tone: Tone) -> go.Figu
             customdata=[[i, _in_words(region)] for i, region in mine],
             hovertemplate="%{customdata[1]}<extra></extra>",
         )
-    height, width = pixels.shape[:2]
+    if chosen is not None and chosen < len(regions):
+        x0, y0, x1, y1 = (end - 0.5 for end in regions[chosen].box)
+        drawn.add_shape(type="rect", x0=x0, y0=y0, x1=x1, y1=y1, line={"color": tone.text, "width": 2})
+    height, width = (step * side for side in pixels.shape[:2])
     drawn.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
     drawn.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x")
     drawn.update_layout(legend={"orientation": "h", "y": -0.01, "yanchor": "top", "x": 0}, showlegend=True)
