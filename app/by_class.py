@@ -29,7 +29,8 @@ def draw(tickets: list[TicketRow]) -> None:
             figure(mine, [ticket.name for ticket in tickets], colours.tone()),
             mine.drop(columns="of"),
             f"A dot is a ticket's {mine.metric.iloc[0]} for one {of} on the test pictures of its own subset, its "
-            f"whisker the 95 % interval. Hollow: fewer than {RANKED} pictures have it; a {of} that none has is left out.",
+            f"whisker the 95 % interval. Hollow: fewer than {RANKED} pictures have it; a {of} that none has is "
+            "left out.",
             f"by-{of}",
         )
 

@@ -170,4 +170,5 @@ DETECTION = Task(
     explains=lambda dataset, subset: dataset.classes,
     explained=lambda outputs: outputs[:, :-GEOMETRY].amax(dim=(2, 3)),
     explained_as="largest logit",
+    network="centernet",
 )

@@ -191,4 +191,5 @@ SEGMENTATION = Task(
     explains=lambda dataset, subset: dataset.classes,
     explained=_class_logits,
     explained_as="mean logit",
+    network="unet",
 )

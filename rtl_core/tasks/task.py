@@ -90,6 +90,8 @@ class Task:
     explains       (dataset, subset of the ticket) -> names of the numbers that a map can explain; None: there are none
     explained      outputs -> (n, m): those numbers; None: the outputs themselves
     explained_as   what such a number is, in a few words
+    network        the network of the catalogue that is made for such answers; None: answers are a row of numbers, which
+                   most give
     choice_answers whether choosing a ticket is the answer already: a label-oracle would then be right by definition
     readings       name -> (outputs of ONE network that tells the K subsets apart (n, K), k) -> a ticket's outputs
     """
@@ -116,6 +118,7 @@ class Task:
     explains: Callable[[Dataset, str], tuple[str, ...]] | None = None
     explained: Callable[[torch.Tensor], torch.Tensor] | None = None
     explained_as: str = "output"
+    network: str | None = None
     choice_answers: bool = False
     readings: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = field(default_factory=dict)
 
