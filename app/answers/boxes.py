@@ -97,7 +97,9 @@ def _answer(outputs: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
 
 def _truth(truth: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
     true = _true(truth)
-    shape = picture.shape[:2] if picture is not None else tuple(np.ceil(true[:, [4, 3]].max(axis=0)).astype(int))
+    shape = (
+        picture.shape[:2] if picture is not None else tuple(np.ceil(true[:, [4, 3]].max(axis=0, initial=1)).astype(int))
+    )
     return _drawn(picture, shape, _of_class(true, 1))
 
 

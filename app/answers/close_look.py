@@ -89,7 +89,7 @@ def title(ticket: str, regions: list[Region]) -> str:
 
 def figure(look: Look, regions: list[Region], share: int, tone: Tone, chosen: int | None = None) -> go.Figure:
     """The answer over the picture up to `share` % of its width, the truth beyond, a mark on every region and a frame
-    around the chosen one. The axes are in pixels of the answer, of which the first has its middle at 0."""
+    around the chosen one and what is missed. The axes are in pixels of the answer; the first has its middle at 0."""
     pixels, edge = blended(look, share)
     step = 1 / look.drawing.enlarged(look.outputs)
     start = (step - 1) / 2
@@ -110,9 +110,15 @@ def figure(look: Look, regions: list[Region], share: int, tone: Tone, chosen: in
             customdata=[[i, _in_words(region)] for i, region in mine],
             hovertemplate="%{customdata[1]}<extra></extra>",
         )
-    if chosen is not None and chosen < len(regions):
-        x0, y0, x1, y1 = (end - 0.5 for end in regions[chosen].box)
-        drawn.add_shape(type="rect", x0=x0, y0=y0, x1=x1, y1=y1, line={"color": tone.text, "width": 2})
+    for i, region in enumerate(regions):
+        if i == chosen or region.outcome == "missed":  # of which the answer shows nothing
+            x0, y0, x1, y1 = (end - 0.5 for end in region.box)
+            line = {
+                "color": tone.text if i == chosen else MISSED,
+                "width": 2,
+                "dash": "solid" if i == chosen else "dot",
+            }
+            drawn.add_shape(type="rect", x0=x0, y0=y0, x1=x1, y1=y1, line=line)
     height, width = (step * side for side in pixels.shape[:2])
     drawn.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
     drawn.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x")

@@ -1,4 +1,4 @@
-"""Every page of a run whose tickets label pixels: a small one, trained here, and what it shows by the task's own words."""
+"""Every page of a run whose tickets label pixels: a small one, trained here, and what it says in the task's words."""
 
 from __future__ import annotations
 
@@ -208,5 +208,5 @@ def test_pictures_with_boxes_are_refused_with_the_way_to_take(tmp_path, name):
     (tmp_path / "zip" / name).write_text("{}")
     root = masked_pictures(tmp_path / "zip")
     content = zipped(root, tmp_path / "data.zip").read_bytes()
-    with pytest.raises(uploads.BadInput, match="boxes.*--data coco:PATH"):
+    with pytest.raises(uploads.BadInput, match=r"boxes.*--data coco:PATH"):
         uploads.store("data.zip", content, tmp_path / "uploads")
