@@ -28,13 +28,20 @@ def _fits(task: Task, dataset: Dataset) -> bool:
     return True
 
 
+def begin_with(draft: dict[str, Any], dataset: Dataset) -> None:
+    """A draft of settings for other data: rows without a class are asked what a network is made for."""
+    made_for = [name for name in tasks(dataset) if TASKS[name].network]
+    if dataset.labels is None and made_for:
+        draft["task"] = made_for[0]
+    adapt(draft, dataset)
+
+
 def adapt(draft: dict[str, Any], dataset: Dataset) -> None:
     """Changes of a draft of settings what does not go with the data and the task: the task, subsets by class of data
     whose rows have none, a network made for other answers, weights of classes."""
     fitting = tasks(dataset)
     if draft["task"] not in fitting:
-        made_for = [name for name in fitting if TASKS[name].network]
-        draft["task"] = (made_for or fitting)[0]
+        draft["task"] = fitting[0]
     task = TASKS[draft["task"]]
     if dataset.labels is None and draft["partition"]["by"] == "class":
         columns = list(dataset.attributes.columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from app import cache, demonstration, forms, nav, run_progress, session, suited, terms, training_cost, uploads
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
+from rtl_core.data.dataset import Dataset
 from rtl_core.errors import BadInput
 from rtl_core.runs import store
 from rtl_core.runs.record import TrainingCost
@@ -98,7 +100,7 @@ def _data(draft: forms.Draft, version: int) -> None:
         "Data", specs, specs.index(before), key=f"spec-{version}", format_func=lambda s: labels.get(s, s)
     )
     if draft["data"]["spec"] != before:
-        _settle(draft)
+        _settle(draft, suited.begin_with)
     with st.popover("Use your own data"):
         _upload(draft)
     if draft["data"]["spec"].startswith("csv:"):
@@ -124,13 +126,13 @@ def _upload(draft: forms.Draft) -> None:
     draft["partition"]["by"], draft["partition"]["column"] = "class", None
     draft["task"], draft["preset"] = "one_vs_rest", None
     draft["model"]["name"] = "mlp" if spec.startswith("csv:") else "convnet"
-    _settle(draft)
+    _settle(draft, suited.begin_with)
 
 
-def _settle(draft: forms.Draft) -> None:
-    """Begins anew with the settings that go with the data and the task, where those of before do not."""
+def _settle(draft: forms.Draft, changed: Callable[[forms.Draft, Dataset], None]) -> None:
+    """Begins anew with the settings that `changed` puts in place of those that do not go with data and task."""
     with suppress(BadInput, ValidationError):  # the summary says what is wrong with the data
-        suited.adapt(draft, cache.dataset(DataSettings.model_validate(draft["data"]), draft["seed"]))
+        changed(draft, cache.dataset(DataSettings.model_validate(draft["data"]), draft["seed"]))
     st.session_state["draft_version"] += 1
     st.rerun()
 
@@ -185,7 +187,7 @@ def _task(draft: forms.Draft, version: int) -> None:
         fitting = []
     forms.draw("task", draft, version, list(dict.fromkeys([*fitting, before])))
     if draft["task"] != before:
-        _settle(draft)
+        _settle(draft, suited.adapt)
 
 
 def _in_columns(paths: tuple[str, ...], draft: forms.Draft, version: int) -> None:

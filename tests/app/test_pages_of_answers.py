@@ -180,10 +180,13 @@ def test_a_zip_of_pictures_with_masks_becomes_a_draft_that_can_start(tmp_path):
     draft = train.parse({"data": {"spec": spec}, "partition": {"by": "attribute", "column": "domain"}})
     draft = draft.model_dump(mode="json") | {"task": "multiclass"}
     draft["partition"] |= {"by": "class", "column": None}
-    suited.adapt(draft, dataset)
+    suited.begin_with(draft, dataset)
     assert (draft["task"], draft["model"]["name"]) == ("segmentation", "unet") and draft["partition"]["by"] != "class"
     assert suited.tasks(dataset) == ["one_vs_rest", "segmentation"]
     train.parse(draft)
+    draft["task"] = "one_vs_rest"  # which they can be asked as well
+    suited.adapt(draft, dataset)
+    assert (draft["task"], draft["model"]["name"]) == ("one_vs_rest", "convnet")
 
 
 def test_data_bring_their_tasks_and_tasks_their_network():
