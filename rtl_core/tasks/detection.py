@@ -1,0 +1,109 @@
+"""Detection: a ticket says which things stand where in a picture, as boxes with a class and a score.
+
+The detector has no anchors: it says of every cell how likely the centre of a thing of each class lies there, and how
+large that is (CenterNet, "Objects as Points", Zhou, Wang and Kraehenbuehl 2019, arXiv 1904.07850). Deviations: sizes
+are learned as logarithms, so that small things count as much as large ones, and answers go through a non-maximum
+suppression.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rtl_core.errors import BadInput
+from rtl_core.models.detector_maps import GEOMETRY, maps_shape
+from rtl_core.tasks.average_precision import EVERY_SIZE, class_statistic, matched
+from rtl_core.tasks.boxes import decoded, encoded
+from rtl_core.tasks.task import Figure, Statistic, Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from rtl_core.data.dataset import Dataset
+
+SURE = 0.3  # the score from which an answer counts for the credit of a picture
+SIZE_WEIGHT, OFFSET_WEIGHT = 1.0, 1.0  # of the losses of geometry, the heat's being 1
+AP = Figure("ap", "AP")
+AP50 = Figure("ap50", "AP at IoU 0.5")
+
+
+def _output_shape(dataset: Dataset) -> tuple[int, int, int]:
+    if dataset.kind != "image" or dataset.y.ndim != 3 or dataset.y.shape[2:] != (5,) or not dataset.classes:
+        raise BadInput(
+            f"'{dataset.spec}' has no boxes; task detection needs pictures with boxes, such as bundled:cells, "
+            "coco:PATH, voc:PATH or yolo:PATH"
+        )
+    _, height, width = dataset.input_shape
+    return maps_shape(len(dataset.classes), height, width)
+
+
+def detection_loss(outputs: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Focal loss of the heat and L1 of sizes and offsets at the centres, each over the number of boxes of the batch."""
+    classes = outputs.shape[1] - GEOMETRY
+    heat, cell, geometry = encoded(truth, classes, outputs.shape[2:])
+    there = (truth[:, :, 0] >= 0).float()
+    boxes = there.sum().clamp_min(1)
+    at = cell[:, None].expand(-1, GEOMETRY, -1)
+    off = (outputs[:, classes:].flatten(2).gather(2, at).transpose(1, 2) - geometry).abs() * there[..., None]
+    size, offset = off[..., :2].sum(), off[..., 2:].sum()
+    return (focal_loss(outputs[:, :classes], heat) + SIZE_WEIGHT * size + OFFSET_WEIGHT * offset) / boxes
+
+
+def focal_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """The sum over all cells: (1 - p)^2 log p at centres, (1 - heat)^4 p^2 log(1 - p) elsewhere, both negative."""
+    from torch.nn import functional
+
+    p = logits.sigmoid()
+    at_centres = (1 - p).square() * functional.logsigmoid(logits)
+    elsewhere = (1 - heat).pow(4) * p.square() * functional.logsigmoid(-logits)
+    return -(at_centres * (heat == 1) + elsewhere * (heat < 1)).sum()
+
+
+def _credit(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,): F1 at IoU 0.5 of the answers with a score of `SURE` or more; 1 where nothing is there and nothing said."""
+    sure = np.where(answers[:, :, 1:2] >= SURE, answers, -1.0)
+    found = matched(sure, truth, np.array([0.5])).right[0].sum(axis=1)
+    both = (sure[:, :, 0] >= 0).sum(axis=1) + (truth[:, :, 0] >= 0).sum(axis=1)
+    return np.divide(2.0 * found, both, out=np.ones(len(truth)), where=both > 0)
+
+
+def _measure(answers: np.ndarray, truth: np.ndarray) -> Statistic:
+    """AP over IoU 0.5 to 0.95, and at 0.5; means over the classes that occur."""
+    matches = matched(answers, truth, size=EVERY_SIZE)
+    classes = np.unique(truth[:, :, 0][truth[:, :, 0] >= 0]).astype(int)
+    of_class = [class_statistic(answers, truth, matches, c) for c in classes]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        if not of_class:
+            return np.full((len(weights), 2), np.nan)
+        each = np.stack([of(weights) for of in of_class])  # (classes, b, thresholds)
+        there = ~np.isnan(each)
+        mean = np.where(there, each, 0).sum(axis=0)
+        mean = np.divide(mean, there.sum(axis=0), out=np.full_like(mean, np.nan), where=there.any(axis=0))
+        return np.stack([mean.mean(axis=1), mean[:, 0]], axis=1)
+
+    return statistic
+
+
+def _answer(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return decoded(outputs, outputs.shape[1] - GEOMETRY)
+
+
+DETECTION = Task(
+    name="detection",
+    title="tickets that find things",
+    figures=(AP, AP50),
+    output_shape=_output_shape,
+    pools=lambda own, rest: (own,),
+    truth=lambda dataset, rows, own: dataset.y[rows],
+    judged=lambda own: own,
+    loss=detection_loss,
+    answer=_answer,
+    drawn_as="boxes",
+    credit=_credit,
+    measure=_measure,
+    explains=lambda dataset, subset: dataset.classes,
+    explained=lambda outputs: outputs[:, :-GEOMETRY].amax(dim=(2, 3)),
+)
