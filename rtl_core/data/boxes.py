@@ -7,7 +7,7 @@ and y down from the upper left corner; places without a box have class -1 and ze
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +159,19 @@ def padded(boxes: Sequence[np.ndarray]) -> np.ndarray:
     for row, own in enumerate(boxes):
         y[row, : len(own)] = own
     return y
+
+
+def with_as_many_places(first: Dataset, second: Dataset) -> tuple[Dataset, Dataset]:
+    """The two data sets, if both are of boxes with as many places for them as the fuller one has."""
+    if not all(each.y.ndim == 3 and each.y.shape[2] == 5 for each in (first, second)):
+        return first, second
+    most = max(first.y.shape[1], second.y.shape[1])
+    empty = np.array([-1, 0, 0, 0, 0], np.float32)
+
+    def filled(y: np.ndarray) -> np.ndarray:
+        return np.concatenate([y, np.tile(empty, (len(y), most - y.shape[1], 1))], axis=1)
+
+    return replace(first, y=filled(first.y)), replace(second, y=filled(second.y))
 
 
 def check_classes(classes: Sequence[str]) -> None:

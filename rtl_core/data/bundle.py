@@ -64,7 +64,8 @@ def main(arguments: list[str]) -> None:
     }
     if len(arguments) != 2 or arguments[0] not in makers:
         raise BadInput(
-            "usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | emoji FOLDER | nuclei FILE | cells FOLDER"
+            "usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | emoji FOLDER | nuclei FILE | cells "
+            "FOLDER"
         )
     makers[arguments[0]](Path(arguments[1]))
 

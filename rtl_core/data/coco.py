@@ -85,8 +85,9 @@ def _documents(path: Path) -> list[Path]:
 
 def _read(file: Path) -> _Document:
     """The document; BadInput where it is no JSON or does not say what COCO's say."""
+    content = read_bytes(file, MAX_JSON_BYTES, "JSON")
     try:
-        return _Document.model_validate(json.loads(read_bytes(file, MAX_JSON_BYTES, "JSON")))
+        return _Document.model_validate(json.loads(content))
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(

@@ -12,6 +12,7 @@ from defusedxml.ElementTree import fromstring
 from rtl_core.config import DataSettings
 from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, inside, read_bytes, read_text
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.splits import SPLITS
 from rtl_core.errors import BadInput
 
 MAX_XML_BYTES = 2 * 2**20
@@ -29,7 +30,7 @@ def load_voc(path: Path, settings: DataSettings, seed: int) -> Dataset:
     `difficult` are taken as all others.
     """
     folder = path / "Annotations"
-    files = sorted(folder.glob("*.xml")) if folder.is_dir() else []
+    files = sorted(folder.glob("*.xml"))
     if not files:
         raise BadInput(
             f"{path} holds no boxes in Annotations/*.xml; voc: wants a folder with Annotations and JPEGImages"
@@ -37,8 +38,9 @@ def load_voc(path: Path, settings: DataSettings, seed: int) -> Dataset:
     if len(files) > MAX_PICTURES:
         raise BadInput(f"{folder} holds {len(files):,} documents; at most {MAX_PICTURES:,} are read")
     splits = picture_splits(path / "ImageSets" / "Main", {file.stem for file in files})
-    named = [read_document(file) for file in files if not splits or file.stem in splits]
-    names = sorted({name for _, boxes in named for name, *_ in boxes})
+    chosen = [file for file in files if not splits or file.stem in splits]
+    documents = [read_document(file) for file in chosen]
+    names = sorted({name for _, boxes in documents for name, *_ in boxes})
     code = {name: index for index, name in enumerate(names)}
     pictures = [
         Boxed(
@@ -48,35 +50,38 @@ def load_voc(path: Path, settings: DataSettings, seed: int) -> Dataset:
             _size(root, file),
             f"the picture of {file.name}",
         )
-        for file, (root, boxes) in zip((f for f in files if not splits or f.stem in splits), named, strict=True)
+        for file, (root, boxes) in zip(chosen, documents, strict=True)
     ]
-    left_out = len(files) - len(pictures)
+    left_out = len(files) - len(chosen)
     notes = [f"pictures that no list in ImageSets/Main names, left out: {left_out:,}"] if left_out else []
     return boxed_dataset(pictures, names, settings, seed, notes)
 
 
 def picture_splits(folder: Path, known: set[str]) -> dict[str, str]:
     """Name of a picture -> its split. What only `trainval.txt` names is to train on."""
-    found: dict[str, str] = {}
-    for file, split in (("trainval", "train"), ("train", "train"), ("val", "val"), ("test", "test")):
-        place = folder / f"{file}.txt"
-        if not place.is_file():
-            continue
-        for line in read_text(place, MAX_LIST_BYTES, "names of pictures").split("\n"):
-            name = line.split()[0] if line.split() else ""
-            if name and name not in known:
-                raise BadInput(f"{place} names '{name}', for which there is no XML document in Annotations; add it")
-            if name and file != "trainval" and found.get(name, split) != split and found[name] != "train":
+    splits: dict[str, str] = {}
+    for split in SPLITS:
+        for name in _listed(folder / f"{split}.txt", known):
+            if splits.setdefault(name, split) != split:
                 raise BadInput(f"'{name}' stands in two lists of {folder}; a picture belongs to one split")
-            if name:
-                found[name] = split
-    return found
+    return dict.fromkeys(_listed(folder / "trainval.txt", known), "train") | splits
+
+
+def _listed(file: Path, known: set[str]) -> list[str]:
+    """The pictures that a list names, the first word of each line; none where there is no such list."""
+    lines = read_text(file, MAX_LIST_BYTES, "names of pictures").splitlines() if file.is_file() else []
+    names = [line.split()[0] for line in lines if line.strip()]
+    for name in names:
+        if name not in known:
+            raise BadInput(f"{file} names '{name}', for which there is no XML document in Annotations; add it")
+    return names
 
 
 def read_document(file: Path) -> tuple[Element, list[tuple[str, float, float, float, float]]]:
     """(the document, its boxes by name)."""
+    content = read_bytes(file, MAX_XML_BYTES, "XML")
     try:
-        root = fromstring(read_bytes(file, MAX_XML_BYTES, "XML"), forbid_dtd=True)
+        root = fromstring(content, forbid_dtd=True)
     except DefusedXmlException:
         raise BadInput(
             f"{file} declares entities or a document type, which nothing here needs; take them out"

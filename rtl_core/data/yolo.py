@@ -76,9 +76,9 @@ def _boxes(file: Path | None) -> np.ndarray:
             raise BadInput(
                 f"line {number} of {file} is no box; wanted are five numbers: class, centre x, centre y, width, height"
             ) from None
-        if class_ != int(class_) if np.isfinite(class_) else True:
+        if not class_.is_integer():
             raise BadInput(f"line {number} of {file} has the class {words[0]}; classes are whole numbers from 0")
-        if max(abs(x), abs(y), abs(width), abs(height)) > 2:
+        if max(abs(x), abs(y), width, height) > 2:
             raise BadInput(
                 f"line {number} of {file} is in pixels; wanted are shares of the picture's sides, from 0 to 1"
             )
@@ -99,8 +99,9 @@ def _classes(path: Path) -> list[str]:
 
 def _named(file: Path) -> list[str]:
     """`names` of a YAML file: a list, or numbers from 0 with a name each."""
+    text = read_text(file, MAX_NAMES_BYTES, "class names")
     try:
-        document = yaml.safe_load(read_text(file, MAX_NAMES_BYTES, "class names"))
+        document = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError):
         raise BadInput(f"{file} is no intact YAML document without objects of a program; write it again") from None
     names = document.get("names") if isinstance(document, dict) else None

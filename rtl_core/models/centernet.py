@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from rtl_core.models.layers import conv_norm, global_average, scaled
+from rtl_core.models.layers import conv_norm, scaled
 
 PRIOR = 0.1  # the heat that untrained maps have everywhere (Lin et al. 2017, focal loss): few cells are centres
 
@@ -62,7 +62,6 @@ class CenterNet(nn.Module):
         self.lateral_4 = conv_norm(quarter, up, kernel=1)
         self.merge_4 = conv_norm(up, up, kernel=3)
         self.relu_4 = nn.ReLU()
-        self.pool = global_average()
         self.head = MapHead(up, outputs, heat)
 
     @property
@@ -70,7 +69,7 @@ class CenterNet(nn.Module):
         """All convolutions but the head; norms and head stay dense."""
         return tuple(f"{name}.weight" for name, _ in self.named_modules() if name.endswith(".conv"))
 
-    def maps(self, x: torch.Tensor) -> torch.Tensor:
+    def features(self, x: torch.Tensor) -> torch.Tensor:
         """(b, channels, h, w) -> (b, 32 * width, h / 4, w / 4): what the head sees."""
         fine = self.relu2(self.block2(self.relu1(self.block1(x))))
         middle = self.relu4(self.block4(self.relu3(self.block3(fine))))
@@ -78,13 +77,9 @@ class CenterNet(nn.Module):
         middle = self.relu_8(self.merge_8(middle + _enlarged(self.down_16(coarse), middle)))
         return self.relu_4(self.merge_4(self.lateral_4(fine) + _enlarged(self.down_8(middle), fine)))
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, channels, h, w) -> (b, 32 * width): the mean of what the head sees over the picture."""
-        return self.pool(self.maps(x))
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(b, channels, h, w) -> (b, outputs, h / 4, w / 4), sides rounded up."""
-        return self.head(self.maps(x))
+        return self.head(self.features(x))
 
 
 def _enlarged(coarse: torch.Tensor, fine: torch.Tensor) -> torch.Tensor:

@@ -72,10 +72,13 @@ def class_statistic(answers: np.ndarray, truth: np.ndarray, matches: Matches, cl
     picture, place = _by_score(answers, class_)
     right, counted = matches.right[:, picture, place], matches.counted[:, picture, place]
 
+    equal = bool((counted == counted[:1]).all())  # so they are where boxes of all sizes count
+
     def statistic(weights: np.ndarray) -> np.ndarray:
         total, each = weights @ true, weights[:, picture]
-        values = np.stack([_area(each, total, *pair) for pair in zip(right, counted, strict=True)], axis=1)
-        return np.where(total[:, None] > 0, values, np.nan)
+        given = [np.cumsum(each * of_threshold, axis=1) for of_threshold in (counted[:1] if equal else counted)]
+        values = [_area(each, total, own, given[0 if equal else t]) for t, own in enumerate(right)]
+        return np.where(total[:, None] > 0, np.stack(values, axis=1), np.nan)
 
     return statistic
 
@@ -89,7 +92,8 @@ def precision_at_recalls(answers: np.ndarray, truth: np.ndarray, class_: int, io
         return np.full(len(RECALLS), np.nan)
     picture, place = _by_score(answers, class_)
     right = matches.right[0, picture, place]
-    envelope, recall = _envelope(np.ones((1, len(right))), np.array([true]), right, np.ones(len(right), bool))
+    once = np.ones((1, len(right)))
+    envelope, recall = _envelope(once, np.array([true]), right, np.cumsum(once, axis=1))
     at = np.searchsorted(recall[0], RECALLS)
     return np.append(envelope[0], 0.0)[at]
 
@@ -101,22 +105,24 @@ def _by_score(answers: np.ndarray, class_: int) -> tuple[np.ndarray, np.ndarray]
     return picture[order], place[order]
 
 
-def _area(weights: np.ndarray, total: np.ndarray, right: np.ndarray, counted: np.ndarray) -> np.ndarray:
+def _area(weights: np.ndarray, total: np.ndarray, right: np.ndarray, given: np.ndarray) -> np.ndarray:
     """(b,): the mean of the precision over `RECALLS`. Only a right answer raises the recall, so each stands for as many
     of them as it is the first to reach."""
-    envelope, recall = _envelope(weights, total, right, counted)
+    envelope, recall = _envelope(weights, total, right, given)
     reached = np.searchsorted(RECALLS, recall, side="right")
     return (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(RECALLS)
 
 
 def _envelope(
-    weights: np.ndarray, total: np.ndarray, right: np.ndarray, counted: np.ndarray
+    weights: np.ndarray, total: np.ndarray, right: np.ndarray, given: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(the best precision from each right answer on, the recall there), both (b, right answers)."""
-    found = np.cumsum(weights[:, right], axis=1)
-    given = np.cumsum(weights * counted, axis=1)[:, right]
-    precision = np.divide(found, given, out=np.zeros_like(found), where=given > 0)
-    recall = np.divide(found, total[:, None], out=np.zeros_like(found), where=total[:, None] > 0)
+    """(the best precision from each right answer on, the recall there), both (b, right answers).
+
+    weights, given  (b, answers): of each answer, and added up over those that count; right bool (answers,)
+    """
+    hits, given = np.cumsum(weights[:, right], axis=1), given[:, right]
+    precision = np.divide(hits, given, out=np.zeros_like(hits), where=given > 0)
+    recall = np.divide(hits, total[:, None], out=np.zeros_like(hits), where=total[:, None] > 0)
     return np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1], recall
 
 

@@ -56,7 +56,7 @@ def by_pycocotools(answers: np.ndarray, truth: np.ndarray, classes: int) -> tupl
     """(AP (sizes, classes, thresholds), precision at recalls (classes, 101) at IoU 0.5); NaN without true boxes."""
 
     def listed(boxes: np.ndarray, first: int) -> list[dict]:
-        found = [(row, *box) for row, of_row in enumerate(boxes) for box in of_row if box[0] >= 0]
+        each = [(row, *box) for row, of_row in enumerate(boxes) for box in of_row if box[0] >= 0]
         return [
             {
                 "id": number,
@@ -67,7 +67,7 @@ def by_pycocotools(answers: np.ndarray, truth: np.ndarray, classes: int) -> tupl
                 "iscrowd": 0,
                 **({"score": more[0]} if more else {}),
             }
-            for number, (row, class_, *values) in enumerate(found, 1)
+            for number, (row, class_, *values) in enumerate(each, 1)
             for more, corners in ((values[:first], values[first:]),)
         ]
 
