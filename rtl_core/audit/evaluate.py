@@ -191,7 +191,6 @@ def figures(
         "n_neg": None,
         "constant": None,
         "ci": {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
-        **({"by_class": task.by_class(answers, units, classes)} if task.by_class else {}),
     }
 
 
