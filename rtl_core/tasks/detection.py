@@ -19,7 +19,7 @@ from rtl_core.statistics.estimates import json_interval, json_number
 from rtl_core.statistics.intervals import bootstrap_units
 from rtl_core.tasks.average_precision import Matches, class_statistic, matched, precision_at_recalls
 from rtl_core.tasks.boxes import decoded, encoded
-from rtl_core.tasks.task import Figure, Statistic, Task
+from rtl_core.tasks.task import Doubt, Figure, Statistic, Task
 
 if TYPE_CHECKING:
     import torch
@@ -137,6 +137,19 @@ def _answer(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return decoded(outputs, outputs.shape[1] - GEOMETRY)
 
 
+def _heat_entropy(outputs: torch.Tensor) -> torch.Tensor:
+    """(n,): how undecided the heat is, the mean over cells and classes of the entropy of centre or not, in nats.
+
+    Tickets that see pictures unlike their own are warm all over. It leans to tickets that see little, though: between
+    tickets that find nearly the same it says nothing (docs/detection.md).
+    """
+    from torch.nn import functional
+
+    logits = outputs[:, :-GEOMETRY]
+    p = logits.sigmoid()
+    return (p * functional.softplus(-logits) + (1 - p) * functional.softplus(logits)).mean(dim=(1, 2, 3))
+
+
 DETECTION = Task(
     name="detection",
     title="tickets that find things",
@@ -151,6 +164,7 @@ DETECTION = Task(
     credit=_credit,
     measure=_measure,
     details=_details,
+    doubt=Doubt("min_entropy", _heat_entropy),
     explains=lambda dataset, subset: dataset.classes,
     explained=lambda outputs: outputs[:, :-GEOMETRY].amax(dim=(2, 3)),
 )

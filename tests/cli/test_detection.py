@@ -113,8 +113,11 @@ def test_pictures_are_routed_by_what_they_look_like(trained):
     assert document["agreement_with_oracle"] > 0.8 and np.sum(document["confusion"]) == 60
     assert document["counts"] == [] and document["figures"]["ap"] is not None
     assert 0 <= document["regret_01"] < 1
+    assert "min_entropy" in document["routers"]
     for router in document["routers"]:
         assert answer(root, "route", run, "--router", router)["n"] == 60
+    surest = answer(root, "route", run, "--router", "min_entropy")
+    assert surest["agreement_with_oracle"] > 0.5  # a third by chance
 
 
 def test_masks_are_compared_and_rounds_diagnosed(trained):

@@ -192,3 +192,11 @@ def test_a_map_explains_the_strongest_centre_of_a_class():
     np.testing.assert_array_equal(heat.detach(), outputs[:, :CLASSES].detach().numpy().max(axis=(2, 3)))
     heat[0, 1].backward()
     assert (outputs.grad != 0).sum() == 1
+
+
+def test_doubt_is_the_entropy_of_the_heat_alone():
+    outputs = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(1))
+    p = 1 / (1 + np.exp(-outputs[:, :CLASSES].double().numpy()))
+    expected = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(DETECTION.doubt.of(outputs), expected, rtol=1e-5)
+    assert DETECTION.doubt.of(torch.full((1, *SHAPE), -200.0)) == 0
