@@ -29,6 +29,7 @@ MAX_PICTURES = 200_000
 MAX_CLASSES = 1_000
 MAX_BOXES = 1_000  # of a picture
 MAX_PLACES = 50_000_000  # of boxes in all, empty ones with them
+LEAST_IN_STRATUM = 10  # pictures
 CROWDING = ("few", "some", "many")
 
 
@@ -79,10 +80,10 @@ def boxed_dataset(
         raise BadInput(f"{settings.spec} has pictures, but not one box; a detector learns from boxes")
     for one in pictures:
         _check_boxes(one, len(classes))
-    rarest = rarest_classes([one.boxes[:, 0].astype(int) for one in pictures], len(classes))
+    similar = strata([one.boxes[:, 0].astype(int) for one in pictures], len(classes))
     given = np.array([one.split or "train" for one in pictures])
-    split = complete_split(rarest, given, settings, seed)
-    keep = limited_rows(rarest, split, settings.limit, seed)
+    split = complete_split(similar, given, settings, seed)
+    keep = limited_rows(similar, split, settings.limit, seed)
     side, repairs = settings.image_size or DEFAULT_SIDE, Repairs()
     check_memory(len(keep), 3, side)
     x = np.empty((len(keep), 3, side, side), np.uint8)
@@ -145,6 +146,14 @@ def rarest_classes(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarra
     """int64 (n,): of the classes in each picture the one with the fewest boxes in all; `classes` where it has none."""
     counts = np.bincount(np.concatenate([*of_pictures, np.zeros(0, int)]).astype(int), minlength=classes)
     return np.array([own[np.argmin(counts[own])] if len(own) else classes for own in of_pictures], np.int64)
+
+
+def strata(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarray:
+    """int64 (n,): what splits and limits are in proportion to: the rarest class of a picture, one stratum for all that
+    are so in fewer than `LEAST_IN_STRATUM` pictures. Otherwise a split would get a picture of each of many classes."""
+    rarest = rarest_classes(of_pictures, classes)
+    few = np.bincount(rarest, minlength=classes + 1) < LEAST_IN_STRATUM
+    return np.where(few[rarest], -1, rarest)
 
 
 def padded(boxes: Sequence[np.ndarray]) -> np.ndarray:
