@@ -19,7 +19,7 @@ from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
 from rtl_core.data.picture_files import read_picture
-from rtl_core.data.pictures import channel_statistics, check_memory
+from rtl_core.data.pictures import Pictures, channel_statistics, check_memory
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import SPLITS, complete_split, limited_rows
 from rtl_core.errors import BadInput
@@ -95,19 +95,12 @@ def boxed_dataset(
         x = np.ascontiguousarray(x[:, :1])
     names = [pictures[i].called for i in keep]
     notes = (*notes, *repairs.notes(), *repeated_notes(x, np.zeros(len(keep), int), split[keep], names))
-    return dataset_of_boxes(settings.spec, x, padded(boxes), classes, split[keep], notes=notes)
+    return dataset_of_boxes(settings.spec, Pictures(x, padded(boxes), tuple(classes), split[keep], notes=notes))
 
 
-def dataset_of_boxes(
-    spec: str,
-    x: np.ndarray,
-    y: np.ndarray,
-    classes: Sequence[str],
-    split: np.ndarray,
-    licence: str = "",
-    notes: Sequence[str] = (),
-) -> Dataset:
-    """Pictures uint8 (n, c, h, w) that all have a split, with padded boxes (n, most, 5)."""
+def dataset_of_boxes(spec: str, pictures: Pictures) -> Dataset:
+    """Pictures that all have a split, with boxes (n, most, 5) for `y`, as a Dataset."""
+    x, y, classes, split = pictures.x, pictures.y, pictures.classes, pictures.split
     for name in SPLITS:
         if not (split == name).any():
             raise BadInput(f"the data has no {name} rows; give it more rows or another split")
@@ -120,15 +113,15 @@ def dataset_of_boxes(
         kind="image",
         x=x,
         y=y,
-        classes=tuple(classes),
+        classes=classes,
         attributes=attributes,
         split=split,
         unit=np.arange(len(x)),
-        fingerprint=fingerprint(x, y, split, tuple(classes), attributes),
+        fingerprint=fingerprint(x, y, split, classes, attributes),
         mean=mean,
         std=std,
-        licence=licence,
-        notes=(*notes, *_classes_without_boxes(y, classes, split)),
+        licence=pictures.licence,
+        notes=(*pictures.notes, *_classes_without_boxes(y, classes, split)),
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data.boxes import dataset_of_boxes, padded, strata, stretched_pixels
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.pictures import Pictures
 from rtl_core.data.splits import limited_rows
 
 SHAPE = (120, 160)  # pixels, height and width
@@ -40,5 +41,5 @@ def load_cells(files: Path, settings: DataSettings, seed: int) -> Dataset:
         x = np.stack([stretched_pixels(picture, settings.image_size) for picture in x])
         y[:, :, 1:] *= np.float32(settings.image_size) / np.array([width, height, width, height], np.float32)
     licence = "MIT, Copyright (c) 2017 shenggan (BCCD)"
-    notes = [f"boxes without area, left out: {int((~whole).sum())}"]
-    return dataset_of_boxes(settings.spec, x, y, classes, split[keep], licence, notes)
+    notes = (f"boxes without area, left out: {int((~whole).sum())}",)
+    return dataset_of_boxes(settings.spec, Pictures(x, y, tuple(classes), split[keep], licence, notes))
