@@ -25,6 +25,7 @@ SAMPLES = {
     "adult": "adult",
     "collapse": "collapse",
     "nuclei": "segmentation",
+    "cells": "detection",
 }
 LEFT_OUT = ("imp_multi", "imp_multi_full_budget")
 KEPT = ("config.json", "run.json", "status.json", "metrics.jsonl", "tickets.safetensors", "methods.safetensors")

@@ -34,7 +34,8 @@ class DataSettings(_Settings):
         "bundled:domains",
         title="Data",
         description="bundled:fashion, bundled:domains, bundled:emoji, bundled:digits, bundled:adult, bundled:nuclei, "
-        "folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, domain:PATH, masks:PATH or openml:NAME",
+        "bundled:cells, folder:PATH, csv:PATH, npz:PATH, idx:PATH, cifar:PATH, domain:PATH, masks:PATH, coco:PATH, "
+        "voc:PATH, yolo:PATH or openml:NAME",
     )
     image_size: Annotated[int, Field(ge=8, le=256)] | None = Field(
         None,
@@ -105,7 +106,9 @@ class PartitionSettings(_Settings):
 class ModelSettings(_Settings):
     """The one network that all tickets share."""
 
-    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp", "unet"] = Field("convnet", title="Network")
+    name: Literal["convnet", "ghostnet", "resnet18", "resnet50", "mlp", "unet", "centernet"] = Field(
+        "convnet", title="Network"
+    )
     width: float = Field(
         1.0, ge=LEAST_WIDTH, le=MOST_WIDTH, title="Width", description="Multiplies the number of channels"
     )
@@ -331,7 +334,7 @@ class Config(_Settings):
         "multiclass",
         title="Task",
         description="multiclass: every ticket tells all classes; one_vs_rest: a ticket tells its subset from the rest; "
-        "segmentation: every ticket says what each pixel shows",
+        "segmentation: every ticket says what each pixel shows; detection: every ticket says which things stand where",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed")
     reweigh: str | None = Field(

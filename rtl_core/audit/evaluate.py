@@ -165,6 +165,14 @@ def ticket_figures(eval_set: EvaluationSet, k: int, answers: np.ndarray) -> dict
     return figures(eval_set.task, answers, eval_set.truth(k, among), eval_set.units[among], eval_set.dataset.classes)
 
 
+def ticket_details(eval_set: EvaluationSet, k: int, answers: np.ndarray) -> dict[str, Any]:
+    """What the task says of one ticket beside its figures, of `own_answers`."""
+    among, task = eval_set.judged(k), eval_set.task
+    if task.details is None:
+        return {}
+    return task.details(answers, eval_set.truth(k, among), eval_set.units[among], eval_set.dataset)
+
+
 def figures(
     task: Task, answers: np.ndarray, truth: np.ndarray, units: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
@@ -183,7 +191,6 @@ def figures(
         "n_neg": None,
         "constant": None,
         "ci": {name: json_interval(a, b) for name, a, b in zip(names, low, high, strict=True)},
-        **({"by_class": task.by_class(answers, units, classes)} if task.by_class else {}),
     }
 
 

@@ -51,6 +51,26 @@ class ClassRow:
     ci: dict[str, Interval] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class BoxRow:
+    """The boxes of one class, or of one size, in the answers of a ticket that finds things.
+
+    of         "class" or "size"
+    ap, ap50   average precision over IoU 0.5 to 0.95, and at 0.5, with their intervals under `ci`; None without boxes
+    boxes      true ones, in n pictures
+    precision  of a class: the best precision at IoU 0.5 at each recall of 0, 0.01, ..., 1 or more; its mean is `ap50`
+    """
+
+    of: str
+    name: str
+    ap: float | None
+    ap50: float | None
+    boxes: int
+    n: int
+    ci: dict[str, Interval] = field(default_factory=dict)
+    precision: list[float] | None = field(default=None, metadata=OPTIONAL)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TicketRow(_Judged):
     """A ticket: the weights that it keeps, and its figures on its own rows.
@@ -59,6 +79,7 @@ class TicketRow(_Judged):
     absent         classes that none of the rows has; never_predicted: those that it never says
     constant       whether it answers the same to every input
     by_class       of tickets that label pixels: each class
+    boxes          of tickets that find things: the boxes of each class and of each size
     """
 
     name: str
@@ -70,6 +91,7 @@ class TicketRow(_Judged):
     never_predicted: list[str] = field(default_factory=list)
     constant: bool | None = None
     by_class: list[ClassRow] | None = field(default=None, metadata=OPTIONAL)
+    boxes: list[BoxRow] | None = field(default=None, metadata=OPTIONAL)
 
     @property
     def rows(self) -> int | None:

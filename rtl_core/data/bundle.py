@@ -4,11 +4,13 @@
     python -m rtl_core.data.bundle adult adult.parquet
     python -m rtl_core.data.bundle nuclei dsb2018_256.zip
     python -m rtl_core.data.bundle emoji node_modules/@iconify-json
+    python -m rtl_core.data.bundle cells BCCD_Dataset/BCCD
 
 The first argument names the set; the second is a folder with Fashion-MNIST's four IDX files, a
 Parquet file of UCI Adult with its raw categories, nulls for missing cells and a column `split`, a zip of the 2018 Data
-Science Bowl (bundle_nuclei.py), or a folder with the npm packages @iconify-json/noto, twemoji, fluent-emoji-flat and
-fluent-emoji-high-contrast, each in a folder of its own name (bundle_emoji.py).
+Science Bowl (bundle_nuclei.py), a folder with the npm packages @iconify-json/noto, twemoji, fluent-emoji-flat and
+fluent-emoji-high-contrast, each in a folder of its own name (bundle_emoji.py), or the VOC folder of BCCD
+(bundle_cells.py).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from rtl_core.data.bundle_cells import bundle_cells
 from rtl_core.data.bundle_emoji import bundle_emoji
 from rtl_core.data.bundle_nuclei import bundle_nuclei
 from rtl_core.data.bundled import FASHION_COLUMNS, FASHION_SIDE, FASHION_SPLITS, FILES
@@ -57,9 +60,13 @@ def main(arguments: list[str]) -> None:
         "adult": bundle_adult,
         "emoji": bundle_emoji,
         "nuclei": lambda source: bundle_nuclei(source, FILES / "nuclei.zip"),
+        "cells": lambda folder: bundle_cells(folder, FILES),
     }
     if len(arguments) != 2 or arguments[0] not in makers:
-        raise BadInput("usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | emoji FOLDER | nuclei FILE")
+        raise BadInput(
+            "usage: python -m rtl_core.data.bundle fashion FOLDER | adult FILE | emoji FOLDER | nuclei FILE | cells "
+            "FOLDER"
+        )
     makers[arguments[0]](Path(arguments[1]))
 
 

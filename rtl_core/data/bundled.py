@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from rtl_core.config import DataSettings
+from rtl_core.data.cells import load_cells
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domains import DOMAINS, in_all_domains
 from rtl_core.data.emoji import load_emoji
@@ -96,6 +97,11 @@ def _nuclei(settings: DataSettings, seed: int) -> Dataset:
     return load_masks(FILES / "nuclei.zip", settings, seed, licence)
 
 
+def _cells(settings: DataSettings, seed: int) -> Dataset:
+    """364 pictures of blood, 160 x 120 pixels, with boxes around cells."""
+    return load_cells(FILES, settings, seed)
+
+
 def age_groups(age: pd.Series) -> pd.Series:
     """Ordered categories "under 25", "25-34", ..., "65 and over"."""
     between = [f"{low}-{high - 1}" for low, high in itertools.pairwise(AGE_EDGES)]
@@ -110,4 +116,5 @@ BUNDLED: dict[str, Callable[[DataSettings, int], Dataset]] = {
     "digits": _digits,
     "adult": _adult,
     "nuclei": _nuclei,
+    "cells": _cells,
 }

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rtl_core.config import DataSettings
 from rtl_core.data import sources
+from rtl_core.data.boxes import with_as_many_places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, fingerprint, row_digests
 from rtl_core.data.kinds import KINDS
@@ -56,10 +57,11 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     different ones.
 
     BadInput: other kind or shape of inputs; two different tables, as each is scaled by its own statistics; other
-    classes of pixels.
+    classes of pixels or boxes.
     """
     if first.fingerprint == second.fingerprint:
         return first
+    first, second = with_as_many_places(first, second)
     if not all(KINDS[each.kind].standalone for each in (first, second)):
         raise BadInput(
             f"'{second.spec}' cannot join '{first.spec}': a table is scaled and encoded by its own statistics, so only "
@@ -73,7 +75,7 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     if first.labels is None and first.classes != second.classes:
         raise BadInput(
             f"'{second.spec}' labels {', '.join(second.classes) or 'nothing'}, '{first.spec}' labels "
-            f"{', '.join(first.classes) or 'nothing'}; give masks with the same classes"
+            f"{', '.join(first.classes) or 'nothing'}; give data with the same classes"
         )
     columns = [name for name in first.attributes if name in second.attributes]
     had, given = (dict(zip(_keys(d, columns), d.split, strict=True)) for d in (first, second))

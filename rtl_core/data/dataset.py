@@ -25,7 +25,8 @@ class Dataset:
     x            uint8 (n, channels, height, width) for pictures, float32 (n, features) for tables
                  (already standardised / one-hot with the statistics of the train rows)
     y            what each row is labelled with, (n, ...): for classes int64 (n,), index into `classes`; for classes of
-                 pixels uint8 (n, height, width), index into `classes` or `IGNORED`
+                 pixels uint8 (n, height, width), index into `classes` or `IGNORED`; for boxes float32 (n, most, 5):
+                 class, x0, y0, x1, y1 in pixels of x, class -1 where a row has fewer (boxes.py)
     attributes   n rows; columns that describe a row but are not its label (domain, sex, ...)
     split        (n,) strings: "train", "val" (settings are chosen on it), "test" (final figures); of data that a
                  run is measured on, "seen" marks rows that it has seen before, which count nowhere

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from rtl_core.errors import BadInput
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 # A JPEG is decoded at the size that is needed; anything else, and a progressive JPEG, lies in memory whole first.
 MAX_PIXELS, MAX_PIXELS_WHOLE = 64_000_000, 25_000_000
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # a tag of EXIF, and its values that swap width and height
 
 
 class DamagedPicture(BadInput):
@@ -30,22 +31,29 @@ class ReadPicture:
     pixels     uint8 (3, height, width)
     brightest  the largest value before scaling, of a picture with more than 8 bits a value; None for others
     several    whether the file holds more than this picture (frames, pages)
+    size       (width, height) that it had, turned upright
     """
 
     pixels: np.ndarray
     brightest: int | None = None
     several: bool = False
+    size: tuple[int, int] = (0, 0)
 
 
 def read_picture(
-    source: Path | BinaryIO, shape: int | tuple[int, int], called: str = "", bits: int = 16
+    source: Path | BinaryIO,
+    shape: int | tuple[int, int],
+    called: str = "",
+    bits: int = 16,
+    shaped: Callable[[Image.Image, tuple[int, int]], Image.Image] = cover,
 ) -> ReadPicture:
     """The first picture of a file at (height, width), or as a square of one side; `called`: its name in sentences, the
     path unless given.
 
-    Turned as its EXIF data says, laid on white where transparent, scaled and cut to the shape in its centre. Of grey
-    values with more than 8 bits the upper 8 of `bits` are kept; larger values become white. BadInput where it has too
-    many pixels or values that are no shades, `DamagedPicture` where it is none.
+    Turned as its EXIF data says, laid on white where transparent, and brought to the shape by `shaped`: scaled and cut
+    to it in its centre, unless another way is given. Of grey values with more than 8 bits the upper 8 of `bits` are
+    kept; larger values become white. BadInput where it has too many pixels or values that are no shades,
+    `DamagedPicture` where it is none.
     """
     called = called or str(source)
     height, width = (shape, shape) if isinstance(shape, int) else shape
@@ -54,20 +62,21 @@ def read_picture(
             check_pixels(picture, called)
             several = getattr(picture, "is_animated", False)
             deep_colour = _is_deep_colour(picture)
+            size = picture.size[::-1] if picture.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE else picture.size
             # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
             picture.draft(None, (2 * width, 2 * height))
             upright = ImageOps.exif_transpose(picture)
             plain, brightest = _eight_bits(upright, bits, called)
             if deep_colour:
                 brightest = 256 * max(high for _, high in _extrema(plain)) + 255  # the lower 8 bits are gone
-            small = cover(_rgb_on_white(plain), (height, width))
+            small = shaped(_rgb_on_white(plain), (height, width))
     except BadInput:
         raise
     except Image.DecompressionBombError:
         raise BadInput(f"{called} has more than {MAX_PIXELS:,} pixels; make it smaller") from None
     except Exception:  # decoders raise whatever comes up in a damaged file
         raise DamagedPicture(f"{called} cannot be read as a {KINDS} picture; repair it or take it out") from None
-    return ReadPicture(np.asarray(small).transpose(2, 0, 1), brightest, several)
+    return ReadPicture(np.asarray(small).transpose(2, 0, 1), brightest, several, size)
 
 
 def used_bits(brightest: Sequence[int]) -> int:

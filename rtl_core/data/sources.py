@@ -8,6 +8,7 @@ from pathlib import Path
 from rtl_core.config import DataSettings
 from rtl_core.data.bundled import BUNDLED, load_bundled
 from rtl_core.data.cifar import load_cifar
+from rtl_core.data.coco import load_coco
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.domain_folders import load_domain_folders
 from rtl_core.data.folders import load_folder
@@ -15,6 +16,8 @@ from rtl_core.data.idx import load_idx
 from rtl_core.data.npz import load_npz
 from rtl_core.data.pixel_masks.source import is_mask_folder, load_masks
 from rtl_core.data.tables import load_openml, load_table
+from rtl_core.data.voc import load_voc
+from rtl_core.data.yolo import load_yolo
 from rtl_core.errors import BadInput
 
 
@@ -31,6 +34,9 @@ PATH_SOURCES: dict[str, Callable[[Path, DataSettings, int], Dataset]] = {
     "idx": load_idx,
     "cifar": load_cifar,
     "domain": load_domain_folders,
+    "coco": load_coco,
+    "voc": load_voc,
+    "yolo": load_yolo,
 }
 NAME_SOURCES: dict[str, Callable[[str, DataSettings, int], Dataset]] = {
     "bundled": load_bundled,

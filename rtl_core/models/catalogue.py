@@ -16,7 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from rtl_core.config import LEAST_WIDTH, MOST_WIDTH, ModelSettings
 from rtl_core.errors import BadInput
+from rtl_core.models.centernet import CenterNet
 from rtl_core.models.convnet import ConvNet
+from rtl_core.models.detector_maps import GEOMETRY, maps_shape
 from rtl_core.models.ghostnet import GhostNet
 from rtl_core.models.initialise import initialise
 from rtl_core.models.mlp import MLP
@@ -88,6 +90,14 @@ def _unet(description: Description) -> nn.Module:
     return UNet(channels, shape[0], description.width)
 
 
+def _centernet(description: Description) -> nn.Module:
+    channels, shape = _picture_channels(description, smallest=CenterNet.STRIDE), description.shape_of_outputs
+    classes = shape[0] - GEOMETRY
+    if classes < 1 or shape != maps_shape(classes, *description.input_shape[1:]):
+        raise BadInput("centernet gives maps of centres and sizes, as task detection asks; choose another network")
+    return CenterNet(channels, shape[0], classes, description.width)
+
+
 CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
     "convnet": _convnet,
     "ghostnet": _ghostnet,
@@ -95,6 +105,7 @@ CATALOGUE: dict[str, Callable[[Description], nn.Module]] = {
     "resnet50": _resnet50,
     "mlp": _mlp,
     "unet": _unet,
+    "centernet": _centernet,
 }
 
 

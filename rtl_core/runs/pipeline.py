@@ -95,6 +95,7 @@ def evaluate(
             "density": float(counts[k] / tickets.n),
             "params": int(counts[k]),
             **audit.ticket_figures(eval_set, k, answers["rtl"][k]),
+            **audit.ticket_details(eval_set, k, answers["rtl"][k]),
         }
         for k, name in enumerate(tickets.names)
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from rtl_core.config import Config
 from rtl_core.errors import BadInput
 from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
+from rtl_core.tasks.detection import DETECTION
 from rtl_core.tasks.segmentation import SEGMENTATION
 from rtl_core.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (MULTICLASS, ONE_VS_REST, SEGMENTATION)}
+TASKS: dict[str, Task] = {task.name: task for task in (MULTICLASS, ONE_VS_REST, SEGMENTATION, DETECTION)}
 
 
 def task_named(name: str) -> Task:

@@ -6,7 +6,6 @@ nobody says. All figures come from one confusion matrix a picture, which is what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,12 +135,13 @@ def _measure(answers: np.ndarray, truth: np.ndarray) -> Statistic:
     return statistic
 
 
-def _by_class(answers: np.ndarray, units: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Per class its IoU with an interval (null where no picture has it), its pixels, and the pictures that have it."""
+def _details(answers: np.ndarray, truth: np.ndarray, units: np.ndarray, dataset: Dataset) -> dict[str, Any]:
+    """Under `by_class` of each class its IoU with an interval (null where no picture has it), its pixels, and the
+    pictures that have it."""
     each, true = _weighted(answers), answers.sum(axis=2)
     (values,) = each(np.ones((1, len(units))))
     low, high = bootstrap_units(each, units, seed=0, names=("classes",), replicates=REPLICATES)
-    return [
+    rows = [
         {
             "name": name,
             "iou": json_number(values[1 + c]),
@@ -149,8 +149,9 @@ def _by_class(answers: np.ndarray, units: np.ndarray, classes: Sequence[str]) ->
             "n": int((true[:, c] > 0).sum()),
             "ci": {"iou": json_interval(low[1 + c], high[1 + c])},
         }
-        for c, name in enumerate(classes)
+        for c, name in enumerate(dataset.classes)
     ]
+    return {"by_class": rows}
 
 
 def _pixel_entropy(outputs: torch.Tensor) -> torch.Tensor:
@@ -182,7 +183,7 @@ SEGMENTATION = Task(
     answer=confusion,
     credit=_credit,
     measure=_measure,
-    by_class=_by_class,
+    details=_details,
     drawn_as="label map",
     doubt=Doubt("min_entropy", _pixel_entropy),
     explains=lambda dataset, subset: dataset.classes,

@@ -81,8 +81,8 @@ class Task:
                    (h, w), "picture" (c, h, w) in [0, 1], or a name that a task brings with its drawing (app/tasks.py)
     estimates      (answers, truth, ids of units (n,), names of the classes) -> the JSON of all figures with intervals
                    in closed form; None: all figures are resampled
-    by_class       (answers, ids of units (n,), names of the classes) -> the JSON of each class, beside `figures`;
-                   None: an answer is not about several classes
+    details        (answers, truth, ids of units (n,), dataset) -> more keys of the JSON of a ticket, such as figures of
+                   each class with their intervals; None: there are none
     doubt          None where an answer does not say how sure it is
     log_p          answers -> float64 (n, choices): log-probabilities; None where an answer is not one of a few choices
     choices        dataset -> the names of those choices
@@ -106,7 +106,7 @@ class Task:
     loss_for: Callable[[Dataset, LossSettings], Loss] | None = None
     drawn_as: str = "class"
     estimates: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str]], dict[str, Any]] | None = None
-    by_class: Callable[[np.ndarray, np.ndarray, Sequence[str]], list[dict[str, Any]]] | None = None
+    details: Callable[[np.ndarray, np.ndarray, np.ndarray, Dataset], dict[str, Any]] | None = None
     doubt: Doubt | None = None
     log_p: Callable[[np.ndarray], np.ndarray] | None = None
     choices: Callable[[Dataset], tuple[str, ...]] | None = None

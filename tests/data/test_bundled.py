@@ -38,7 +38,7 @@ def test_the_statistics_are_those_of_the_train_pictures(fashion):
 
 
 def test_the_bundled_files_are_small():
-    assert sum(file.stat().st_size for file in FILES.iterdir()) < 14_000_000
+    assert sum(file.stat().st_size for file in FILES.iterdir()) < 17_000_000
     assert (FILES / "adult.parquet").stat().st_size < 500_000
 
 
@@ -158,3 +158,42 @@ def test_a_limit_takes_the_same_emoji_of_every_house():
     rows = few.rows("train")
     assert len(rows) == 200
     assert (few.unit[rows].reshape(len(HOUSES), 50) == few.unit[rows][:50]).all()
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return load(DataSettings(spec="bundled:cells"), seed=0)
+
+
+def test_cells_have_the_boxes_and_the_split_of_bccd(cells):
+    assert counts(cells) == {"train": 205, "val": 87, "test": 72} and cells.x.shape == (364, 3, 120, 160)
+    of_class = np.bincount(cells.y[:, :, 0][cells.y[:, :, 0] >= 0].astype(int))
+    assert dict(zip(cells.classes, of_class.tolist(), strict=True)) == {"Platelets": 361, "RBC": 4153, "WBC": 372}
+    assert "boxes without area, left out: 2" in cells.notes
+    there = cells.y[:, :, 0] >= 0
+    corners = cells.y[there][:, 1:]
+    assert (corners >= 0).all() and (corners <= [160, 120, 160, 120]).all()
+    assert (corners[:, 2:] > corners[:, :2]).all() and (cells.y[~there] == [-1, 0, 0, 0, 0]).all()
+
+
+def test_boxes_of_cells_lie_on_their_pictures(cells):
+    """White cells are stained dark: inside their boxes less green is left than around; not so if tiles are shifted."""
+    white = cells.classes.index("WBC")
+    darker = []
+    for picture, boxes in zip(cells.x, cells.y, strict=True):
+        for _, x0, y0, x1, y1 in boxes[boxes[:, 0] == white].round().astype(int):
+            darker.append(picture[1, y0:y1, x0:x1].mean() < picture[1].mean())
+    assert np.mean(darker) > 0.95
+
+
+def test_cells_are_few_some_or_many(cells):
+    train = cells.attributes.iloc[cells.rows("train")]
+    assert train["crowding"].value_counts().min() > 50
+    assert train.groupby("crowding")["boxes"].max()["few"] < train.groupby("crowding")["boxes"].min()["some"]
+
+
+def test_cells_of_another_size_and_fewer_of_them(cells):
+    small = load(DataSettings(spec="bundled:cells", image_size=64, limit=100), seed=0)
+    assert small.x.shape == (100 + 87 + 72, 3, 64, 64)
+    test, whole = small.y[small.rows("test")], cells.y[cells.rows("test")]
+    np.testing.assert_allclose(test[:, :, 1:], whole[:, :, 1:] * np.tile([64 / 160, 64 / 120], 2), atol=1e-4)

@@ -5,6 +5,7 @@ from torch import nn
 from rtl_core.config import ModelSettings
 from rtl_core.errors import BadInput
 from rtl_core.models.catalogue import CATALOGUE, build, rebuild, wrap
+from tests.models.outputs import outputs_of
 
 PICTURES = ("convnet", "ghostnet", "resnet18", "resnet50")
 
@@ -16,7 +17,7 @@ def network_of(name, input_shape, outputs=10, seed=0, **settings):
 def small(name, **changes):
     """A narrow network of the catalogue, quick to run."""
     shape, outputs = changes.pop("input_shape", (14,) if name == "mlp" else (3, 16, 16)), changes.pop("outputs", 10)
-    wanted = (outputs, *shape[1:]) if name == "unet" else outputs
+    wanted = outputs_of(name, shape, outputs)
     return network_of(name, shape, wanted, width=changes.pop("width", 0.25), **changes)
 
 
@@ -32,6 +33,7 @@ def n_prunable(network):
         ("convnet", {}, (3, 32, 32), 10, 9 * (3 * 24 + 24 * 48 + 48 * 64)),
         ("mlp", {}, (14,), 2, 14 * 128 + 128 * 64),
         ("mlp", {}, (1, 28, 28), 10, 784 * 128 + 128 * 64),
+        ("centernet", {}, (3, 120, 160), (7, 30, 40), 195_300),
         ("ghostnet", {}, (1, 28, 28), 10, 125_672),
         ("ghostnet", {}, (3, 32, 32), 2, 125_960),
         # published: 11,689,512 and 25,557,032 parameters, less the classifier and the norms
@@ -113,10 +115,10 @@ def test_weights_are_a_function_of_the_seed(name):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_number_of_outputs_leaves_the_prunable_weights_alone(name):
-    two, ten = small(name, outputs=2), small(name, outputs=10)
-    a, b = two.module.state_dict(), ten.module.state_dict()
-    assert all(torch.equal(a[key], b[key]) for key in two.prunable)
-    assert a["head.weight"].shape[0] == 2 and b["head.weight"].shape[0] == 10
+    six, ten = small(name, outputs=6), small(name, outputs=10)
+    a, b = six.module.state_dict(), ten.module.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in six.prunable)
+    assert a["head.weight"].shape[0] == 6 and b["head.weight"].shape[0] == 10
 
 
 def test_initial_weights_are_uniform_within_one_over_root_fan_in():
@@ -304,3 +306,29 @@ def test_unet_refuses_to_tell_a_whole_picture_and_others_to_label_pixels():
         network_of("unet", (3, 16, 16), 10)
     with pytest.raises(BadInput, match="choose unet"):
         network_of("convnet", (3, 16, 16), (10, 16, 16))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (18, 33), (120, 160)])
+def test_centernet_gives_a_map_cell_for_every_four_pixels(size):
+    network = small("centernet", input_shape=(3, *size), outputs=7)
+    shape = (7, -(-size[0] // 4), -(-size[1] // 4))
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(2))
+    assert network.module.eval()(x).shape == (2, *shape) and network.output_shape == shape
+
+
+@pytest.mark.parametrize("width", [0.5, 1.0, 2.0])
+def test_width_scales_the_prunable_weights_of_centernet(width):
+    n = n_prunable(network_of("centernet", (3, 32, 32), (7, 8, 8), width=width))
+    assert n == pytest.approx(195_300 * width**2, rel=0.02)
+
+
+def test_heat_maps_begin_at_the_prior_of_the_focal_loss_and_sizes_do_not():
+    bias = network_of("centernet", (3, 32, 32), (7, 8, 8)).module.head.bias.detach()
+    torch.testing.assert_close(bias[:3].sigmoid(), torch.full((3,), 0.1))
+    assert (bias[3:].abs() < 32**-0.5).all() and len(bias[3:].unique()) == 4
+
+
+@pytest.mark.parametrize("outputs", [10, (4, 4, 4), (7, 16, 16), (7, 4)])
+def test_centernet_refuses_to_give_anything_but_its_maps(outputs):
+    with pytest.raises(BadInput, match="centernet gives maps of centres and sizes"):
+        network_of("centernet", (3, 16, 16), outputs)

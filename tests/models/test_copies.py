@@ -13,6 +13,7 @@ from benchmarks.crowd import often_interrupted
 from rtl_core.config import ModelSettings
 from rtl_core.models.catalogue import CATALOGUE, build
 from rtl_core.models.copies import folded, quick, structure
+from tests.models.outputs import outputs_of
 
 NETWORKS = [(name, stem) for name in CATALOGUE for stem in ("cifar", "imagenet") if "resnet" in name or stem == "cifar"]
 
@@ -27,7 +28,7 @@ def overwriting(module: nn.Module) -> set[bool]:
 
 def some_network(name: str, stem: str = "cifar") -> nn.Module:
     """Of the catalogue, in eval mode, with statistics as a trained network has them."""
-    outputs = (4, 32, 32) if name == "unet" else 4
+    outputs = outputs_of(name, (3, 32, 32), 7)
     module = build(ModelSettings(name=name, stem=stem, width=0.25), (3, 32, 32), outputs, seed=0).module.eval()
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -6,6 +6,7 @@ from rtl_core.config import ModelSettings
 from rtl_core.errors import BadInput
 from rtl_core.models.catalogue import CATALOGUE, build, wrap
 from rtl_core.models.cost import forward_cost, macs_nonzero
+from tests.models.outputs import outputs_of
 
 CONVS = ("block1.conv.weight", "block2.conv.weight", "block3.conv.weight")
 
@@ -56,7 +57,7 @@ def test_resnet50_costs_what_is_published():
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_network_is_left_as_found(name):
-    outputs = (4, 16, 16) if name == "unet" else 4
+    outputs = outputs_of(name, (3, 16, 16), 7)
     network = build(ModelSettings(name=name, width=0.25), (3, 16, 16), outputs, seed=0)
     before = {key: tensor.clone() for key, tensor in network.module.state_dict().items()}
     forward_cost(network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,9 @@ def test_figures_are_those_of_a_loop_over_pixels(seed):
 
 def test_every_class_has_its_iou_with_an_interval():
     outputs, truth = pictures()
-    row = figures(SEGMENTATION, SEGMENTATION.answer(outputs, truth), truth, np.arange(len(truth)), CLASSES)
+    answers, units = SEGMENTATION.answer(outputs, truth), np.arange(len(truth))
+    row = figures(SEGMENTATION, answers, truth, units, CLASSES)
+    row |= SEGMENTATION.details(answers, truth, units, SimpleNamespace(classes=CLASSES))
     expected = by_hand(outputs, truth, np.ones(len(truth)))
     assert row["figures"] == pytest.approx({name: expected[name] for name in ("miou", "pixel_accuracy")})
     assert [entry["name"] for entry in row["by_class"]] == list(CLASSES)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
 
 from rtl_core.config import DataSettings
+from rtl_core.data.boxes import dataset_of_boxes, padded
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.pictures import Pictures
 from rtl_core.tasks.task import Doubt, Figure, Statistic, Task, ratios
 
 SIDE, LABELS = 8, 3  # pixels; background and two kinds of stripes
@@ -115,3 +119,24 @@ REGRESSION = Task(
     measure=lambda answers, truth: ratios(np.abs(answers - truth).T, np.ones((1, len(truth)))),
     explains=lambda dataset, subset: ("column",),
 )
+
+
+def squares(name: str, settings: DataSettings, seed: int) -> Dataset:
+    """Pictures (1, 32, 32) with up to three squares, filled ones and frames, in three domains, with their boxes."""
+    draw, n = np.random.default_rng(seed), 360
+    x, boxes, domain = np.full((n, 32, 32), 30.0), [], np.arange(n) % 3
+    for picture in x:
+        own = []
+        for corner in draw.permutation([(1, 1), (1, 17), (17, 1), (17, 17)])[: draw.integers(4)]:
+            (top, left), side, filled = corner + draw.integers(4, size=2), draw.integers(7, 12), draw.integers(2)
+            picture[top : top + side, left : left + side] = 220
+            if not filled:
+                picture[top + 2 : top + side - 2, left + 2 : left + side - 2] = 30
+            own.append((filled, left, top, left + side, top + side))
+        boxes.append(np.array(own, float).reshape(-1, 5))
+    x[domain == 1] = 255 - x[domain == 1]
+    x += draw.normal(0, np.array([5, 5, 40])[domain][:, None, None], x.shape)
+    split = np.repeat(["train", "val", "test"], [240, 60, 60])
+    pixels = np.clip(x, 0, 255).astype(np.uint8)[:, None]
+    dataset = dataset_of_boxes(settings.spec, Pictures(pixels, padded(boxes), ("frame", "square"), split))
+    return replace(dataset, attributes=pd.DataFrame({"domain": np.array(DOMAINS)[domain]}))
