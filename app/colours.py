@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 TICKETS = ("#3B6FB6", "#D9822B", "#2A9D8F", "#B5477D", "#7A6FCF", "#8A9A2B", "#C44E52", "#4FA3C7", "#9C755F", "#6B7280")
+LABELS = ("#4A5560", "#F0C24B", "#35C4CF", "#D65DB1", "#9BCB3C", "#B9772C", "#9381FF", "#1F9E6E", "#D8C7A5", "#7DB7F0")
 _GOLDEN = 0.61803398875  # turns of the hue circle that never come close to each other
 
 
@@ -46,6 +47,11 @@ def tone() -> Tone:
 def of_tickets(k: int) -> list[str]:
     """k colours; ticket i has the same one however many there are."""
     return [TICKETS[i] if i < len(TICKETS) else _further(i) for i in range(k)]
+
+
+def of_labels(n: int) -> list[str]:
+    """n colours of pixel classes: none is a ticket's, and the first, mostly a background, stands back."""
+    return [LABELS[i] if i < len(LABELS) else _further(i) for i in range(n)]
 
 
 def _further(i: int) -> str:

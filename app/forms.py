@@ -23,14 +23,15 @@ CHOICES = {"task": tuple(TASKS)}
 Draft = dict[str, Any]  # every setting of a Config, JSON-like and nested, not necessarily valid
 
 
-def draw(path: str, draft: Draft, version: int) -> None:
+def draw(path: str, draft: Draft, version: int, choices: Sequence[str] | None = None) -> None:
     """The widget of one setting, for example "extract.steps"; what is typed goes into the draft.
 
-    `version` is part of the widget's key: a draft that is replaced as a whole (a preset) shows at once.
+    choices  what a text may be; None: what a catalogue has, where the settings leave it to one
+    version  a piece of the widget's key: a draft that is replaced as a whole (a preset) shows at once
     """
     group, name, info = _locate(path, draft)
     key = f"set-{version}-{path}"
-    group[name] = widget(info, group[name], key, CHOICES.get(path))
+    group[name] = widget(info, group[name], key, choices or CHOICES.get(path))
 
 
 def remaining(shown: set[str]) -> dict[str, list[str]]:

@@ -43,10 +43,10 @@ _STYLE = """<style>
 .lab-verdict.bad { color: light-dark(#A8323A, #F0858C); }
 .lab-key i.ramp { width: 9rem; }
 @media (max-width: 1150px) {
-  :is(.st-key-overlap, .st-key-routing-whole) [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *) {
-    flex-wrap: wrap; }
-  :is(.st-key-overlap, .st-key-routing-whole) [data-testid="stColumn"]:not([data-testid="stColumn"] *) {
-    min-width: 100%; }
+  :is(.st-key-overlap, .st-key-routing-whole, .st-key-answer-near)
+    [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *) { flex-wrap: wrap; }
+  :is(.st-key-overlap, .st-key-routing-whole, .st-key-answer-near)
+    [data-testid="stColumn"]:not([data-testid="stColumn"] *) { min-width: 100%; }
 }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 1.2rem .9rem 3rem; } }
 </style>"""

@@ -111,13 +111,22 @@ def _dots(rows: pd.DataFrame, metric: str, of: str, tone: Tone) -> go.Figure:
             "<extra></extra>",
         )
     reach = (rows.kilobytes.min(), rows.kilobytes.max())
-    ticks = [step * 10.0**power for power in range(-3, 8) for step in (1, 2, 5)]
-    shown = [tick for tick in ticks if reach[0] / 1.5 <= tick <= 1.5 * reach[1]]
+    shown = _ticks(*reach)
     drawn.update_xaxes(type="log", tickvals=shown, ticktext=[f"{tick:,g}" for tick in shown], zeroline=False)
     drawn.update_xaxes(title="stored, kilobytes (log scale)")
     drawn.update_yaxes(title=f"{tasks.title_of(metric)} {of}, {tasks.unit(metric)}", zeroline=False)
     drawn.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0})
     return calm(drawn, height=460)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers of a log scale around what is drawn: three at least, of the coarsest steps that give so many."""
+    for steps in ((1, 2, 5), (1, 1.5, 2, 3, 5, 7), tuple(1 + i / 4 for i in range(36))):
+        ticks = [step * 10.0**power for power in range(-3, 8) for step in steps]
+        shown = [tick for tick in ticks if low / 1.1 <= tick <= 1.1 * high]
+        if len(shown) > 2:
+            return shown
+    return sorted({low, high})
 
 
 _SYMBOLS = ("circle", "square", "triangle-up", "x", "circle-open", "square-open", "triangle-up-open", "cross", "star")

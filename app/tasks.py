@@ -1,108 +1,82 @@
 """How a task is shown: its figures named and written in their own units, and its answers drawn.
 
 An answer that is no class is drawn by an entry of `ANSWERS`, which a task names in `Task.drawn_as`: here is where
-another task plugs in. Boxes will lie over the picture, the truth's in outline, an error where none overlaps; a waveform
-will be a line over time, its truth another, and their difference below. Neither is here before there are data for it.
+another task plugs in. A waveform would be a line over time, its truth another, and their difference below; it is not
+here before there are data for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
-from app import colours, terms
+from app import terms
+from app.answers.boxes import BOXES
+from app.answers.drawing import Answer
+from app.answers.label_maps import LABEL_MAP
 from rtl_core.tasks.catalogue import TASKS
 from rtl_core.tasks.task import Figure
 
-_OPACITY = 0.62  # of labels over their picture
-_WRONG = colours.TICKETS[6]  # red
+Metric = str | Figure  # a figure, or the name of one
 
 
-def figure(metric: str) -> Figure:
+def figure(metric: Metric) -> Figure:
     """The figure of that name, of whatever task."""
+    if isinstance(metric, Figure):
+        return metric
     known = {figure.name: figure for task in TASKS.values() for figure in task.figures}
     return known[metric]
 
 
-def title_of(metric: str) -> str:
+def title_of(metric: Metric) -> str:
     return figure(metric).title
 
 
-def _is_share(metric: str) -> bool:
+def _is_share(metric: Metric) -> bool:
     return figure(metric).unit == "share"
 
 
-def scale(metric: str) -> int:
+def scale(metric: Metric) -> int:
     """By what a value is multiplied where it is drawn."""
     return 100 if _is_share(metric) else 1
 
 
-def unit(metric: str) -> str:
+def unit(metric: Metric) -> str:
     """Of a drawn value."""
     return "%" if _is_share(metric) else figure(metric).unit
 
 
-def value(metric: str, number: float | None) -> str:
+def value(metric: Metric, number: float | None) -> str:
     if _is_share(metric) or number is None or number != number:
         return terms.percent(number)
-    return f"{number:.2f} {unit(metric)}"
+    return _in_unit(f"{number:{_form(metric)}}", metric)
 
 
-def interval(metric: str, low_high: Sequence[float | None] | None) -> str:
+def interval(metric: Metric, low_high: Sequence[float | None] | None) -> str:
     if _is_share(metric) or not low_high or None in low_high:
         return terms.interval(low_high)
-    return f"{low_high[0]:.2f} to {low_high[1]:.2f} {unit(metric)}"
+    return _in_unit(f"{low_high[0]:{_form(metric)}} to {low_high[1]:{_form(metric)}}", metric)
 
 
-def difference(metric: str, number: float) -> str:
+def _form(metric: Metric) -> str:
+    return ".2f" if unit(metric) else ".3g"
+
+
+def _in_unit(number: str, metric: Metric) -> str:
+    return f"{number} {unit(metric)}".rstrip()
+
+
+def difference(metric: Metric, number: float) -> str:
     """Signed; of shares in percentage points."""
-    return terms.points(number) if _is_share(metric) else f"{number:+.2f} {unit(metric)}".replace("-", "−")
+    return (
+        terms.points(number) if _is_share(metric) else _in_unit(f"{number:+{_form(metric)}}".replace("-", "−"), metric)
+    )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """How one kind of answer is drawn, uint8 (h, w, 3), over the picture of its input (h, w, 3) or without (None).
-
-    of_answer  (outputs of one row, picture)
-    of_truth   (truth of one row, picture)
-    of_error   (outputs, truth, picture): where the answer is off
-    reading    what the colours of an error mean
-    legend     (outputs, names of the classes) -> [(name, colour)]; empty where colours need none
-    """
-
-    of_answer: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-    of_truth: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-    of_error: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-    reading: str
-    legend: Callable[[np.ndarray, Sequence[str]], list[tuple[str, str]]] = lambda outputs, names: []
-
-
-def _labels(labels: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    """A label map int (h, w) in the labels' colours."""
-    palette = np.array([colours.rgb(colour) for colour in colours.of_tickets(int(labels.max()) + 1)])
-    return _over(picture, palette[labels], np.ones(labels.shape, bool))
-
-
-def _wrong_labels(outputs: np.ndarray, truth: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    wrong = outputs.argmax(axis=0) != truth
-    return _over(picture, np.broadcast_to(colours.rgb(_WRONG), (*wrong.shape, 3)), wrong)
-
-
-def _over(picture: np.ndarray | None, colour: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) over a picture in grey, of any size, where bool (h, w) says; over mid-grey without one."""
-    if picture is None or picture.shape[:2] != where.shape:
-        grey, opacity = np.full((*where.shape, 3), 128.0), 1.0
-    else:
-        grey, opacity = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2), _OPACITY
-    dense = opacity * where[..., None]
-    return np.rint((1 - dense) * grey + dense * colour).astype(np.uint8)
-
-
-def _names_of_labels(outputs: np.ndarray, names: Sequence[str]) -> list[tuple[str, str]]:
-    called = names if len(names) == len(outputs) else [f"label {i}" for i in range(len(outputs))]
-    return list(zip(called, colours.of_tickets(len(outputs)), strict=True))
+def axis(metric: Metric) -> str:
+    """The name of an axis of drawn values."""
+    return f"{title_of(metric)}, {unit(metric)}" if unit(metric) else title_of(metric)
 
 
 def _picture(values: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
@@ -116,13 +90,8 @@ def _difference(outputs: np.ndarray, truth: np.ndarray, picture: np.ndarray | No
 
 
 ANSWERS: dict[str, Answer] = {
-    "label map": Answer(
-        of_answer=lambda outputs, picture: _labels(outputs.argmax(axis=0), picture),
-        of_truth=_labels,
-        of_error=_wrong_labels,
-        reading="red: pixels with another label than the true one",
-        legend=_names_of_labels,
-    ),
+    "label map": LABEL_MAP,
+    "boxes": BOXES,
     "picture": Answer(
         of_answer=_picture,
         of_truth=_picture,

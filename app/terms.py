@@ -85,6 +85,7 @@ CHOICES = {
     **PARTITIONS,
     "multiclass": "Every ticket tells all classes",
     "one_vs_rest": "A ticket tells its subset from the rest",
+    "detection": "Every ticket finds things, as boxes",
     "segmentation": "Every ticket says what each pixel shows",
     "lamp": "LAMP",
     "global_magnitude": "Global magnitude",
@@ -104,6 +105,7 @@ BUNDLED = {
     ),
     "bundled:digits": ("Digits", "small pictures of handwritten digits"),
     "bundled:adult": ("Adult census", "a table: who earns more than 50,000 dollars a year"),
+    "bundled:cells": ("Blood cells", "microscope pictures with boxes around red cells, white cells and platelets"),
     "bundled:nuclei": ("Nuclei", "microscope pictures: which pixels are nuclei, and which a border between two"),
 }
 

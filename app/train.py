@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
-from app import cache, demonstration, forms, nav, run_progress, session, terms, training_cost, uploads
+from app import cache, demonstration, forms, nav, run_progress, session, suited, terms, training_cost, uploads
 from app.markdown import plain
 from rtl_core.config import Config, DataSettings, parse, preset, preset_names, preset_reason
 from rtl_core.errors import BadInput
@@ -92,9 +93,12 @@ def _data(draft: forms.Draft, version: int) -> None:
         specs.append(draft["data"]["spec"])
     labels = {spec: f"{title}: {what}" for spec, (title, what) in terms.BUNDLED.items()}
     labels |= {spec: f"Your upload {folder.name}" for spec, folder in kept.items()}
+    before = draft["data"]["spec"]
     draft["data"]["spec"] = st.selectbox(
-        "Data", specs, specs.index(draft["data"]["spec"]), key=f"spec-{version}", format_func=lambda s: labels.get(s, s)
+        "Data", specs, specs.index(before), key=f"spec-{version}", format_func=lambda s: labels.get(s, s)
     )
+    if draft["data"]["spec"] != before:
+        _settle(draft)
     with st.popover("Use your own data"):
         _upload(draft)
     if draft["data"]["spec"].startswith("csv:"):
@@ -104,7 +108,8 @@ def _data(draft: forms.Draft, version: int) -> None:
 
 def _upload(draft: forms.Draft) -> None:
     st.write(
-        "A zip with one folder of pictures per class, a CSV table, or an npz with x and y. It stays on this machine."
+        "A zip with one folder of pictures per class or with pictures and their masks, a CSV table, or an npz with x "
+        "and y. It stays on this machine."
     )
     file = demonstration.upload("Your data", ["zip", "csv", "npz"], label_visibility="collapsed")
     if file is None or st.session_state.get("stored_upload") == file.file_id:
@@ -119,6 +124,13 @@ def _upload(draft: forms.Draft) -> None:
     draft["partition"]["by"], draft["partition"]["column"] = "class", None
     draft["task"], draft["preset"] = "one_vs_rest", None
     draft["model"]["name"] = "mlp" if spec.startswith("csv:") else "convnet"
+    _settle(draft)
+
+
+def _settle(draft: forms.Draft) -> None:
+    """Begins anew with the settings that go with the data and the task, where those of before do not."""
+    with suppress(BadInput, ValidationError):  # the summary says what is wrong with the data
+        suited.adapt(draft, cache.dataset(DataSettings.model_validate(draft["data"]), draft["seed"]))
     st.session_state["draft_version"] += 1
     st.rerun()
 
@@ -155,12 +167,25 @@ def _network_and_schedule(draft: forms.Draft, version: int) -> None:
     st.subheader("3 · Network", anchor=False)
     _in_columns(("model.name", "model.width"), draft, version)
     st.subheader("4 · Schedule", anchor=False)
-    _in_columns(("task", "density", "extract.steps", "extract.score", "joint.steps", "seed"), draft, version)
+    _task(draft, version)
+    _in_columns(("density", "extract.steps", "extract.score", "joint.steps", "seed"), draft, version)
     forms.draw("controls", draft, version)
     with st.expander("All other settings"):
         for title, paths in forms.remaining(set(COMMON)).items():
             st.markdown(f"**{plain(title)}**")
             _in_columns(tuple(paths), draft, version)
+
+
+def _task(draft: forms.Draft, version: int) -> None:
+    """What tickets are asked, among what the data can be asked; another task brings the network made for it."""
+    before = draft["task"]
+    try:
+        fitting = suited.tasks(cache.dataset(DataSettings.model_validate(draft["data"]), draft["seed"]))
+    except (BadInput, ValidationError):
+        fitting = []
+    forms.draw("task", draft, version, list(dict.fromkeys([*fitting, before])))
+    if draft["task"] != before:
+        _settle(draft)
 
 
 def _in_columns(paths: tuple[str, ...], draft: forms.Draft, version: int) -> None:

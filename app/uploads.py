@@ -40,6 +40,7 @@ _PLACES = {
     "csv": ("csv", "table.csv"),
     "npz": ("npz", "data.npz"),
 }
+_BOXES = {"annotations": ".xml", "labels": ".txt"}  # folders of annotations of VOC and YOLO -> how their names end
 _EARLIER = "zip"  # pictures as an earlier version kept them, with classes that it may have merged
 
 
@@ -53,6 +54,11 @@ def store(name: str, content: bytes, root: Path) -> str:
         raise BadInput(
             "an upload is a .zip of class folders with pictures, or of pictures and their masks, a .csv table or an "
             ".npz of arrays"
+        )
+    if kind == "pictures" and _has_boxes(content):
+        raise BadInput(
+            "the zip holds pictures with boxes, which are not taken here yet; unpack it and train from a shell: "
+            "python -m rtl_core train detection --data coco:PATH (or voc:PATH, yolo:PATH)"
         )
     if kind == "pictures" and _has_masks(content):
         kind = "masks"
@@ -119,6 +125,18 @@ def _has_masks(content: bytes) -> bool:
             return has_masks(tuple(entry.filename.split("/")) for entry in archive.infolist() if not entry.is_dir())
     except zipfile.BadZipFile:
         return False
+
+
+def _has_boxes(content: bytes) -> bool:
+    """Whether a zip holds annotations of boxes as COCO, VOC or YOLO lay them out."""
+    try:
+        with opened_zip(io.BytesIO(content), "the zip") as archive:
+            names = [PurePosixPath(entry.filename.lower()) for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile:
+        return False
+    return any(_BOXES.get(folder) == name.suffix for name in names for folder in name.parts[:-1]) or any(
+        name.suffix == ".json" and name.name.startswith("instances") for name in names
+    )
 
 
 def _unpack(content: bytes, root: Path) -> None:

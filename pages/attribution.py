@@ -9,7 +9,8 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import answers, panels, session  # noqa: E402
+from app import panels, session  # noqa: E402
+from app.answers import side_by_side  # noqa: E402
 from app.attribution import checks, controls, dataset_audit, findings, inputs, map_correlation, tabular, tiles, view  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.errors import BadInput  # noqa: E402
@@ -21,8 +22,8 @@ run = panels.require_run()
 if run.masks_only:
     dataset_audit.of_masks()
 task = task_named(run.config.task)
-if task.explains is None or task.log_p is None:
-    answers.instead_of_maps(run)
+if task.explains is None:
+    side_by_side.instead_of_maps(run)
 try:
     explained = view.explained(run)
 except BadInput as error:
@@ -40,13 +41,8 @@ try:
 except BadInput as error:
     headline.title(UNTIL_KNOWN, anchor=False)
     panels.refuse(f"{error}.")
-one_vs_rest = explained.subject.has_one_output
 headline.title(
-    plain(
-        findings.headline(
-            comparison, looked.answered_classes(), len(looked.tickets), one_vs_rest, looked.request.target
-        )
-    ),
+    plain(findings.headline(comparison, looked.explained_names(), len(looked.tickets), task, looked.request.target)),
     anchor=False,
 )
 
@@ -66,6 +62,8 @@ details = {
     "How alike the maps are": lambda: map_correlation.draw(looked),
     "Over many inputs": lambda: dataset_audit.draw(looked),
 }
+if not explained.subject.sure:
+    details["Answers of the tickets"] = lambda: side_by_side.of_input(run, chosen)
 if looked.kind.columns:
     details |= {
         "One ticket, column by column": lambda: tabular.waterfall(looked),

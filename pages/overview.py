@@ -8,7 +8,7 @@ page_setup.ensure_entry()
 
 import streamlit as st  # noqa: E402
 
-from app import charts, colours, headlines, nav, overview, panels, session, storage, tasks  # noqa: E402
+from app import by_class, charts, colours, headlines, nav, overview, panels, session, storage, tasks  # noqa: E402
 from app.markdown import plain  # noqa: E402
 from rtl_core.read_only import is_public  # noqa: E402
 
@@ -31,6 +31,8 @@ panels.reading(
     tickets.drop(columns=["warnings", "label"]),
     "tickets",
 )
+
+by_class.draw(evaluation.tickets)
 
 if not methods.empty:
     st.space("small")

@@ -47,8 +47,6 @@ headline = panels.headline_place()
 with st.container(key="routing-controls", horizontal=True, vertical_alignment="bottom"):
     looked = controls.budget(view.View(routing, controls.router(routing)))
     by_class = looked.says_classes and controls.by_class(looked)
-if not looked.says_classes:
-    answers_of_tickets.draw(looked)
 headline.title(plain(findings.headline(looked)), anchor=False)
 if looked.report.row.uses_label:
     st.warning(plain(findings.uses_label(looked)))
@@ -63,7 +61,8 @@ with whole:
     matrix.draw(looked, by_class, chosen)
 
 st.space("small")
-details = {
+details = {} if looked.says_classes else {"Answers of the tickets": answers_of_tickets.draw}
+details |= {
     "Sent astray": misrouted.draw,
     "Routers compared": router_table.draw,
     "Budget": budget.draw,

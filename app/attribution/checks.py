@@ -77,7 +77,8 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         figure(view, checks),
         areas,
         "Left: a map that stays alike while layers lose what they learned explains the input, not the ticket. Middle "
-        "and right: the answer's probability as the input goes, or comes, in the map's order; dotted in random orders.",
+        f"and right: the answer's {view.followed} as the input goes, or comes, in the map's order; dotted in random "
+        "orders.",
         "map-curves",
     )
 
@@ -148,7 +149,7 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
 
     tone = colours.tone()
     fills = tiles.palette(view, tone)
-    drawn = make_subplots(1, 3, subplot_titles=("rank correlation", "probability", "probability"))
+    drawn = make_subplots(1, 3, subplot_titles=("rank correlation", view.followed, view.followed))
     for name, one in checks.items():
         curve, walked = one.scores.curve[0], view.curves(name)
         share = np.linspace(0, 100, walked.deletion.shape[1])
@@ -179,7 +180,8 @@ def figure(view: View, checks: Mapping[str, Checked]) -> go.Figure:
     drawn.update_yaxes(range=[-1.05, 1.05], row=1, col=1)
     for panel, what in ((2, "taken away"), (3, "put in")):
         drawn.update_xaxes(title=f"input {what}, %", row=1, col=panel)
-        drawn.update_yaxes(range=[-0.03, 1.03], row=1, col=panel)
+        if view.explained.subject.sure:
+            drawn.update_yaxes(range=[-0.03, 1.03], row=1, col=panel)
     drawn.update_layout(legend={"orientation": "h", "y": -0.3, "x": 0})
     return calm(drawn, height=340)
 

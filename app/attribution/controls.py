@@ -43,10 +43,11 @@ def choose(explained: Explained, chosen: Chosen, pressed: str | None) -> View:
             == SIGNED
         )
         opacity = _opacity() if pictures else None
+        one = None if explained.subject.sure else _number(explained)
         with st.popover("More", width=85):
             shared = _shared() if pictures else True
             tickets = _shown(names, compared)
-            target = _target(explained)
+            target = _target(explained) if explained.subject.sure else one
             parameters = _parameters(method)
             seed = st.number_input("Seed", 0, 10**6, 0, key="map-seed", help="Of whatever is drawn at random.")
             if unfit:
@@ -131,6 +132,25 @@ def _target(explained: Explained) -> str | None:
         "Answer to explain", [_PREDICTED, *explained.subject.dataset.classes], key="target", bind="query-params"
     )
     return None if label == _PREDICTED else label
+
+
+def _number(explained: Explained) -> str | None:
+    """Which of the numbers is explained, where answers are no classes and none of them is what a ticket says.
+
+    The second one at first: the first class of pixels is as a rule what is left of all others.
+    """
+    names = explained.subject.explains(explained.run.tickets.names[0])
+    if len(names) == 1:
+        return None
+    return st.selectbox(
+        "Explained",
+        names,
+        1,
+        key="target",
+        bind="query-params",
+        width=150,
+        help=plain(f"A map explains one number of an answer: here a {explained.subject.task.explained_as}."),
+    )
 
 
 def _parameters(method: Method) -> tuple[tuple[str, Any], ...]:

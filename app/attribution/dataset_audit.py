@@ -63,7 +63,9 @@ def _choose(view: View) -> tuple[np.ndarray, dict[str, Any]]:
     """Which test rows, evenly spaced, and how the audit calls them."""
     dataset = view.dataset
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        class_ = st.selectbox("Class", [ALL, *dataset.classes], key="many-class", bind="query-params", width=180)
+        class_ = ALL
+        if dataset.labels is not None:
+            class_ = st.selectbox("Class", [ALL, *dataset.classes], key="many-class", bind="query-params", width=180)
         subsets = [ALL, *view.run.tickets.names]
         subset = ALL
         if view.explained.partition.by != "class":

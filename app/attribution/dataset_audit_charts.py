@@ -35,7 +35,7 @@ def _faithful(view: View, audit: DatasetAudit) -> None:
     frame = faithfulness_frame(audit)
     panels.chart(
         findings.faithful_title(frame, audit.n),
-        _dots(frame, tiles.palette(view, colours.tone()), colours.tone()),
+        _dots(frame, tiles.palette(view, colours.tone()), colours.tone(), view.followed),
         frame,
         "How far the area under the answer's curve is from that of random orders, with its 95 % interval over inputs. "
         "A map that finds what matters lies left of 0 when its top is taken away and right of 0 when it is put in.",
@@ -63,7 +63,7 @@ def faithfulness_frame(audit: DatasetAudit) -> pd.DataFrame:
     ).astype({"difference": float, "low": float, "high": float})
 
 
-def _dots(frame: pd.DataFrame, fills: dict[str, str], tone: Tone) -> go.Figure:
+def _dots(frame: pd.DataFrame, fills: dict[str, str], tone: Tone, followed: str) -> go.Figure:
     figure, names = go.Figure(), list(dict.fromkeys(frame.ticket))
     for measure, symbol, offset in (("deletion", "circle", -0.13), ("insertion", "diamond-open", 0.13)):
         own = frame[frame.measure == measure]
@@ -83,7 +83,7 @@ def _dots(frame: pd.DataFrame, fills: dict[str, str], tone: Tone) -> go.Figure:
     figure.update_yaxes(
         tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False
     )
-    figure.update_xaxes(title="area under the answer's probability, less that of random orders", zeroline=False)
+    figure.update_xaxes(title=f"area under the answer's {followed}, less that of random orders", zeroline=False)
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
     return calm(figure, height=110 + 40 * len(names))
 

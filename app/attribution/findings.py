@@ -12,20 +12,25 @@ from app import terms
 
 if TYPE_CHECKING:
     from rtl_core.audit.attribution.compare_tickets import SideBySide
+    from rtl_core.tasks.task import Task
 
 _LITTLE, _MUCH = 0.3, 0.7  # rank correlation
 YES = 0.5  # probability from which a one-vs-rest ticket claims an input
 
 
-def headline(comparison: SideBySide, class_names: Sequence[str], k: int, one_vs_rest: bool, target: str | None) -> str:
+def headline(comparison: SideBySide, class_names: Sequence[str], k: int, task: Task, target: str | None) -> str:
     """What the k tickets answer, and how similar the reasons are that their maps give."""
-    answers = _answers(comparison, class_names, k, one_vs_rest, target)
+    one_vs_rest = task.choice_answers
+    if task.log_p is None:
+        answers = _numbers(comparison, class_names[0], k, task.explained_as)
+    else:
+        answers = _answers(comparison, class_names, k, one_vs_rest, target)
     similar, random = agreement(comparison, k)
     if k == 1:
         return answers if np.isnan(random) else f"{answers}; under a random mask its map is {_similarity_words(random)}"
     if np.isnan(similar):
         return f"{answers}; their maps are the same everywhere and tell nothing"
-    apart = not one_vs_rest and target is None and len(set(class_names[:k])) > 1
+    apart = task.log_p is not None and not one_vs_rest and target is None and len(set(class_names[:k])) > 1
     return (
         f"{answers}; their maps, each of its own answer, are {_similarity_words(similar)}"
         if apart
@@ -48,6 +53,16 @@ def _answers(comparison: SideBySide, answers: Sequence[str], k: int, one_vs_rest
     (label, count), *_ = Counter(answers[:k]).most_common(1)
     every = {True: f"All {k} tickets say", False: f"{count} of {k} tickets say"}[count == k]
     return f"{every} “{label}”" if k > 1 else f"The ticket says “{label}”"
+
+
+def _numbers(comparison: SideBySide, name: str, k: int, called: str) -> str:
+    """The explained number, where answers have no probability."""
+    low, high = (
+        f"{end:+.2f}".replace("-", "−") for end in (comparison.maps.output[:k].min(), comparison.maps.output[:k].max())
+    )
+    if k == 1:
+        return f"The ticket's {called} of “{name}” is {low}"
+    return f"The tickets' {called} of “{name}” is {low} to {high}"
 
 
 def agreement(comparison: SideBySide, k: int) -> tuple[float, float]:

@@ -56,8 +56,8 @@ def choose(explained: Explained, ticket: str | None) -> Chosen | None:
         subset = explained.run.tickets.names[assigned] if assigned >= 0 else None
         offered = ticket or subset
         if kind.picture:
-            _thumbnails(dataset, explained.rows(offered) if offered else test, test, offered)
-    x, truth = dataset.x[row : row + 1], dataset.classes[dataset.y[row]]
+            thumbnails(dataset, explained.rows(offered) if offered else test, offered)
+    x, truth = dataset.x[row : row + 1], None if dataset.labels is None else dataset.classes[dataset.labels[row]]
     chosen = Chosen(("test", int(sample)), x, f"test {noun} {sample}", truth, subset, int(sample))
     return _changed(dataset, chosen) if kind.columns else chosen
 
@@ -66,8 +66,12 @@ def _source() -> str:
     return one_of("Input", (TEST, UPLOADED), key="input")
 
 
-def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: str | None) -> None:
-    """Some inputs to press; each is a button with its picture behind it."""
+def thumbnails(dataset: Dataset, rows: np.ndarray, subset: str | None) -> None:
+    """Some of the test rows `rows` to press; each is a button with its picture behind it.
+
+    subset  what they are of, where they are not of all
+    """
+    test = dataset.rows("test")
     picture, (noun, several) = kind_of(dataset).picture, nouns(dataset)
     pages = -(-len(rows) // _THUMBNAILS)
     page = st.session_state.get("thumbnails", 0) % max(pages, 1)
@@ -86,7 +90,7 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
         st.button(
             plain(str(place)),
             key=f"thumb-{place}",
-            help=plain(f"test {noun} {place}: {dataset.classes[dataset.y[row]]}"),
+            help=plain(f"test {noun} {place}{_class_of(dataset, row)}"),
             on_click=_take(int(place)),
             width=46,
         )
@@ -97,6 +101,10 @@ def _thumbnails(dataset: Dataset, rows: np.ndarray, test: np.ndarray, subset: st
             on_click=lambda: st.session_state.update(thumbnails=page + 1),
             help=plain(f"Other test {several}{f' of {subset}' if subset else ''}"),
         )
+
+
+def _class_of(dataset: Dataset, row: int) -> str:
+    return "" if dataset.labels is None else f": {dataset.classes[dataset.labels[row]]}"
 
 
 def _take(place: int) -> Callable[[], None]:

@@ -123,7 +123,7 @@ def waterfall(view: View) -> None:
         )
     )
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    answered = dict(zip(view.side_by_side.names, view.answered_classes(), strict=True))[view.compared]
+    answered = dict(zip(view.side_by_side.names, view.explained_names(), strict=True))[view.compared]
     figure.update_xaxes(title=f"output of {view.compared} for “{answered}”, before softmax or sigmoid", zeroline=True)
     panels.chart(
         f"{view.compared}: from {terms.signed(start)} to {terms.signed(end)} for “{answered}”, "

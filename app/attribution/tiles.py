@@ -37,13 +37,15 @@ def palette(view: View, tone: Tone) -> dict[str, str]:
 def draw(view: View, checks: Mapping[str, Checked]) -> None:
     """The tiles under one colour scale; tickets without an entry in `checks` are not checked yet."""
     comparison, tone, fills = view.side_by_side, colours.tone(), palette(view, colours.tone())
-    answered = view.answered_classes()
+    named, of = view.explained_names(), view.task.explained_as
     pictures = _maps(view, tone) if view.kind.maps else dict.fromkeys(comparison.names, "")
     tiles = [_input_tile(view)] if view.kind.maps else []
     for i, name in enumerate(comparison.names):
-        answer = f"{answered[i]} {terms.percent(float(comparison.confidence[i])).replace(' ', _NO_BREAK)}"
+        number, sure = f"{comparison.maps.output[i]:+.2f}".replace("-", "−"), view.explained.subject.sure
+        reached = terms.percent(float(comparison.confidence[i])) if sure else number
+        answer = f"{named[i]} {reached.replace(' ', _NO_BREAK)}"
         control = name in _CONTROLS
-        notes = [f"output {comparison.maps.output[i]:+.2f}", view.against]
+        notes = [f"{of} {number}" if sure else of, view.against]
         if control:
             notes.append(f"beside {view.compared}")
         elif view.dead(name):
@@ -77,7 +79,10 @@ def img(pixels: np.ndarray, alt: str) -> str:
 
 
 def _input_tile(view: View) -> str:
-    truth = f"truly {view.chosen.truth}" if view.chosen.truth else "its class is not known"
+    if view.chosen.truth:
+        truth = f"truly {view.chosen.truth}"
+    else:
+        truth = "its class is not known" if view.explained.subject.sure else ""
     picture = img(view.kind.picture(view.chosen.x[0]), f"The input: {view.chosen.called}")
     return tile("rgba(128,138,148,.6)", "the input", picture, truth, [view.chosen.called], "")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
     from rtl_core.runs.attribution import Checked, Explained
     from rtl_core.runs.checkpoint import Run
+    from rtl_core.tasks.task import Task
 
 MAPS_A_CHECK = 14  # computed for one map's checks: other masks, shuffled weights, shaken inputs
 SEVERAL = 12  # tickets shown at once at most
@@ -120,17 +121,22 @@ class View:
         """What deleting and inserting the input in the order of the ticket's map does."""
         return _curves(self, ticket)
 
-    def answered_classes(self) -> list[str]:
-        """What each map explains: a class, or the ticket's own subset where its one output says yes."""
-        comparison = self.side_by_side
-        if self.explained.subject.has_one_output:
-            return [self.subset_of(name) for name in comparison.names]
-        return [self.dataset.classes[target] for target in comparison.maps.target]
+    @property
+    def task(self) -> Task:
+        return self.explained.subject.task
 
-    def subset_of(self, name: str) -> str:
-        """The subset of a map's ticket; dense control and random mask stand for the one they are compared with."""
-        tickets = self.run.tickets
-        return tickets.subsets[tickets.names.index(name if name in tickets.names else self.compared)]
+    def explained_names(self) -> list[str]:
+        """What each map explains: a class, or the ticket's own subset where its one output says yes. Dense control and
+        random mask stand for the ticket they are compared with."""
+        comparison, tickets = self.side_by_side, self.run.tickets.names
+        stands_for = [name if name in tickets else self.compared for name in comparison.names]
+        subject, targets = self.explained.subject, comparison.maps.target
+        return [subject.explains(name)[target] for name, target in zip(stands_for, targets, strict=True)]
+
+    @property
+    def followed(self) -> str:
+        """What is followed of an answer as the input changes."""
+        return "probability" if self.explained.subject.sure else self.task.explained_as
 
     @property
     def against(self) -> str:

@@ -14,6 +14,7 @@ from app.fairness.interval_chart import Series, intervals
 from app.fairness.records import flat
 from app.fairness.view import Audit
 from app.frames import frame
+from rtl_core.audit.fairness.credit import in_points
 from rtl_core.display_names import method_words
 from rtl_core.documents import entries
 from rtl_core.errors import BadInput
@@ -43,9 +44,10 @@ def density(run: Run, audit: Audit, metric: str) -> None:
 
 
 def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> go.Figure:
-    figure = go.Figure()
+    figure, metric = go.Figure(), mine.metric.iloc[0]
+    scale, unit = findings.scale_of(metric), "%" if in_points(metric) else findings.unit_of_difference(metric)
     for rows, colour, symbol in ((mine, tone.diverging[-1], "circle"), (other, tone.muted, "square")):
-        value = 100 * rows.after.astype(float)
+        value = scale * rows.after.astype(float)
         ends = flat(rows)
         figure.add_scatter(
             x=100 * rows.density,
@@ -54,8 +56,8 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
             mode="lines+markers",
             line={"color": colour, "width": 2},
             marker={"size": 9, "symbol": symbol},
-            error_y=charts.error_bars(value, 100 * ends.after_low, 100 * ends.after_high, thickness=1.4, width=4),
-            hovertemplate="%{x:.3g} % density: %{y:.1f} %<extra>%{fullData.name}</extra>",
+            error_y=charts.error_bars(value, scale * ends.after_low, scale * ends.after_high, thickness=1.4, width=4),
+            hovertemplate=f"%{{x:.3g}} % density: %{{y:.1f}} {unit}<extra>%{{fullData.name}}</extra>",
         )
     densities = list(100 * mine.density)
     figure.update_xaxes(
@@ -65,7 +67,7 @@ def _curves(mine: pd.DataFrame, other: pd.DataFrame, name: str, tone: Tone) -> g
         tickvals=densities,
         ticktext=[f"{d:.3g}" for d in densities],
     )
-    figure.update_yaxes(title=f"{name}, %", rangemode="tozero")
+    figure.update_yaxes(title=f"{name}, {unit}", rangemode="tozero")
     figure.update_layout(legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0})
     return charts.calm(figure, height=380)
 
@@ -104,11 +106,11 @@ def methods(run: Run, audit: Audit, metric: str) -> None:
         findings.methods_title(rows, group, name, scale),
         intervals(
             [Series("gap", tone.text, drawn)],
-            f"{group} less {reference}, {findings.lower(name)}" + (", percentage points" if scale == 100 else ""),
+            f"{group} less {reference}, {findings.lower(name)}, {findings.unit_of_difference(metric)}",
             tone,
         ),
         rows.drop(columns=["class", "label"], errors="ignore"),
-        "The same people, decided by RTL's tickets and by networks trained beside them. Every method is tested within "
+        "The same rows, answered by RTL's tickets and by networks trained beside them. Every method is tested within "
         "its own audit; overlapping intervals are no proof of equal gaps.",
         "fairness-methods",
     )

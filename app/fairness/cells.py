@@ -9,8 +9,9 @@ import streamlit as st
 
 from app import panels
 from app.fairness import findings, samples
-from app.fairness.view import Audit, called, in_points
+from app.fairness.view import Audit, called
 from app.markdown import plain
+from rtl_core.audit.fairness.credit import in_points
 
 _INTERVAL = "{} 95 %"  # name of the column beside a figure's
 _GREY = "color: #8A929B; font-style: italic"
@@ -22,7 +23,7 @@ def draw(audit: Audit) -> None:
         st.info("None of the figures chosen under “More” is defined here; choose others.")
         return
     metrics = [metric for metric in audit.metrics if metric in set(shown.metric)]
-    st.subheader(plain(findings.table_title(shown)), anchor=False)
+    st.subheader(plain(findings.table_title(shown, audit.counted)), anchor=False)
     table, status = wide(shown, metrics)
     chosen = st.dataframe(
         table.style.apply(_style, axis=None, status=status, metrics=metrics).format(_numbers(metrics), na_rep="–"),
@@ -35,8 +36,8 @@ def draw(audit: Audit) -> None:
         key="cells",
     )
     panels.reading(
-        "Each figure has its 95 % interval beside it. Grey figures rest on fewer than 30 decisions and are not ranked; "
-        "under 10 there is none. Click a heading to sort, a figure to see the decisions behind it.",
+        f"Each figure has its 95 % interval beside it. Grey figures rest on fewer than 30 {audit.counted} and are not "
+        f"ranked; under 10 there is none. Click a heading to sort, a figure to see the {audit.counted} behind it.",
         shown.drop(columns=["class"], errors="ignore").assign(ticket=shown.ticket.map(called)),
         "cells",
     )
@@ -95,7 +96,7 @@ def _numbers(metrics: list[str]) -> dict[str, str]:
 def _columns(audit: Audit, metrics: list[str]) -> dict[str, Any]:
     config: dict[str, Any] = {
         "group": st.column_config.TextColumn(pinned=True),
-        "n": st.column_config.NumberColumn("decisions", help="How many decisions were made about this group."),
+        "n": st.column_config.NumberColumn(audit.counted, help=f"How many {audit.counted} there are about this group."),
     }
     if len(audit.strata) == 1:
         config["ticket"] = None  # the same in every row
@@ -113,6 +114,6 @@ def _decisions_of_figure(audit: Audit, table: pd.DataFrame, metrics: list[str], 
     if row >= len(table):
         return  # the table has become shorter since the click
     place = table.iloc[row]
-    metric = next((m for m in metrics if column in (m, _INTERVAL.format(m))), "accuracy")
+    metric = next((m for m in metrics if column in (m, _INTERVAL.format(m))), audit.rate("accuracy"))
     ticket = place.ticket if place.ticket in audit.predictions.tickets else None
     samples.draw(audit, place.group, ticket, metric)

@@ -91,9 +91,9 @@ def audit(subject: Subject, columns: list[str]) -> Audit:
                 placeholder="the largest group of each column",
                 help=panels.term("reference"),
             )
-            yes = _yes(predictions.classes) if predictions.binary else ""
+            yes = _yes(predictions.classes) if predictions.n_classes == 2 else ""
             of_class = None if predictions.binary else _class(predictions.classes)
-            figures = _metrics(view.ALL_METRICS)
+            figures = _metrics(view.ALL_METRICS) if predictions.decides else (predictions.credited.name,)
         report = view.report(subject, groups, tuple(reference))
     except BadInput as error:
         panels.refuse(str(error))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from app import terms
-from app.fairness.view import Audit, in_points
+from app import tasks, terms
+from app.fairness.view import Audit
+from rtl_core.audit.fairness.credit import figure_of, in_points
 
 LEVEL = 0.05  # of the adjusted p under which a gap is called beyond chance
 
@@ -44,9 +45,17 @@ def _untested(audit: Audit) -> str:
         return "There is one group only, and nobody to compare it with"
     shares = _read_at_once(audit, audit.gaps[audit.gaps.metric.map(in_points) & (audit.gaps.status == "ok")])
     if shares.empty:
-        return "No group is large enough to be compared with another"
+        return _too_small(audit)
     largest = _of_all(shares)
     return f"{gap(audit, largest.loc[largest.gap.abs().idxmax()])}, which cannot be tested"
+
+
+def _too_small(audit: Audit) -> str:
+    """Why no two groups are compared: few rows, or few that are independent."""
+    largest = audit.cells.loc[audit.cells.denominator.idxmax()]
+    if audit.predictions.decides or largest.denominator >= largest.n:
+        return "No group is large enough to be compared with another"
+    return f"Too few independent rows to compare groups: the most are {largest.denominator:,}, in {largest.group}"
 
 
 def gap(audit: Audit, row: pd.Series) -> str:
@@ -54,29 +63,49 @@ def gap(audit: Audit, row: pd.Series) -> str:
     name = lower(audit.term(row.metric)[0])
     alone = len(audit.predictions.tickets) == 1 or pd.isna(row.ticket)
     by = "" if alone else f" by “{row.ticket}”"
-    more, less = ("higher", "lower") if row.metric == "balanced_accuracy" else ("more often", "less often")
+    is_mean = row.metric == "balanced_accuracy" or not audit.predictions.decides
+    more, less = ("higher", "lower") if is_mean else ("more often", "less often")
     # Both ends are counted in the direction of the gap, as the words are.
     low, high = (row.low, row.high) if row.gap > 0 else (-row.high, -row.low)
-    ends = f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
-    return (
-        f"{row.group}: {name}{by} {100 * abs(row.gap):.1f} points {more if row.gap > 0 else less} than {row.reference} "
-        f"(95 % interval {ends})"
-    )
+    scale, digits = scale_of(row.metric), 1 if in_points(row.metric) else 3
+    ends = f"{scale * low:.{digits}f} to {scale * high:.{digits}f}".replace("-", "−")
+    size, way = difference(row.metric, abs(row.gap)).lstrip("+"), more if row.gap > 0 else less
+    return f"{row.group}: {name}{by} {size} {way} than {row.reference} (95 % interval {ends})"
 
 
 def lower(name: str) -> str:
     return name[0].lower() + name[1:]
 
 
-def sizes_title(sizes: pd.DataFrame, excluded: int) -> str:
-    """sizes: one row per group with a column `all`; excluded: groups in a ticket that have too few rows."""
+def difference(metric: str, value: float) -> str:
+    """Of two figures of a metric, signed and in its unit."""
+    credited = figure_of(metric)
+    return terms.points(value) if credited is None else tasks.difference(credited, value)
+
+
+def unit_of_difference(metric: str) -> str:
+    credited = figure_of(metric)
+    if in_points(metric):
+        return "percentage points"
+    return "difference" if credited is None else tasks.unit(credited) or "difference"
+
+
+def value(metric: str, number: float) -> str:
+    """A figure of a metric in its unit."""
+    credited = figure_of(metric)
+    return terms.percent(number) if credited is None else tasks.value(credited, number)
+
+
+def sizes_title(sizes: pd.DataFrame, excluded: int, counted: str) -> str:
+    """sizes: one row per group with a column `all`; excluded: groups in a ticket that have too few rows; counted: what
+    a group has some of."""
     smallest, largest = sizes.loc[sizes["all"].idxmin()], sizes.loc[sizes["all"].idxmax()]
     if smallest["all"] == largest["all"]:
-        title = f"{terms.count(largest['all'])} decisions in every group"
+        title = f"{terms.count(largest['all'])} {counted} in every group"
     else:
         title = (
             f"From {terms.count(smallest['all'])} ({smallest.group}) to {terms.count(largest['all'])} "
-            f"({largest.group}) decisions a group"
+            f"({largest.group}) {counted} a group"
         )
     if excluded:
         places = "place has" if excluded == 1 else "places have"
@@ -84,11 +113,11 @@ def sizes_title(sizes: pd.DataFrame, excluded: int) -> str:
     return title
 
 
-def table_title(cells: pd.DataFrame) -> str:
-    """cells: the figures that are shown."""
+def table_title(cells: pd.DataFrame, counted: str) -> str:
+    """cells: the figures that are shown; counted: what they rest on."""
     small, refused = ((cells.status == status).sum() for status in ("small", "refused"))
     if small == refused == 0:
-        return f"All {terms.count(len(cells))} figures rest on 30 decisions or more"
+        return f"All {terms.count(len(cells))} figures rest on 30 {counted} or more"
     pieces = [
         f"{terms.count(n)} {what}" for n, what in ((small, "too small to rank"), (refused, "without a value")) if n
     ]
@@ -108,15 +137,18 @@ def gaps_title(gaps: pd.DataFrame, name: str) -> str:
     return f"{name}: {beyond or 'none'} of {len(tested)} gaps {'is' if beyond < 2 else 'are'} beyond chance{untested}"
 
 
-def with_interval(value: float, low: float | None, high: float | None) -> str:
-    """A difference of shares in points, with its interval."""
-    ends = "no interval" if pd.isna(low) else f"{100 * low:+.1f} to {100 * high:+.1f}"
-    return f"{terms.points(value)} ({ends})".replace("-", "−")
+def with_interval(metric: str, value: float, low: float | None, high: float | None) -> str:
+    """A difference of a metric in its unit, with its interval."""
+    scale, digits = scale_of(metric), 1 if in_points(metric) else 3
+    ends = "no interval" if pd.isna(low) else f"{scale * low:+.{digits}f} to {scale * high:+.{digits}f}"
+    return f"{difference(metric, value)} ({ends})".replace("-", "−")
 
 
-def routing_title(records: pd.DataFrame) -> str:
+def routing_title(records: pd.DataFrame, metric: str) -> str:
     """records: lead over the best other ticket, with `ci`."""
     ranked = records[records.status == "ok"]
+    if ranked.empty:
+        return "No group is large enough to say whether another ticket would serve it better"
     worse = [row for row in ranked.itertuples() if beyond_zero(row.ci["lead_over_best"]) < 0]
     if not worse:
         return f"None of {len(ranked)} groups is seen to get a ticket that serves it worse than another would"
@@ -124,7 +156,7 @@ def routing_title(records: pd.DataFrame) -> str:
     by = "" if pd.isna(most.ticket) else f" by “{most.ticket}”"
     return (
         f"{len(worse)} of {len(ranked)} groups would be served better by another ticket, most of all {most.group}{by}: "
-        f"{terms.points(most.lead_over_best)}"
+        f"{difference(metric, most.lead_over_best)}"
     )
 
 
@@ -133,8 +165,8 @@ def decomposition_title(records: pd.DataFrame, name: str) -> str:
     ranked = records[records.status == "ok"] if (records.status == "ok").any() else records
     most = ranked.loc[ranked.gap.abs().idxmax()]
     return (
-        f"{most.group}, {lower(name)}: of {terms.points(most.gap)}, {terms.points(most.within)} arise inside tickets "
-        f"and {terms.points(most['between'])} from who is sent where"
+        f"{most.group}, {lower(name)}: of {difference(most.metric, most.gap)}, {difference(most.metric, most.within)} "
+        f"arise inside tickets and {difference(most.metric, most['between'])} from who is sent where"
     )
 
 
@@ -156,7 +188,7 @@ def where_title(records: pd.DataFrame, group: str, name: str, kinds: dict[str, s
     most = max(carries, key=lambda row: abs(getattr(row, field)))
     # The column is called `class`, which a named tuple cannot call so.
     kind = kinds[records.loc[most.Index, "class"]]
-    moved = terms.points(getattr(most, field))
+    moved = difference(most.metric, getattr(most, field))
     return f"Without the weights {kind}, {what} moves {moved} beyond what random weights do ({lower(name)})"
 
 
@@ -165,9 +197,11 @@ def density_title(records: pd.DataFrame, group: str, name: str) -> str:
     first, last = records.iloc[0], records.iloc[-1]
     between = f"from {terms.density(first.density)} to {terms.density(last.density)} density"
     if "gap_after" not in records or pd.isna(last.gap_after):
-        return f"{group}, {lower(name)}: {terms.percent(first.after)} to {terms.percent(last.after)} {between}"
+        reached = f"{value(first.metric, first.after)} to {value(first.metric, last.after)}"
+        return f"{group}, {lower(name)}: {reached} {between}"
     ends = last.ci.get("gap_change") or [None, None]
-    moved = f"the gap of {group} goes from {terms.points(first.gap_after)} to {terms.points(last.gap_after)} {between}"
+    gaps = f"{difference(first.metric, first.gap_after)} to {difference(first.metric, last.gap_after)}"
+    moved = f"the gap of {group} goes from {gaps} {between}"
     if beyond_zero(ends) == 0:
         return f"{name}: {moved}, which chance alone could do"
     return f"{name}: {moved}"

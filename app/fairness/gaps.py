@@ -12,9 +12,10 @@ from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.fairness import findings
 from app.fairness.interval_chart import Series, intervals
-from app.fairness.view import Audit, called, in_points
+from app.fairness.view import Audit, called
 from app.headlines import p_value
 from app.markdown import plain
+from rtl_core.audit.fairness.credit import in_points
 from rtl_core.audit.fairness.results import Place
 from rtl_core.audit.fairness.sentences import gap_sentence, max_gap_sentence
 from rtl_core.documents import entries
@@ -42,7 +43,8 @@ def draw(audit: Audit) -> str:
     )
     panels.reading(
         "A dot is a group's figure less its reference group's, its whisker the 95 % interval; 0 is no difference. "
-        f"Hollow dots rest on fewer than 30 decisions, without a test.{_tests(audit)} Click a dot to read it in words.",
+        f"Hollow dots rest on fewer than 30 {audit.counted}, without a test.{_tests(audit)} Click a dot to read it "
+        "in words.",
         gaps.drop(columns=["class"], errors="ignore").assign(ticket=gaps.ticket.map(called)),
         "gaps",
     )
@@ -60,7 +62,7 @@ def _metric(audit: Audit) -> str:
     return st.selectbox(
         "Gap in",
         measured,
-        format_func=lambda metric: terms.FAIRNESS[metric][0].format(yes="yes"),  # links outlive another name for it
+        format_func=audit.option,
         key="metric",
         bind="query-params",
         width=280,
@@ -95,7 +97,7 @@ def _figure(audit: Audit, gaps: pd.DataFrame, tone: Tone) -> go.Figure:
         Series(called(ticket), palette.get(ticket, tone.text), rows[gaps.ticket.map(called) == called(ticket)])
         for ticket in audit.strata
     ]
-    unit = "percentage points" if scale == 100 else "difference"
+    unit = findings.unit_of_difference(gaps.metric.iloc[0])
     references = terms.listed(list(gaps.reference.unique()))
     return intervals(series, f"group less reference ({references}), {unit}", tone)
 

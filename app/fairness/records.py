@@ -8,25 +8,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from app.fairness.findings import with_interval
+from app.fairness.findings import scale_of, with_interval
+from rtl_core.audit.fairness.credit import in_points
 
 
-def in_points(
-    records: pd.DataFrame, field: str, text: bool = True, note: Callable[[Any], str] = lambda row: ""
+def of_difference(
+    records: pd.DataFrame, field: str, metric: str, text: bool = True, note: Callable[[Any], str] = lambda row: ""
 ) -> pd.DataFrame:
-    """What `axis.Series` takes of a difference of shares, in percentage points; `note` adds to what hovering says."""
-    ends = 100 * np.array([ci[field] for ci in records.ci], float).reshape(-1, 2)
+    """What `interval_chart.Series` takes of a difference of a metric, of shares in percentage points; `note` adds to
+    what hovering says."""
+    scale, digits = scale_of(metric), 1 if in_points(metric) else 3
+    ends = scale * np.array([ci[field] for ci in records.ci], float).reshape(-1, 2)
     values = records[field].astype(float)
     return pd.DataFrame(
         {
             "place": records.group,
-            "value": 100 * values,
+            "value": scale * values,
             "low": ends[:, 0],
             "high": ends[:, 1],
             "hollow": records.status != "ok",
-            "text": [f"{100 * value:+.1f}".replace("-", "−") if text else "" for value in values],
+            "text": [f"{scale * value:+.{digits}f}".replace("-", "−") if text else "" for value in values],
             "hover": [
-                f"{row.group}<br>{with_interval(getattr(row, field), *row.ci[field])}; n = {row.n:,}{note(row)}"
+                f"{row.group}<br>{with_interval(metric, getattr(row, field), *row.ci[field])}; n = {row.n:,}{note(row)}"
                 for row in records.itertuples()
             ],
             "key": records.index,

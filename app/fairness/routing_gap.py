@@ -9,7 +9,7 @@ import pandas as pd
 from app import colours, panels
 from app.fairness import findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
-from app.fairness.records import flat, in_points
+from app.fairness.records import flat, of_difference
 from app.fairness.view import Audit, called
 from app.frames import frame
 from rtl_core.audit.fairness.routing_gap import decomposition
@@ -31,24 +31,28 @@ def routing(run: Run, audit: Audit, metric: str) -> None:
         raise BadInput("No group here is large enough to ask whether another ticket would serve it better.")
     palette = dict(zip(run.tickets.names, colours.of_tickets(run.tickets.k), strict=True))
     tone = colours.tone()
-    rows = in_points(
+    decides = audit.predictions.decides
+    another = "are right in another ticket only" if decides else "more by the best ticket of each row"
+    rows = of_difference(
         shown,
         "lead_over_best",
-        note=lambda row: f"<br>{100 * row.another_right:.1f} % are right in another ticket only",
+        metric,
+        note=lambda row: f"<br>{findings.value(metric, row.another_right)} {another}",
     )
+    by = "decided rightly by the ticket given" if decides else f"{findings.lower(audit.term(metric)[0])} by its ticket"
     panels.chart(
-        findings.routing_title(shown),
+        findings.routing_title(shown, metric),
         intervals(
             [
                 Series(called(t), palette.get(t, tone.text), rows[shown.ticket.map(called) == called(t)])
                 for t in audit.strata
             ],
-            "decided rightly by the ticket given, less by the best other one, percentage points",
+            f"{by}, less by the best other one, {findings.unit_of_difference(metric)}",
             tone,
         ),
         flat(records),
-        "Right of 0, the group's own ticket decides more of its rows rightly than any other single ticket; left of 0, "
-        "another would have served it better. The best other one is chosen on one half of the rows and measured on the "
+        "Right of 0, the group's own ticket serves its rows better than any other single ticket; left of 0, another "
+        "would have served it better. The best other one is chosen on one half of the rows and measured on the "
         "other.",
         "routing",
     )
@@ -61,7 +65,7 @@ def decomposed(run: Run | None, audit: Audit, metric: str) -> None:
     shown = records[(records.metric == rate) & records.gap.notna()].reset_index(drop=True)
     if shown.empty:
         raise BadInput("No group here is large enough for its gap to be divided.")
-    tone = colours.tone()
+    tone, who = colours.tone(), "people" if audit.predictions.decides else "rows"
     look = zip(
         _TERMS.items(),
         (tone.text, tone.diverging[-1], tone.diverging[0]),
@@ -71,14 +75,14 @@ def decomposed(run: Run | None, audit: Audit, metric: str) -> None:
     panels.chart(
         findings.decomposition_title(shown, audit.term(rate)[0]),
         intervals(
-            [Series(name, colour, in_points(shown, term), symbol) for (term, name), colour, symbol in look],
-            f"gap to the reference in {findings.lower(audit.term(rate)[0])}, percentage points",
+            [Series(name, colour, of_difference(shown, term, rate), symbol) for (term, name), colour, symbol in look],
+            f"gap to the reference in {findings.lower(audit.term(rate)[0])}, {findings.unit_of_difference(rate)}",
             tone,
         ),
         flat(records.drop(columns="tickets")),
-        "Inside tickets: people of both groups who have the same ticket are treated differently. Who is sent where: "
-        "the groups are spread differently over tickets that decide differently. Both add up to the gap; neither says "
-        "why.",
+        f"Inside tickets: {who} of both groups that have the same ticket are treated differently. Who is sent where: "
+        "the groups are spread differently over tickets that decide differently. Both add up to the gap; neither "
+        "says why.",
         "parts",
     )
 

@@ -115,7 +115,7 @@ def _extra(run: Run, audit: Audit, name: str) -> Any:
 
     settings = AuditSettings(audit.references)
     if name != "methods":  # the only one that needs more of the report than who is compared with whom
-        settings = replace(settings, metrics=("selection_rate",), permutations=1)
+        settings = replace(settings, metrics=tuple(audit.measured[:1]), permutations=1)
     return fairness.audit(audited(run), audit.columns, *how(audit.subject), settings, (name,)).extras[name]
 
 

@@ -17,7 +17,7 @@ def draw(audit: Audit) -> None:
     sizes = table(audit)
     excluded = frame(audit.report.excluded)
     some = 0 if excluded.empty else int((excluded.n > 0).sum())
-    st.subheader(plain(findings.sizes_title(sizes, some)), anchor=False)
+    st.subheader(plain(findings.sizes_title(sizes, some, audit.counted)), anchor=False)
     largest = int(sizes["all"].max())
     st.dataframe(
         sizes.style.apply(_greyed, axis=None).format(thousands=",", subset=sizes.columns[2:]),
@@ -30,8 +30,8 @@ def draw(audit: Audit) -> None:
         key="sizes",
     )
     panels.reading(
-        f"How many decisions were made, by group and ticket. Under {RANKED} a figure is shown in grey and not ranked, "
-        f"under {SHOWN} there is none.",
+        f"How many {audit.counted} there are, by group and ticket. Under {RANKED} a figure is shown in grey and not "
+        f"ranked, under {SHOWN} there is none.",
         sizes,
         "sizes",
     )

@@ -12,7 +12,7 @@ from app import charts, colours, panels, terms
 from app.colours import Tone
 from app.fairness import findings, run_predictions
 from app.fairness.interval_chart import Series, intervals
-from app.fairness.records import flat, in_points
+from app.fairness.records import flat, of_difference
 from app.fairness.view import Audit
 from app.frames import frame
 from app.markdown import plain
@@ -31,6 +31,8 @@ _AIMS = {
 
 
 def draw(run: Run, audit: Audit, metric: str) -> None:
+    if not audit.predictions.decides:
+        raise BadInput("Thresholds turn scores into decisions, and these tickets make none.")
     if not audit.predictions.binary:
         raise BadInput("Thresholds are for yes and no; these decisions choose among more classes.")
     rule = _choices(audit)
@@ -73,12 +75,13 @@ def _changed(audit: Audit, changes: pd.DataFrame, rate: str) -> None:
     shown = shown.reset_index(drop=True)
     accuracy = changes[(changes.metric == "accuracy") & changes.after.notna()]
     name, tone = audit.term(rate)[0], colours.tone()
+    after = of_difference(shown, "gap_after", rate, text=False)
     panels.chart(
         findings.thresholds_title(shown, accuracy, name),
         intervals(
             [
-                Series("as decided now", tone.muted, in_points(shown, "gap_before", text=False), "square"),
-                Series("with these thresholds", tone.diverging[-1], in_points(shown, "gap_after", text=False)),
+                Series("as decided now", tone.muted, of_difference(shown, "gap_before", rate, text=False), "square"),
+                Series("with these thresholds", tone.diverging[-1], after),
             ],
             f"group less reference ({shown.reference.iloc[0]}), {findings.lower(name)}, percentage points",
             tone,

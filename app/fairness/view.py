@@ -76,6 +76,8 @@ class Audit:
 
     def rate(self, metric: str) -> str:
         """The metric itself, or the nearest one of those that can be followed row by row (`RATES`)."""
+        if not self.predictions.decides:
+            return self.predictions.credited.name
         if not self.predictions.binary:
             return "accuracy"
         return {"fnr": "tpr"}.get(metric, metric if metric in RATES else "accuracy")
@@ -103,8 +105,22 @@ class Audit:
 
     def term(self, metric: str) -> tuple[str, str]:
         """(what a metric is called, what it counts), with the positive outcome by its name."""
+        if not self.predictions.decides:
+            title = self.predictions.credited.title
+            return title[0].upper() + title[1:], "How well an answer is, averaged over the answers to a group."
         name, meaning = terms.FAIRNESS[metric]
         return name.format(yes=self.yes), meaning.format(yes=self.yes)
+
+    def option(self, metric: str) -> str:
+        """What a metric is called where it is chosen: links outlive another name for a yes."""
+        if not self.predictions.decides:
+            return self.term(metric)[0]
+        return terms.FAIRNESS[metric][0].format(yes="yes")
+
+    @property
+    def counted(self) -> str:
+        """What a group has some of."""
+        return "decisions" if self.predictions.decides else "answers"
 
     @property
     def divided(self) -> list[Grouping]:
@@ -142,11 +158,6 @@ def group_names(predictions: Predictions, columns: tuple[str, ...]) -> list[str]
 def report(subject: Subject, columns: tuple[str, ...], reference: tuple[str, ...]) -> FairnessReport:
     """What `python -m rtl_core fairness` says, of the same seed. Raises BadInput."""
     return fairness(subject.predictions, columns, AuditSettings(reference))
-
-
-def in_points(metric: str) -> bool:
-    """Whether a metric is a share, written in per cent; otherwise it is a figure of scores."""
-    return metric in SHARES
 
 
 def called(ticket: str | None) -> str:

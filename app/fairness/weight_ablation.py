@@ -29,7 +29,7 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     group, reference = controls.chosen_gap(audit, rate)
     key = (audit.subject.key, audit.columns, audit.references)
     st.button(
-        "Take weights away and see whose decisions change",
+        f"Take weights away and see whose {audit.counted} change",
         key="where",
         on_click=lambda: st.session_state.update(where_requested=key),
         help="Every ticket loses the weights that all keep, then those that some share, then its own, each time beside "
@@ -58,7 +58,7 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
 
 
 def _axis(audit: Audit, rate: str) -> str:
-    return f"change of {findings.lower(audit.term(rate)[0])}, percentage points"
+    return f"change of {findings.lower(audit.term(rate)[0])}, {findings.unit_of_difference(rate)}"
 
 
 def _series(shown: pd.DataFrame, taken: pd.DataFrame, who: tuple[str, str], tone: Tone) -> list[Series]:
@@ -72,10 +72,11 @@ def _series(shown: pd.DataFrame, taken: pd.DataFrame, who: tuple[str, str], tone
     series: list[Series] = []
     for name, colour in zip(who, (tone.diverging[-1], tone.muted), strict=True):
         mine = shown[shown.group == name]
-        change = 100 * mine.change.astype(float)
-        ends = 100 * flat(mine)[["change_low", "change_high"]].to_numpy(float)
+        scale = findings.scale_of(mine.metric.iloc[0]) if len(mine) else 100
+        change = scale * mine.change.astype(float)
+        ends = scale * flat(mine)[["change_low", "change_high"]].to_numpy(float)
         series.append(Series(name, colour, _rows(mine, place, change, ends, False)))
-        draws = [100 * np.array(moved, float) for moved in mine.random_changes]
+        draws = [scale * np.array(moved, float) for moved in mine.random_changes]
         mean = pd.Series([moved.mean() for moved in draws], index=mine.index)
         spread = [(moved.min(), moved.max()) for moved in draws]
         series.append(Series(f"{name}, random weights", colour, _rows(mine, place, mean, spread, True)))
@@ -83,6 +84,7 @@ def _series(shown: pd.DataFrame, taken: pd.DataFrame, who: tuple[str, str], tone
 
 
 def _rows(mine: pd.DataFrame, place: dict[str, str], value: pd.Series, ends: Any, hollow: bool) -> pd.DataFrame:
+    unit = findings.unit_of_difference(mine.metric.iloc[0]).removeprefix("percentage ") if len(mine) else ""
     return pd.DataFrame(
         {
             "place": [place[kind] for kind in mine["class"]],
@@ -93,7 +95,7 @@ def _rows(mine: pd.DataFrame, place: dict[str, str], value: pd.Series, ends: Any
             "text": "",
             "hover": [
                 f"{row.group}, weights {KINDS[row.kind]}<br>{'random weights: ' if hollow else ''}"
-                f"{v:+.1f} points; n = {row.n:,}"
+                f"{v:+.1f} {unit}; n = {row.n:,}"
                 for row, v in zip(mine.rename(columns={"class": "kind"}).itertuples(), value, strict=True)
             ],
             "key": mine.index,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from app import charts, colours, panels, terms
+from app import charts, colours, panels, tasks, terms
 from app.colours import Tone
 from app.markdown import plain
 from app.routing import findings
@@ -49,6 +50,8 @@ def draw(view: View) -> None:
 def _counted(view: View) -> str:
     if view.one_vs_rest:
         return f"{view.noun} whose own ticket is chosen and claims them"
+    if not view.says_classes:
+        return f"the {view.credited.title} that the chosen tickets reach"
     return f"{view.noun} that the chosen ticket answers rightly"
 
 
@@ -61,15 +64,15 @@ def _chosen(view: View) -> tuple[float, float]:
     """(cost, accuracy) under the budget; without one, what the tickets reach at their own density."""
     if view.share is not None:
         return view.point.cost, view.point.accuracy
-    return view.full_cost, float(view.right_alone.mean())
+    return view.full_cost, float(view.credit_alone.mean())
 
 
 def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone: Tone) -> go.Figure:
     """Both panels share the axis of cost, in % of the tickets' own."""
     x = [100 * point.cost / view.full_cost for point in curve]
     drawn = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.62, 0.38], vertical_spacing=0.06)
-    _accuracy(drawn, x, curve, tone)
-    _your_budget(drawn, 100 * chosen[0] / view.full_cost, 100 * chosen[1], tone)
+    _reached(drawn, view, x, curve, tone)
+    _your_budget(drawn, view, chosen, tone)
     for name, colour, shares in _levels(view, curve, tone):
         drawn.add_scatter(
             x=x,
@@ -83,7 +86,7 @@ def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone:
             row=2,
             col=1,
         )
-    drawn.update_yaxes(title="right, %", row=1, col=1)
+    drawn.update_yaxes(title="right, %" if view.says_classes else tasks.axis(view.credited), row=1, col=1)
     drawn.update_yaxes(title="inputs, %", range=[0, 100], row=2, col=1)
     drawn.update_xaxes(title="mean multiply-adds that count, % of the tickets' own", row=2, col=1)
     drawn.update_layout(legend={"orientation": "h", "y": -0.16, "x": 0, "traceorder": "normal"})
@@ -91,12 +94,13 @@ def figure(view: View, curve: list[AtBudget], chosen: tuple[float, float], tone:
     return drawn.update_layout(margin={"b": 70})
 
 
-def _accuracy(drawn: go.Figure, x: list[float], curve: list[AtBudget], tone: Tone) -> None:
-    """The share of right answers with its 95 % band."""
-    ends = [[100 * end for end in point.ci.accuracy] for point in curve]
+def _reached(drawn: go.Figure, view: View, x: list[float], curve: list[AtBudget], tone: Tone) -> None:
+    """The mean credit with its 95 % band."""
+    scale, means = tasks.scale(view.credited), np.array([point.accuracy for point in curve], float)
+    ends = scale * np.array([point.ci.accuracy for point in curve], float)
     drawn.add_scatter(
         x=[*x, *x[::-1]],
-        y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
+        y=[*ends[:, 1], *ends[::-1, 0]],
         fill="toself",
         fillcolor="rgba(74,144,176,.22)",
         line={"width": 0},
@@ -105,18 +109,26 @@ def _accuracy(drawn: go.Figure, x: list[float], curve: list[AtBudget], tone: Ton
     )
     drawn.add_scatter(
         x=x,
-        y=[100 * point.accuracy for point in curve],
+        y=scale * means,
         mode="lines+markers",
         line={"color": tone.diverging[-1], "width": 2},
-        hovertemplate="cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        customdata=[_called(view, mean) for mean in means],
+        hovertemplate="cost %{x:.0f} %<br>%{customdata}<extra></extra>",
         showlegend=False,
     )
 
 
-def _your_budget(drawn: go.Figure, at: float, reached: float, tone: Tone) -> None:
+def _called(view: View, mean: float) -> str:
+    """A mean credit, as charts write it."""
+    reached = tasks.value(view.credited, mean)
+    return f"{reached} right" if view.says_classes else reached
+
+
+def _your_budget(drawn: go.Figure, view: View, chosen: tuple[float, float], tone: Tone) -> None:
+    at, words = 100 * chosen[0] / view.full_cost, _called(view, chosen[1])
     drawn.add_scatter(
         x=[at],
-        y=[reached],
+        y=[tasks.scale(view.credited) * chosen[1]],
         name="your budget",
         mode="markers+text",
         marker={
@@ -125,10 +137,10 @@ def _your_budget(drawn: go.Figure, at: float, reached: float, tone: Tone) -> Non
             "color": colours.TICKETS[1],
             "line": {"color": tone.text, "width": 1},
         },
-        text=[f"{reached:.1f} % right"],
+        text=[words],
         textposition="bottom left" if at > 60 else "bottom right",
         textfont={"color": tone.text},
-        hovertemplate="your budget: cost %{x:.0f} %<br>%{y:.1f} % right<extra></extra>",
+        hovertemplate=f"your budget: cost %{{x:.0f}} %<br>{words}<extra></extra>",
         showlegend=False,
     )
     drawn.add_vline(x=at, line={"color": colours.TICKETS[1], "width": 1.2, "dash": "dot"})
@@ -155,7 +167,7 @@ def table(view: View, curve: list[AtBudget]) -> pd.DataFrame:
             {
                 "share of full cost": round(point.cost / view.full_cost, 4),
                 "multiply-adds": point.cost,
-                "accuracy": point.accuracy,
+                "accuracy" if view.says_classes else view.credited.title: point.accuracy,
                 "low": point.ci.accuracy[0],
                 "high": point.ci.accuracy[1],
                 "n": point.n,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from app import terms
+from app import tasks, terms
 from app.routing.choice_reason import Reason
 from app.routing.view import View
 from rtl_core.display_names import router_words
@@ -15,6 +15,7 @@ from rtl_core.display_names import router_words
 if TYPE_CHECKING:
     from rtl_core.audit.accuracy_cost import AtBudget
     from rtl_core.audit.router_metrics import Calibration
+    from rtl_core.tasks.task import Figure
 
 
 def headline(view: View) -> str:
@@ -28,11 +29,22 @@ def headline(view: View) -> str:
     sent = f"{who} sends {terms.percent(own)} of the {view.noun} to their own ticket"
     if view.one_vs_rest:
         return f"{sent}; by chance it would be {terms.percent(_by_chance(view))}"
-    difference = row.accuracy - view.oracle.report.row.accuracy
+    now, told = row.value(view.worth.name), view.oracle.report.row.value(view.worth.name)
+    if now is None or told is None:
+        return sent
+    difference = now - told
+    if not view.says_classes:
+        change = tasks.difference(view.worth, difference)
+        return f"{sent}; {_reached(view, now)}, {change} against being told the {_oracle_knows(view)}"
     if round(100 * difference, 1) == 0:
         return f"{sent} and answers as many rightly as if it were told the {_oracle_knows(view)}"
     change = f"{'loses' if difference < 0 else 'gains'} {_size(difference)}"
     return f"{sent} and {change} against being told the {_oracle_knows(view)}"
+
+
+def _reached(view: View, value: float) -> str:
+    """What the answers are worth, of a task whose answers are no classes."""
+    return f"{view.worth.title} {tasks.value(view.worth, value)}"
 
 
 def _oracle_knows(view: View) -> str:
@@ -43,15 +55,23 @@ def _oracle_knows(view: View) -> str:
 
 def _oracle_headline(view: View) -> str:
     row, who = view.report.row, f"{router_words(view.router)[1]} is told the {_oracle_knows(view)}"
-    if row.accuracy is None:
+    value = row.value(view.worth.name)
+    if value is None:
         return f"{who}, which is the answer itself: nothing is shown by it"
-    return f"{who}: {terms.percent(row.accuracy)} right is what tickets reach when nothing is misrouted"
+    reached = f"{terms.percent(value)} right" if view.says_classes else _reached(view, value)
+    return f"{who}: {reached} is what tickets reach when nothing is misrouted"
 
 
 def _within(view: View) -> str:
     point = view.point
-    difference = point.accuracy - float(view.right_alone.mean())
+    difference = point.accuracy - float(view.credit_alone.mean())
     cost = terms.percent(point.cost / view.full_cost, 0)
+    if not view.says_classes:
+        return (
+            f"At {cost} of the tickets' own cost the {view.credited.title} is "
+            f"{tasks.value(view.credited, point.accuracy)}, {tasks.difference(view.credited, difference)} against "
+            "their own density"
+        )
     return (
         f"At {cost} of the tickets' own cost {terms.percent(point.accuracy)} of the {view.noun} are answered "
         f"rightly, {_size(difference)} {'fewer' if difference < 0 else 'more'} than at their own density"
@@ -81,15 +101,20 @@ def uses_label(view: View) -> str:
 def facts(view: View) -> str:
     """The figures behind the headline, each with its interval and n."""
     row = view.report.row
-    shown = {"own ticket": "agreement_with_oracle", "answered rightly": "accuracy"}
-    pieces = [
-        f"{name} {terms.percent(row.value(figure))} ({terms.interval(row.interval(figure))})"
-        for name, figure in shown.items()
-        if row.value(figure) is not None
+    own = row.value("agreement_with_oracle")
+    pieces = [f"own ticket {terms.percent(own)} ({terms.interval(row.interval('agreement_with_oracle'))})"]
+    pieces += [
+        f"{figure.title} {tasks.value(figure, row.value(figure.name))} "
+        f"({tasks.interval(figure, row.interval(figure.name))})"
+        for figure in view.worths
+        if row.value(figure.name) is not None
     ]
     if view.share is not None:
-        point = view.point
-        pieces.append(f"under the budget {terms.percent(point.accuracy)} ({terms.interval(point.ci.accuracy)})")
+        point, named = view.point, "" if view.says_classes else f" {view.credited.title}"
+        pieces.append(
+            f"under the budget{named} {tasks.value(view.credited, point.accuracy)} "
+            f"({tasks.interval(view.credited, point.ci.accuracy)})"
+        )
     return f"{'; '.join(pieces)}; n = {terms.count(row.n)} test {view.noun}."
 
 
@@ -118,20 +143,29 @@ def cell_sentence(view: View, positions: np.ndarray) -> str:
     )
     if view.one_vs_rest or view.share is not None:
         return f"{sent}."
-    return f"{sent}; {terms.count(int(view.right_alone[positions].sum()))} are answered rightly."
+    if not view.says_classes:
+        return f"{sent}; {_mean_credit(view, positions)}."
+    return f"{sent}; {terms.count(int(view.credit_alone[positions].sum()))} are answered rightly."
 
 
-def routers_title(rows: pd.DataFrame) -> str:
-    """rows: one per router. The best of those that see the input alone, beside one that is told."""
+def _mean_credit(view: View, positions: np.ndarray) -> str:
+    """Of some inputs, as the tickets that they are sent to answer them."""
+    return f"{view.credited.title} {tasks.value(view.credited, float(view.credit_alone[positions].mean()))} on average"
+
+
+def routers_title(rows: pd.DataFrame, worth: Figure, says_classes: bool) -> str:
+    """rows: one per router, with `worth`, the figure that they are judged by. The best of those that see the
+    input alone."""
     free = rows[~rows.uses_label & rows.agreement_with_oracle.notna() & ~rows.router.isin(["oracle", "context"])]
     if free.empty:
         return "No router sees the input alone"
-    best = free.loc[free.accuracy.fillna(free.agreement_with_oracle).idxmax()]
-    value = best.accuracy if not pd.isna(best.accuracy) else best.agreement_with_oracle
+    best = free.loc[(worth.sign * free.worth).fillna(free.agreement_with_oracle).idxmax()]
+    right = terms.percent(best.agreement_with_oracle if pd.isna(best.worth) else best.worth) + " right"
+    reached = right if says_classes or pd.isna(best.worth) else f"{worth.title} {tasks.value(worth, best.worth)}"
     calls = best.calls_per_input
     extra = f"{calls or 'no':{'g' if calls else ''}} further forward pass{'es' if calls > 1 else ''}"
     name = router_words(best.router)[0].lower()
-    return f"Best without being told: {name}, {terms.percent(value)} right, {extra}"
+    return f"Best without being told: {name}, {reached}, {extra}"
 
 
 def budget_title(view: View, curve: list[AtBudget]) -> str:
@@ -139,9 +173,11 @@ def budget_title(view: View, curve: list[AtBudget]) -> str:
     cost, right = np.array([(point.cost, point.accuracy) for point in curve]).T
     if cost[0] > view.full_cost / 2:
         return "Even the lightest ticket costs more than half of what they cost at their own density"
-    half = float(np.interp(view.full_cost / 2, cost, right)) - float(view.right_alone.mean())
+    half = float(np.interp(view.full_cost / 2, cost, right)) - float(view.credit_alone.mean())
+    lost = _size(half) if view.says_classes else tasks.difference(view.credited, abs(half)).lstrip("+")
+    of = "" if view.says_classes else f" of the {view.credited.title}"
     return (
-        f"Half of the multiply-adds that count cost {_size(half)}"
+        f"Half of the multiply-adds that count cost {lost}{of}"
         if half < 0
         else "Half of the multiply-adds that count would do"
     )
@@ -209,7 +245,9 @@ def misrouted_title(view: View, positions: np.ndarray) -> str:
     sentence = f"{terms.count(len(positions))} of {terms.count(n)} {view.noun} go to another ticket than their own"
     if view.one_vs_rest or view.share is not None:
         return sentence
-    right = float(view.right_alone[positions].mean())
+    if not view.says_classes:
+        return f"{sentence}; {_mean_credit(view, positions)} all the same"
+    right = float(view.credit_alone[positions].mean())
     return f"{sentence}; {terms.percent(right, 0)} of them are answered rightly all the same"
 
 

@@ -41,8 +41,8 @@ def draw(view: View) -> None:
         intervals([series], f"sent to another ticket than their own, % of the {view.noun} of a group", tone),
         groups,
         f"A dot is a group's share that is misrouted, its whisker the 95 % interval; over all it is "
-        f"{terms.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group in "
-        "right answers stands on the Fairness page.",
+        f"{terms.percent(overall)}. Hollow: fewer than 30 {view.noun}, not ranked.{few} What that costs a group "
+        "stands on the Fairness page.",
         "routing-groups",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import terms
+from app.answers import side_by_side
 from app.attribution.inputs import upload
 from app.kinds import nouns
 from app.markdown import plain
@@ -38,7 +39,9 @@ def draw(view: View) -> None:
         else:
             st.caption(plain(caption))
     with table:
-        choice_explained.draw(view, reason, "own", sent=view.names[k])
+        choice_explained.draw(view, reason, "own", choice_explained.Known(sent=view.names[k]))
+    if not view.says_classes:
+        side_by_side.tell(view.run, side_by_side.Asked(x), view.names[k])
     low, high = view.usual_distance
     st.caption(
         plain(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from app import cache, panels, terms
+from app import cache, panels, tasks, terms
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
@@ -30,15 +30,16 @@ def draw(view: View) -> None:
         st.button("Try to merge tickets", key="redundancy", on_click=lambda: st.session_state.update({key: True}))
         return
     report = _report(view.run)
-    rows = table(report)
+    rows, figure = table(report), view.routing.task.headline
+    lost = tasks.difference(figure, report.margin).lstrip("+")
     st.subheader(plain(findings.redundancy_title(rows)), anchor=False)
     for sentence in report.warnings:
         st.warning(plain(sentence))
     st.dataframe(rows, hide_index=True, placeholder="–")
     panels.reading(
-        "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets, in "
-        "points with its 95 % interval. “Could be merged” where both intervals lie above "
-        f"−{100 * report.margin:.0f} point. The {_PAIRS} of {terms.count(report.pairs_in_all)} pairs that "
+        "For each pair, merged as the union or the intersection of the masks: what changes in the two subsets' "
+        f"{figure.title}, with its 95 % interval. “Could be merged” where by both intervals no more is lost than "
+        f"{lost}. The {_PAIRS} of {terms.count(report.pairs_in_all)} pairs that "
         "overlap most; `python -m rtl_core redundancy` tries all.",
         rows,
         "redundancy",
@@ -61,10 +62,10 @@ def table(report: Redundancy) -> pd.DataFrame:
                 "merged as": pair.how,
                 "excess overlap": None if pair.excess is None else round(pair.excess, 2),
                 "subset": subset.subset,
-                "before": terms.percent(subset.before),
-                "after": terms.percent(subset.after),
-                "change, points": None if subset.change is None else round(100 * subset.change, 1),
-                "95 % interval": _ends(subset.ci.change),
+                "before": tasks.value(subset.metric, subset.before),
+                "after": tasks.value(subset.metric, subset.after),
+                "change": None if subset.change is None else tasks.difference(subset.metric, subset.change),
+                "95 % interval": _ends(subset.metric, subset.ci.change),
                 "n": subset.n,
                 "verdict": pair.verdict,
             }
@@ -74,7 +75,8 @@ def table(report: Redundancy) -> pd.DataFrame:
     )
 
 
-def _ends(pair: Interval) -> str:
+def _ends(metric: str, pair: Interval) -> str:
     if None in pair:
         return "no interval"
-    return f"{100 * pair[0]:+.1f} to {100 * pair[1]:+.1f}".replace("-", "−")
+    low, high = (tasks.difference(metric, end) for end in pair)
+    return f"{low.removesuffix(' points')} to {high}"

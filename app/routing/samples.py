@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import terms
+from app import tasks, terms
 from app.markdown import plain
 from app.routing import findings
 from app.routing.view import View
 
 MOST = 50  # shown at once
 ANY = "any ticket"
-_THUMBNAIL = 58
+_THUMBNAIL, _WIDE = 58, 92  # pixels; the second where names of tickets are long
+_LONG = 10  # letters of such a name
 
 
 def row_key(by_class: bool) -> str:
@@ -68,10 +69,11 @@ def draw(view: View, by_class: bool, row: str, ticket: str) -> None:
 def show(view: View, positions: np.ndarray, name: str) -> None:
     """Pictures of inputs with where they go, or a table of them; `name` tells several such lists on a page apart."""
     if view.kind.picture:
+        width = _WIDE if max(map(len, view.names)) > _LONG else _THUMBNAIL
         with st.container(horizontal=True, gap="small", key=f"samples-{name}", height=330):
             for position in positions:
                 picture = view.kind.picture(view.dataset.x[view.eval_set.rows[position]])
-                st.image(picture, caption=plain(_caption(view, int(position))), width=_THUMBNAIL)
+                st.image(picture, caption=plain(_caption(view, int(position))), width=width)
     else:
         st.dataframe(frame(view, positions), hide_index=True, height=300, key=f"samples-{name}")
 
@@ -90,11 +92,16 @@ def frame(view: View, positions: np.ndarray) -> pd.DataFrame:
         "sent to": names[view.ticket[positions]],
         "confidence, %": (100 * choice.confidence[positions]).round(1),
         "own ticket": names[eval_set.subset[positions]],
-        view.dataset.target: np.array(view.dataset.classes, object)[eval_set.y[positions]],
     }
+    if view.dataset.labels is not None:
+        columns[view.dataset.target] = np.array(view.dataset.classes, object)[eval_set.y[positions]]
     if view.level is not None:
         densities = np.array([terms.density(level.density) for level in view.routing.offered.levels], object)
         columns["at density"] = densities[view.level[positions]]
+    elif not view.says_classes:
+        title, credit = tasks.axis(view.credited), tasks.scale(view.credited) * view.routed.answers.credit
+        columns[title] = credit[view.ticket[positions], positions].round(2)
+        columns["of its own ticket"] = credit[eval_set.subset[positions], positions].round(2)
     elif not view.one_vs_rest:
         classes, answers = np.array(view.dataset.classes, object), view.routed.answers.kept.argmax(axis=2)
         columns["it says"] = classes[answers[view.ticket[positions], positions]]

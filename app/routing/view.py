@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtl_core.routing.budget import Assignment
     from rtl_core.runs.checkpoint import Run
     from rtl_core.runs.routing import Routing
+    from rtl_core.tasks.task import Figure
 
 CURVE_POINTS = 12
 MAP_ROWS = 4_000  # drawn at most; more would hide one another
@@ -79,6 +80,20 @@ class View:
         return self.routing.task.log_p is not None
 
     @property
+    def credited(self) -> Figure:
+        """What the mean of how well inputs are answered is called."""
+        return self.routing.task.credited
+
+    @property
+    def worths(self) -> tuple[Figure, ...]:
+        """What a router's answers are judged by, the first one first: for classes the share of right ones."""
+        return (self.credited,) if self.says_classes else self.routing.task.resampled
+
+    @property
+    def worth(self) -> Figure:
+        return self.worths[0]
+
+    @property
     def key(self) -> Key:
         return str(self.run.folder), cache.changed(self.run.folder), self.router
 
@@ -98,9 +113,10 @@ class View:
         return View(self.routing, "oracle" if self.routing.scene.given_by == "class" else "context")
 
     @cached_property
-    def right_alone(self) -> np.ndarray:
-        """bool (n,): what a budget counts, with tickets at their own density: the chosen ticket's answer is right,
-        without a second one mixed in; one-vs-rest: it is the subset's and claims the input."""
+    def credit_alone(self) -> np.ndarray:
+        """(n,): what a budget counts, with tickets at their own density: how well the chosen ticket answers, without a
+        second one mixed in. For classes bool, whether it is right; one-vs-rest: it is the subset's and claims the
+        input."""
         return self.routed.credit_alone
 
     @property

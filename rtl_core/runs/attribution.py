@@ -140,6 +140,7 @@ def audit_many(
         agreement=plain(audited.agreement.value),
         ci=AgreementIntervals(_ends(audited.agreement)),
         seconds=audited.seconds,
+        followed="probability" if explained.subject.sure else "output",
     )
     return audit, np.stack([one.evidence for one in audited.tickets])
 

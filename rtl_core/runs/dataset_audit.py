@@ -59,6 +59,7 @@ class DatasetAudit:
     of                          which inputs these are, for example {"class": "Trouser"}; n of them
     regions                     names of the parts of an input
     agreement                   K x K, mean rank correlation of two tickets' maps of the same input
+    followed                    what the areas are under: an answer's "probability", or the "output" that is explained
     """
 
     kind: Literal["many"]
@@ -78,3 +79,4 @@ class DatasetAudit:
     agreement: list[list[float | None]]
     ci: AgreementIntervals
     seconds: float
+    followed: str = "probability"

@@ -249,6 +249,8 @@ def what_if(
     One for each of `groups` and for their intersection, whose gaps it has.
     """
     audited = Audited.of(run)
+    if audited.opened.task.log_p is None:
+        raise BadInput("Thresholds are for yes and no, and these tickets decide nothing.")
     columns = [*groups, *(() if rule.by == thresholds.TICKET else (rule.by,))]
     validation, test = (
         audited.predictions(audited.decisions(columns, split), method, router) for split in ("val", "test")

@@ -25,6 +25,7 @@ ACCURACY = Figure("accuracy", "accuracy")
 BALANCED_ACCURACY = Figure("balanced_accuracy", "balanced accuracy")
 RECALL = Figure("recall", "recall")
 ROC_AUC = Figure("roc_auc", "ROC AUC", resampled=False)
+RIGHT = Figure("accuracy", "answered rightly")
 
 
 def _multiclass_shape(dataset: Dataset) -> tuple[int, ...]:
@@ -72,6 +73,7 @@ MULTICLASS = Task(
     judged=lambda own: own,
     loss=_cross_entropy,
     credit=lambda answers, truth: answers.argmax(axis=1) == truth,
+    credited=RIGHT,
     measure=_measure_classes,
     estimates=_estimate_classes,
     doubt=Doubt("min_entropy", _entropy),
@@ -134,6 +136,7 @@ ONE_VS_REST = Task(
     judged=lambda own: np.ones(len(own), bool),
     loss=_binary_cross_entropy,
     credit=_credit_own,
+    credited=RIGHT,
     measure=_measure_own,
     estimates=_estimate_own,
     # It is as sure of a no as of a yes, so what counts is the claim itself, not its entropy.

@@ -34,6 +34,7 @@ SURE = 0.3  # the score from which an answer counts for the credit of a picture
 SIZE_WEIGHT, OFFSET_WEIGHT = 1.0, 1.0  # of the losses of geometry, the heat's being 1
 AP = Figure("ap", "AP")
 AP50 = Figure("ap50", "AP at IoU 0.5")
+PICTURE_F1 = Figure("picture_f1", "F1 of a picture at IoU 0.5")
 
 
 def _output_shape(dataset: Dataset) -> tuple[int, int, int]:
@@ -162,9 +163,12 @@ DETECTION = Task(
     answer=_answer,
     drawn_as="boxes",
     credit=_credit,
+    credited=PICTURE_F1,
     measure=_measure,
     details=_details,
     doubt=Doubt("min_entropy", _heat_entropy),
     explains=lambda dataset, subset: dataset.classes,
     explained=lambda outputs: outputs[:, :-GEOMETRY].amax(dim=(2, 3)),
+    explained_as="largest logit",
+    network="centernet",
 )

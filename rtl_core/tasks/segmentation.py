@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtl_core.config import LossSettings
 
 MIOU = Figure("miou", "mean IoU")
+PICTURE_IOU = Figure("picture_miou", "mean IoU of a picture")
 PIXEL_ACCURACY = Figure("pixel_accuracy", "pixel accuracy")
 REPLICATES = 500  # of the intervals of single classes
 
@@ -182,10 +183,13 @@ SEGMENTATION = Task(
     loss_for=_loss_for,
     answer=confusion,
     credit=_credit,
+    credited=PICTURE_IOU,
     measure=_measure,
     details=_details,
     drawn_as="label map",
     doubt=Doubt("min_entropy", _pixel_entropy),
     explains=lambda dataset, subset: dataset.classes,
     explained=_class_logits,
+    explained_as="mean logit",
+    network="unet",
 )

@@ -76,6 +76,7 @@ class Task:
     loss_for       (dataset, settings of the loss) -> the loss on these data, where they set it; None: it is `loss`
     answer         (outputs (n, ...), truth) -> (n, ...); it must not depend on which rows are the ticket's own
     credit         (answers, truth) -> (n,) bool or float: how well each row is answered, more is better
+    credited       what the mean credit of rows is called, and its unit
     measure        (answers, truth) -> the resampled figures of weighted rows, in their order
     drawn_as       what one row's outputs and truth are to whoever draws them: "class", "label map" (labels, h, w) and
                    (h, w), "picture" (c, h, w) in [0, 1], or a name that a task brings with its drawing (app/tasks.py)
@@ -88,6 +89,9 @@ class Task:
     choices        dataset -> the names of those choices
     explains       (dataset, subset of the ticket) -> names of the numbers that a map can explain; None: there are none
     explained      outputs -> (n, m): those numbers; None: the outputs themselves
+    explained_as   what such a number is, in a few words
+    network        the network of the catalogue that is made for such answers; None: answers are a row of numbers, which
+                   most give
     choice_answers whether choosing a ticket is the answer already: a label-oracle would then be right by definition
     readings       name -> (outputs of ONE network that tells the K subsets apart (n, K), k) -> a ticket's outputs
     """
@@ -104,6 +108,7 @@ class Task:
     measure: Callable[[np.ndarray, np.ndarray], Statistic]
     answer: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda outputs, truth: outputs
     loss_for: Callable[[Dataset, LossSettings], Loss] | None = None
+    credited: Figure = Figure("credit", "mean credit", unit="")
     drawn_as: str = "class"
     estimates: Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[str]], dict[str, Any]] | None = None
     details: Callable[[np.ndarray, np.ndarray, np.ndarray, Dataset], dict[str, Any]] | None = None
@@ -112,6 +117,8 @@ class Task:
     choices: Callable[[Dataset], tuple[str, ...]] | None = None
     explains: Callable[[Dataset, str], tuple[str, ...]] | None = None
     explained: Callable[[torch.Tensor], torch.Tensor] | None = None
+    explained_as: str = "output"
+    network: str | None = None
     choice_answers: bool = False
     readings: Mapping[str, Callable[[np.ndarray, int], np.ndarray]] = field(default_factory=dict)
 

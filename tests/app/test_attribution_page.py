@@ -26,6 +26,7 @@ from rtl_core.runs.attribution import Explained, explain_samples
 from rtl_core.runs.checkpoint import Outcome, load_run, save_checkpoint
 from rtl_core.runs.dataset_audit import AuditedTicket, Faithfulness, TicketIntervals
 from rtl_core.runs.store import samples
+from rtl_core.tasks.classification import MULTICLASS, ONE_VS_REST
 
 pytestmark = pytest.mark.long
 
@@ -210,16 +211,18 @@ def test_limits_are_shared_or_of_each_map_and_never_zero():
 
 def test_headline_counts_answers_and_says_how_alike_the_maps_are():
     equal = np.full((4, 4), 0.8)
-    same = findings.headline(side_by_side(equal, [1, 1, 1, 0], [0.9] * 4), ["Bag"] * 3 + ["Hat"], 3, False, None)
+    same = findings.headline(side_by_side(equal, [1, 1, 1, 0], [0.9] * 4), ["Bag"] * 3 + ["Hat"], 3, MULTICLASS, None)
     assert same == "All 3 tickets say “Bag”; their maps are very similar (+0.80 rank correlation)"
     apart = findings.headline(
-        side_by_side(0.1 * equal, [1, 1, 0, 0], [0.9] * 4), ["Bag", "Bag", "Hat", "Hat"], 3, False, None
+        side_by_side(0.1 * equal, [1, 1, 0, 0], [0.9] * 4), ["Bag", "Bag", "Hat", "Hat"], 3, MULTICLASS, None
     )
     assert apart.startswith("2 of 3 tickets say “Bag”; their maps, each of its own answer, are hardly similar")
     claims = side_by_side(equal, [0, 0, 0, 0], [0.2, 0.97, 0.1, 0.9])
-    assert findings.headline(claims, ["Bag", "Hat", "Coat", "Hat"], 3, True, None).startswith("Hat claims this input")
+    assert findings.headline(claims, ["Bag", "Hat", "Coat", "Hat"], 3, ONE_VS_REST, None).startswith(
+        "Hat claims this input"
+    )
     constant = side_by_side(np.full((4, 4), np.nan), [1, 1, 1, 1], [0.9] * 4)
-    assert "tell nothing" in findings.headline(constant, ["Bag"] * 4, 3, False, None)
+    assert "tell nothing" in findings.headline(constant, ["Bag"] * 4, 3, MULTICLASS, None)
 
 
 def test_titles_of_the_audit():

@@ -106,7 +106,7 @@ def test_low_power_is_the_budget_of_the_lightest_rungs(routing):
 def test_a_budget_counts_a_claim_and_the_page_compares_like_with_like(routing):
     looked = View(routing, "oracle")
     predicted = np.array([routing.answers.kept[k, i, 0] > 0 for i, k in enumerate(routing.eval_set.subset)])
-    assert looked.right_alone.tolist() == predicted.tolist()
+    assert looked.credit_alone.tolist() == predicted.tolist()
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,9 @@ def test_each_view_says_its_finding(runs_folder, query, title):
 
 
 def test_routers_that_read_the_label_say_so_in_every_row(routing):
-    rows = pd.DataFrame(View(routing, "gate").compared())
-    table = router_table.table(rows).set_index("router")
+    looked = View(routing, "gate")
+    rows = router_table.frame(looked.compared(), looked.worth)
+    table = router_table.table(rows, looked).set_index("router")
     oracles = [name for name in table.index if "told the label" in name]
     assert len(oracles) == rows.uses_label.sum() == 1
     assert np.isnan(table.right[oracles[0]]) and table["own ticket"][oracles[0]] == 100
@@ -149,7 +150,7 @@ def test_the_reason_is_the_gates_and_adds_up(routing):
     assert reason.answer.tolist() == (claims > 0).astype(int).tolist()
     assert reason.confidence == pytest.approx(1 / (1 + np.exp(-np.abs(claims))), abs=1e-4)
     own = looked.names[routing.eval_set.subset[7]]
-    table = choice_explained.frame(looked, reason, own, own)
+    table = choice_explained.frame(looked, reason, choice_explained.Known(own, own))
     assert table["gate, %"].is_monotonic_decreasing and table.set_index("ticket")[""][own] == "sent here, its own"
 
 

@@ -46,7 +46,7 @@ def attribute(
         question = request.question(subject, x)
         maps = explain(module, x, question, output)
         scores = sanity(subject, ticket, x, maps, question)
-        sure = confidence(module, x, maps.target) if subject.task.log_p is not None else np.full(len(x), np.nan)
+        sure = confidence(module, x, maps.target) if subject.sure else np.full(len(x), np.nan)
         records += _records(subject, ticket, maps, scores, sure)
         arrays.append(maps.attributions)
         outputs.append(outputs_of(module, torch.cat([question.baseline, x])))

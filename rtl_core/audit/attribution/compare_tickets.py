@@ -22,7 +22,7 @@ class SideBySide:
 
     names        the tickets, then `DENSE` (where the run has that control) and `RANDOM`
     maps         of m rows, one a network
-    confidence   (m,) probability that each network gives to the output it explains
+    confidence   (m,) probability that each network gives to the output it explains; NaN where answers have none
     correlation  (m, m) rank correlation of the maps; NaN where one is constant
     overlap      (m, m) share of the `TOP` largest absolute values that two maps have in common; chance is `TOP`
     """
@@ -50,7 +50,10 @@ def side_by_side(
     explained_maps = [explain(module, x, question, target) for module in modules.values()]
     fields = ("attributions", "target", "output", "baseline_output", "steps")
     maps = Maps(**{name: np.concatenate([getattr(one, name) for one in explained_maps]) for name in fields})
-    sure = [confidence(module, x, one.target)[0] for module, one in zip(modules.values(), explained_maps, strict=True)]
+    sure = [
+        confidence(module, x, one.target)[0] if question.sure else np.nan
+        for module, one in zip(modules.values(), explained_maps, strict=True)
+    ]
     ranks = centred_ranks(maps.flat)
     return SideBySide(tuple(modules), maps, np.array(sure), ranks @ ranks.T, top_overlap(maps.flat))
 

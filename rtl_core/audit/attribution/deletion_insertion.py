@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rtl_core.audit.attribution.explain import Maps, Question, confidence, private_copy
+from rtl_core.audit.attribution.explain import Maps, Question, followed, private_copy
 from rtl_core.audit.attribution.regions import Regions
 
 STEPS = 16  # equal stretches in which an input is taken away
@@ -21,7 +21,7 @@ ORDERS = 2  # random ones for each input
 
 @dataclass(frozen=True)
 class Curves:
-    """The target's probability for n inputs, all float (n, STEPS + 1).
+    """The target's probability for n inputs, or its number where answers have none; all float (n, STEPS + 1).
 
     deletion          from the whole input to the baseline, the highest scores first
     insertion         from the baseline to the whole input, the highest scores first
@@ -35,7 +35,7 @@ class Curves:
 
 
 def area(curve: np.ndarray) -> np.ndarray:
-    """(n,) the area under each curve over the share that was taken away, by trapezoids; in [0, 1]."""
+    """(n,) the area under each curve over the share that was taken away, by trapezoids; of probabilities in [0, 1]."""
     return (curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2
 
 
@@ -62,8 +62,8 @@ def curves(
         gone = np.concatenate([ranks < removed for ranks in orders])  # (orders x steps, parts)
         taken = torch.from_numpy(gone[:, smallest.of].astype(np.float32))
         versions = torch.cat([x[i] + taken * (baseline[i] - x[i]), baseline[i] + taken * (x[i] - baseline[i])])
-        sure = confidence(module, versions, maps.target[i]).reshape(2, 1 + ORDERS, STEPS + 1)
-        outputs[:, i] = *sure[:, 0], *sure[:, 1:].mean(axis=1)
+        answer = followed(module, versions, maps.target[i], question).reshape(2, 1 + ORDERS, STEPS + 1)
+        outputs[:, i] = *answer[:, 0], *answer[:, 1:].mean(axis=1)
     return Curves(*outputs)
 
 

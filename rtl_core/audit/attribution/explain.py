@@ -28,6 +28,8 @@ class Question:
     chosen    the baseline: (1, *shape), or one for each input (n, *shape)
     groups    what feature ablation and Kernel SHAP take away together
     seed      of the methods that draw
+    sure      whether answers have a probability, by which they are followed as the input changes; otherwise they are
+              followed by the explained number itself
     """
 
     method: Method
@@ -35,6 +37,7 @@ class Question:
     chosen: torch.Tensor
     groups: Regions
     seed: int = 0
+    sure: bool = True
 
     def of_input(self, i: int) -> Question:
         """The same for the i-th input alone."""
@@ -168,6 +171,13 @@ def confidence(module: nn.Module, x: torch.Tensor, target: int | np.ndarray) -> 
     if outputs.shape[1] == 1:
         return torch.sigmoid(outputs[:, 0]).numpy()
     return torch.softmax(outputs, dim=1).numpy()[np.arange(len(x)), target]
+
+
+def followed(module: nn.Module, x: torch.Tensor, target: int | np.ndarray, question: Question) -> np.ndarray:
+    """(n,) what is followed of the target as inputs change: its probability, or the number itself."""
+    if question.sure:
+        return confidence(module, x, target)
+    return outputs_of(module, x)[np.arange(len(x)), target]
 
 
 def _targets(target: int | np.ndarray | None, outputs: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class MapRequest:
         """What is asked of inputs x (n, *shape). BadInput names the method, setting or baseline that is wrong."""
         dataset = subject.dataset
         chosen = baseline_of(self.baseline_for(dataset), dataset, x, self.seed)
-        return Question(method_named(self.method), self.settings, chosen, subject.groups, self.seed)
+        return Question(method_named(self.method), self.settings, chosen, subject.groups, self.seed, subject.sure)
 
     def output(self, subject: Subject) -> int | None:
         """The number of the output that explains `target`; None where each input's largest one is explained."""

@@ -79,6 +79,11 @@ class Subject:
         return self.task.explains(self.dataset, self.tickets.subsets[self.index(ticket)])
 
     @property
+    def sure(self) -> bool:
+        """Whether answers have a probability."""
+        return self.task.log_p is not None
+
+    @property
     def has_one_output(self) -> bool:
         return len(self.explains(self.tickets.names[0])) == 1
 

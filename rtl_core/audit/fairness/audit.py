@@ -43,6 +43,8 @@ def fairness(predictions: Predictions, groups: Sequence[str], settings: AuditSet
     Raises BadInput for names that are not there.
     """
     metrics, level, permutations = settings.metrics, settings.level, settings.permutations
+    if metrics is None and not predictions.decides:
+        metrics = (predictions.credited.name,)
     if metrics is None:
         metrics = SHARES if np.isnan(predictions.score).all() else METRICS
     strata, divided, everyone = Strata.of(predictions), groupings(predictions.groups, groups), totals(predictions)
@@ -102,7 +104,8 @@ def _cells(predictions: Predictions, strata: Strata, grouping: Grouping, measure
     of_class = {name: cells.count(truth == c) for c, name in enumerate(predictions.classes)}
     records = []
     for measure in measured:
-        n_pos = of_class.get(predictions.classes[1] if predictions.binary else measure.class_name)
+        yes = predictions.classes[1] if predictions.n_classes == 2 else measure.class_name
+        n_pos = of_class.get(yes)
         for cell in np.ndindex(n.shape):
             records.append(
                 Cell(
@@ -175,7 +178,7 @@ def _pair_verdict(measure: Measure, s: int, pair: Sequence[int], grouping: Group
 
 def _untested(strata: Strata, measure: Measure, s: int) -> str | None:
     """Why a gap between cells that are `ok` has no p; None if it has one."""
-    if not measure.shares:
+    if not measure.shares and measure.credits is None:
         return "metrics of scores have an interval and no permutation test"
     if strata.repeated[s]:
         return "some units have several rows here, so labels cannot be dealt out row by row"
@@ -235,12 +238,12 @@ def _excluded(strata: Strata, grouping: Grouping) -> list[Excluded]:
 def _notes(predictions: Predictions, strata: Strata, divided: Sequence[Grouping]) -> list[str]:
     """What a reader of the figures has to know about these predictions."""
     notes = []
-    for k, name in enumerate(predictions.tickets):
+    for k, name in enumerate(predictions.tickets if predictions.decides else ()):
         predicted = np.unique(predictions.y_pred[predictions.ticket == k])
         if len(predicted) == 1:
             notes.append(f"ticket '{name}' says '{predictions.classes[predicted[0]]}' to every row")
     unscored = int(np.isnan(predictions.score).reshape(len(predictions.score), -1).any(axis=1).sum())
-    if 0 < unscored < len(predictions.score):
+    if predictions.decides and 0 < unscored < len(predictions.score):
         notes.append(f"{unscored:,} rows have no score and are left out of {', '.join(SCORES)}")
     for grouping in divided:
         if len(np.unique(grouping.code)) == 1:

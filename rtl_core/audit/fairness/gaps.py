@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from rtl_core.audit.fairness import credit
 from rtl_core.audit.fairness.group_metrics import Measure, Share
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.multiple_tests import holm
@@ -105,9 +106,18 @@ class PermutationTests:
         key = (where, *metrics, of_class, *sorted(names))
         if key not in self._p:
             generator = numpy_generator(self._seed, "permutation", *key)
-            shares = [[Share(s.hit[stratum], s.among[stratum]) for s in measure.shares] for measure in measures]
-            self._p[key] = permutation_p(shares, groups, self._permutations, generator)
+            self._p[key] = self._tested(measures, stratum, groups, generator)
         return key
+
+    def _tested(
+        self, measures: Sequence[Measure], stratum: int, groups: Sequence[int], generator: np.random.Generator
+    ) -> float:
+        (first, *_) = measures
+        if first.credits is not None:
+            credits = [first.credits[stratum, group] for group in groups]
+            return credit.permutation_p(credits, self._permutations, generator)
+        shares = [[Share(s.hit[stratum], s.among[stratum]) for s in measure.shares] for measure in measures]
+        return permutation_p(shares, groups, self._permutations, generator)
 
     def extremes(self) -> dict[tuple[str, ...], tuple[float, float]]:
         """(p, p adjusted over all tests asked) of each test."""

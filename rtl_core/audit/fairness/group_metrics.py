@@ -8,7 +8,7 @@ mean the mean of one per class. Permutation tests need nothing but these counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -55,6 +55,7 @@ class Measure:
     status            `ok`, `small` (under `RANKED`: shown and not ranked) or `refused` (no value)
     reason            why it is not `ok`, else ""
     shares            what it is the mean of; empty for metrics of scores
+    credits           of a mean credit: the credits of the rows of each (stratum, group)
     """
 
     metric: str
@@ -66,6 +67,7 @@ class Measure:
     status: np.ndarray
     reason: np.ndarray
     shares: tuple[Share, ...]
+    credits: dict[tuple[int, int], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,13 @@ def measures(
     MOVER's; `roc_auc` has DeLong's, means of scores Student's. `calibration_error` is the mean score less the
     share of positives (calibration in the large): unlike a binned error it does not grow by noise in small groups.
     """
+    known = METRICS if predictions.decides else (predictions.credited.name,)
     for metric in metrics:
-        if metric not in METRICS:
-            raise BadInput(f"There is no metric '{metric}'; choose among: {', '.join(METRICS)}.")
+        if metric not in known:
+            raise BadInput(f"There is no metric '{metric}'; choose among: {', '.join(known)}.")
     cells = Cells.of(strata, grouping)
+    if not predictions.decides:
+        return [_of_credit(predictions.credited.name, cells, predictions.credit[strata.rows], level)]
     truth, predicted = predictions.y_true[strata.rows], predictions.y_pred[strata.rows]
     if predictions.binary:
         score = predictions.score[strata.rows]
@@ -159,6 +164,17 @@ def measures(
     return measured + [
         _macro(metric, cells, truth, predicted, predictions.n_classes, level) for metric in metrics if metric in MACRO
     ]
+
+
+def _of_credit(metric: str, cells: Cells, credit: np.ndarray, level: float) -> Measure:
+    """The mean credit with Student's interval over units."""
+    figures, denominator, credits = np.full((3, *cells.shape), np.nan), np.zeros(cells.shape, np.int64), {}
+    for cell, rows in cells.members():
+        units = Units.rows(len(rows)) if cells.unit is None else Units.from_ids(cells.unit[rows])
+        figures[(slice(None), *cell)] = _mean(credit[rows], units, level)
+        denominator[cell], credits[cell] = units.n, credit[rows]
+    status, reason = _verdict(denominator, "rows" if cells.unit is None else "independent rows")
+    return replace(_measure_of(metric, None, figures, denominator, status, reason, ()), credits=credits)
 
 
 def _measure(

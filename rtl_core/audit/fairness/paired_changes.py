@@ -17,7 +17,7 @@ from rtl_core.audit.fairness.groups import Grouping
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.documents import INLINE
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import Interval, json_interval, json_number, proportion
+from rtl_core.statistics.estimates import Estimate, Interval, json_interval, json_number, proportion
 from rtl_core.statistics.intervals import LEVEL, difference
 
 
@@ -54,9 +54,20 @@ def mean_of(values: np.ndarray, among: np.ndarray, units: Units) -> Mean:
     return Mean(value, units.sums(np.where(among, values - value, 0.0)) / rows, units.count(among))
 
 
+def share_or_mean(values: np.ndarray, among: np.ndarray, units: Units, level: float = LEVEL) -> Estimate:
+    """Of some rows the share that is true, of bools, or the mean; `values` and bool `among` are (n_rows,)."""
+    if values.dtype == bool:
+        return proportion(values, among, units, level)
+    mean = mean_of(values, among, units)
+    return Estimate(mean.value, *mean.interval(level), mean.contributions)
+
+
 def rates(predictions: Predictions) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (hit, among), bool (n,); with more than two classes the accuracy alone."""
+    """Metric -> (hit, among), bool (n,); with more than two classes the accuracy alone. Where answers are no decisions
+    `hit` is how well each row is answered, float (n,)."""
     everyone = np.ones(len(predictions.y_true), bool)
+    if not predictions.decides:
+        return {predictions.credited.name: (predictions.credit, everyone)}
     right = predictions.y_true == predictions.y_pred
     if not predictions.binary:
         return {"accuracy": (right, everyone)}
@@ -155,7 +166,7 @@ class _Rates:
 
     @classmethod
     def of(cls, before: np.ndarray, after: np.ndarray, among: np.ndarray, units: Units, level: float) -> _Rates:
-        first, second = proportion(before, among, units, level), proportion(after, among, units, level)
+        first, second = share_or_mean(before, among, units, level), share_or_mean(after, among, units, level)
         return cls(
             int(among.sum()),
             (first.value, first.low, first.high),

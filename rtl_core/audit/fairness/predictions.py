@@ -14,11 +14,21 @@ from rtl_core.data.plain_columns import is_number, plain_frame
 from rtl_core.data.spellings import case_pairs, spelling_key, with_one_spelling
 from rtl_core.data.text_columns import MAYBE_WORDS
 from rtl_core.errors import BadInput
+from rtl_core.tasks.task import Figure
 
 MAX_ROWS = 1_000_000
 MAX_CLASSES = 100
 ONE_TICKET = "all"  # the ticket of a table that names none
 ROLES = ("y_true", "y_pred", "score", "ticket", "unit", "groups", "threshold", "positive", "bins")
+
+
+@dataclass(frozen=True)
+class GroupedRows:
+    """The rows that answers are to, as `Predictions` has them: groups, ids of units, notes."""
+
+    groups: pd.DataFrame
+    unit: np.ndarray
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,8 @@ class Predictions:
     unit             (n,) ids; rows with the same one are one person or picture and are not independent
     classes, tickets names
     notes            sentences on how the columns were read
+    credit           (n,) how well each row is answered, where answers are no classes: there are then no classes, and
+                     `y_true`, `y_pred` and `score` say nothing; `credited`: what its mean is called
 
     Raises BadInput where these do not fit together.
     """
@@ -45,6 +57,8 @@ class Predictions:
     classes: tuple[str, ...]
     tickets: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    credit: np.ndarray | None = None
+    credited: Figure | None = None
 
     def __post_init__(self) -> None:
         n = len(self.y_true)
@@ -53,9 +67,10 @@ class Predictions:
                 raise BadInput(f"There are {n} labels but {len(getattr(self, name))} rows of {name}; give one each.")
         if not 0 < n <= MAX_ROWS:
             raise BadInput(f"An audit takes 1 to {MAX_ROWS:,} rows, not {n:,}.")
-        if not 2 <= len(self.classes) <= MAX_CLASSES:
+        if self.decides and not 2 <= len(self.classes) <= MAX_CLASSES:
             raise BadInput(f"An audit takes 2 to {MAX_CLASSES} classes, not {len(self.classes)}.")
-        for name, names in (("y_true", self.classes), ("y_pred", self.classes), ("ticket", self.tickets)):
+        coded = {"ticket": self.tickets, **({"y_true": self.classes, "y_pred": self.classes} if self.decides else {})}
+        for name, names in coded.items():
             codes = getattr(self, name)
             if not np.issubdtype(codes.dtype, np.integer) or codes.min() < 0 or codes.max() >= len(names):
                 raise BadInput(f"{name} must hold whole numbers from 0 to {len(names) - 1}.")
@@ -67,8 +82,34 @@ class Predictions:
         return len(self.classes)
 
     @property
+    def decides(self) -> bool:
+        """Whether answers are decisions, which have rates."""
+        return self.credit is None
+
+    @property
     def binary(self) -> bool:
-        return self.n_classes == 2
+        """Whether figures are of yes and no, and not of each class."""
+        return self.n_classes == 2 or not self.decides
+
+    @classmethod
+    def of_credit(
+        cls, credit: np.ndarray, credited: Figure, ticket: np.ndarray, tickets: tuple[str, ...], rows: GroupedRows
+    ) -> Predictions:
+        """Answers that are no decisions, by how well each row is answered."""
+        nothing = np.zeros(len(credit), np.int64)
+        return cls(
+            y_true=nothing,
+            y_pred=nothing,
+            score=np.full(len(credit), np.nan),
+            ticket=ticket.astype(np.int64),
+            groups=rows.groups,
+            unit=rows.unit,
+            classes=(),
+            tickets=tickets,
+            notes=rows.notes,
+            credit=credit.astype(float),
+            credited=credited,
+        )
 
 
 def from_table(frame: pd.DataFrame, mapping: Mapping[str, Any]) -> Predictions:

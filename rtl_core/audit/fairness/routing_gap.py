@@ -9,12 +9,12 @@ import numpy as np
 
 from rtl_core.audit.fairness.audit_settings import USUAL, AuditSettings
 from rtl_core.audit.fairness.groups import Grouping
-from rtl_core.audit.fairness.paired_changes import Mean, intervals, mean_of, rates, shown, verdict
+from rtl_core.audit.fairness.paired_changes import Mean, intervals, mean_of, rates, share_or_mean, shown, verdict
 from rtl_core.audit.fairness.predictions import Predictions
 from rtl_core.errors import BadInput
 from rtl_core.rng import numpy_generator
 from rtl_core.statistics.clustered_rows import Units
-from rtl_core.statistics.estimates import Interval, proportion
+from rtl_core.statistics.estimates import Interval
 from rtl_core.statistics.intervals import LEVEL, difference
 
 
@@ -22,12 +22,13 @@ from rtl_core.statistics.intervals import LEVEL, difference
 class RoutingGap:
     """A group by the ticket that its n rows were given (None: all), against the other tickets on the same rows.
 
+    accuracy        of rows whose answers are no decisions, how well they are answered on average
     lead_over_mean  accuracy less the mean of the other tickets
     lead_over_best  less that of the best single other ticket, which is chosen on one half of the units and measured on
                     the other, both ways: the best of several on the rows that chose it would look better than it is.
                     Below zero, with the interval, another ticket serves the group better
-    another_right   share of rows that the given ticket gets wrong and some other one right; it grows with the number of
-                    tickets even if all guess
+    another_right   share of rows that the given ticket gets wrong and some other one right, or by how much the best
+                    ticket of each row answers it better; it grows with the number of tickets even if all guess
     ci              of each figure by its name; all are None where the status is "refused"
     """
 
@@ -53,7 +54,7 @@ def routing_gap(
 ) -> list[RoutingGap]:
     """Per group, and per ticket within it.
 
-    right     bool (K, n): whether each ticket answers each row rightly
+    right     (K, n) bool, whether each ticket answers each row rightly, or float, how well it does
     given     (n,) the ticket of each row
     settings  its level, and its seed for the halves
     """
@@ -65,12 +66,12 @@ def routing_gap(
     own = right[given, rows]
     others = (right.sum(axis=0) - own) / (k - 1)
     best = right[_best_other(right, given, grouping, units, settings.seed), rows]
-    rescued = ~own & right.any(axis=0)
+    rescued = ~own & right.any(axis=0) if right.dtype == bool else right.max(axis=0) - own
     records = []
     for g, name in enumerate(grouping.names):
         for ticket in (None, *range(k)):
             among = (grouping.code == g) & (True if ticket is None else given == ticket)
-            accuracy, another = (proportion(hit, among, units, level) for hit in (own, rescued))
+            accuracy, another = (share_or_mean(hit, among, units, level) for hit in (own, rescued))
             leads = {
                 "lead_over_mean": mean_of(own - others, among, units),
                 "lead_over_best": mean_of(own.astype(float) - best, among, units),
@@ -101,7 +102,7 @@ def _best_other(right: np.ndarray, given: np.ndarray, grouping: Grouping, units:
     cell = (half * groups + grouping.code) * k + given
     hits = np.stack([np.bincount(cell, weights=hit, minlength=2 * groups * k) for hit in right], axis=-1)
     hits = hits.reshape(2, groups, k, k)
-    hits[:, :, np.arange(k), np.arange(k)] = -1
+    hits[:, :, np.arange(k), np.arange(k)] = -np.inf
     return hits.argmax(axis=-1)[1 - half, grouping.code, given]
 
 
@@ -170,11 +171,11 @@ def _decomposed(
     sizes = int(rows[0].sum()), int(rows[1].sum())
     if status == "refused":
         return Decomposed(*place, *sizes, None, None, None, {}, status, reason, [])
-    group, reference = (proportion(hit, among, units, level) for among in rows)
+    group, reference = (share_or_mean(hit, among, units, level) for among in rows)
     gap, *ends = difference(*((e.value, e.low, e.high) for e in (group, reference)))
     k = len(predictions.tickets)
     among = np.stack([np.bincount(predictions.ticket[r], minlength=k) for r in rows])
-    hits = np.stack([np.bincount(predictions.ticket[r & hit], minlength=k) for r in rows])
+    hits = np.stack([np.bincount(predictions.ticket[r], weights=hit[r], minlength=k) for r in rows])
     within, between = _decomposition(hit, rows, predictions.ticket, among, hits, units)
     return Decomposed(
         *place,

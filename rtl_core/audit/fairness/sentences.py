@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rtl_core.audit.fairness.group_metrics import SCORES
+from rtl_core.audit.fairness.credit import figure_of, in_points
 
 # What happens `more often` or `less often` in a group.
 OFTEN = {
@@ -65,7 +65,7 @@ def _finding(gap: dict[str, Any]) -> str:
 
 
 def _figures(gap: dict[str, Any], document: dict[str, Any]) -> str:
-    scale, digits, mark, unit = (1, 3, "", "") if gap["metric"] in SCORES else (100, 1, " %", " points")
+    scale, digits, mark, unit = (100, 1, " %", " points") if in_points(gap["metric"]) else (1, 3, "", "")
     value, base = (f"{gap[name] * scale:.{digits}f}{mark}" for name in ("value", "reference_value"))
     n, base_n = f"{gap['denominator']:,}", f"{gap['reference_denominator']:,}"
     compared = f"{value} of {n} against {base} of {base_n}"
@@ -95,12 +95,13 @@ def _macro(gap: dict[str, Any]) -> bool:
 
 
 def _name(gap: dict[str, Any]) -> str:
-    name = NAMES.get(gap["metric"], gap["metric"].replace("_", " "))
+    credited = figure_of(gap["metric"])
+    name = credited.title if credited else NAMES.get(gap["metric"], gap["metric"].replace("_", " "))
     return f"mean {name} of all classes" if _macro(gap) and gap["metric"] != "accuracy" else name
 
 
 def _size(gap: dict[str, Any], value: float) -> str:
-    return f"{abs(value):.3f}" if gap["metric"] in SCORES else f"{100 * abs(value):.1f} points"
+    return f"{100 * abs(value):.1f} points" if in_points(gap["metric"]) else f"{abs(value):.3f}"
 
 
 def _p(p: float) -> str:

@@ -11,7 +11,7 @@ from scipy import special
 
 from rtl_core.audit.evaluate import EvaluationSet
 from rtl_core.audit.fairness.groups import tidy_groups
-from rtl_core.audit.fairness.predictions import ONE_TICKET, Predictions
+from rtl_core.audit.fairness.predictions import ONE_TICKET, GroupedRows, Predictions
 from rtl_core.errors import BadInput
 
 OTHER, OWN = "other", "own"  # what a one-vs-rest ticket tells apart: its own subset from the rest
@@ -36,8 +36,6 @@ class Decisions:
     @classmethod
     def of(cls, eval_set: EvaluationSet, tickets: Sequence[str], columns: Sequence[str] | None = None) -> Decisions:
         """columns: of the data's attributes, all unless given. BadInput where there are no such ones."""
-        if eval_set.task.log_p is None:
-            raise BadInput(f"rates of decisions need decisions, and tickets of task '{eval_set.task.name}' make none")
         attributes = eval_set.dataset.attributes
         if attributes.shape[1] == 0:
             raise BadInput(
@@ -53,10 +51,17 @@ class Decisions:
     def by_subset(self, outputs: Sequence[np.ndarray]) -> Predictions:
         """Every ticket on what it is made for; outputs as `evaluate.method_answers` gives them.
 
-        multiclass: each row is answered by its own subset's ticket. one_vs_rest: each ticket answers yes or
-        no to every row, so the table has K rows for each one, of one unit.
+        Where answers are no classes, each row is worth what its own subset's ticket answers. multiclass: each row is
+        answered by its own subset's ticket. one_vs_rest: each ticket answers yes or no to every row, so the table has
+        K rows for each one, of one unit.
         """
         eval_set, k = self.eval_set, len(self.tickets)
+        if eval_set.task.log_p is None:
+            credit = np.empty(len(eval_set.rows))
+            for i, own in enumerate(outputs):
+                among = eval_set.judged(i)
+                credit[among] = eval_set.task.credit(own, eval_set.truth(i, among))
+            return self._of_credit(credit, eval_set.subset)
         if not eval_set.task.choice_answers:
             logits = np.empty((len(eval_set.rows), outputs[0].shape[1]))
             for i, own in enumerate(outputs):
@@ -83,12 +88,22 @@ class Decisions:
         choice      (n,) tickets. One-vs-rest tickets: the chosen one is the answer, which subset the row is of
         """
         eval_set = self.eval_set
+        if eval_set.task.log_p is None:
+            answers = all_logits[choice, np.arange(len(choice))]
+            return self._of_credit(eval_set.task.credit(answers, eval_set.own_truth), choice)
         if not eval_set.task.choice_answers:
             logits = all_logits[choice, np.arange(len(choice))].astype(np.float64)
             return self._answers(eval_set.y, logits, choice, eval_set.dataset.classes, self.tickets)
         logits = all_logits[:, :, 0].T.astype(np.float64)
         one = np.zeros(len(choice), np.int64)
         return self._answers(eval_set.subset, logits, one, eval_set.names, (ONE_TICKET,), choice, (_ANSWER,))
+
+    def _of_credit(self, credit: np.ndarray, ticket: np.ndarray) -> Predictions:
+        """Of tasks whose answers are no classes."""
+        task, unit = self.eval_set.task, self.eval_set.units
+        note = f"tickets of task '{task.name}' make no decisions, so there are no rates: groups are compared by {{}}"
+        rows = GroupedRows(self.groups, unit, (*self.notes, note.format(task.credited.title)))
+        return Predictions.of_credit(credit, task.credited, ticket, self.tickets, rows)
 
     def _answers(
         self,

@@ -121,6 +121,8 @@ def _taken(name: str, ticket: str, mask: np.ndarray, taken: np.ndarray, layout: 
 def only(predictions: Predictions, rows: np.ndarray) -> Predictions:
     """Some of the decisions; rows are indices."""
     arrays = {name: getattr(predictions, name)[rows] for name in ("y_true", "y_pred", "score", "ticket", "unit")}
+    if predictions.credit is not None:
+        arrays["credit"] = predictions.credit[rows]
     return replace(predictions, **arrays, groups=predictions.groups.iloc[rows].reset_index(drop=True))
 
 

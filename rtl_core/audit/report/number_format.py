@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from rtl_core.audit.fairness.group_metrics import SCORES
+from rtl_core.audit.fairness.credit import in_points
 from rtl_core.tasks.task import Figure
 
 MINUS = "\u2212"
@@ -54,19 +54,19 @@ def inline_interval(bounds: Sequence[float | None] | None, of: str = "share") ->
 
 def interval_of(bounds: Sequence[float | None], metric: str, of: str = "share") -> Markup:
     """The interval of a fairness metric, or with `points` of a difference of one."""
-    return interval(bounds, "number" if metric in SCORES else of)
+    return interval(bounds, of if in_points(metric) else "number")
 
 
 def metric(value: float | None, name: str, reason: str | None = None) -> Markup:
     """A fairness metric: a share of rows, or one of scores."""
-    return number(value, reason) if name in SCORES else share(value, reason)
+    return share(value, reason) if in_points(name) else number(value, reason)
 
 
 def gap(value: float | None, name: str) -> Markup:
     """A difference of a fairness metric, with its sign."""
     if value is None:
         return figure(None, "")
-    shown = f"{value:+.3f}" if name in SCORES else f"{100 * value:+.1f} points"
+    shown = f"{100 * value:+.1f} points" if in_points(name) else f"{value:+.3f}"
     return figure(value, shown if any(digit in shown for digit in "123456789") else shown[1:])
 
 

@@ -9,7 +9,7 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup
 
-from rtl_core.audit.fairness.group_metrics import SCORES
+from rtl_core.audit.fairness.credit import in_points
 from rtl_core.audit.report.number_format import MINUS
 from rtl_core.tasks.task import Figure
 
@@ -98,7 +98,7 @@ def _in_unit(value: float, figure: Figure, digits: str) -> str:
 
 def gap_axis(reach: float, metric: str) -> Markup:
     """The axis over a column of `gap_line`s that reaches from -reach to reach; shares are in points."""
-    scale, unit = (1, "") if metric in SCORES else (100, " points")
+    scale, unit = (100, " points") if in_points(metric) else (1, "")
     ends = ((1, -reach, "start"), (GAP_WIDTH / 2, 0.0, "middle"), (GAP_WIDTH - 1, reach, "end"))
     marks = [
         text_at(x, 11, f"{scale * value:+.3g}{unit}".replace("-", MINUS) if value else "0", Font(11, MUTED, anchor))

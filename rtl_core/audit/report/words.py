@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rtl_core.audit.fairness.credit import figure_of
+
 METRICS = {
     "selection_rate": ("Selection rate", "share of rows for which the answer is yes"),
     "accuracy": ("Accuracy", "share of rows that are answered rightly"),
@@ -35,4 +37,8 @@ MASK_LIMITS = (
 
 
 def metric(name: str) -> tuple[str, str]:
+    """(what a metric is called, what it counts)."""
+    credited = figure_of(name)
+    if credited is not None:
+        return credited.title, "how well a row is answered, averaged over the rows"
     return METRICS.get(name, (name.replace("_", " "), ""))
