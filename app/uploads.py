@@ -41,6 +41,7 @@ _PLACES = {
     "npz": ("npz", "data.npz"),
 }
 _BOXES = {"annotations": ".xml", "labels": ".txt"}  # folders of annotations of VOC and YOLO -> how their names end
+_BOX_PICTURES = {"jpegimages", "images"}  # folders of their pictures
 _EARLIER = "zip"  # pictures as an earlier version kept them, with classes that it may have merged
 
 
@@ -134,9 +135,10 @@ def _has_boxes(content: bytes) -> bool:
             names = [PurePosixPath(entry.filename.lower()) for entry in archive.infolist() if not entry.is_dir()]
     except zipfile.BadZipFile:
         return False
-    return any(_BOXES.get(folder) == name.suffix for name in names for folder in name.parts[:-1]) or any(
-        name.suffix == ".json" and name.name.startswith("instances") for name in names
-    )
+    folders = {folder for name in names for folder in name.parts[:-1]}
+    annotated = any(_BOXES.get(folder) == name.suffix for name in names for folder in name.parts[:-1])
+    instances = any(name.suffix == ".json" and name.name.startswith("instances") for name in names)
+    return instances or (annotated and bool(folders & _BOX_PICTURES))
 
 
 def _unpack(content: bytes, root: Path) -> None:

@@ -19,7 +19,7 @@ from rtl_core.data.class_folders import check_apart
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
 from rtl_core.data.picture_files import read_picture
-from rtl_core.data.pictures import channel_statistics, check_memory
+from rtl_core.data.pictures import Pictures, channel_statistics, check_memory
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import SPLITS, complete_split, limited_rows
 from rtl_core.errors import BadInput
@@ -29,6 +29,7 @@ MAX_PICTURES = 200_000
 MAX_CLASSES = 1_000
 MAX_BOXES = 1_000  # of a picture
 MAX_PLACES = 50_000_000  # of boxes in all, empty ones with them
+LEAST_IN_STRATUM = 10  # pictures
 CROWDING = ("few", "some", "many")
 
 
@@ -79,10 +80,10 @@ def boxed_dataset(
         raise BadInput(f"{settings.spec} has pictures, but not one box; a detector learns from boxes")
     for one in pictures:
         _check_boxes(one, len(classes))
-    rarest = rarest_classes([one.boxes[:, 0].astype(int) for one in pictures], len(classes))
+    similar = strata([one.boxes[:, 0].astype(int) for one in pictures], len(classes))
     given = np.array([one.split or "train" for one in pictures])
-    split = complete_split(rarest, given, settings, seed)
-    keep = limited_rows(rarest, split, settings.limit, seed)
+    split = complete_split(similar, given, settings, seed)
+    keep = limited_rows(similar, split, settings.limit, seed)
     side, repairs = settings.image_size or DEFAULT_SIDE, Repairs()
     check_memory(len(keep), 3, side)
     x = np.empty((len(keep), 3, side, side), np.uint8)
@@ -94,19 +95,12 @@ def boxed_dataset(
         x = np.ascontiguousarray(x[:, :1])
     names = [pictures[i].called for i in keep]
     notes = (*notes, *repairs.notes(), *repeated_notes(x, np.zeros(len(keep), int), split[keep], names))
-    return dataset_of_boxes(settings.spec, x, padded(boxes), classes, split[keep], notes=notes)
+    return dataset_of_boxes(settings.spec, Pictures(x, padded(boxes), tuple(classes), split[keep], notes=notes))
 
 
-def dataset_of_boxes(
-    spec: str,
-    x: np.ndarray,
-    y: np.ndarray,
-    classes: Sequence[str],
-    split: np.ndarray,
-    licence: str = "",
-    notes: Sequence[str] = (),
-) -> Dataset:
-    """Pictures uint8 (n, c, h, w) that all have a split, with padded boxes (n, most, 5)."""
+def dataset_of_boxes(spec: str, pictures: Pictures) -> Dataset:
+    """Pictures that all have a split, with boxes (n, most, 5) for `y`, as a Dataset."""
+    x, y, classes, split = pictures.x, pictures.y, pictures.classes, pictures.split
     for name in SPLITS:
         if not (split == name).any():
             raise BadInput(f"the data has no {name} rows; give it more rows or another split")
@@ -119,15 +113,15 @@ def dataset_of_boxes(
         kind="image",
         x=x,
         y=y,
-        classes=tuple(classes),
+        classes=classes,
         attributes=attributes,
         split=split,
         unit=np.arange(len(x)),
-        fingerprint=fingerprint(x, y, split, tuple(classes), attributes),
+        fingerprint=fingerprint(x, y, split, classes, attributes),
         mean=mean,
         std=std,
-        licence=licence,
-        notes=(*notes, *_classes_without_boxes(y, classes, split)),
+        licence=pictures.licence,
+        notes=(*pictures.notes, *_classes_without_boxes(y, classes, split)),
     )
 
 
@@ -145,6 +139,14 @@ def rarest_classes(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarra
     """int64 (n,): of the classes in each picture the one with the fewest boxes in all; `classes` where it has none."""
     counts = np.bincount(np.concatenate([*of_pictures, np.zeros(0, int)]).astype(int), minlength=classes)
     return np.array([own[np.argmin(counts[own])] if len(own) else classes for own in of_pictures], np.int64)
+
+
+def strata(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarray:
+    """int64 (n,): what splits and limits are in proportion to: the rarest class of a picture, one stratum for all that
+    are so in fewer than `LEAST_IN_STRATUM` pictures. Otherwise a split would get a picture of each of many classes."""
+    rarest = rarest_classes(of_pictures, classes)
+    few = np.bincount(rarest, minlength=classes + 1) < LEAST_IN_STRATUM
+    return np.where(few[rarest], -1, rarest)
 
 
 def padded(boxes: Sequence[np.ndarray]) -> np.ndarray:

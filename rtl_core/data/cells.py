@@ -9,8 +9,9 @@ import pandas as pd
 from PIL import Image
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import dataset_of_boxes, padded, rarest_classes, stretched_pixels
+from rtl_core.data.boxes import dataset_of_boxes, padded, strata, stretched_pixels
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.pictures import Pictures
 from rtl_core.data.splits import limited_rows
 
 SHAPE = (120, 160)  # pixels, height and width
@@ -33,12 +34,12 @@ def load_cells(files: Path, settings: DataSettings, seed: int) -> Dataset:
     whole = (corners[:, 2:] > corners[:, :2]).all(axis=1)
     picture = split_of.index.get_indexer(table["picture"])
     of_pictures = [boxes[whole & (picture == row)] for row in range(len(split_of))]
-    rarest = rarest_classes([own[:, 0].astype(int) for own in of_pictures], len(classes))
-    keep = limited_rows(rarest, split, settings.limit, seed)
+    similar = strata([own[:, 0].astype(int) for own in of_pictures], len(classes))
+    keep = limited_rows(similar, split, settings.limit, seed)
     x, y = x[keep], padded([of_pictures[row] for row in keep])
     if settings.image_size is not None:
         x = np.stack([stretched_pixels(picture, settings.image_size) for picture in x])
         y[:, :, 1:] *= np.float32(settings.image_size) / np.array([width, height, width, height], np.float32)
     licence = "MIT, Copyright (c) 2017 shenggan (BCCD)"
-    notes = [f"boxes without area, left out: {int((~whole).sum())}"]
-    return dataset_of_boxes(settings.spec, x, y, classes, split[keep], licence, notes)
+    notes = (f"boxes without area, left out: {int((~whole).sum())}",)
+    return dataset_of_boxes(settings.spec, Pictures(x, y, tuple(classes), split[keep], licence, notes))

@@ -97,7 +97,7 @@ def _domain(root: Path, name: str) -> _Domain:
 
 def _listed_split(root: Path, name: str) -> dict[str, str]:
     """Path below the domain's folder -> split, of its lists; empty where there are none."""
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for split in ("train", "test"):
         file = root / f"{name}_{split}.txt"
         if not file.is_file():
@@ -112,9 +112,9 @@ def _listed_split(root: Path, name: str) -> dict[str, str]:
             domain, _, below = path.partition("/")
             if domain != name or not below:
                 raise BadInput(f"{file.name}, line {number}: '{path:.80}' should begin with '{name}/'")
-            if found.setdefault(below, split) != split:
+            if splits.setdefault(below, split) != split:
                 raise BadInput(f"{path:.80} stands in the train list and in the test list of '{name}'")
-    return found
+    return splits
 
 
 def _check_same_kind_of_split(domains: list[_Domain]) -> None:

@@ -25,7 +25,7 @@ class Pictures:
     """Pictures of one size with their labels, as a source has read them.
 
     x      uint8 (n, channels, height, width)
-    y      integers (n,), index into `classes`
+    y      integers (n,), index into `classes`; or boxes (n, most, 5), as in `Dataset`
     split  (n,) strings as in `Dataset`; None: the data bring none
     """
 

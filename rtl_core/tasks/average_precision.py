@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtl_core.data.batches import pieces
 from rtl_core.tasks.boxes import areas, overlaps
 from rtl_core.tasks.task import Statistic
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of the IoU at which a box counts as found
 RECALLS = np.linspace(0, 1, 101)  # at which the precision is read off
+PAIRS_AT_ONCE = 2**22  # of an answer and a true box, in memory
+NUMBERS_AT_ONCE = 2**22  # weights of answers
 EVERY_SIZE = (0.0, np.inf)
 
 
@@ -46,6 +49,16 @@ def matched(
     that no other has taken, if that reaches the threshold. True boxes of another size are taken only where no wanted
     one can be, and such an answer counts neither way, nor does an answer of another size that takes nothing.
     """
+    at_once = max(1, PAIRS_AT_ONCE // (answers.shape[1] * truth.shape[1]))
+    each = [
+        _matched(answers[i : i + at_once], truth[i : i + at_once], thresholds, size)
+        for i in range(0, max(1, len(truth)), at_once)
+    ]
+    joined = (np.concatenate([getattr(one, name) for one in each], axis=-2) for name in ("right", "counted", "true"))
+    return Matches(*joined)
+
+
+def _matched(answers: np.ndarray, truth: np.ndarray, thresholds: np.ndarray, size: tuple[float, float]) -> Matches:
     wanted = (truth[:, :, 0] >= 0) & _within(areas(truth[:, :, 1:]), size)
     same = (answers[:, :, None, 0] == truth[:, None, :, 0]) & (truth[:, None, :, 0] >= 0)
     close = np.where(same, overlaps(answers[:, :, 2:], truth[:, :, 1:]), -1.0)
@@ -75,6 +88,10 @@ def class_statistic(answers: np.ndarray, truth: np.ndarray, matches: Matches, cl
     equal = bool((counted == counted[:1]).all())  # so they are where boxes of all sizes count
 
     def statistic(weights: np.ndarray) -> np.ndarray:
+        at_once = max(1, NUMBERS_AT_ONCE // max(1, len(picture)))
+        return np.concatenate([of_some(some) for some in pieces(weights, at_once)])
+
+    def of_some(weights: np.ndarray) -> np.ndarray:
         total, each = weights @ true, weights[:, picture]
         given = [np.cumsum(each * of_threshold, axis=1) for of_threshold in (counted[:1] if equal else counted)]
         values = [_area(each, total, own, given[0 if equal else t]) for t, own in enumerate(right)]

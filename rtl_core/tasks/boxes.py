@@ -30,11 +30,11 @@ def decoded(outputs: np.ndarray, classes: int) -> np.ndarray:
     n, _, h, w = outputs.shape
     heat, geometry = outputs[:, :classes], outputs[:, classes:].astype(np.float64)
     peak = ndimage.maximum_filter(heat, size=(1, 1, 3, 3), mode="constant", cval=-np.inf) == heat
-    heat = np.where(peak, heat, -np.inf).reshape(n, -1)
+    heat = np.where(peak, heat, -np.inf).reshape(n, classes * h * w)
     chosen = np.argsort(-heat, axis=1, kind="stable")[:, :MOST]
     score = special.expit(np.take_along_axis(heat, chosen, axis=1).astype(np.float64))
     class_, cell = np.divmod(chosen, h * w)
-    at = geometry.reshape(n, GEOMETRY, -1)
+    at = geometry.reshape(n, GEOMETRY, h * w)
     width, height, dx, dy = (np.take_along_axis(at[:, i], cell, axis=1) for i in range(GEOMETRY))
     x, y = (cell % w + dx) * STRIDE, (cell // w + dy) * STRIDE
     half = [np.exp(np.minimum(size, _LARGEST_LOG_SIZE)) * STRIDE / 2 for size in (width, height)]

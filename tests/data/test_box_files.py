@@ -191,6 +191,13 @@ def test_attributes_say_how_crowded_a_picture_is(tmp_path):
     assert set(dataset.attributes["rarest"]) == {"cat"}
 
 
+def test_many_classes_leave_pictures_to_train_on(tmp_path):
+    each = {i: f"{i} 0.5 0.5 0.2 0.2\n" for i in range(N)}
+    dataset = read("yolo", yolo_folder(tmp_path / "data", each, "\n".join(f"thing {i}" for i in range(N))))
+    assert (dataset.split == "train").sum() >= N / 2
+    assert set(dataset.attributes["rarest"]) == set(dataset.classes)
+
+
 def test_two_sets_of_boxes_are_joined(tmp_path):
     first = read("voc", voc_folder(tmp_path / "one"))
     more = {i: voc_xml(f"picture{i:02d}", BOXES * 2) for i in range(3)}

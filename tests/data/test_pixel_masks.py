@@ -290,7 +290,7 @@ def test_data_with_the_same_classes_join(folder, tmp_path):
     assert len(both) == 21 and both.y.shape == (21, SIDE, SIDE)
     assert np.array_equal(both.y[row_of(both, picture(25))], mask(25))
     (tmp_path / "more" / "classes.csv").write_text("value,name\n0,sky\n1,road\n2,tree\n")
-    with pytest.raises(BadInput, match="give masks with the same classes"):
+    with pytest.raises(BadInput, match="give data with the same classes"):
         load_joined(DataSettings(spec=f"masks:{folder} + masks:{tmp_path / 'more'}"), 0)
 
 

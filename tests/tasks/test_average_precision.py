@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rtl_core.statistics.intervals import bootstrap_units
+from rtl_core.tasks import average_precision
 from rtl_core.tasks.average_precision import (
     EVERY_SIZE,
     RECALLS,
@@ -165,6 +166,15 @@ def test_many_weights_at_once_are_each_by_itself():
     weights = np.random.default_rng(1).integers(0, 3, (6, 10)).astype(float)
     statistic = DETECTION.measure(answers, truth)
     np.testing.assert_array_equal(statistic(weights), np.concatenate([statistic(row[None]) for row in weights]))
+
+
+def test_a_few_at_a_time_give_the_same(monkeypatch):
+    answers, truth = scene(11, 20, 2)
+    weights = np.random.default_rng(2).integers(0, 3, (7, 20)).astype(float)
+    expected = DETECTION.measure(answers, truth)(weights)
+    monkeypatch.setattr(average_precision, "PAIRS_AT_ONCE", 3 * answers.shape[1] * truth.shape[1])
+    monkeypatch.setattr(average_precision, "NUMBERS_AT_ONCE", 1)
+    np.testing.assert_array_equal(DETECTION.measure(answers, truth)(weights), expected)
 
 
 def test_the_mean_of_the_curve_is_the_average_precision():

@@ -200,3 +200,10 @@ def test_doubt_is_the_entropy_of_the_heat_alone():
     expected = -(p * np.log(p) + (1 - p) * np.log(1 - p)).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(DETECTION.doubt.of(outputs), expected, rtol=1e-5)
     assert DETECTION.doubt.of(torch.full((1, *SHAPE), -200.0)) == 0
+
+
+def test_no_pictures_are_answered_too():
+    truth, outputs = TRUTH[:0], np.zeros((0, *SHAPE), np.float32)
+    answers = DETECTION.answer(outputs, truth)
+    assert answers.shape == (0, MOST, 6) and DETECTION.credit(answers, truth).shape == (0,)
+    assert np.isnan(DETECTION.measure(answers, truth)(np.ones((2, 0)))).all()

@@ -12,6 +12,7 @@ from torch.nn import functional
 from rtl_core.config import DataSettings
 from rtl_core.data.boxes import dataset_of_boxes, padded
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.pictures import Pictures
 from rtl_core.tasks.task import Doubt, Figure, Statistic, Task, ratios
 
 SIDE, LABELS = 8, 3  # pixels; background and two kinds of stripes
@@ -136,7 +137,6 @@ def squares(name: str, settings: DataSettings, seed: int) -> Dataset:
     x[domain == 1] = 255 - x[domain == 1]
     x += draw.normal(0, np.array([5, 5, 40])[domain][:, None, None], x.shape)
     split = np.repeat(["train", "val", "test"], [240, 60, 60])
-    dataset = dataset_of_boxes(
-        settings.spec, np.clip(x, 0, 255).astype(np.uint8)[:, None], padded(boxes), ("frame", "square"), split
-    )
+    pixels = np.clip(x, 0, 255).astype(np.uint8)[:, None]
+    dataset = dataset_of_boxes(settings.spec, Pictures(pixels, padded(boxes), ("frame", "square"), split))
     return replace(dataset, attributes=pd.DataFrame({"domain": np.array(DOMAINS)[domain]}))
