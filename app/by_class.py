@@ -40,17 +40,17 @@ def frame(tickets: list[TicketRow]) -> pd.DataFrame:
     that have it, and how many pixels or boxes; those that no picture has are left out."""
     rows = []
     for ticket in tickets:
-        for one in ticket.by_class or ():
-            rows.append(_row(ticket.name, "class", one.name, ("IoU", one.iou), one.ci.get("iou"), one.n))
-            rows[-1]["pixels"] = one.pixels
-        for one in ticket.boxes or ():
-            rows.append(_row(ticket.name, one.of, one.name, ("AP", one.ap), one.ci.get("ap"), one.n))
-            rows[-1]["boxes"] = one.boxes
-    return pd.DataFrame([row for row in rows if row["value"] is not None], columns=list(rows[0]) if rows else ["of"])
+        for one in (row for row in ticket.by_class or () if row.iou is not None):
+            row = _row(ticket.name, "class", one.name, ("IoU", one.iou), one.ci.get("iou"), one.n)
+            rows.append({**row, "pixels": one.pixels})
+        for one in (row for row in ticket.boxes or () if row.ap is not None):
+            row = _row(ticket.name, one.of, one.name, ("AP", one.ap), one.ci.get("ap"), one.n)
+            rows.append({**row, "boxes": one.boxes})
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["of"])
 
 
 def _row(
-    ticket: str, of: str, name: str, reached: tuple[str, float | None], ends: Interval | None, n: int
+    ticket: str, of: str, name: str, reached: tuple[str, float], ends: Interval | None, n: int
 ) -> dict[str, object]:
     low, high = ends or [None, None]
     return {

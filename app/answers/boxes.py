@@ -47,17 +47,17 @@ def regions(outputs: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> lis
         iou = _best(box[None, 2:], true[:, 1:] if of is None else true[of : of + 1, 1:])[0]
         numbers = {"answered": words[int(box[0])], "score": float(box[1]), "IoU with the truth": float(iou)}
         given.append(Region(tuple(map(float, box[2:])), "false" if of is None else "right", numbers))
-    return [*missed, *sorted(given, key=lambda region: (region.outcome != "false", -region.numbers["score"]))]
+    return [*missed, *sorted(given, key=lambda region: region.outcome != "false")]
 
 
 def pairs(boxes: np.ndarray, true: np.ndarray) -> tuple[set[int], dict[int, int]]:
     """({true boxes that are found}, {answered box: the true one that it finds}); the surest answer chooses first."""
     right = matched(boxes[None], true[None], np.array([LEAST_IOU])).right[0, 0] if len(true) else []
-    iou, found = overlaps(boxes[:, 2:], true[:, 1:]), {}
+    iou, taken = overlaps(boxes[:, 2:], true[:, 1:]), {}
     for i in np.flatnonzero(right):
-        free = [t for t in range(len(true)) if true[t, 0] == boxes[i, 0] and t not in found.values()]
-        found[int(i)] = max(free, key=lambda t: iou[i, t])
-    return set(found.values()), found
+        free = [t for t in range(len(true)) if true[t, 0] == boxes[i, 0] and t not in taken.values()]
+        taken[int(i)] = max(free, key=lambda t: iou[i, t])
+    return set(taken.values()), taken
 
 
 def _best(corners: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -51,16 +51,18 @@ def wrong_regions(outputs: np.ndarray, truth: np.ndarray, names: Sequence[str]) 
         for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
             at = rows, columns
             inside = pieces[at] == number
+            pixels = int(inside.sum())
             numbers = {
                 "true": words[true],
                 "answered": words[answered],
-                "pixels": int(inside.sum()),
-                "share of the picture": float(inside.sum() / wrong.size),
+                "pixels": pixels,
+                "share of the picture": pixels / wrong.size,
                 "probability of the answer": float(p[answered][at][inside].mean()),
                 "probability of the truth": float(p[true][at][inside].mean()),
             }
-            regions.append(Region((columns.start, rows.start, columns.stop, rows.stop), "wrong", numbers))
-    return sorted(regions, key=lambda region: -region.numbers["pixels"])
+            box = columns.start, rows.start, columns.stop, rows.stop
+            regions.append((pixels, Region(box, "wrong", numbers)))
+    return [region for _, region in sorted(regions, key=lambda one: -one[0])]
 
 
 LABEL_MAP = Answer(

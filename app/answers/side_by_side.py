@@ -48,7 +48,7 @@ def instead_of_maps(run: Run) -> None:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Given:
     """An input, as the data hold their rows (1, *shape), and what is true of it; truth and subset are None where nobody
     knows them."""
 
@@ -57,7 +57,7 @@ class Asked:
     subset: int | None = None
 
     @classmethod
-    def of_row(cls, opened: OpenRun, row: int) -> Asked:
+    def of_row(cls, opened: OpenRun, row: int) -> Given:
         """A row of the data set."""
         truth = opened.task.truth(opened.dataset, np.array([row]), np.ones(1, bool))[0]
         return cls(opened.dataset.x[[row]], truth, int(opened.partition.assignment[row]))
@@ -71,57 +71,57 @@ def show(run: Run, sample: int, sent: str | None = None) -> None:
     Raises BadInput.
     """
     opened = cache.opened(run)
-    asked = Asked.of_row(opened, int(opened.dataset.rows("test")[sample]))
-    outputs = tell(run, asked, sent)
+    given = Given.of_row(opened, int(opened.dataset.rows("test")[sample]))
+    outputs = tell(run, given, sent)
     drawing = tasks.ANSWERS.get(opened.task.drawn_as)
     if drawing is None or drawing.regions is None:
         return
     pressed = session.chosen_ticket(run.tickets.names)
-    k = pressed if pressed is not None else asked.subset
-    name, picture = run.tickets.names[k], _picture(opened, asked)
+    k = pressed if pressed is not None else given.subset
+    name, picture = run.tickets.names[k], _picture(opened, given)
     st.space("small")
-    close_look.draw(close_look.Look(name, drawing, outputs[k], asked.truth, picture, tuple(opened.dataset.classes)))
+    close_look.draw(close_look.Look(name, drawing, outputs[k], given.truth, picture, tuple(opened.dataset.classes)))
 
 
 def of_input(run: Run, chosen: Chosen) -> None:
     """`show` for a test row, `tell` for an input of one's own."""
     if chosen.sample is None:
-        tell(run, Asked(chosen.x))
+        tell(run, Given(chosen.x))
     else:
         show(run, chosen.sample)
 
 
-def tell(run: Run, asked: Asked, sent: str | None = None) -> np.ndarray:
+def tell(run: Run, given: Given, sent: str | None = None) -> np.ndarray:
     """Draws every ticket's answer to an input, with its error where the truth is known; -> their outputs (K, ...)."""
     opened = cache.opened(run)
     drawing, palette = tasks.ANSWERS.get(opened.task.drawn_as), colours.of_tickets(run.tickets.k)
-    outputs = _serving(run).of_one(replace(opened.dataset, x=asked.x).inputs(np.array([0])))
+    outputs = _serving(run).of_one(replace(opened.dataset, x=given.x).inputs(np.array([0])))
     if drawing is None:
         st.info(plain(f"Nothing here draws the answers of task '{opened.task.name}'."))
         return outputs
-    noun, picture = nouns(opened.dataset)[0], _picture(opened, asked)
+    noun, picture = nouns(opened.dataset)[0], _picture(opened, given)
     drawn = [] if picture is None else [(f"the {noun}", picture)]
-    if asked.truth is not None:
-        drawn.append(("the truth", drawing.of_truth(asked.truth, picture)))
+    if given.truth is not None:
+        drawn.append(("the truth", drawing.of_truth(given.truth, picture)))
     shown = [tiles.tile("rgba(128,138,148,.6)", title, tiles.img(pixels, title), "", []) for title, pixels in drawn]
     for k, name in enumerate(run.tickets.names):
         images = tiles.img(drawing.of_answer(outputs[k], picture), f"Answer of {name}")
         reached = ""
-        if asked.truth is not None:
-            images += tiles.img(drawing.of_error(outputs[k], asked.truth, picture), f"Error of {name}")
-            reached = _figure(opened, outputs[k], asked.truth)
-        notes = [*(["of its own subset"] if k == asked.subset else []), *(["sent here"] if name == sent else [])]
+        if given.truth is not None:
+            images += tiles.img(drawing.of_error(outputs[k], given.truth, picture), f"Error of {name}")
+            reached = _figure(opened, outputs[k], given.truth)
+        notes = [*(["of its own subset"] if k == given.subset else []), *(["sent here"] if name == sent else [])]
         shown.append(tiles.tile(palette[k], name, images, reached, notes))
     legend = _legend(drawing.legend(outputs[0], opened.dataset.classes))
     st.html(f'<div class="lab-maps">{"".join(shown)}</div>{legend}')
-    if asked.truth is not None:
+    if given.truth is not None:
         st.caption(plain(f"Under every ticket's answer its error: {drawing.reading}."))
     return outputs
 
 
-def _picture(opened: OpenRun, asked: Asked) -> np.ndarray | None:
+def _picture(opened: OpenRun, given: Given) -> np.ndarray | None:
     draw = kind_of(opened.dataset).picture
-    return None if draw is None else draw(asked.x[0])
+    return None if draw is None else draw(given.x[0])
 
 
 @cache.networks_of_run(max_entries=3, show_spinner="Loading the networks")

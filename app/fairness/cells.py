@@ -96,7 +96,9 @@ def _numbers(metrics: list[str]) -> dict[str, str]:
 def _columns(audit: Audit, metrics: list[str]) -> dict[str, Any]:
     config: dict[str, Any] = {
         "group": st.column_config.TextColumn(pinned=True),
-        "n": st.column_config.NumberColumn(audit.counted, help=f"How many {audit.counted} there are about this group."),
+        "n": st.column_config.NumberColumn(
+            audit.counted, help=plain(f"How many {audit.counted} there are about this group.")
+        ),
     }
     if len(audit.strata) == 1:
         config["ticket"] = None  # the same in every row

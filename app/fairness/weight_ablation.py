@@ -29,7 +29,7 @@ def draw(run: Run, audit: Audit, metric: str) -> None:
     group, reference = controls.chosen_gap(audit, rate)
     key = (audit.subject.key, audit.columns, audit.references)
     st.button(
-        f"Take weights away and see whose {audit.counted} change",
+        plain(f"Take weights away and see whose {audit.counted} change"),
         key="where",
         on_click=lambda: st.session_state.update(where_requested=key),
         help="Every ticket loses the weights that all keep, then those that some share, then its own, each time beside "

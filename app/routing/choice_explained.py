@@ -69,9 +69,9 @@ def _answers(view: View, reason: Reason, known: Known) -> dict[str, object]:
     """Columns on what every ticket says, or on how well it answers where that is no class."""
     if view.says_classes:
         labels = ("no", "yes") if view.one_vs_rest else view.dataset.classes
-        said = [labels[i] for i in reason.answer]
+        answers = [labels[i] for i in reason.answer]
         return {
-            "claims it" if view.one_vs_rest else "says": said,
+            "claims it" if view.one_vs_rest else "says": answers,
             "sure, %": 100 * reason.confidence.astype(float),
         }
     if known.credit is None:
@@ -108,4 +108,4 @@ def of_position(view: View, position: int, key: str) -> None:
     with table:
         draw(view, view.reason(position), key, Known(own, sent, credit))
     if not view.says_classes:
-        side_by_side.tell(view.run, side_by_side.Asked.of_row(view.routing.opened, int(row)), sent)
+        side_by_side.tell(view.run, side_by_side.Given.of_row(view.routing.opened, int(row)), sent)

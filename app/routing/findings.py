@@ -29,10 +29,10 @@ def headline(view: View) -> str:
     sent = f"{who} sends {terms.percent(own)} of the {view.noun} to their own ticket"
     if view.one_vs_rest:
         return f"{sent}; by chance it would be {terms.percent(_by_chance(view))}"
-    now, told = row.value(view.worth.name), view.oracle.report.row.value(view.worth.name)
-    if now is None or told is None:
+    now, oracle = row.value(view.worth.name), view.oracle.report.row.value(view.worth.name)
+    if now is None or oracle is None:
         return sent
-    difference = now - told
+    difference = now - oracle
     if not view.says_classes:
         change = tasks.difference(view.worth, difference)
         return f"{sent}; {_reached(view, now)}, {change} against being told the {_oracle_knows(view)}"

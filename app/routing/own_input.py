@@ -41,7 +41,7 @@ def draw(view: View) -> None:
     with table:
         choice_explained.draw(view, reason, "own", choice_explained.Known(sent=view.names[k]))
     if not view.says_classes:
-        side_by_side.tell(view.run, side_by_side.Asked(x), view.names[k])
+        side_by_side.tell(view.run, side_by_side.Given(x), view.names[k])
     low, high = view.usual_distance
     st.caption(
         plain(

@@ -82,16 +82,16 @@ def test_every_page_opens_and_none_speaks_of_answers_that_are_right(trained, mon
 
 def test_routing_says_its_figures_by_the_task_s_words(trained, monkeypatch):
     routed = document(trained[0], "route", trained[1], "--router", "gate")
-    said = texts(shown(monkeypatch, trained, "routing"))
+    words = texts(shown(monkeypatch, trained, "routing"))
     figures = {"mean IoU": "miou", "pixel accuracy": "pixel_accuracy"}
     for title, name in figures.items():
         value = f"{title} {100 * routed['figures'][name]:.1f} %"
-        assert points(value, routed["ci"][name]) in said
+        assert points(value, routed["ci"][name]) in words
     assert f"mean IoU {100 * routed['figures']['miou']:.1f} %" in shown(monkeypatch, trained, "routing").title[0].value
 
 
 @pytest.mark.parametrize(
-    ("detail", "said"),
+    ("detail", "sentence"),
     [
         ("Answers of the tickets", "Under every ticket's answer its error"),
         ("Sent astray", "mean IoU of a picture"),
@@ -104,8 +104,8 @@ def test_routing_says_its_figures_by_the_task_s_words(trained, monkeypatch):
         ("Your own picture", "Choose a picture"),
     ],
 )
-def test_every_detail_of_routing_opens(trained, monkeypatch, detail, said):
-    assert said in texts(shown(monkeypatch, trained, "routing", detail=detail))
+def test_every_detail_of_routing_opens(trained, monkeypatch, detail, sentence):
+    assert sentence in texts(shown(monkeypatch, trained, "routing", detail=detail))
 
 
 def test_an_own_picture_gets_every_ticket_s_answer(trained, monkeypatch):

@@ -223,9 +223,27 @@ def by_hand(folder: Path, sample: int) -> list[np.ndarray]:
 
 def test_what_does_not_apply_says_so(trained):
     task, root, run = trained
-    for words in (f"fairness {run} --groups domain", f"attribute {run} --ticket noisy --method saliency"):
+    for words in (f"fairness {run} --groups domain --metrics tpr", f"attribute {run} --ticket noisy --method saliency"):
         result = CliRunner().invoke(cli.app, [*words.split(), "--runs", str(root)])
-        assert result.exit_code != 0 and task.name in str(result.exception)
+        assert result.exit_code != 0 and re.search(f"{task.name}|choose among: credit", str(result.exception))
+
+
+def test_groups_are_compared_by_how_well_they_are_answered(trained):
+    task, root, run = trained
+    choices = answer(root, "route", run, "--router", "context", "--choices")["choices"]
+    credit = np.array(choices["right"])
+    domain = open_run(load_run(root / run)).dataset.attributes.domain.to_numpy()[choices["index"]]
+    document = answer(root, "fairness", run, "--groups", "domain", "--extras", "routing,decomposition,density,methods")
+    for cell in (cell for cell in document["cells"] if cell["ticket"] is None):
+        among = domain == cell["group"].removeprefix("domain=")
+        assert (cell["metric"], cell["n"]) == ("credit", among.sum())
+        assert cell["value"] == pytest.approx(credit[among].mean()) and cell["low"] < cell["value"] < cell["high"]
+    for gap in (gap for gap in document["gaps"] if gap["ticket"] is None):
+        assert 0 < gap["p"] <= gap["p_holm"] <= 1
+    assert any(task.name in note and "no rates" in note for note in document["notes"])
+    assert all(row["change"] == 0 for row in document["by_density"] if row["density"] == 0.3)
+    (first, *_) = document["routing"]
+    assert first["another_right"] >= 0 and first["ticket"] is None
 
 
 @pytest.mark.parametrize("page", ["overview", "masks", "diagnosis", "routing", "attribution", "fairness", "library"])
