@@ -15,11 +15,12 @@ import pandas as pd
 from PIL import Image
 
 from rtl_core.config import DataSettings
-from rtl_core.data.class_folders import check_apart
+from rtl_core.data.class_folders import check_apart, class_name
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import fingerprint
-from rtl_core.data.picture_files import read_picture
-from rtl_core.data.pictures import Pictures, channel_statistics, check_memory
+from rtl_core.data.folders import PictureFile, pixels
+from rtl_core.data.pictures import Pictures, channel_statistics
+from rtl_core.data.pixel_masks.mask_files import upright_size
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import SPLITS, complete_split, limited_rows
 from rtl_core.errors import BadInput
@@ -31,6 +32,7 @@ MAX_BOXES = 1_000  # of a picture
 MAX_PLACES = 50_000_000  # of boxes in all, empty ones with them
 LEAST_IN_STRATUM = 10  # pictures
 CROWDING = ("few", "some", "many")
+GROUPED = ("crowding", "rarest")  # attributes by which a picture belongs to what other pictures make of it
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Boxed:
     split: str | None
     size: tuple[int, int] | None
     called: str
+
+    def opened(self) -> Path:
+        return self.file
 
 
 @dataclass
@@ -85,16 +90,12 @@ def boxed_dataset(
     split = complete_split(similar, given, settings, seed)
     keep = limited_rows(similar, split, settings.limit, seed)
     side, repairs = settings.image_size or DEFAULT_SIDE, Repairs()
-    check_memory(len(keep), 3, side)
-    x = np.empty((len(keep), 3, side, side), np.uint8)
-    boxes = []
-    for row, one in enumerate(pictures[i] for i in keep):
-        x[row], own = _read(one, side, repairs)
-        boxes.append(own)
-    if all((picture == picture[0]).all() for picture in x):
-        x = np.ascontiguousarray(x[:, :1])
-    names = [pictures[i].called for i in keep]
-    notes = (*notes, *repairs.notes(), *repeated_notes(x, np.zeros(len(keep), int), split[keep], names))
+    kept = [pictures[i] for i in keep]
+    boxes = [_stretched_boxes(one, side, repairs) for one in kept]
+    files = [PictureFile(one.called, one.opened) for one in kept]
+    x, how_read = pixels(files, split[keep], (side, side), stretched)
+    names = [one.called for one in kept]
+    notes = (*notes, *repairs.notes(), *how_read, *repeated_notes(x, np.zeros(len(keep), int), split[keep], names))
     return dataset_of_boxes(settings.spec, Pictures(x, padded(boxes), tuple(classes), split[keep], notes=notes))
 
 
@@ -106,7 +107,7 @@ def dataset_of_boxes(spec: str, pictures: Pictures) -> Dataset:
             raise BadInput(f"the data has no {name} rows; give it more rows or another split")
     if not (y[split == "train", :, 0] >= 0).any():
         raise BadInput(f"{spec} has no box in its training pictures; a detector learns from boxes")
-    attributes = attributes_of(y, classes, split == "train")
+    attributes = attributes_of(y, classes, group_rules(y, len(classes), split == "train"))
     mean, std = channel_statistics(x[split == "train"])
     return Dataset(
         spec=spec,
@@ -125,26 +126,60 @@ def dataset_of_boxes(spec: str, pictures: Pictures) -> Dataset:
     )
 
 
-def attributes_of(y: np.ndarray, classes: Sequence[str], train: np.ndarray) -> pd.DataFrame:
-    """What the true boxes say of each picture: `crowding` (few, some or many boxes: thirds of the training pictures),
-    `boxes` (how many), `rarest` (the rarest class in it)."""
+@dataclass(frozen=True)
+class GroupRules:
+    """What pictures are grouped by, fixed by some data so that others can be grouped the same way.
+
+    crowding  the least boxes of a picture with some and with many
+    of_class  boxes that each class has in all
+    """
+
+    crowding: tuple[int, int]
+    of_class: tuple[int, ...]
+
+
+def has_boxes(dataset: Dataset) -> bool:
+    return dataset.y.ndim == 3 and dataset.y.shape[2] == 5 and dataset.pixel_labels is None
+
+
+def group_rules(y: np.ndarray, classes: int, train: np.ndarray) -> GroupRules:
+    """Crowding by thirds of the training pictures; boxes of each class in all pictures. train bool (n,)"""
+    some, many = np.quantile((y[train, :, 0] >= 0).sum(axis=1), [1 / 3, 2 / 3], method="higher")
+    return GroupRules((int(some), int(many)), tuple(_boxes_of_classes(_classes_of(y), classes).tolist()))
+
+
+def rules_of(dataset: Dataset) -> GroupRules:
+    """The rules by which a Dataset of boxes is grouped."""
+    return group_rules(dataset.y, len(dataset.classes), dataset.split == "train")
+
+
+def attributes_of(y: np.ndarray, classes: Sequence[str], rules: GroupRules) -> pd.DataFrame:
+    """What the true boxes say of each picture: `crowding` (few, some or many boxes), `boxes` (how many), `rarest` (the
+    rarest class in it)."""
     count = (y[:, :, 0] >= 0).sum(axis=1)
-    edges = np.quantile(count[train], [1 / 3, 2 / 3], method="higher")
-    crowding = np.array(CROWDING)[(count[:, None] >= edges).sum(axis=1)]
-    rarest = rarest_classes([row[row >= 0].astype(int) for row in y[:, :, 0]], len(classes))
+    crowding = np.array(CROWDING)[(count[:, None] >= np.array(rules.crowding)).sum(axis=1)]
+    rarest = rarest_classes(_classes_of(y), np.array(rules.of_class))
     return pd.DataFrame({"crowding": crowding, "boxes": count, "rarest": np.array([*classes, "none"])[rarest]})
 
 
-def rarest_classes(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarray:
-    """int64 (n,): of the classes in each picture the one with the fewest boxes in all; `classes` where it has none."""
-    counts = np.bincount(np.concatenate([*of_pictures, np.zeros(0, int)]).astype(int), minlength=classes)
-    return np.array([own[np.argmin(counts[own])] if len(own) else classes for own in of_pictures], np.int64)
+def _classes_of(y: np.ndarray) -> list[np.ndarray]:
+    return [row[row >= 0].astype(int) for row in y[:, :, 0]]
+
+
+def _boxes_of_classes(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarray:
+    return np.bincount(np.concatenate([*of_pictures, np.zeros(0, int)]).astype(int), minlength=classes)
+
+
+def rarest_classes(of_pictures: Sequence[np.ndarray], of_class: np.ndarray) -> np.ndarray:
+    """int64 (n,): of the classes in each picture the one with the fewest boxes in all (`of_class`); as many as there
+    are classes where it has none."""
+    return np.array([own[np.argmin(of_class[own])] if len(own) else len(of_class) for own in of_pictures], np.int64)
 
 
 def strata(of_pictures: Sequence[np.ndarray], classes: int) -> np.ndarray:
     """int64 (n,): what splits and limits are in proportion to: the rarest class of a picture, one stratum for all that
     are so in fewer than `LEAST_IN_STRATUM` pictures. Otherwise a split would get a picture of each of many classes."""
-    rarest = rarest_classes(of_pictures, classes)
+    rarest = rarest_classes(of_pictures, _boxes_of_classes(of_pictures, classes))
     few = np.bincount(rarest, minlength=classes + 1) < LEAST_IN_STRATUM
     return np.where(few[rarest], -1, rarest)
 
@@ -165,7 +200,7 @@ def padded(boxes: Sequence[np.ndarray]) -> np.ndarray:
 
 def with_as_many_places(first: Dataset, second: Dataset) -> tuple[Dataset, Dataset]:
     """The two data sets, if both are of boxes with as many places for them as the fuller one has."""
-    if not all(each.y.ndim == 3 and each.y.shape[2] == 5 for each in (first, second)):
+    if not (has_boxes(first) and has_boxes(second)):
         return first, second
     most = max(first.y.shape[1], second.y.shape[1])
     empty = np.array([-1, 0, 0, 0, 0], np.float32)
@@ -183,12 +218,19 @@ def check_classes(classes: Sequence[str]) -> None:
     if len(set(classes)) < len(classes):
         twice = next(name for name in classes if list(classes).count(name) > 1)
         raise BadInput(f"two classes are called '{twice}'; rename one, or give their boxes one class")
-    check_apart(classes)
+    check_apart([class_name(name) for name in classes])
+
+
+def files_ending(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder whose names end so, in small letters or large ones; none where there is no folder."""
+    return sorted(file for file in folder.glob("*") if file.suffix.lower() == ending)
 
 
 def inside(folder: Path, name: str) -> Path:
     """The file of that name below a folder; BadInput where the name leads out of it."""
     file = folder / name
+    if "\0" in name:
+        raise BadInput(f"the name {name!a:.200} of a picture has a character that no file's name can have; correct it")
     if not file.resolve().is_relative_to(folder.resolve()):
         raise BadInput(f"'{name}' leads out of {folder}; pictures stand in the folder of the data")
     return file
@@ -211,20 +253,18 @@ def _check_boxes(one: Boxed, classes: int) -> None:
         )
 
 
-def _read(one: Boxed, side: int, repairs: Repairs) -> tuple[np.ndarray, np.ndarray]:
-    """(pixels, boxes in pixels of them) of one picture."""
+def _stretched_boxes(one: Boxed, side: int, repairs: Repairs) -> np.ndarray:
+    """A picture's boxes in pixels of the square that it becomes."""
     if not one.file.is_file():
         raise BadInput(f"there is no picture {one.called}, for which there are boxes; add it or take its boxes out")
-    picture = read_picture(one.file, side, one.called, shaped=stretched)
-    if one.size is not None and one.size != picture.size:
+    height, width = upright_size(one.file, one.called)
+    if one.size is not None and one.size != (width, height):
         raise BadInput(
-            f"{one.called} is {picture.size[0]} x {picture.size[1]} pixels, but its boxes are for {one.size[0]} x "
+            f"{one.called} is {width} x {height} pixels, but its boxes are for {one.size[0]} x "
             f"{one.size[1]}; give the picture that was labelled, upright"
         )
     scale = np.array([side, side]) / (one.size or (1, 1))
-    return picture.pixels, _repaired(
-        one, np.hstack([one.boxes[:, :1], one.boxes[:, 1:] * np.tile(scale, 2)]), side, repairs
-    )
+    return _repaired(one, np.hstack([one.boxes[:, :1], one.boxes[:, 1:] * np.tile(scale, 2)]), side, repairs)
 
 
 def _repaired(one: Boxed, boxes: np.ndarray, side: int, repairs: Repairs) -> np.ndarray:
@@ -262,7 +302,7 @@ def _classes_without_boxes(y: np.ndarray, classes: Sequence[str], split: np.ndar
 
 def read_text(file: Path, most: int, what: str) -> str:
     """A whole text file of at most `most` bytes; `what`: "class names"."""
-    return read_bytes(file, most, what).decode("utf-8", errors="replace")
+    return read_bytes(file, most, what).decode("utf-8-sig", errors="replace")
 
 
 def read_bytes(file: Path, most: int, what: str) -> bytes:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from rtl_core.data.boxes import has_boxes, rules_of
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
 
+GROUP_RULES = "groups_of_boxes"  # what crowded and rare mean, of pictures with boxes
 SHORT = 8  # digits of a fingerprint in a sentence
 
 
@@ -23,6 +27,7 @@ def described(dataset: Dataset) -> dict[str, Any]:
         "std": list(dataset.std),
         "licence": dataset.licence,
         "notes": list(dataset.notes),
+        **({GROUP_RULES: asdict(rules_of(dataset))} if has_boxes(dataset) else {}),
         **{f"n_{split}": len(dataset.rows(split)) for split in ("train", "val", "test")},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +52,8 @@ def load_coco(path: Path, settings: DataSettings, seed: int) -> Dataset:
 
     Regions that stand for a crowd (`iscrowd`) are left out, which the notes say.
     """
-    root = path if path.is_dir() else path.parent
+    # The folder that was named, and nothing around it; of a document alone its folder, and the one above.
+    tops = (path,) if path.is_dir() else (path.parent, path.parent.parent)
     files = _documents(path)
     pictures: list[Boxed] = []
     classes: dict[int, str] = {}
@@ -61,9 +63,10 @@ def load_coco(path: Path, settings: DataSettings, seed: int) -> Dataset:
         own = {each.id: each.name for each in document.categories}
         if classes and own != classes:
             raise BadInput(f"{file} names other classes than {files[0]}; give all documents the same categories")
-        classes = own
+        classes = classes or own  # in the order of the first document, whatever that of the others is
+        _check_ids(document, file)
         crowds += sum(bool(box.iscrowd) for box in document.annotations)
-        pictures += _pictures(document, classes, root, file, len(files) > 1)
+        pictures += _pictures(document, classes, tops, file, len(files) > 1)
     notes = [f"regions of crowds, left out: {crowds:,}"] if crowds else []
     return boxed_dataset(pictures, list(classes.values()), settings, seed, notes)
 
@@ -98,10 +101,16 @@ def _read(file: Path) -> _Document:
         raise BadInput(f"{file} is no intact JSON document; write it again") from None
 
 
-def _pictures(document: _Document, classes: dict[int, str], root: Path, file: Path, several: bool) -> list[Boxed]:
+def _check_ids(document: _Document, file: Path) -> None:
+    for several in (document.images, document.categories):
+        if len({each.id for each in several}) < len(several):
+            raise BadInput(f"{file} gives two pictures or two classes the same id; number them anew")
+
+
+def _pictures(
+    document: _Document, classes: dict[int, str], tops: Sequence[Path], file: Path, several: bool
+) -> list[Boxed]:
     code = {id_: index for index, id_ in enumerate(classes)}
-    if len(code) < len(document.categories) or len({each.id for each in document.images}) < len(document.images):
-        raise BadInput(f"{file} gives two pictures or two classes the same id; number them anew")
     boxes: dict[int, list[list[float]]] = {each.id: [] for each in document.images}
     for box in document.annotations:
         if box.image_id not in boxes:
@@ -114,9 +123,7 @@ def _pictures(document: _Document, classes: dict[int, str], root: Path, file: Pa
     words = splits_in(file.stem)
     split = next(iter(words)) if several and len(words) == 1 else None
     stem = file.stem.removeprefix("instances_")
-    folders = [
-        folder for top in (root, root.parent) for folder in (top / "images" / stem, top / stem, top / "images", top)
-    ]
+    folders = [folder for top in tops for folder in (top / "images" / stem, top / stem, top / "images", top)]
     folders = [folder for folder in folders if folder.is_dir()]
     return [
         Boxed(

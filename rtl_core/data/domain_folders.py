@@ -104,7 +104,7 @@ def _listed_split(root: Path, name: str) -> dict[str, str]:
             continue
         if file.stat().st_size > MAX_LIST_BYTES:
             raise BadInput(f"{file.name} has {file.stat().st_size:,} bytes; at most {MAX_LIST_BYTES:,} are read")
-        for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), start=1):
+        for number, line in enumerate(file.read_text("utf-8-sig", errors="replace").splitlines(), start=1):
             head, _, last = line.strip().rpartition(" ")
             path = head if head and last.isdecimal() else line.strip()
             if not path:

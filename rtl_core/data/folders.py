@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from rtl_core.config import DataSettings
 from rtl_core.data.class_folders import (
@@ -24,7 +25,7 @@ from rtl_core.data.class_folders import (
 )
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.picture_files import DamagedPicture, check_colours, read_picture, used_bits
-from rtl_core.data.pictures import Pictures, check_memory, picture_dataset
+from rtl_core.data.pictures import Pictures, check_memory, cover, picture_dataset
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import complete_split, limited_rows
 from rtl_core.errors import BadInput
@@ -73,11 +74,14 @@ class PictureFile:
 
 
 def pixels(
-    files: Sequence[PictureFile], split: np.ndarray, shape: tuple[int, int]
+    files: Sequence[PictureFile],
+    split: np.ndarray,
+    shape: tuple[int, int],
+    shaped: Callable[[Image.Image, tuple[int, int]], Image.Image] = cover,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """uint8 (n, 1 or 3, height, width), and notes on how files were read. BadInput names the damaged ones.
 
-    split (n,): 16-bit pictures are scaled by what those of train hold
+    split (n,): 16-bit pictures are scaled by what those of train hold; `shaped`: how they are brought to the shape
     """
     check_memory(len(files), 3, *shape)
     x = np.empty((len(files), 3, *shape), np.uint8)
@@ -85,7 +89,7 @@ def pixels(
     damaged, several = [], 0
     for row, file in enumerate(files):
         try:
-            picture = read_picture(file.opened(), shape, file.called)
+            picture = read_picture(file.opened(), shape, file.called, shaped=shaped)
         except DamagedPicture:
             damaged.append(file.called)
             continue
@@ -99,7 +103,7 @@ def pixels(
     if bits != 16:
         check_colours((files[row].opened(), files[row].called) for row in deep)
         for row in deep:
-            x[row] = read_picture(files[row].opened(), shape, files[row].called, bits).pixels
+            x[row] = read_picture(files[row].opened(), shape, files[row].called, bits, shaped).pixels
         notes.append(f"16-bit pictures of which training uses {bits} bits, scaled to 8: {len(deep):,}")
     if all((picture == picture[0]).all() for picture in x):
         x = np.ascontiguousarray(x[:, :1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +18,6 @@ from rtl_core.errors import BadInput
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 # A JPEG is decoded at the size that is needed; anything else, and a progressive JPEG, lies in memory whole first.
 MAX_PIXELS, MAX_PIXELS_WHOLE = 64_000_000, 25_000_000
-_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)  # a tag of EXIF, and its values that swap width and height
 
 
 class DamagedPicture(BadInput):
@@ -31,13 +31,11 @@ class ReadPicture:
     pixels     uint8 (3, height, width)
     brightest  the largest value before scaling, of a picture with more than 8 bits a value; None for others
     several    whether the file holds more than this picture (frames, pages)
-    size       (width, height) that it had, turned upright
     """
 
     pixels: np.ndarray
     brightest: int | None = None
     several: bool = False
-    size: tuple[int, int] = (0, 0)
 
 
 def read_picture(
@@ -58,11 +56,10 @@ def read_picture(
     called = called or str(source)
     height, width = (shape, shape) if isinstance(shape, int) else shape
     try:
-        with Image.open(source, formats=FORMATS) as picture:
+        with opened(source) as file, Image.open(file, formats=FORMATS) as picture:
             check_pixels(picture, called)
             several = getattr(picture, "is_animated", False)
             deep_colour = _is_deep_colour(picture)
-            size = picture.size[::-1] if picture.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE else picture.size
             # JPEG can be decoded at a half, quarter or eighth of its size: much faster for large photographs.
             picture.draft(None, (2 * width, 2 * height))
             upright = ImageOps.exif_transpose(picture)
@@ -76,7 +73,12 @@ def read_picture(
         raise BadInput(f"{called} has more than {MAX_PIXELS:,} pixels; make it smaller") from None
     except Exception:  # decoders raise whatever comes up in a damaged file
         raise DamagedPicture(f"{called} cannot be read as a {KINDS} picture; repair it or take it out") from None
-    return ReadPicture(np.asarray(small).transpose(2, 0, 1), brightest, several, size)
+    return ReadPicture(np.asarray(small).transpose(2, 0, 1), brightest, several)
+
+
+def opened(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """A file as bytes: given a path, Pillow maps TIFFs into memory, and mixes up the pixels of those on their side."""
+    return open(source, "rb") if isinstance(source, Path) else nullcontext(source)
 
 
 def used_bits(brightest: Sequence[int]) -> int:

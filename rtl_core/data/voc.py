@@ -10,7 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, inside, read_bytes, read_text
+from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending, inside, read_bytes, read_text
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.splits import SPLITS
 from rtl_core.errors import BadInput
@@ -30,7 +30,7 @@ def load_voc(path: Path, settings: DataSettings, seed: int) -> Dataset:
     `difficult` are taken as all others.
     """
     folder = path / "Annotations"
-    files = sorted(folder.glob("*.xml"))
+    files = files_ending(folder, ".xml")
     if not files:
         raise BadInput(
             f"{path} holds no boxes in Annotations/*.xml; voc: wants a folder with Annotations and JPEGImages"

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, read_text
+from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending, read_text
 from rtl_core.data.class_folders import KINDS, is_picture
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.split_words import split_of
@@ -55,7 +55,7 @@ def _pictures(images: Path, labels: Path, split: str | None, root: Path) -> list
         raise BadInput(
             f"two pictures in {images} differ only in their ending, so that a label file is for both; rename one"
         )
-    given = {file.stem: file for file in sorted(labels.glob("*.txt"))} if labels.is_dir() else {}
+    given = {file.stem: file for file in files_ending(labels, ".txt")}
     lonely = [file for stem, file in given.items() if stem not in stems and stem != "classes"]
     if lonely:
         raise BadInput(f"{lonely[0]} labels no picture in {images}; add the picture or take the labels out")

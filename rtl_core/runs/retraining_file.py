@@ -95,9 +95,14 @@ def read_probed(run: Run, root: Path) -> Probed | None:
         task = task_named(run.config.task)
         needed = [task.headline.name, *(["confidence"] if confidence_unit(task) is not None else [])]
         for name in needed:
-            if any(figure_value(record.model_dump(), name) is None for record in checked.records):
+            if any(_lacks(record, name) for record in checked.records):
                 raise BadInput(f"{PROBE} lacks '{name}' of a level, which task '{task.name}' is measured by")
         return _PROBED.validate_python(document)
+
+
+def _lacks(record: _Record, name: str) -> bool:
+    """Whether a number was never written; a figure may be null, as of a ticket with no box in its pictures."""
+    return name not in (record.figures or {}) and figure_value(record.model_dump(), name) is None
 
 
 def read_relaxed(run: Run, root: Path) -> Relaxed | None:

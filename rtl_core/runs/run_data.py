@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
-from rtl_core.data.changes import difference
+from rtl_core.data.boxes import GROUPED, GroupRules, attributes_of, has_boxes, rules_of
+from rtl_core.data.changes import GROUP_RULES, difference
 from rtl_core.data.concatenate import load_joined, places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.fingerprint import are_among, row_digests
@@ -45,7 +47,7 @@ def dataset_of(run: Run, spec: str | None = None) -> tuple[Dataset, int | None]:
     if dataset.fingerprint == own["fingerprint"]:
         return _as_trained(run, dataset), 0
     _check_fit(run, dataset)
-    return _without_seen(run, _as_trained(run, dataset))
+    return _without_seen(run, _as_trained(run, _grouped_as_trained(run, dataset)))
 
 
 def kept_rows(dataset: Dataset, partition: Partition) -> dict[str, np.ndarray]:
@@ -68,6 +70,18 @@ def seen_rows(dataset: Dataset) -> np.ndarray | None:
 def _as_trained(run: Run, dataset: Dataset) -> Dataset:
     trained = run.info["data"]
     return replace(dataset, mean=tuple(trained["mean"]), std=tuple(trained["std"]))
+
+
+def _grouped_as_trained(run: Run, dataset: Dataset) -> Dataset:
+    """Pictures with boxes are few, some or many, and their classes rare, by the pictures of the run, not by their own:
+    the same picture belongs to the same ticket whatever stands next to it."""
+    if run.info["partition"]["column"] not in GROUPED or not has_boxes(dataset):
+        return dataset
+    kept = run.info["data"].get(GROUP_RULES)
+    rules = GroupRules(**kept) if kept else rules_of(own_dataset(run))  # runs that were made before rules were kept
+    attributes = attributes_of(dataset.y, dataset.classes, rules)
+    others = dataset.attributes.drop(columns=attributes.columns, errors="ignore")
+    return replace(dataset, attributes=pd.concat([attributes, others], axis=1))
 
 
 def _resized(run: Run) -> dict[str, int]:

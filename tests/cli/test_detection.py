@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from rtl_core import cli
@@ -222,3 +223,38 @@ def test_the_toy_is_what_it_says():
     plain = np.flatnonzero((dataset.attributes["domain"] == "plain") & (dataset.y[:, 0, 0] == 1))[0]
     _, x0, y0, x1, y1 = dataset.y[plain, 0].astype(int)
     assert dataset.x[plain, 0, y0:y1, x0:x1].min() > 150
+
+
+def boxes_of(root: Path, counts: list[int]) -> str:
+    """Pictures with so many squares each, in COCO's format."""
+    (root / "images").mkdir(parents=True)
+    draw = np.random.default_rng(len(counts))
+    document = {"images": [], "categories": [{"id": 1, "name": "square"}], "annotations": []}
+    for i, count in enumerate(counts):
+        pixels = draw.integers(0, 60, (24, 24, 3), np.uint8)
+        document["images"].append({"id": i, "file_name": f"{i}.png", "width": 24, "height": 24})
+        for x, y in draw.integers(0, 16, (count, 2)).tolist():
+            pixels[y : y + 8, x : x + 8] = 250
+            document["annotations"].append({"image_id": i, "category_id": 1, "bbox": [x, y, 8, 8]})
+        Image.fromarray(pixels).save(root / "images" / f"{i}.png")
+    (root / "instances.json").write_text(json.dumps(document))
+    return f"coco:{root}"
+
+
+def test_other_pictures_are_crowded_by_what_the_run_calls_crowded(tmp_path):
+    own, other = boxes_of(tmp_path / "own", [0, 2, 5] * 30), boxes_of(tmp_path / "other", [4, 5, 5, 5, 6, 9] * 3)
+    settings = toy(
+        task="detection",
+        partition={"by": "attribute", "column": "crowding"},
+        model={"name": "centernet", "width": 0.25},
+        data={"image_size": 24},
+        optimiser={"batch_size": 8},
+    )
+    run = answer(tmp_path, "train", "--data", own, *set_options(settings))["run"]
+    assert load_run(tmp_path / run).info["data"]["groups_of_boxes"] == {"crowding": [2, 5], "of_class": [210]}
+    opened = open_run(load_run(tmp_path / run), other)
+    count = opened.dataset.attributes["boxes"].to_numpy()
+    names = np.array(opened.partition.names)[opened.partition.assignment]
+    assert set(names[count == 4]) == {"some"} and set(names[count > 4]) == {"many"}
+    answer(tmp_path, "diagnose", run, "--probe")
+    assert answer(tmp_path, "diagnose", run)["metric"] == "ap"  # though pictures without boxes have no precision

@@ -12,6 +12,7 @@ from PIL import Image
 from rtl_core.config import DataSettings
 from rtl_core.data import boxes as box_data
 from rtl_core.data import coco, voc, yolo
+from rtl_core.data.boxes import attributes_of, rules_of
 from rtl_core.data.concatenate import joined
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.sources import load
@@ -198,6 +199,68 @@ def test_many_classes_leave_pictures_to_train_on(tmp_path):
     assert set(dataset.attributes["rarest"]) == set(dataset.classes)
 
 
+def test_classes_of_coco_keep_their_names_whatever_order_documents_list_them_in(tmp_path):
+    root = coco_folder(tmp_path / "data")
+    document = json.loads((root / "annotations" / "instances.json").read_text())
+    (root / "annotations" / "instances.json").unlink()
+    for split, rows in {"train": slice(0, 8), "val": slice(8, 10), "test": slice(10, 12)}.items():
+        own = {**document, "images": document["images"][rows]}
+        ids = {each["id"] for each in own["images"]}
+        own["annotations"] = [box for box in document["annotations"] if box["image_id"] in ids]
+        own["categories"] = document["categories"][:: -1 if split == "train" else 1]
+        (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(own))
+    dataset = read("coco", root)
+    assert dataset.classes == ("cat", "dog")
+    assert all(np.array_equal(picture, dataset.y[0]) for picture in dataset.y)  # all have the same two boxes
+
+
+def test_pictures_are_never_taken_from_around_the_folder(tmp_path):
+    pictures(tmp_path / "others")
+    root = coco_folder(
+        tmp_path / "mine", lambda document: document["images"][0].update(file_name="others/picture01.png")
+    )
+    with pytest.raises(BadInput, match=r"there is no picture others/picture01\.png"):
+        read("coco", root)
+    document = coco_folder(tmp_path / "plain") / "annotations" / "instances.json"
+    assert len(read("coco", document)) == N  # of a document alone also the folder above
+
+
+def test_texts_of_other_systems_are_read_the_same(tmp_path):
+    root = yolo_folder(tmp_path / "plain")
+    plain = read("yolo", root)
+    for file in (root / "classes.txt", *(root / "labels").glob("*.txt")):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    for file in sorted((root / "labels").glob("*.txt"))[:6]:
+        file.rename(file.with_suffix(".TXT"))
+    other = read("yolo", root)
+    assert other.classes == ("cat", "dog") and np.array_equal(other.y, plain.y)
+    lists = {"train": "\ufeffpicture00\r\npicture01\r\n", "val": "picture02", "test": "picture03"}
+    root = voc_folder(tmp_path / "voc", lists=lists)
+    (root / "Annotations" / "picture00.xml").rename(root / "Annotations" / "picture00.XML")
+    assert list(read("voc", root).split) == ["train", "train", "val", "test"]
+
+
+def test_pictures_of_12_bits_keep_their_shades(tmp_path):
+    root = coco_folder(tmp_path / "data")
+    for i, file in enumerate(sorted((root / "images").iterdir())):
+        deep = np.random.default_rng(i).integers(0, 4096, SIZE[::-1]).astype(np.uint16)
+        deep[0, :] = 4095
+        Image.fromarray(deep).save(file)
+    dataset = read("coco", root)
+    assert dataset.x.max() == 255 and any("12 bits" in note for note in dataset.notes)
+
+
+def test_crowding_is_that_of_the_pictures_whose_rules_are_given(tmp_path):
+    few = read("voc", voc_folder(tmp_path / "few", {i: voc_xml(f"picture{i:02d}", BOXES[:1]) for i in range(N)}))
+    mixed = read(
+        "voc", voc_folder(tmp_path / "mixed", {i: voc_xml(f"picture{i:02d}", BOXES * (i + 1)) for i in range(N)})
+    )
+    assert set(few.attributes["crowding"]) == {"many"}  # by their own rules, which tell nothing apart
+    again = attributes_of(few.y, mixed.classes, rules_of(mixed))
+    assert set(again["crowding"]) == {"few"}
+    assert attributes_of(mixed.y, mixed.classes, rules_of(mixed)).equals(mixed.attributes)
+
+
 def test_two_sets_of_boxes_are_joined(tmp_path):
     first = read("voc", voc_folder(tmp_path / "one"))
     more = {i: voc_xml(f"picture{i:02d}", BOXES * 2) for i in range(3)}
@@ -245,6 +308,13 @@ WRONG = {
         "leads out of",
     ),
     "an absolute path": ("coco", lambda document: document["images"][0].update(file_name="/etc/hostname"), "leads out"),
+    "a name no file can have": (
+        "coco",
+        lambda document: document["images"][0].update(file_name="a\0.png"),
+        "character that no file's name can have",
+    ),
+    "a blank name": ("coco", lambda document: document["categories"][1].update(name="  "), "name of a class has 1 to"),
+    "a name of two lines": ("coco", lambda document: document["categories"][1].update(name="a\nb"), "no line breaks"),
     "the same id twice": ("coco", lambda document: document["images"][1].update(id=7), "the same id"),
     "a class twice": ("coco", lambda document: document["categories"][1].update(name="cat"), "called 'cat'"),
     "another size": ("coco", lambda document: document["images"][0].update(width=41), "40 x 20 pixels, but its boxes"),

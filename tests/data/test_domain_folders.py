@@ -52,14 +52,15 @@ def test_classes_of_any_domain(pets):
     assert any("sketch has no 'owl'" in note for note in dataset.notes)
 
 
-def test_lists_give_the_split(pets):
+@pytest.mark.parametrize(("begin", "end"), [("", "\n"), ("\ufeff", "\r\n")])
+def test_lists_give_the_split(pets, begin, end):
     for domain in ("photo", "sketch"):
         rows = {
             split: [f"{domain}/{label}/{i}.png {number}" for number, label in enumerate(("cat", "dog")) for i in places]
             for split, places in (("train", range(5)), ("test", range(5, 7)))
         }
         for split, lines in rows.items():
-            (pets / f"{domain}_{split}.txt").write_text("\n".join(lines) + "\n")
+            (pets / f"{domain}_{split}.txt").write_bytes((begin + end.join(lines) + end).encode())
     dataset = loaded(pets)
     assert len(dataset) == 28 and len(dataset.rows("test")) == 8  # the eighth of each is in no list
     assert any("photo: 10 skipped: pictures that the domain's lists do not name" in note for note in dataset.notes)

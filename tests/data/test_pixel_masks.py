@@ -18,7 +18,7 @@ from rtl_core.data.pixel_masks import source
 from rtl_core.data.pixel_masks.blocks import GAP, block_of_each, split_by_blocks
 from rtl_core.data.sources import load
 from rtl_core.errors import BadInput
-from tests.data.mask_files import SIDE, mask, masked_pictures, picture, save, zipped
+from tests.data.mask_files import SIDE, grey_png, mask, masked_pictures, picture, save, zipped
 
 
 def get(spec: str, **settings):
@@ -146,6 +146,41 @@ def test_a_turned_photograph_lies_as_its_mask(tmp_path):
         save(tmp_path / "images" / f"{i}.jpg", picture(i, (20, 30, 3)), exif=turned)
         save(tmp_path / "masks" / f"{i}.png", mask(i, shape=(30, 20)))
     assert get(f"masks:{tmp_path}").y.shape == (9, 30, 20)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_masks_of_few_bits_hold_the_values_that_stand_in_them(tmp_path, bits):
+    values = [mask(i, tuple(range(2**bits))) for i in range(12)]
+    for i, drawn in enumerate(values):
+        save(tmp_path / "images" / f"{i:03d}.png", picture(i))
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / "masks" / f"{i:03d}.png").write_bytes(grey_png(drawn, bits))
+    dataset = get(f"masks:{tmp_path}")
+    assert dataset.classes == tuple(f"label {value}" for value in range(2**bits))
+    assert all(np.array_equal(dataset.y[row_of(dataset, picture(i))], drawn) for i, drawn in enumerate(values))
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tif"])
+def test_pictures_of_every_kind_are_turned_with_their_masks(tmp_path, ending):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for i in range(12):
+        labels = mask(i, shape=(12, 20))
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(labels * 100).transpose(Image.Transpose.ROTATE_90).save(
+            tmp_path / "images" / f"{i:03d}{ending}", exif=turned
+        )
+        save(tmp_path / "masks" / f"{i:03d}.png", labels)
+    dataset = get(f"masks:{tmp_path}")
+    assert dataset.x.shape[2:] == dataset.y.shape[1:] == (12, 20)
+    if ending in (".png", ".tif"):  # the others change values
+        assert np.array_equal(dataset.x[:, 0], dataset.y * 100)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_of_classes_end_their_lines_as_any_system_does(folder, end):
+    (folder / "classes.csv").write_bytes(("\ufeffname,value" + end + end.join(["sky,0", "road,1", "tree,2"])).encode())
+    assert get(f"masks:{folder}").classes == ("sky", "road", "tree")
 
 
 def test_a_table_of_pictures_gives_attributes_splits_and_units(folder):
@@ -417,6 +452,14 @@ def twice(root):
     (root / "classes.csv").write_text("value,name\n1,sky\n1,road\n")
 
 
+def open_quotation(root):
+    (root / "classes.csv").write_text('value,name\n0,"' + "sky " * 40_000 + "\n1,road\n")
+
+
+def lines_in_a_cell(root):
+    (root / "classes.csv").write_text('value,name\n"0\n\n1"\n')
+
+
 def two_tables(root):
     odd_table(root)
     (root / "palette.txt").write_text("0 0 0 sky\n")
@@ -453,6 +496,8 @@ def two_of_one_name(root):
         (odd_table, "classes.csv wants a first line `name,value` or `name,r,g,b`, it has `colour,name`"),
         (odd_value, "gives a class the value `300`; values are whole numbers from 0 to 255"),
         (twice, "classes.csv gives the value 1 twice"),
+        (open_quotation, "classes.csv cannot be read as a table"),
+        (lines_in_a_cell, "classes.csv has a line with fewer cells than its first one: `0 1`"),
         (two_tables, "both say what masks mean; keep one of them"),
         (two_of_one_name, "two pictures have one name"),
     ],

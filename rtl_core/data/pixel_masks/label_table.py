@@ -83,9 +83,14 @@ def _table(rows: Sequence[tuple[str, Value]], called: str) -> LabelTable:
 
 
 def _rows_of_csv(text: str, called: str) -> list[tuple[str, Value]]:
-    first = text.partition("\n")[0]
+    first = text.splitlines()[0] if text else ""
     delimiter = max(",;\t", key=first.count)
-    lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter) if any(map(str.strip, line))]
+    try:
+        # Each line ended as here: the reader refuses ends of old Macs.
+        read = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+        lines = [line for line in read if any(map(str.strip, line))]
+    except csv.Error:
+        raise BadInput(f"{called} cannot be read as a table, as where a quotation mark is never closed") from None
     header = [cell.strip().lower() for cell in lines[0]] if lines else []
     name, value = _column(header, _NAME), _column(header, _VALUE)
     channels = [_column(header, words) for words in _CHANNELS]
@@ -101,7 +106,9 @@ def _column(header: Sequence[str], words: Sequence[str]) -> int | None:
 
 def _row(line: Sequence[str], name: int, columns: Sequence[int], called: str) -> tuple[str, Value]:
     if len(line) <= max(name, *columns):
-        raise BadInput(f"{called} has a line with fewer cells than its first one: `{','.join(line)[:80]}`")
+        raise BadInput(
+            f"{called} has a line with fewer cells than its first one: `{' '.join(','.join(line).split())[:80]}`"
+        )
     return line[name].strip(), _value([line[column] for column in columns], called)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from rtl_core.data.picture_files import DamagedPicture, check_pixels
+from rtl_core.data.picture_files import DamagedPicture, check_pixels, opened
 from rtl_core.errors import BadInput
 
 FORMATS = ("PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 _ORIENTATION = 0x0112
+_STEPS = {"L;2": 85, "L;4": 17}  # Pillow spreads grey values of 2 or 4 bits over 0 to 255
 
 
 def upright_size(source: Path | io.BytesIO, called: str) -> tuple[int, int]:
@@ -22,7 +23,9 @@ def upright_size(source: Path | io.BytesIO, called: str) -> tuple[int, int]:
     try:
         with Image.open(source, formats=FORMATS) as picture:
             check_pixels(picture, called)
-            turned = picture.format in ("JPEG", "TIFF", "WEBP") and picture.getexif().get(_ORIENTATION) in _TURNED
+            # Of a TIFF Pillow says the upright size by itself, and a PNG without EXIF in front would be decoded.
+            says = picture.format in ("JPEG", "WEBP") or (picture.format != "TIFF" and "exif" in picture.info)
+            turned = says and picture.getexif().get(_ORIENTATION) in _TURNED
             return (picture.width, picture.height) if turned else (picture.height, picture.width)
     except BadInput:
         raise
@@ -39,7 +42,7 @@ def read_mask(source: Path | io.BytesIO, shape: tuple[int, int], called: str, co
     value; colours where values are wanted, unless they are all shades of grey.
     """
     try:
-        with Image.open(source, formats=FORMATS) as mask:
+        with opened(source) as file, Image.open(file, formats=FORMATS) as mask:
             if mask.format == "JPEG":
                 raise BadInput(
                     f"{called} is a JPEG, which changes the values of a mask when it packs it; save it as PNG"
@@ -49,7 +52,10 @@ def read_mask(source: Path | io.BytesIO, shape: tuple[int, int], called: str, co
                     f"{called} has more than 8 bits a value, as masks have that number single objects; save the index "
                     "of each pixel's class in 8 bits"
                 )
+            step = _STEPS.get(mask.tile[0].args) if mask.mode == "L" and mask.tile else None
             upright = ImageOps.exif_transpose(mask)
+            if step:
+                upright = Image.fromarray(np.asarray(upright) // step)
             if colours or upright.mode not in ("1", "L", "P"):
                 upright = upright.convert("RGB")
             elif upright.mode == "1":
