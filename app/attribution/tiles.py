@@ -45,7 +45,7 @@ def draw(view: View, checks: Mapping[str, Checked]) -> None:
         reached = terms.percent(float(comparison.confidence[i])) if sure else number
         answer = f"{named[i]} {reached.replace(' ', _NO_BREAK)}"
         control = name in _CONTROLS
-        notes = [f"{of} {number}" if sure else of, view.against]
+        notes = [f"{of} {comparison.maps.output[i]:+.2f}" if sure else of, view.against]
         if control:
             notes.append(f"beside {view.compared}")
         elif view.dead(name):

@@ -19,6 +19,7 @@ from rtl_core.files import replacing
 from rtl_core.runs.atomic import read_json
 from rtl_core.runs.checkpoint import Run
 from rtl_core.runs.store import CHECKPOINT_FILE, CONFIG_FILE, MAX_AUDIT_BYTES, audits_folder, project_runs
+from rtl_core.tasks.catalogue import task_named
 
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
@@ -144,7 +145,8 @@ def _fairness(run: Run, request: ReportRequest, absent: dict[str, str], notes: l
     """The audit of the groups that were named, or of some that offer themselves; then a reason why not is no error."""
     from rtl_core.runs.fairness import Audited, audit
 
-    how = (request.method, request.router, request.shown, EXTRAS)
+    decides = task_named(run.config.task).log_p is not None  # other answers have one metric, their mean credit
+    how = (request.method, request.router, request.shown if decides else request.settings, EXTRAS)
     if request.groups:
         return plain(audit(Audited.of(run), request.groups, *how))
     try:

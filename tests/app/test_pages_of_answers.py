@@ -213,3 +213,11 @@ def test_pictures_with_boxes_are_refused_with_the_way_to_take(tmp_path, name):
     content = zipped(root, tmp_path / "data.zip").read_bytes()
     with pytest.raises(uploads.BadInput, match=r"boxes.*--data coco:PATH"):
         uploads.store("data.zip", content, tmp_path / "uploads")
+
+
+def test_the_report_compares_groups_too(trained, tmp_path):
+    words = ["report", trained[1], "--out", str(tmp_path / "report.html"), "--runs", str(trained[0])]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    html = (tmp_path / "report.html").read_text()
+    assert "mean IoU of a picture" in html and "fairness was not audited" not in html
