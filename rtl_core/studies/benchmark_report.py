@@ -110,10 +110,10 @@ def table(document: dict[str, Any], density: float) -> str:
 
 
 def _other_figures(document: dict[str, Any]) -> list[Figure]:
-    """What stands beside the metric: recall and ROC AUC of classifiers, of another task all of its own."""
+    """What stands beside the metric where any method has it: recall and ROC AUC of classifiers, of another task all."""
     known = {figure.name: figure for task in TASKS.values() for figure in task.figures}
-    values = document["rows"][0]
-    given = [figure for name, figure in known.items() if name != document["metric"] and values.get(name) is not None]
+    measured = {name for row in document["rows"] for name, value in row.items() if value is not None}
+    given = [figure for name, figure in known.items() if name in measured - {document["metric"]}]
     return [figure for figure in given if figure.name in USUAL_FIGURES] or given
 
 
