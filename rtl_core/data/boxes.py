@@ -298,17 +298,3 @@ def _classes_without_boxes(y: np.ndarray, classes: Sequence[str], split: np.ndar
             what = "nothing is learned of it" if name == "train" else "its figures are without it"
             notes.append(f"{name} has no box of class {', '.join(absent[:5])}{more}: {what}")
     return notes
-
-
-def read_text(file: Path, most: int, what: str) -> str:
-    """A whole text file of at most `most` bytes; `what`: "class names"."""
-    return read_bytes(file, most, what).decode("utf-8-sig", errors="replace")
-
-
-def read_bytes(file: Path, most: int, what: str) -> bytes:
-    """A whole file, whose size is looked at before it is read."""
-    size = file.stat().st_size
-    if size > most:
-        raise BadInput(f"{file} has {size:,} bytes; at most {most:,} of {what} are read")
-    with open(file, "rb") as source:
-        return source.read(most)

@@ -99,7 +99,7 @@ def _sittings(pictures: np.ndarray) -> np.ndarray:
 
 
 def _split_by_sittings(index: pd.DataFrame) -> np.ndarray:
-    """70 % train, 10 % val, 20 % test of every category's emoji, whole sittings at a time, largest first."""
+    """70 % train, 10 % val and 20 % test of every category's emoji; sittings stay whole, and large ones train only."""
     split = np.full(len(index), "train", dtype="<U5")
     generator = numpy_generator(0, "bundle", "emoji")
     for category in CATEGORIES:

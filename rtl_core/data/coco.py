@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import Boxed, boxed_dataset, inside, read_bytes
+from rtl_core.data.boxes import Boxed, boxed_dataset, inside
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.limits import read_bytes
 from rtl_core.data.split_words import splits_in
 from rtl_core.errors import BadInput
 

@@ -20,6 +20,7 @@ from rtl_core.config import DataSettings
 from rtl_core.data.class_folders import Place, is_hidden, left_out_notes, places
 from rtl_core.data.dataset import Dataset
 from rtl_core.data.folders import DEFAULT_SIDE, PictureFile, entries, pixels
+from rtl_core.data.limits import read_text
 from rtl_core.data.pictures import Pictures, picture_dataset
 from rtl_core.data.repeated_pictures import repeated_notes
 from rtl_core.data.splits import complete_split, limited_rows
@@ -31,11 +32,10 @@ UNEVEN = 2.0  # times as large a share of a class in one domain as in another is
 
 @dataclass(frozen=True)
 class _Domain:
-    """What one domain's folder holds. `listed_split`: whether lists gave the split; notes are of its folders."""
+    """What one domain's folder holds; notes are of its folders."""
 
     name: str
     pictures: list[Place]
-    listed_split: bool
     notes: tuple[str, ...]
 
 
@@ -92,7 +92,7 @@ def _domain(root: Path, name: str) -> _Domain:
         left_out["pictures that the domain's lists do not name"] += len(known) - len(split_of)
         pictures = [replace(known[path], split=split) for path, split in split_of.items()]
     notes = (*placed.notes, *left_out_notes(+left_out))
-    return _Domain(name, pictures, bool(split_of), tuple(f"{name}: {note}" for note in notes))
+    return _Domain(name, pictures, tuple(f"{name}: {note}" for note in notes))
 
 
 def _listed_split(root: Path, name: str) -> dict[str, str]:
@@ -102,9 +102,8 @@ def _listed_split(root: Path, name: str) -> dict[str, str]:
         file = root / f"{name}_{split}.txt"
         if not file.is_file():
             continue
-        if file.stat().st_size > MAX_LIST_BYTES:
-            raise BadInput(f"{file.name} has {file.stat().st_size:,} bytes; at most {MAX_LIST_BYTES:,} are read")
-        for number, line in enumerate(file.read_text("utf-8-sig", errors="replace").splitlines(), start=1):
+        lines = read_text(file, MAX_LIST_BYTES, "names of pictures").splitlines()
+        for number, line in enumerate(lines, start=1):
             head, _, last = line.strip().rpartition(" ")
             path = head if head and last.isdecimal() else line.strip()
             if not path:

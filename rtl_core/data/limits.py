@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rtl_core.errors import BadInput
 
 SMALL_BYTES = 256 * 2**20  # any file may become so much
@@ -33,3 +35,17 @@ def check_table(rows: int, columns: int, size: int, called: str) -> None:
     if rows * columns > MAX_CELLS:
         raise BadInput(f"{called} has {rows * columns:,} cells; at most {MAX_CELLS:,} are read: use a part of its rows")
     check_unpacked(8 * rows * columns, size, f"{called} needs")
+
+
+def read_text(file: Path, most: int, what: str) -> str:
+    """A whole text file of at most `most` bytes; `what`: "class names"."""
+    return read_bytes(file, most, what).decode("utf-8-sig", errors="replace")
+
+
+def read_bytes(file: Path, most: int, what: str) -> bytes:
+    """A whole file, whose size is looked at before it is read."""
+    size = file.stat().st_size
+    if size > most:
+        raise BadInput(f"{file} has {size:,} bytes; at most {most:,} of {what} are read")
+    with open(file, "rb") as source:
+        return source.read(most)

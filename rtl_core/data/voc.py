@@ -10,8 +10,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending, inside, read_bytes, read_text
+from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending, inside
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.limits import read_bytes, read_text
 from rtl_core.data.splits import SPLITS
 from rtl_core.errors import BadInput
 

@@ -8,9 +8,10 @@ import numpy as np
 import yaml
 
 from rtl_core.config import DataSettings
-from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending, read_text
+from rtl_core.data.boxes import MAX_PICTURES, Boxed, boxed_dataset, files_ending
 from rtl_core.data.class_folders import KINDS, is_picture
 from rtl_core.data.dataset import Dataset
+from rtl_core.data.limits import read_text
 from rtl_core.data.split_words import split_of
 from rtl_core.errors import BadInput
 
