@@ -70,13 +70,19 @@ def refuse(sentence: str) -> None:
     st.stop()
 
 
-def headline_place() -> Any:
-    """Where a page's headline is written once it is known.
+def headline_place(until_known: str | None = None) -> Any:
+    """Where a page's headline is written once it is known; on the first visit `until_known` stands there, if given.
 
-    The last one stays until then: a headline of fewer lines in between would move everything under it, and a click
-    that comes just then would miss.
+    Afterwards the last one stays until then: a headline of fewer lines in between would move everything under it, and a
+    click that comes just then would miss.
     """
-    return st.container(key="headline")
+    place = st.container(key="headline")
+    if until_known is None or st.session_state.get("headline_on") == until_known:
+        return place
+    st.session_state["headline_on"] = until_known
+    first = place.empty()
+    first.title(plain(until_known), anchor=False)
+    return first
 
 
 def header(run: Run, summary: RunSummary) -> None:

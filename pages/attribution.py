@@ -28,7 +28,7 @@ try:
     explained = view.explained(run)
 except BadInput as error:
     panels.refuse(f"{error}.")
-headline = panels.headline_place()
+headline = panels.headline_place(UNTIL_KNOWN)
 pressed = session.chosen_ticket(run.tickets.names)
 ticket = None if pressed is None else run.tickets.names[pressed]
 chosen = inputs.choose(explained, ticket)
