@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rtl_core.data.boxes import has_boxes, rules_of
-
 if TYPE_CHECKING:
     from rtl_core.data.dataset import Dataset
 
@@ -17,6 +15,8 @@ SHORT = 8  # digits of a fingerprint in a sentence
 
 def described(dataset: Dataset) -> dict[str, Any]:
     """What a record says of a data set, in JSON's types: everything but the rows."""
+    from rtl_core.data.boxes import has_boxes, rules_of  # here: a training that waits its turn knows nothing of pandas
+
     return {
         "spec": dataset.spec,
         "kind": dataset.kind,
